@@ -3,7 +3,7 @@
 Map of the package, from what knows least to what knows most (imports run upwards in this list only):
 
     geo         kilometres, thresholds, GeoScore, neighbours; the only file that knows radians and the Earth's radius
-    profiles    Profile.get("smoke" | "mini" | "small" | "single_gpu" | "paper"): every size and setting, frozen and checked
+    profiles    Profile.get("smoke" | "mini" | "small" | "single_gpu" | "paper"): sizes and settings, frozen and checked
     record      run manifest, atomic writes, checksums
     paper       the paper's numbers, claims and our deviations, as data
     atlas       what is true at a coordinate: land cover, climate, elevation, sun, country facts, gazetteer, geocoder

@@ -1,0 +1,24 @@
+"""What every test shares: no network, and one thread, so that the suite runs the same on any machine."""
+
+import os
+import socket
+
+import pytest
+
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when huggingface_hub is imported, hence before any test module
+os.environ.setdefault("MPLBACKEND", "Agg")
+
+
+@pytest.fixture(autouse=True)
+def no_network(request, monkeypatch):
+    """A test that opens a connection beyond this machine fails at once, unless it is marked `network`."""
+    if request.node.get_closest_marker("network"):
+        return
+    real_connect = socket.socket.connect
+
+    def connect(self, address):
+        if self.family in (socket.AF_INET, socket.AF_INET6) and address[0] not in ("127.0.0.1", "::1", "localhost"):
+            pytest.fail(f"a test tried to reach {address[0]}: tests run without a network")
+        return real_connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect)
