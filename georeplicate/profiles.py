@@ -1,0 +1,195 @@
+"""One dial for everything that has a size: Profile.get("smoke" | "mini" | "small" | "single_gpu" | "paper").
+
+A profile is frozen and checked when it is made; sizes that follow from others are computed here and nowhere
+else.
+`smoke` proves that every notebook runs; `mini` is the committed result, two CPU cores and a synthetic world; `small` is
+the same on a workstation; `single_gpu` and `paper` use real photographs and the Qwen2.5-VL models.
+
+The numbers of `paper` come from the official release (its one training script and the defaults that this script leaves
+in place) unless a comment calls them ours, which means that the paper and the release do not say.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+SOURCES = ("world", "cv-cities")
+NEGATIVES = ("region", "random")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Profile:
+    """Sizes in pixels are (height, width) or one side of a square; lengths in tokens; `seeds` one whole run each."""
+
+    name: str
+
+    # the places
+    source: str  # where cross-view pairs come from: the synthetic world, or a data set of photographs
+    n_train_sites: int
+    n_validation_sites: int
+    n_test_sites: int
+    panorama_px: tuple[int, int]  # 360 degrees, so width is a multiple of height
+    tile_px: int  # aerial tile, square
+    crop_px: int  # perspective crop of the panorama, square
+
+    # the question
+    k: int = 5  # candidates; ours: the paper's base model scores 19.0 %, "nearly random", which fits 1 in 5
+    negatives: str = "region"  # the k - 1 wrong candidates: from the same neighbourhood, or from anywhere
+
+    # the model
+    model: str
+    image_factor: int  # side in pixels of the square that becomes one visual token (patch size x merge size)
+
+    # supervised fine-tuning
+    sft_steps: int
+    sft_batch: int  # records an update
+    sft_learning_rate: float
+
+    # GRPO
+    rl_steps: int
+    prompts_per_update: int
+    group_size: int  # G, answers to one prompt
+    learning_rate: float
+    beta: float  # weight of the KL penalty
+    epsilon: float = 0.2  # clip range of the probability ratio
+    temperature: float = 1.0
+    max_completion_length: int
+    seeds: tuple[int, ...]
+
+    names: ClassVar[tuple[str, ...]] = ("smoke", "mini", "small", "single_gpu", "paper")
+
+    @classmethod
+    def get(cls, name: str) -> Self:
+        """The profile of that name; ValueError lists the names there are."""
+        if name not in cls.names:
+            raise ValueError(f"unknown profile {name!r}: choose one of {', '.join(cls.names)}")
+        return cls(name=name, **_PROFILES[name])
+
+    def __post_init__(self):
+        positive = {f: getattr(self, f) for f in self.__dataclass_fields__ if f not in ("name", "seeds", "panorama_px")}
+        for field, value in positive.items():
+            if isinstance(value, int | float) and not value > 0:
+                self._refuse(f"{field} must be above 0, got {value}")
+        if self.source not in SOURCES:
+            self._refuse(f"source must be one of {', '.join(SOURCES)}, got {self.source!r}")
+        if self.negatives not in NEGATIVES:
+            self._refuse(f"negatives must be one of {', '.join(NEGATIVES)}, got {self.negatives!r}")
+        if not 2 <= self.k <= 26:
+            self._refuse(f"k must be 2 to 26, one letter a candidate, got {self.k}")
+        if self.group_size < 2:
+            self._refuse("group_size must be at least 2: an advantage compares answers to the same question")
+        if not 0 < self.epsilon < 1:
+            self._refuse(f"epsilon must lie between 0 and 1, got {self.epsilon}")
+        height, width = self.panorama_px
+        if height <= 0 or width % height:
+            self._refuse(f"panorama_px is (height, width) with width a multiple of height, got {self.panorama_px}")
+        for field, side in (("panorama_px", height), ("tile_px", self.tile_px), ("crop_px", self.crop_px)):
+            if side % self.image_factor:
+                self._refuse(f"{field} must be a multiple of {self.image_factor} (one visual token), got {side}")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            self._refuse(f"seeds must be one or more different numbers, got {self.seeds}")
+
+    def _refuse(self, why: str):
+        raise ValueError(f"profile {self.name!r}: {why}")
+
+    @property
+    def completions_per_update(self) -> int:
+        return self.prompts_per_update * self.group_size
+
+    @property
+    def rl_epochs(self) -> float:
+        """How often GRPO sees each training site."""
+        return self.rl_steps * self.prompts_per_update / self.n_train_sites
+
+    @property
+    def visual_tokens(self) -> int:
+        """Of one pairing question: the panorama and k tiles."""
+        height, width = self.panorama_px
+        return (height * width + self.k * self.tile_px**2) // self.image_factor**2
+
+
+_MINI = dict(
+    source="world",
+    n_train_sites=16_000,
+    n_validation_sites=400,
+    n_test_sites=600,
+    panorama_px=(32, 128),
+    tile_px=48,
+    crop_px=48,
+    model="mini-base",
+    image_factor=16,
+    sft_steps=300,
+    sft_batch=32,
+    sft_learning_rate=5e-4,
+    rl_steps=200,
+    prompts_per_update=16,
+    group_size=8,
+    learning_rate=2e-4,
+    beta=0.01,
+    max_completion_length=80,
+    seeds=(0, 1, 2),
+)
+
+_QWEN = dict(
+    source="cv-cities",
+    n_validation_sites=500,  # ours
+    n_test_sites=1000,  # ours: the size of the paper's test set is not published
+    panorama_px=(448, 896),  # ours: the release resizes nothing below 12.8 million pixels
+    tile_px=448,  # ours
+    crop_px=448,  # ours
+    image_factor=28,
+    prompts_per_update=8,
+    group_size=8,
+    learning_rate=1e-6,
+    beta=0.04,
+)
+
+_PROFILES: dict[str, dict] = {
+    "smoke": _MINI
+    | dict(
+        n_train_sites=64,
+        n_validation_sites=16,
+        n_test_sites=16,
+        sft_steps=2,
+        sft_batch=4,
+        rl_steps=2,
+        prompts_per_update=2,
+        group_size=4,
+        max_completion_length=24,
+        seeds=(0,),
+    ),
+    "mini": _MINI,
+    "small": _MINI
+    | dict(
+        n_train_sites=40_000,
+        n_test_sites=1000,
+        panorama_px=(64, 256),
+        tile_px=96,
+        crop_px=96,
+        sft_steps=600,
+        rl_steps=400,
+        max_completion_length=120,
+        seeds=(0, 1, 2, 3, 4),
+    ),
+    "single_gpu": _QWEN
+    | dict(
+        n_train_sites=4000,
+        model="Qwen/Qwen2.5-VL-3B-Instruct",
+        sft_steps=400,
+        sft_batch=32,
+        sft_learning_rate=1e-5,
+        rl_steps=500,
+        max_completion_length=1024,
+        seeds=(42,),
+    ),
+    "paper": _QWEN
+    | dict(
+        n_train_sites=16_000,  # inferred from the release's folder name cv_cities_16k
+        model="Qwen/Qwen2.5-VL-7B-Instruct",
+        sft_steps=394,  # 12.6 thousand records, two epochs (ours) of batches of 64 (ours)
+        sft_batch=64,
+        sft_learning_rate=1e-5,  # ours
+        rl_steps=4000,  # two epochs
+        max_completion_length=2048,
+        seeds=(42,),  # the default of the trainer it uses; the release sets none
+    ),
+}

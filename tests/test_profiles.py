@@ -1,0 +1,57 @@
+"""Every profile can be made, cannot be changed, and a wrong one says what is wrong."""
+
+import dataclasses
+
+import pytest
+
+from georeplicate.profiles import Profile
+
+
+@pytest.mark.parametrize("name", Profile.names)
+def test_every_profile_is_valid_and_frozen(name):
+    profile = Profile.get(name)
+    assert profile.name == name
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        profile.k = 3
+
+
+@pytest.mark.parametrize("name", ["papr", "", "MINI", None])
+def test_unknown_name_lists_the_names(name):
+    with pytest.raises(ValueError, match="smoke, mini, small, single_gpu, paper"):
+        Profile.get(name)
+
+
+def test_paper_profile_holds_the_released_settings():
+    paper = Profile.get("paper")
+    assert (paper.group_size, paper.beta, paper.epsilon, paper.temperature) == (8, 0.04, 0.2, 1.0)
+    assert (paper.learning_rate, paper.max_completion_length) == (1e-6, 2048)
+    assert paper.completions_per_update == 64  # 8 processes x 4 x 2 accumulation steps
+    assert paper.rl_epochs == 2
+
+
+def test_derived_sizes_of_mini():
+    mini = Profile.get("mini")
+    assert mini.completions_per_update == 128
+    assert mini.visual_tokens == 16 + 5 * 9
+
+
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"k": 1}, "k must be 2 to 26"),
+        ({"k": 27}, "k must be 2 to 26"),
+        ({"group_size": 1}, "at least 2"),
+        ({"panorama_px": (32, 100)}, "multiple of height"),
+        ({"tile_px": 50}, "tile_px must be a multiple of 16"),
+        ({"seeds": ()}, "seeds"),
+        ({"seeds": (1, 1)}, "seeds"),
+        ({"n_test_sites": 0}, "n_test_sites must be above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate must be above 0"),
+        ({"negatives": "easy"}, "region, random"),
+        ({"source": "somewhere"}, "world, cv-cities"),
+        ({"epsilon": 1.5}, "epsilon"),
+    ],
+)
+def test_a_wrong_value_names_profile_field_and_remedy(change, words):
+    with pytest.raises(ValueError, match=f"profile 'mini': .*{words}"):
+        dataclasses.replace(Profile.get("mini"), **change)
