@@ -1,0 +1,133 @@
+"""record.py: files are whole or absent, errors are one sentence, an altered run is noticed."""
+
+import errno
+import json
+import os
+import subprocess
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from georeplicate import record
+
+
+def no_leftovers(folder):
+    return [p.name for p in folder.rglob("*.tmp")] == []
+
+
+def test_files_are_written_whole_and_replaced(tmp_path):
+    path = tmp_path / "deep" / "a.json"
+    record.write_json(path, {"b": 1, "a": "é"})
+    assert path.read_text() == '{\n  "b": 1,\n  "a": "é"\n}\n'
+    record.write_json(path, [])
+    assert json.loads(path.read_text()) == []
+    assert path.stat().st_mode & 0o777 == 0o666 & ~record._umask()
+    assert no_leftovers(tmp_path)
+    with pytest.raises(ValueError):
+        record.write_json(path, float("nan"))
+
+
+def test_csv_keeps_every_digit(tmp_path):
+    table = pd.DataFrame({"error_km": [0.1 + 0.2, np.pi, np.nan], "text": ['a "b"\nc', "é", ""]})
+    back = pd.read_csv(record.write_csv(tmp_path / "t.csv", table), keep_default_na=False, na_values={"error_km": ""})
+    pd.testing.assert_frame_equal(back, table)
+
+
+@pytest.mark.parametrize(
+    "code, words", [(errno.ENOSPC, "disk is full"), (errno.EROFS, "read-only"), (errno.EACCES, "read-only")]
+)
+def test_a_failed_write_says_why_and_keeps_the_old_file(tmp_path, monkeypatch, code, words):
+    path = tmp_path / "a.bin"
+    record.write_bytes(path, b"old")
+
+    def fail(_):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(record.RecordError, match=words) as caught:
+        record.write_bytes(path, b"new")
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+    assert path.read_bytes() == b"old"
+    assert no_leftovers(tmp_path)
+
+
+def test_a_full_disk_for_real(tmp_path):
+    if not os.path.exists("/dev/full"):
+        pytest.skip("no /dev/full on this system")
+    with pytest.raises(OSError) as caught, open("/dev/full", "wb", buffering=0) as full:
+        full.write(b"x")
+    assert "disk is full" in record.explain(caught.value, "results/a.csv")
+
+
+def test_a_file_in_the_way_of_a_folder(tmp_path):
+    (tmp_path / "results").write_text("not a folder")
+    with pytest.raises(record.RecordError, match="stands where a folder should be"):
+        record.write_bytes(tmp_path / "results" / "a.csv", b"")
+
+
+def test_checksums(tmp_path):
+    a, b = tmp_path / "a", tmp_path / "b"
+    a.write_bytes(b"abc")
+    b.write_bytes(b"")
+    assert record.sha256_file(a) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    both = record.sha256_files([a, b], tmp_path)
+    assert both == record.sha256_files([b, a], tmp_path)
+    a.rename(tmp_path / "c")
+    assert both != record.sha256_files([tmp_path / "c", b], tmp_path)  # names count
+
+
+def test_a_run_is_finished_only_with_its_manifest(tmp_path):
+    record.write_bytes(tmp_path / "log.csv", b"step,loss\n")
+    assert not record.is_finished(tmp_path)
+    with pytest.raises(record.RecordError, match="no finished run"):
+        record.read_manifest(tmp_path)
+    record.finish(tmp_path, profile="smoke", seed=3, data_sha256="0", started=time.time() - 5, steps=2)
+    manifest = record.read_manifest(tmp_path)
+    assert (manifest["profile"], manifest["seed"], manifest["steps"]) == ("smoke", 3, 2)
+    assert manifest["wall_seconds"] >= 5
+    assert manifest["machine"]["cpu"] and manifest["machine"]["cores"] >= 1 and manifest["machine"]["memory_gib"] > 0
+    assert manifest["versions"]["numpy"] == np.__version__
+    assert set(manifest["files"]) == {"log.csv"}
+
+
+@pytest.mark.parametrize(
+    "harm, words",
+    [
+        (lambda d: (d / "log.csv").write_bytes(b"step,lost\n"), "SHA-256 differs"),
+        (lambda d: (d / "log.csv").unlink(), "missing though"),
+        (lambda d: (d / "manifest.json").write_text('{"files": '), "damaged"),
+        (lambda d: (d / "manifest.json").write_text("{}"), "damaged"),
+    ],
+)
+def test_an_altered_run_is_noticed(tmp_path, harm, words):
+    record.write_bytes(tmp_path / "log.csv", b"step,loss\n")
+    record.finish(tmp_path, profile="smoke", seed=0, data_sha256="0", started=time.time())
+    assert record.is_finished(tmp_path)
+    harm(tmp_path)
+    assert not record.is_finished(tmp_path)
+    with pytest.raises(record.RecordError, match=words):
+        record.read_manifest(tmp_path)
+
+
+def test_a_manifest_key_is_never_overwritten(tmp_path):
+    with pytest.raises(ValueError, match="already has machine"):
+        record.finish(tmp_path, profile="smoke", seed=0, data_sha256="0", started=0.0, machine="mine")
+
+
+def test_git_state(tmp_path):
+    assert record.git_state(tmp_path) == {"commit": None, "dirty": None}
+
+    def git(*words):
+        who = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", "-C", tmp_path, *who, *words], check=True, capture_output=True)
+
+    git("init")
+    (tmp_path / "a").write_text("1")
+    git("add", "a")
+    git("commit", "-m", "first")
+    state = record.git_state(tmp_path)
+    assert len(state["commit"]) == 40 and state["dirty"] is False
+    (tmp_path / "a").write_text("2")
+    assert record.git_state(tmp_path)["dirty"] is True
