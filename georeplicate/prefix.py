@@ -1,0 +1,511 @@
+"""The shared-prefix kernel: every prompt is computed once, however many completions hang on it.
+
+GRPO samples G completions of one prompt. Repeating the prompt for each of them repeats its images and its attention
+G times; here prompts and completions lie in one packed row instead::
+
+    [ prompt 0 | prompt 1 | ... | completion 0 of prompt 0 | completion 1 of prompt 0 | ... ]
+
+Two-part attention keeps this equal to the repeated computation: a prompt attends to itself, causally; a completion
+attends to the one copy of its prompt and, causally, to itself. The positions of every completion restart right after
+its prompt (for Qwen2.5-VL in all three axes of M-RoPE). The model's code is untouched: the attention enters through
+`transformers.AttentionInterface`, and all that is not attention works on single tokens anyway.
+
+`logprobs` is the kernel (differentiable), `logprobs_repeated` its naive twin, `generate` the same idea for sampling.
+Padding never reaches a linear layer: only real tokens are packed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import itertools
+from dataclasses import dataclass, field, replace
+
+import torch
+import torch.nn.functional as F
+from transformers import AttentionInterface, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.vision_utils import get_vision_cu_seqlens, get_vision_position_ids, get_vision_window_index
+
+ATTENTION = "shared_prefix"
+# transformers hands a vision tower's whole packed sequence, with its boundaries, only to implementations whose name
+# contains "flash"; all others are called once per image, which is slow for many small images.
+VISION_ATTENTION = "grouped_flash"
+
+
+@dataclass
+class Prompts:
+    """N encoded prompts, padded on the left.
+
+    input_ids, attention_mask, mm_token_type_ids: [N, P]; pixel_values: [patches, values] and image_grid_thw:
+    [images, 3] of all images, prompt by prompt; images: number of images of each prompt.
+    """
+
+    input_ids: torch.Tensor
+    attention_mask: torch.Tensor
+    mm_token_type_ids: torch.Tensor
+    pixel_values: torch.Tensor | None = None
+    image_grid_thw: torch.Tensor | None = None
+    images: list[int] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return self.input_ids.shape[0]
+
+    @property
+    def lengths(self) -> list[int]:
+        return self.attention_mask.sum(1).tolist()
+
+    def to(self, device: torch.device | str) -> Prompts:
+        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
+        return replace(self, **moved)
+
+    def select(self, rows: list[int]) -> Prompts:
+        """The given prompts, in the given order (repeats allowed)."""
+        index = torch.tensor(rows, dtype=torch.long, device=self.input_ids.device)
+        chosen = replace(
+            self,
+            input_ids=self.input_ids[index],
+            attention_mask=self.attention_mask[index],
+            mm_token_type_ids=self.mm_token_type_ids[index],
+            images=[self.images[row] for row in rows],
+        )
+        if self.pixel_values is not None:
+            grids = self.image_grid_thw.split(self.images)
+            pixels = self.pixel_values.split([int(grid.prod(-1).sum()) for grid in grids])
+            chosen.image_grid_thw = torch.cat([grids[row] for row in rows])
+            chosen.pixel_values = torch.cat([pixels[row] for row in rows])
+            if len(chosen.image_grid_thw) == 0:
+                chosen.image_grid_thw = chosen.pixel_values = None
+        return chosen
+
+
+def positions(model: PreTrainedModel, prompts: Prompts) -> torch.Tensor:
+    """Rotary positions [axes, N, P]: three axes for M-RoPE models, one for the others. Padding holds 0."""
+    if not hasattr(model.model, "get_rope_index"):
+        return (prompts.attention_mask.cumsum(-1) - 1).clamp(min=0)[None]
+    grids = [()] * len(prompts)
+    if prompts.image_grid_thw is not None:
+        rows = iter(map(tuple, prompts.image_grid_thw.tolist()))
+        grids = [tuple(itertools.islice(rows, count)) for count in prompts.images]
+    out = torch.zeros(3, *prompts.input_ids.shape, dtype=torch.long)
+    kinds = [
+        tuple(kind[-length:]) for kind, length in zip(prompts.mm_token_type_ids.tolist(), prompts.lengths, strict=True)
+    ]
+    distinct: dict[tuple, list[int]] = {}
+    for row, key in enumerate(zip(kinds, grids, strict=True)):
+        distinct.setdefault(key, []).append(row)
+    for (kind, grid), members in distinct.items():  # prompts of one layout share their positions
+        types = torch.tensor([kind])
+        place, _ = model.model.get_rope_index(
+            torch.zeros_like(types), mm_token_type_ids=types, image_grid_thw=torch.tensor(grid) if grid else None
+        )
+        out[:, members, -len(kind) :] = place
+    return out.to(prompts.input_ids.device)
+
+
+# ---------------------------------------------------------------------------------------------- vision, once a prompt
+
+
+def _grouped_vision_attention(module, query, key, value, attention_mask, scaling, cu_seq_lens_q, **kwargs):
+    """Full attention inside each image (or window); neighbours of equal length form one batch. q, k, v [1, h, S, d]."""
+    lengths = cu_seq_lens_q.diff().tolist()
+    outputs, start = [], 0
+    for length, group in itertools.groupby(lengths):
+        count = len(list(group))
+        stop = start + count * length
+        q, k, v = (x[0, :, start:stop].unflatten(1, (count, length)).transpose(0, 1) for x in (query, key, value))
+        v = v.to(q.dtype)
+        outputs.append(_attend(q, k, v, scaling, causal=False).transpose(1, 2).flatten(0, 1))
+        start = stop
+    return torch.cat(outputs)[None], None
+
+
+@functools.lru_cache(maxsize=64)
+def _vision_indices(grid: tuple, merge: int, window: int, patch: int, windowed: bool) -> dict[str, torch.Tensor]:
+    grids = torch.tensor(grid)
+    cells = int(grids.prod(-1).sum()) // merge**2
+    boundaries = get_vision_cu_seqlens(grids)
+    if windowed:
+        window_index, window_boundaries = get_vision_window_index(grids, merge, window, patch)
+    else:  # every block sees the whole image: the order of the windows changes nothing
+        window_index, window_boundaries = torch.arange(cells), boundaries
+    return {
+        "position_ids": get_vision_position_ids(grids, merge),
+        "cu_seqlens": boundaries,
+        "window_index": window_index,
+        "cu_window_seqlens": window_boundaries,
+    }
+
+
+def image_features(model: PreTrainedModel, prompts: Prompts) -> BaseModelOutputWithPooling:
+    """The vision tower's output for all images of the prompts, equal images side by side so that they batch."""
+    config = model.config.vision_config
+    grids = [tuple(grid) for grid in prompts.image_grid_thw.tolist()]
+    order = sorted(range(len(grids)), key=lambda image: grids[image])  # stable
+    patches = [t * h * w for t, h, w in grids]
+    pixels = prompts.pixel_values.split(patches)
+    pixels = torch.cat([pixels[image] for image in order])
+    ordered = tuple(grids[image] for image in order)
+    windowed = len(set(config.fullatt_block_indexes)) < config.depth
+    indices = _vision_indices(ordered, config.spatial_merge_size, config.window_size, config.patch_size, windowed)
+    indices = {name: value.to(pixels.device) for name, value in indices.items()}
+    visual = model.model.visual
+    merged = visual(pixels.type(visual.dtype), grid_thw=torch.tensor(ordered, device=pixels.device), **indices)
+    features = merged.pooler_output.split([patches[image] // config.spatial_merge_size**2 for image in order])
+    back = [features[place] for place in sorted(range(len(order)), key=order.__getitem__)]
+    return BaseModelOutputWithPooling(pooler_output=tuple(back))
+
+
+def _vision_inputs(model: PreTrainedModel, prompts: Prompts) -> dict:
+    if prompts.pixel_values is None:
+        return {}
+    if hasattr(model.model, "visual") and hasattr(model.config.vision_config, "fullatt_block_indexes"):
+        return {"mm_encoder_outputs": {"image": image_features(model, prompts)}}
+    inputs = {"pixel_values": prompts.pixel_values}
+    if prompts.image_grid_thw is not None:
+        inputs["image_grid_thw"] = prompts.image_grid_thw
+    return inputs
+
+
+# -------------------------------------------------------------------------------------------------- two-part attention
+
+
+def _attend(q, k, v, scale: float, *, causal: bool):
+    """Attention inside one block; q [B, h, n, d], k and v [B, kv heads, n, d]."""
+    if q.device.type == "cpu" and q.dtype == torch.bfloat16:  # the fused CPU kernel is slower than three steps in bf16
+        B, h, n, d = q.shape
+        kv = k.shape[1]
+        scores = (q.reshape(B, kv, -1, d) * scale) @ k.transpose(-1, -2)
+        if causal:
+            hidden = torch.ones(n, n, dtype=torch.bool, device=q.device).triu(1).repeat(h // kv, 1)
+            scores = scores.masked_fill(hidden, torch.finfo(scores.dtype).min)
+        return (scores.softmax(-1) @ v).view(B, h, n, d)
+    return F.scaled_dot_product_attention(q, k, v, is_causal=causal, scale=scale, enable_gqa=k.shape[1] != q.shape[1])
+
+
+class _Scatter(torch.autograd.Function):
+    """Rows of a packed tensor laid out on a padded grid. Each row appears once, so the backward is a gather too."""
+
+    @staticmethod
+    def forward(ctx, packed, grid_index, packed_index):
+        ctx.save_for_backward(packed_index)
+        return packed.index_select(0, grid_index)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient.index_select(0, ctx.saved_tensors[0]), None, None
+
+
+class _Gather(torch.autograd.Function):
+    """The way back: rows of the grid that hold a token, packed."""
+
+    @staticmethod
+    def forward(ctx, grid, grid_index, packed_index, empty):
+        ctx.save_for_backward(grid_index, empty)
+        return grid.index_select(0, packed_index)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        grid_index, empty = ctx.saved_tensors
+        return gradient.index_select(0, grid_index).masked_fill(empty[:, None, None], 0), None, None, None
+
+
+@dataclass
+class _Grid:
+    """Ragged sequences on a padded [sequences, longest] grid and in a packed row."""
+
+    lengths: list[int]
+    device: torch.device
+
+    def __post_init__(self):
+        lengths = torch.tensor(self.lengths, dtype=torch.long)
+        self.rows, self.width = len(lengths), int(lengths.max()) if len(lengths) else 0
+        self.tokens = int(lengths.sum())
+        self.full = self.tokens == self.rows * self.width
+        steps = torch.arange(self.width)
+        valid = steps < lengths[:, None]
+        starts = lengths.cumsum(0) - lengths
+        self.valid = valid.to(self.device)
+        self.grid_index = torch.where(valid, starts[:, None] + steps, 0).flatten().to(self.device)
+        self.packed_index = valid.flatten().nonzero()[:, 0].to(self.device)
+        self.empty = ~self.valid.flatten()
+
+    def scatter(self, packed: torch.Tensor) -> torch.Tensor:
+        """[tokens, h, d] -> [rows, h, width, d]."""
+        grid = packed if self.full else _Scatter.apply(packed, self.grid_index, self.packed_index)
+        return grid.unflatten(0, (self.rows, self.width)).transpose(1, 2)
+
+    def gather(self, grid: torch.Tensor) -> torch.Tensor:
+        """[rows, h, width, d] -> [tokens, h, d]."""
+        flat = grid.transpose(1, 2).flatten(0, 1)
+        return flat if self.full else _Gather.apply(flat, self.grid_index, self.packed_index, self.empty)
+
+
+class _Packed:
+    """Layout of one packed row: all prompts, then all completions, which are grouped by prompt."""
+
+    def __init__(self, prompt_lengths: list[int], groups: list[list[int]], device: torch.device):
+        self.prompts = _Grid(prompt_lengths, device)
+        self.group = max((len(group) for group in groups), default=0)
+        # groups of unequal size are filled up with empty completions, so that the grid is rectangular
+        self.completions = _Grid(
+            [length for group in groups for length in group + [0] * (self.group - len(group))], device
+        )
+        self.keep: dict[int, tuple[torch.Tensor, torch.Tensor]] | None = None  # set to record the prompts' KV
+
+    def attention(self, layer: int, query, key, value, scale: float) -> torch.Tensor:
+        q, k, v = (x[0].transpose(0, 1) for x in (query, key, value))  # [tokens, h, d]
+        cut = self.prompts.tokens
+        qp, kp, vp = (self.prompts.scatter(x[:cut]) for x in (q, k, v))
+        if self.keep is not None:
+            self.keep[layer] = kp, vp
+        packed = self.prompts.gather(_attend(qp, kp, vp, scale, causal=True))
+        if self.completions.tokens:
+            qc, kc, vc = (self.completions.scatter(x[cut:]) for x in (q, k, v))
+            width = self.completions.width
+            future = torch.ones(width, width, dtype=torch.bool, device=q.device).triu(1)
+            after = _two_part(qc, kc, vc, kp, vp, future, ~self.prompts.valid, scale)
+            packed = torch.cat([packed, self.completions.gather(after)])
+        return packed[None]
+
+
+def _two_part(q, k, v, prefix_k, prefix_v, blocked, prefix_empty, scale: float) -> torch.Tensor:
+    """Each row attends to the prefix of its group and to itself under one softmax.
+
+    q [N*G, h, C, d]; k, v [N*G, kv heads, S, d]; prefix_k, prefix_v [N, kv heads, P, d]; blocked [C, S] and
+    prefix_empty [N, P] are True where a query must not look. Returns [N*G, h, C, d]. The prefix is never repeated:
+    all queries of a group are one long block against it.
+    """
+    rows, h, C, d = q.shape
+    N, kv, P, _ = prefix_k.shape
+    G, share = rows // N, h // kv
+    grouped = (q * scale).reshape(N, G, kv, share * C, d)
+    over_prefix = grouped.transpose(1, 2).reshape(N, kv, G * share * C, d) @ prefix_k.transpose(-1, -2)
+    over_prefix = over_prefix.view(N, kv, G, share * C, P)
+    over_self = grouped.transpose(1, 2) @ k.view(N, G, kv, -1, d).transpose(1, 2).transpose(-1, -2)
+    lowest = torch.finfo(over_self.dtype).min
+    if prefix_empty.any():
+        over_prefix = over_prefix.masked_fill(prefix_empty[:, None, None, None], lowest)
+    over_self = over_self.masked_fill(blocked.repeat(share, 1), lowest)
+    weights = torch.cat([over_prefix, over_self], -1).softmax(-1).to(v.dtype)
+    out = (weights[..., :P].reshape(N, kv, G * share * C, P) @ prefix_v).view(N, kv, G, share * C, d)
+    out = out + weights[..., P:] @ v.view(N, G, kv, -1, d).transpose(1, 2)
+    return out.transpose(1, 2).reshape(rows, h, C, d)
+
+
+def _shared_prefix_attention(module, query, key, value, attention_mask, scaling, shared, **kwargs):
+    if query.dtype != value.dtype:  # under autocast the rotation returns fp32
+        query, key = query.to(value.dtype), key.to(value.dtype)
+    return shared.attention(module.layer_idx, query, key, value, scaling), None
+
+
+AttentionInterface.register(ATTENTION, _shared_prefix_attention)
+AttentionInterface.register(VISION_ATTENTION, _grouped_vision_attention)
+
+
+def decoder(model: PreTrainedModel) -> PreTrainedModel:
+    """The text decoder inside a vision-language model."""
+    return model.model.language_model if hasattr(model.model, "language_model") else model.model
+
+
+@contextlib.contextmanager
+def _attention(model: PreTrainedModel):
+    """Our attention in the decoder (and in Qwen's vision tower) while the block runs."""
+    chosen = [(decoder(model).config, ATTENTION)]
+    if hasattr(model.model, "visual"):
+        chosen.append((model.model.visual.config, VISION_ATTENTION))
+    before = [config._attn_implementation for config, _ in chosen]
+    try:
+        for config, name in chosen:
+            config._attn_implementation = name
+        yield
+    finally:
+        for (config, _), name in zip(chosen, before, strict=True):
+            config._attn_implementation = name
+
+
+# ------------------------------------------------------------------------------------------------------------ logprobs
+
+
+def logprobs(
+    model: PreTrainedModel, prompts: Prompts, completions: list[list[list[int]]], *, temperature: float = 1.0
+) -> torch.Tensor:
+    """Log-probability of every completion token, each prompt computed once. Differentiable.
+
+    completions: for each prompt its completions, each a list of token ids (groups and completions may be ragged, a
+    completion may be empty). Returns [R, C] in fp32, the R completions in order, C the longest one, 0 where padded.
+    """
+    device = prompts.input_ids.device
+    layout = _Packed(prompts.lengths, [[len(c) for c in group] for group in completions], device)
+    flat = [c for group in completions for c in group]
+    tokens = torch.tensor([t for c in flat for t in c], dtype=torch.long, device=device)
+    valid = prompts.attention_mask.bool()
+    ids = torch.cat([prompts.input_ids[valid], tokens])
+    place = positions(model, prompts)
+    next_place = place.amax((0, 2)) + 1  # [N]
+    owner = torch.tensor([i for i, group in enumerate(completions) for c in group for _ in c], dtype=torch.long)
+    step = torch.tensor([s for c in flat for s in range(len(c))], dtype=torch.long)
+    after = next_place[owner.to(device)] + step.to(device)
+    place = torch.cat([place[:, valid], after.expand(place.shape[0], -1)], 1)
+
+    # the logits of token s come from token s - 1, those of the first one from the prompt's last token
+    ends = torch.tensor(prompts.lengths).cumsum(0) - 1
+    source = torch.where(step == 0, ends[owner], layout.prompts.tokens + torch.arange(len(step)) - 1).to(device)
+    with _attention(model):
+        hidden = model.model(
+            input_ids=ids[None],
+            position_ids=place[:, None] if place.shape[0] == 3 else place,
+            attention_mask={"full_attention": None, "sliding_attention": None} if place.shape[0] == 3 else None,
+            use_cache=False,
+            shared=layout,
+            **_vision_inputs(model, prompts),
+        )[0][0]
+    logits = model.get_output_embeddings()(hidden.index_select(0, source))
+    chosen = token_logprobs(logits, tokens, temperature)
+    width = max((len(c) for c in flat), default=0)
+    lengths = torch.tensor([len(c) for c in flat], device=device)
+    mask = torch.arange(width, device=device) < lengths[:, None]
+    return chosen.new_zeros(len(flat), width).masked_scatter(mask, chosen)
+
+
+def token_logprobs(logits: torch.Tensor, tokens: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
+    """log softmax(logits / temperature) at the tokens, in fp32. logits [..., V], tokens [...]."""
+    logits = logits.float()
+    if temperature != 1.0:
+        logits = logits / temperature
+    return -F.cross_entropy(logits.flatten(0, -2), tokens.flatten(), reduction="none").view(tokens.shape)
+
+
+def logprobs_repeated(
+    model: PreTrainedModel, prompts: Prompts, completions: list[list[list[int]]], *, temperature: float = 1.0
+) -> torch.Tensor:
+    """The naive twin of `logprobs`: prompt and images repeated for every completion, one plain call of the model."""
+    device = prompts.input_ids.device
+    flat = [c for group in completions for c in group]
+    repeated = prompts.select([i for i, group in enumerate(completions) for _ in group])
+    width = max((len(c) for c in flat), default=0)
+    ids = torch.tensor([c + [0] * (width - len(c)) for c in flat], dtype=torch.long, device=device)
+    mask = torch.tensor([[1] * len(c) + [0] * (width - len(c)) for c in flat], dtype=torch.long, device=device)
+    inputs = {
+        "input_ids": torch.cat([repeated.input_ids, ids], 1),
+        "attention_mask": torch.cat([repeated.attention_mask, mask], 1),
+        "mm_token_type_ids": torch.cat([repeated.mm_token_type_ids, torch.zeros_like(ids)], 1),
+    }
+    if repeated.pixel_values is not None:
+        inputs |= {"pixel_values": repeated.pixel_values, "image_grid_thw": repeated.image_grid_thw}
+    logits = model(**inputs, use_cache=False).logits[:, -width - 1 : -1]
+    return token_logprobs(logits, ids, temperature) * mask
+
+
+# ---------------------------------------------------------------------------------------------------------- generation
+
+
+class _Decoding:
+    """KV cache of a decoding step: one copy of every prompt, one slot per row for the tokens written so far."""
+
+    def __init__(
+        self, prefix: dict[int, tuple[torch.Tensor, torch.Tensor]], valid: torch.Tensor, group: int, size: int
+    ):
+        self.prefix, self.valid, self.group, self.size, self.step = prefix, valid, group, size, 0
+        self.own: dict[int, torch.Tensor] = {}
+
+    def attention(self, layer: int, query, key, value, scale: float) -> torch.Tensor:
+        if layer not in self.own:
+            rows, heads, _, d = key.shape
+            self.own[layer] = key.new_empty(2, rows, heads, self.size, d)
+        own = self.own[layer]
+        own[0, :, :, self.step], own[1, :, :, self.step] = key[:, :, 0], value[:, :, 0]
+        k, v = own[:, :, :, : self.step + 1]
+        blocked = torch.zeros(1, self.step + 1, dtype=torch.bool, device=key.device)
+        return _two_part(query, k, v, *self.prefix[layer], blocked, ~self.valid, scale).transpose(1, 2)
+
+    def keep(self, prompts: torch.Tensor, rows: torch.Tensor, group: int) -> None:
+        self.prefix = {layer: (k[prompts], v[prompts]) for layer, (k, v) in self.prefix.items()}
+        self.valid, self.group = self.valid[prompts], group
+        self.own = {layer: own.index_select(1, rows) for layer, own in self.own.items()}
+
+
+@torch.no_grad()
+def generate(
+    model: PreTrainedModel,
+    prompts: Prompts,
+    *,
+    num_generations: int,
+    max_new_tokens: int,
+    eos_token_ids: list[int],
+    suppressed: list[int] = (),
+    temperature: float = 1.0,
+    top_k: int = 0,
+    generator: torch.Generator | None = None,
+) -> list[list[list[int]]]:
+    """For each prompt its completions as lists of token ids; a finished one ends with an end token.
+
+    Each prompt is prefilled once. temperature 0 decodes greedily; otherwise tokens are drawn with `generator`, from
+    the top_k most probable ones if top_k > 0. `suppressed` tokens are never produced. Finished rows leave the batch.
+    """
+    device = prompts.input_ids.device
+    layout = _Packed(prompts.lengths, [], device)
+    layout.keep = {}
+    valid = prompts.attention_mask.bool()
+    place = positions(model, prompts)
+    ends = torch.tensor(prompts.lengths, device=device).cumsum(0) - 1
+    mrope = place.shape[0] == 3
+    no_mask = {"full_attention": None, "sliding_attention": None} if mrope else None
+    head = model.get_output_embeddings()
+    text = decoder(model)
+    N, G = len(prompts), num_generations
+    with _attention(model):
+        hidden = model.model(
+            input_ids=prompts.input_ids[valid][None],
+            position_ids=(place[:, valid][:, None] if mrope else place[:, valid]),
+            attention_mask=no_mask,
+            use_cache=False,
+            shared=layout,
+            **_vision_inputs(model, prompts),
+        )[0][0]
+        logits = head(hidden.index_select(0, ends)).repeat_interleave(G, 0)
+        state = _Decoding(layout.keep, layout.prompts.valid, G, max_new_tokens)
+        next_place = (place.amax((0, 2)) + 1).repeat_interleave(G)
+        rows = torch.arange(N * G)  # output row of each batch row; -1 for a filler
+        output = torch.full((N * G, max_new_tokens), -1, dtype=torch.long)
+        ending = torch.tensor(list(eos_token_ids), device=device)
+        banned = torch.tensor(list(suppressed), dtype=torch.long, device=device)
+        alive = torch.ones(N * G, dtype=torch.bool)
+        for step in range(max_new_tokens):
+            token = _sample(logits, banned, temperature, top_k, generator)
+            output[rows[alive], step] = token.cpu()[alive]
+            alive &= ~torch.isin(token, ending).cpu()
+            if not alive.any() or step + 1 == max_new_tokens:
+                break
+            counts = alive.view(-1, state.group).sum(1)
+            group, members = int(counts.max()), (counts > 0).nonzero()[:, 0]
+            if group * len(members) <= 0.85 * len(alive):
+                # finished rows sort behind the living ones of their group; the tail is cut off
+                order = alive.view(-1, state.group).int().argsort(1, descending=True, stable=True)[members, :group]
+                order = (order + members[:, None] * state.group).flatten()
+                state.keep(members.to(device), order.to(device), group)
+                alive, rows = alive[order], rows[order]
+                token, next_place = token[order.to(device)], next_place[order.to(device)]
+            state.step = step
+            spot = next_place + step
+            hidden = text(
+                inputs_embeds=text.embed_tokens(token)[:, None],
+                position_ids=spot.expand(3, -1)[..., None] if mrope else spot[:, None],
+                attention_mask=no_mask,
+                use_cache=False,
+                shared=state,
+            )[0][:, 0]
+            logits = head(hidden)
+    lists = [[t for t in row if t >= 0] for row in output.tolist()]
+    return [lists[i * G : (i + 1) * G] for i in range(N)]
+
+
+def _sample(logits, banned, temperature: float, top_k: int, generator) -> torch.Tensor:
+    logits = logits.float().index_fill(1, banned, -torch.inf)
+    if temperature == 0:
+        return logits.argmax(-1)
+    logits = logits / temperature
+    if 0 < top_k < logits.shape[1]:
+        smallest = logits.topk(top_k).values[:, -1:]
+        logits = logits.masked_fill(logits < smallest, -torch.inf)
+    return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
