@@ -1,0 +1,468 @@
+"""Run the notebooks in order and decide whether each really finished (`make reproduce`); write and check their pairs.
+
+The percent script `notebooks/NN_name.py` is the source. It is converted by jupytext, executed by papermill into
+`<work>/<profile>/executed/NN_name.ipynb`, and counts as run only if
+
+    every code cell was executed, in order, none failed and none is pending (papermill alone forgives `SystemExit(0)`),
+    and every artefact it declares exists and was written by this very run.
+
+A notebook has one cell tagged `parameters`. It sets `profile` and `out` (the folder it writes to, as seen from its
+own), and may declare artefacts, as paths below `out`:
+
+    # %% tags=["parameters"]
+    profile = "mini"
+    out = "../.georeplicate/mini"
+    # artefacts: tables/table2.csv figures/curves.png
+
+A finished notebook leaves a stamp: a hash of its text, of the code and data of the library, of the parameters, of the
+code of the notebooks before it and of the versions installed, with the checksums of what it wrote. While all of these
+hold it is not run again. No clock is asked: a fresh clone has no stamps, hence runs everything.
+"""
+
+import argparse
+import ast
+import contextlib
+import copy
+import fcntl
+import hashlib
+import json
+import os
+import re
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import jupytext
+import nbformat
+
+from georeplicate import record
+from georeplicate.profiles import Profile
+
+PACKAGE = Path(__file__).resolve().parent
+NOTEBOOKS = PACKAGE.parent / "notebooks"
+WORK = PACKAGE.parent / ".georeplicate"
+PAIRED_PROFILE = "mini"
+PYTHON_METADATA = {
+    "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+    "language_info": {"name": "python"},
+}
+
+
+class ReproduceError(Exception):
+    """A notebook did not finish, or cannot be run as it is; the message is one sentence for a person."""
+
+
+# --- what a notebook says about itself -------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Source:
+    """One `NN_name.py` in percent format; everything is read from its text."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.stem
+
+    @cached_property
+    def notebook(self) -> nbformat.NotebookNode:
+        notebook = jupytext.read(self.path, fmt="py:percent")
+        notebook.metadata = nbformat.from_dict(PYTHON_METADATA)
+        return notebook
+
+    @cached_property
+    def code(self) -> list[str]:
+        """Sources of the code cells; ReproduceError if one is not plain Python (papermill ignores how `!x` ended)."""
+        cells = [cell.source for cell in self.notebook.cells if cell.cell_type == "code"]
+        for number, source in enumerate(cells, 1):
+            try:
+                names = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name)}
+            except SyntaxError as error:
+                line = (error.text or "").strip()
+                raise ReproduceError(
+                    f"{self.name}: code cell {number} is not plain Python ({error.msg}: {line!r}); "
+                    "shell escapes and magics are refused because a failing one would pass unnoticed"
+                ) from None
+            if "get_ipython" in names:
+                raise ReproduceError(f"{self.name}: code cell {number} uses get_ipython, by which a failure can pass")
+            if not source.strip():
+                raise ReproduceError(f"{self.name}: code cell {number} is empty; remove it")
+        return cells
+
+    @cached_property
+    def _parameters_cell(self) -> str:
+        tagged = [c.source for c in self.notebook.cells if "parameters" in c.metadata.get("tags", [])]
+        if len(tagged) != 1:
+            raise ReproduceError(f'{self.name}: needs exactly one cell tagged "parameters", found {len(tagged)}')
+        return tagged[0]
+
+    @cached_property
+    def parameters(self) -> set[str]:
+        """Names set in the cell tagged `parameters`."""
+        names = set()
+        for node in ast.parse(self._parameters_cell).body:
+            targets = node.targets if isinstance(node, ast.Assign) else [getattr(node, "target", None)]
+            names |= {target.id for target in targets if isinstance(target, ast.Name)}
+        return names
+
+    @cached_property
+    def artefacts(self) -> list[str]:
+        """Paths below `out`, from the lines `# artefacts: ...` of the parameters cell."""
+        return [
+            path
+            for line in re.findall(r"^# artefacts:(.*)$", self._parameters_cell, re.MULTILINE)
+            for path in line.split()
+        ]
+
+
+def sources(notebooks: Path) -> list[Source]:
+    """Every `NN_name.py` in the order of its number; ReproduceError if there is none."""
+    found = [Source(path) for path in sorted(notebooks.glob("[0-9][0-9]_*.py"))]
+    if not found:
+        raise ReproduceError(f"there is no notebook in {notebooks}: expected files such as 01_data_engine.py")
+    return found
+
+
+# --- running ---------------------------------------------------------------------------------------------------------
+
+
+def run(
+    profile: str,
+    parameters: dict | None = None,
+    *,
+    notebooks: Path = NOTEBOOKS,
+    work: Path = WORK,
+    library: Path = PACKAGE,
+    progress: bool = True,
+) -> list[str]:
+    """Execute every notebook that is not up to date; return the names of those executed.
+
+    parameters: more values than `profile`, each for the notebooks that have a parameter of that name; a name that none
+    has is an error. Safe to kill and to start twice: a second run of the same profile waits for the first.
+    Raises ValueError (unknown profile), ReproduceError, or record.RecordError (full disk, read-only folder).
+    """
+    profile = Profile.get(profile).name
+    parameters = parameters or {}
+    found = sources(notebooks)
+    for source in found:
+        missing = {"profile", "out"} - source.parameters
+        if missing:
+            raise ReproduceError(f"{source.name}: its parameters cell does not set {' and '.join(sorted(missing))}")
+        _ = source.code  # refuse what cannot be run before the first notebook starts to train
+    known = set.union(*(source.parameters for source in found))
+    for name in parameters.keys() - known:
+        raise ReproduceError(f"no notebook has a parameter {name!r}: there are {', '.join(sorted(known))}")
+
+    out = (work / profile).resolve()
+    executed = []
+    with _alone(out):
+        before = _library_hash(library)
+        for number, source in enumerate(found, 1):
+            given = {"profile": profile, "out": os.path.relpath(out, notebooks.resolve())}
+            given |= {name: value for name, value in parameters.items() if name in source.parameters}
+            key = _hash(before, source.path.read_text(), given)
+            before = _hash(before, source.code, given)
+            if not _is_fresh(out, source, key):
+                print(f"[{number}/{len(found)}] {source.name}, profile {profile}", flush=True)
+                _execute(source, given, out, notebooks.resolve(), key, progress)
+                executed.append(source.name)
+    return executed
+
+
+@contextlib.contextmanager
+def _alone(out: Path) -> Iterator[None]:
+    """Hold the lock of this profile; the system lets go of it even when the process is killed."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        file = open(out / ".lock", "w")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise record.RecordError(record.explain(error, out)) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"another run of {out.name} is at work; waiting until it ends", flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _hash(*parts: object) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _library_hash(library: Path) -> str:
+    files = [p for p in library.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    return _hash(record.sha256_files(files, library), record.versions())
+
+
+def _stamp(out: Path, source: Source) -> Path:
+    return out / "stamps" / f"{source.name}.json"
+
+
+def _copy(out: Path, source: Source) -> Path:
+    return out / "executed" / f"{source.name}.ipynb"
+
+
+def _checksums(out: Path, source: Source) -> dict[str, str | None]:
+    paths = [_copy(out, source), *(out / artefact for artefact in source.artefacts)]
+    return {os.path.relpath(p, out): record.sha256_file(p) if p.is_file() else None for p in paths}
+
+
+def _is_fresh(out: Path, source: Source, key: str) -> bool:
+    try:
+        stamp = json.loads(_stamp(out, source).read_text())
+    except (FileNotFoundError, ValueError):
+        return False
+    return stamp == {"key": key, "wrote": _checksums(out, source)}
+
+
+def _execute(source: Source, given: dict, out: Path, notebooks: Path, key: str, progress: bool) -> None:
+    """One notebook through papermill and the gate. What failed stays to be opened as NN_name.failed.ipynb."""
+    from jupyter_client.kernelspec import NoSuchKernel
+    from nbclient.exceptions import DeadKernelError
+    from papermill import execute_notebook  # slow to import, and a run with nothing to do never needs it
+    from papermill.exceptions import PapermillExecutionError
+    from traitlets.config import Config
+
+    done = _copy(out, source)
+    running, failed = done.with_suffix(".running.ipynb"), done.with_suffix(".failed.ipynb")
+    try:
+        done.parent.mkdir(exist_ok=True)
+        for leftover in (_stamp(out, source), done, running, failed):
+            leftover.unlink(missing_ok=True)
+        begun_ns = _now_ns(out)
+        complaint = None
+        try:
+            with _kernel_environment(out):
+                execute_notebook(
+                    copy.deepcopy(source.notebook),
+                    str(running).replace("{", "{{").replace("}", "}}"),  # papermill formats its path
+                    parameters=given,
+                    kernel_name="python3",
+                    cwd=notebooks,
+                    config=Config({"KernelManager": {"transport": "ipc"}}),  # no ports: two runs cannot race for one
+                    progress_bar={"desc": f"    {source.name}", "leave": False} if progress else False,
+                )
+        except PapermillExecutionError as error:
+            complaint = f"the cell In [{error.exec_count}] raised {error.ename}: {_first_line(error.evalue)}"
+        except DeadKernelError:
+            complaint = "its kernel was killed, most often for want of memory"
+        except NoSuchKernel:
+            raise ReproduceError("this environment has no Jupyter kernel python3: install ipykernel into it") from None
+        if running.exists():
+            complaint = complaint or unfinished(nbformat.read(running, as_version=4))
+        complaint = complaint or _stale(source, out, begun_ns)
+        if complaint:
+            if running.exists():
+                os.replace(running, failed)
+            raise ReproduceError(f"{source.name} did not finish: {complaint}; open {_short(failed)}")
+        os.replace(running, done)
+    except OSError as error:
+        if isinstance(error, record.RecordError):
+            raise
+        raise record.RecordError(record.explain(error, error.filename or done)) from error
+    record.write_json(_stamp(out, source), {"key": key, "wrote": _checksums(out, source)})
+
+
+def unfinished(notebook: nbformat.NotebookNode) -> str | None:
+    """Why an executed notebook does not count as finished, or None if it does."""
+    cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for expected, cell in enumerate(cells, 1):
+        error = next((o for o in cell.outputs if o.output_type == "error"), None)
+        if error:
+            return f"code cell {expected} ended in {error.ename}({error.evalue})"
+        status = cell.metadata.get("papermill", {}).get("status")
+        if status != "completed":
+            return f"code cell {expected} of {len(cells)} was not completed (status: {status})"
+        if cell.execution_count != expected:
+            return f"code cell {expected} of {len(cells)} was not executed in order (In [{cell.execution_count}])"
+    return None
+
+
+def _stale(source: Source, out: Path, begun_ns: int) -> str | None:
+    for artefact in source.artefacts:
+        path = out / artefact
+        if not path.is_file():
+            return f"it declares the artefact {artefact} and did not write it"
+        if path.stat().st_mtime_ns < begun_ns:
+            return f"its artefact {artefact} is left from an earlier run and was not written again"
+    return None
+
+
+def _now_ns(folder: Path) -> int:
+    """The present by the clock of this folder's file system, which is coarser than the processor's."""
+    probe = folder / f".clock.{os.getpid()}.tmp"
+    probe.touch()
+    try:
+        return probe.stat().st_mtime_ns
+    finally:
+        probe.unlink()
+
+
+@contextlib.contextmanager
+def _kernel_environment(out: Path) -> Iterator[None]:
+    """Kernels of this environment, not of the user's home, with neither start-up files nor shared history."""
+    ours = {
+        "JUPYTER_PREFER_ENV_PATH": "1",
+        "IPYTHONDIR": str(out / "ipython"),
+        "PYTHONHASHSEED": "0",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else a warning about frozen modules in every notebook
+    }
+    theirs = {name: os.environ.get(name) for name in ours}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for name, value in theirs.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
+def _first_line(text: str) -> str:
+    return (text.strip().splitlines() or ["no message"])[0]
+
+
+def _short(path: Path) -> str:
+    """Seen from the current folder if it lies below it."""
+    relative = os.path.relpath(path)
+    return str(path) if relative.startswith("..") else relative
+
+
+# --- pairs -----------------------------------------------------------------------------------------------------------
+
+
+def pair(*, notebooks: Path = NOTEBOOKS, work: Path = WORK) -> list[Path]:
+    """Write `NN_name.ipynb` beside each source from its executed copy of the mini profile; return the paths.
+
+    Taken out: papermill's metadata and its injected cell, times, stderr (progress bars). Cell ids come from the cells'
+    text, so that an unchanged cell makes no diff. ReproduceError if a copy is missing or does not match its source.
+    """
+    return [_pair(source, work / PAIRED_PROFILE) for source in sources(notebooks)]
+
+
+def _pair(source: Source, out: Path) -> Path:
+    executed = _copy(out, source)
+    if not executed.exists():
+        raise ReproduceError(f"{source.name} has not been run: make reproduce PROFILE={PAIRED_PROFILE} comes first")
+    notebook = nbformat.read(executed, as_version=4)
+    cells = [c for c in notebook.cells if "injected-parameters" not in c.metadata.get("tags", [])]
+    if _texts(cells) != _texts(source.notebook.cells):
+        raise ReproduceError(
+            f"{source.name} has changed since it was run: make reproduce PROFILE={PAIRED_PROFILE} first"
+        )
+    count, seen = 0, set()
+    for cell in cells:
+        cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
+        cell.id = _cell_id(cell, seen)
+        if cell.cell_type == "code":
+            count += 1
+            cell.execution_count = count
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            for output in cell.outputs:
+                if "execution_count" in output:
+                    output.execution_count = count
+    text = nbformat.writes(nbformat.v4.new_notebook(cells=cells, metadata=PYTHON_METADATA))
+    for private in (str(PACKAGE.parent), str(Path.home())):
+        if private != "/" and f"{private}/" in text:
+            raise ReproduceError(f"{source.name}: an output names the folder {private}; print a relative path instead")
+    return record.write_bytes(source.path.with_suffix(".ipynb"), (text.rstrip("\n") + "\n").encode())
+
+
+def _cell_id(cell: nbformat.NotebookNode, seen: set[str]) -> str:
+    base = hashlib.sha256(f"{cell.cell_type}\0{cell.source}".encode()).hexdigest()[:12]
+    name, again = base, 1
+    while name in seen:
+        again += 1
+        name = f"{base}-{again}"
+    seen.add(name)
+    return name
+
+
+def _texts(cells: list) -> list[tuple[str, str]]:
+    return [(cell.cell_type, cell.source.rstrip()) for cell in cells]
+
+
+def unpaired(notebooks: Path = NOTEBOOKS) -> list[str]:
+    """One sentence for every committed notebook that is out of step with its source; empty if all is well."""
+    complaints = []
+    scripts = sources(notebooks)
+    for orphan in {p.stem for p in notebooks.glob("*.ipynb")} - {s.name for s in scripts}:
+        complaints.append(f"{orphan}.ipynb has no source {orphan}.py")
+    for source in scripts:
+        path = source.path.with_suffix(".ipynb")
+        if not path.exists():
+            complaints.append(f"{source.name}.ipynb is missing: make reproduce PROFILE={PAIRED_PROFILE} pair")
+            continue
+        notebook = nbformat.read(path, as_version=4)
+        code = [cell for cell in notebook.cells if cell.cell_type == "code"]
+        if _texts(notebook.cells) != _texts(source.notebook.cells):
+            complaints.append(
+                f"{source.name}.ipynb differs from its source: make reproduce PROFILE={PAIRED_PROFILE} pair"
+            )
+        elif any("papermill" in cell.metadata for cell in notebook.cells) or "papermill" in notebook.metadata:
+            complaints.append(f"{source.name}.ipynb carries papermill's metadata: write it with make pair")
+        elif [cell.execution_count for cell in code] != list(range(1, len(code) + 1)):
+            complaints.append(f"{source.name}.ipynb holds no executed copy: write it with make pair")
+        elif any(output.output_type == "error" for cell in code for output in cell.outputs):
+            complaints.append(f"{source.name}.ipynb holds an error")
+    return sorted(complaints)
+
+
+# --- command line ----------------------------------------------------------------------------------------------------
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 done, 1 something failed (one sentence on stderr), 2 wrong words on the command line, 130 interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m georeplicate.reproduce", description="Run the notebooks in order.")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--profile", help=f"run everything at this size: {', '.join(Profile.names)}")
+    what.add_argument("--pair", action="store_true", help="write notebooks/*.ipynb from the run of the mini profile")
+    what.add_argument("--check-pairs", action="store_true", help="fail if a committed .ipynb differs from its .py")
+    parser.add_argument(
+        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="another parameter, e.g. seeds=1"
+    )
+    parser.add_argument("--notebooks", type=Path, default=NOTEBOOKS, help=argparse.SUPPRESS)
+    parser.add_argument("--work", type=Path, default=WORK, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    try:
+        if options.check_pairs:
+            complaints = unpaired(options.notebooks)
+            if complaints:
+                raise ReproduceError("\n       ".join(complaints))
+        elif options.pair:
+            for path in pair(notebooks=options.notebooks, work=options.work):
+                print(f"wrote {_short(path)}")
+        else:
+            started = time.monotonic()
+            parameters = dict(map(_parameter, options.parameter))
+            executed = run(options.profile, parameters, notebooks=options.notebooks, work=options.work, library=PACKAGE)
+            if executed:
+                print(f"done in {time.monotonic() - started:.0f} s: {', '.join(executed)}, profile {options.profile}")
+            else:
+                print(f"nothing to do: every notebook is up to date for profile {options.profile}")
+    except (ReproduceError, record.RecordError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from the last finished notebook", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parameter(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals or not name.isidentifier():
+        raise ReproduceError(f"-p wants NAME=VALUE, got {text!r}")
+    try:
+        return name, ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return name, value  # a bare word is text
+
+
+if __name__ == "__main__":
+    sys.exit(main())

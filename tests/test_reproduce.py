@@ -1,0 +1,300 @@
+"""reproduce.py on throw-away notebooks: what counts as run, what is run again, what a failure leaves behind."""
+
+import fcntl
+import json
+import shutil
+import subprocess
+import sys
+import threading
+import time
+
+import nbformat
+import pytest
+
+from georeplicate import record, reproduce
+from georeplicate.reproduce import ReproduceError
+
+PARAMETERS = '# %% tags=["parameters"]\nprofile = "mini"\nout = "../work/mini"\n'
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    """A project in miniature: write(name, code, artefacts) makes a notebook, run() runs all."""
+
+    class Bench:
+        notebooks, work, library = tmp_path / "notebooks", tmp_path / "work", tmp_path / "library"
+
+        def write(self, name, *cells, artefacts=(), parameters=PARAMETERS):
+            declared = "".join(f"# artefacts: {a}\n" for a in artefacts)
+            body = "".join(f"\n# %%\n{cell}\n" for cell in cells)
+            path = self.notebooks / f"{name}.py"
+            path.write_text(f"# %% [markdown]\n# # {name}\n\n{parameters}{declared}{body}")
+            return path
+
+        def run(self, profile="smoke", **parameters):
+            return reproduce.run(
+                profile, parameters, notebooks=self.notebooks, work=self.work, library=self.library, progress=False
+            )
+
+        def main(self, *words):
+            return reproduce.main([*words, "--notebooks", str(self.notebooks), "--work", str(self.work)])
+
+    bench = Bench()
+    bench.notebooks.mkdir()
+    bench.library.mkdir()
+    monkeypatch.setattr(reproduce, "PACKAGE", bench.library)
+    (bench.library / "code.py").write_text("x = 1\n")
+    return bench
+
+
+WRITES_A = 'from pathlib import Path\nPath(out, "a.csv").write_text(f"profile\\n{profile}\\n")'
+
+
+# --- the gate ------------------------------------------------------------------------------------------------------
+
+
+def test_run_once_then_only_what_changed(bench, capsys):
+    first = bench.write("01_first", WRITES_A, "1 + 1", artefacts=["a.csv"])
+    bench.write("02_second", 'print(open(f"{out}/a.csv").read(), seeds)', parameters=PARAMETERS + "seeds = 3\n")
+
+    assert bench.run() == ["01_first", "02_second"]
+    assert (bench.work / "smoke" / "a.csv").read_text() == "profile\nsmoke\n"
+    executed = nbformat.read(bench.work / "smoke" / "executed" / "02_second.ipynb", 4)
+    assert "smoke\n 3" in executed.cells[-1].outputs[0].text.replace("\n\n", "\n")
+    assert [p.name for p in (bench.work / "smoke" / "executed").iterdir() if p.name.count(".") > 1] == []
+
+    begun = time.monotonic()
+    assert bench.run() == []
+    assert time.monotonic() - begun < 2
+
+    # words in the first notebook concern it alone; a parameter, only the notebook that has it
+    first.write_text(first.read_text().replace("# # 01_first", "# # The first"))
+    assert bench.run() == ["01_first"]
+    assert bench.run(seeds=1) == ["02_second"]
+
+    # a result that was altered by hand is made again
+    (bench.work / "smoke" / "a.csv").write_text("profile\nforged\n")
+    assert bench.run(seeds=1) == ["01_first"]
+
+
+def test_everything_runs_again_when_code_of_the_library_or_an_earlier_notebook_changes(bench):
+    first = bench.write("01_first", "1")
+    bench.write("02_second", "2")
+    assert bench.run() == ["01_first", "02_second"]
+    (bench.library / "code.py").write_text("x = 2\n")
+    assert bench.run() == ["01_first", "02_second"]
+    first.write_text(first.read_text() + "\n# %%\n3\n")
+    assert bench.run() == ["01_first", "02_second"]
+
+
+@pytest.mark.parametrize(
+    "code, words",
+    [
+        ('raise ValueError("no such place\\nmore")', r"In \[3\] raised ValueError: no such place; open"),
+        ("raise SystemExit(0)", r"SystemExit\(0\)"),
+        ("import os; os.kill(os.getpid(), 9)", "kernel was killed"),
+        ("pass", "artefact a.csv and did not write it"),
+        (WRITES_A + '; import os; os.utime(f"{out}/a.csv", (1, 1))', "left from an earlier run"),
+    ],
+)
+def test_a_notebook_that_did_not_finish_fails_with_one_sentence_and_stays_to_be_opened(bench, code, words):
+    bench.write("01_first", code, artefacts=["a.csv"])
+    bench.write("02_never", "1")
+    with pytest.raises(ReproduceError, match=words) as caught:
+        bench.run()
+    assert "\n" not in str(caught.value)
+    executed = bench.work / "smoke" / "executed"
+    assert sorted(p.name for p in executed.iterdir()) == ["01_first.failed.ipynb"]
+    nbformat.validate(nbformat.read(executed / "01_first.failed.ipynb", 4))
+    assert not (bench.work / "smoke" / "stamps").exists()
+
+
+def test_after_a_repair_the_run_goes_on_where_it_stopped(bench, capsys):
+    bench.write("01_first", "1")
+    bench.write("02_second", "1 / 0")
+    assert bench.main("--profile", "smoke") == 1
+    assert "ZeroDivisionError" in capsys.readouterr().err
+    bench.write("02_second", "1 / 1")
+    assert bench.main("--profile", "smoke") == 0
+    assert ": 02_second, profile smoke" in capsys.readouterr().out
+    assert sorted(p.name for p in (bench.work / "smoke" / "executed").iterdir()) == [
+        "01_first.ipynb",
+        "02_second.ipynb",
+    ]
+    assert bench.main("--profile", "smoke") == 0
+    assert "nothing to do" in capsys.readouterr().out
+
+
+def code_cell(count, status="completed", outputs=()):
+    cell = nbformat.v4.new_code_cell("1", execution_count=count, outputs=list(outputs))
+    cell.metadata["papermill"] = {"status": status}
+    return cell
+
+
+@pytest.mark.parametrize(
+    "cells, words",
+    [
+        ([code_cell(1), code_cell(2)], None),
+        ([code_cell(1), code_cell(None, "pending")], "2 of 2 was not completed"),
+        ([code_cell(1), code_cell(None)], "not executed in order"),
+        ([code_cell(2), code_cell(1)], "not executed in order"),
+        ([code_cell(1, outputs=[nbformat.v4.new_output("error", ename="E", evalue="why", traceback=[])])], "E.why."),
+    ],
+)
+def test_gate(cells, words):
+    complaint = reproduce.unfinished(nbformat.v4.new_notebook(cells=cells))
+    assert complaint is None if words is None else words.replace(".", "(", 1).replace(".", ")") in complaint
+
+
+# --- refused before anything runs ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "cell, words",
+    [
+        ("# !exit 3", "shell escapes and magics are refused"),
+        ("# %matplotlib inline", "shell escapes and magics are refused"),
+        ('get_ipython().system("exit 3")', "get_ipython"),
+        ("if:", "not plain Python"),
+        ("", "is empty"),
+    ],
+)
+def test_what_could_hide_a_failure_is_refused(bench, cell, words):
+    bench.write("01_first", "1")
+    bench.write("02_second", cell, "1")
+    with pytest.raises(ReproduceError, match=f"02_second: code cell 2 .*{words}"):
+        bench.run()
+    assert not bench.work.exists()
+
+
+def test_parameters_are_checked_by_name(bench):
+    bench.write("01_first", "1", parameters=PARAMETERS + "seeds: int = 3\n")
+    with pytest.raises(ReproduceError, match="no notebook has a parameter 'seedz': there are out, profile, seeds"):
+        bench.run(seedz=1)
+    bench.write("01_first", "1", parameters=PARAMETERS.replace("profile =", "profil ="))
+    with pytest.raises(ReproduceError, match="does not set profile"):
+        bench.run()
+    bench.write("01_first", "1", parameters="")
+    with pytest.raises(ReproduceError, match="exactly one cell"):
+        bench.run()
+
+
+def test_command_line_says_what_is_wrong(bench, capsys):
+    assert bench.main("--profile", "smoke") == 1
+    assert "there is no notebook" in capsys.readouterr().err
+    bench.write("01_first", "1")
+    assert bench.main("--profile", "papr") == 1
+    error = capsys.readouterr().err
+    assert "unknown profile 'papr': choose one of smoke, mini" in error and error.count("\n") == 1
+    assert bench.main("--profile", "smoke", "-p", "seeds") == 1
+    assert "NAME=VALUE" in capsys.readouterr().err
+
+
+def test_a_file_in_the_way_is_one_sentence(bench, capsys):
+    bench.write("01_first", "1")
+    bench.work.write_text("")
+    assert bench.main("--profile", "smoke") == 1
+    error = capsys.readouterr().err
+    assert "a file stands where a folder should be" in error and error.count("\n") == 1
+
+
+def test_a_full_disk_is_one_sentence(bench, monkeypatch):
+    bench.write("01_first", "1")
+
+    def full(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("papermill.execute_notebook", full)
+    with pytest.raises(record.RecordError, match="the disk is full"):
+        bench.run()
+
+
+def test_a_second_run_of_the_same_profile_waits_for_the_first(bench, capsys):
+    (bench.work / "smoke").mkdir(parents=True)
+    held = open(bench.work / "smoke" / ".lock", "w")
+    fcntl.flock(held, fcntl.LOCK_EX)
+    entered = threading.Event()
+
+    def enter():
+        with reproduce._alone(bench.work / "smoke"):
+            entered.set()
+
+    thread = threading.Thread(target=enter)
+    thread.start()
+    assert not entered.wait(0.3)
+    assert "waiting" in capsys.readouterr().out
+    held.close()
+    thread.join(5)
+    assert entered.is_set()
+
+
+# --- pairs ---------------------------------------------------------------------------------------------------------
+
+
+def test_pair_is_the_executed_copy_without_traces_of_the_run(bench, capsys):
+    code = 'import sys\nprint("seen", file=sys.stderr)\nprint(profile)'
+    bench.write("01_first", code, "6 * 7")
+    with pytest.raises(ReproduceError, match="has not been run"):
+        reproduce.pair(notebooks=bench.notebooks, work=bench.work)
+    bench.run("mini")
+    (path,) = reproduce.pair(notebooks=bench.notebooks, work=bench.work)
+    notebook = nbformat.read(path, 4)
+    nbformat.validate(notebook)
+    assert "papermill" not in path.read_text() and "seen\\n" not in path.read_text()
+    assert [c.cell_type for c in notebook.cells] == ["markdown", "code", "code", "code"]
+    assert [c.execution_count for c in notebook.cells[1:]] == [1, 2, 3]
+    assert notebook.cells[2].outputs[0].text == "mini\n"
+    assert notebook.cells[3].outputs[0].execution_count == 3
+    assert bench.main("--check-pairs") == 0
+
+    # the same again, byte for byte, from another execution
+    before = path.read_bytes()
+    shutil.rmtree(bench.work)
+    bench.run("mini")
+    reproduce.pair(notebooks=bench.notebooks, work=bench.work)
+    assert path.read_bytes() == before
+
+    # a changed source is out of step with its pair, and with the run
+    source = bench.notebooks / "01_first.py"
+    source.write_text(source.read_text().replace("6 * 7", "6 * 8"))
+    assert bench.main("--check-pairs") == 1
+    assert "01_first.ipynb differs from its source" in capsys.readouterr().err
+    with pytest.raises(ReproduceError, match="has changed since it was run"):
+        reproduce.pair(notebooks=bench.notebooks, work=bench.work)
+
+
+def test_check_pairs_names_what_is_missing_or_unexecuted(bench):
+    source = reproduce.Source(bench.write("01_first", "1"))
+    (bench.notebooks / "07_gone.ipynb").write_text("{}")
+    assert [c.split()[0] for c in reproduce.unpaired(bench.notebooks)] == ["01_first.ipynb", "07_gone.ipynb"]
+    (bench.notebooks / "07_gone.ipynb").unlink()
+    nbformat.write(source.notebook, bench.notebooks / "01_first.ipynb")
+    assert reproduce.unpaired(bench.notebooks) == ["01_first.ipynb holds no executed copy: write it with make pair"]
+
+
+def test_an_output_with_a_path_of_this_machine_is_not_committed(bench):
+    (bench.work / "mini" / "executed").mkdir(parents=True)
+    source = reproduce.Source(bench.write("01_first", "1"))
+    notebook = source.notebook
+    notebook.cells[-1].outputs = [nbformat.v4.new_output("stream", text=f"wrote {reproduce.PACKAGE.parent}/a.csv")]
+    nbformat.write(notebook, bench.work / "mini" / "executed" / "01_first.ipynb")
+    with pytest.raises(ReproduceError, match="print a relative path"):
+        reproduce.pair(notebooks=bench.notebooks, work=bench.work)
+
+
+def test_cells_with_the_same_text_get_different_ids():
+    cells = [nbformat.v4.new_code_cell("x") for _ in range(3)]
+    seen = set()
+    assert len({reproduce._cell_id(cell, seen) for cell in cells}) == 3
+
+
+def test_a_run_that_is_up_to_date_needs_no_heavy_import(bench):
+    code = "import sys, georeplicate.reproduce; sys.exit('torch' in sys.modules or 'papermill' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_stamp_is_plain_json(bench):
+    bench.write("01_first", "1")
+    bench.run()
+    stamp = json.loads((bench.work / "smoke" / "stamps" / "01_first.json").read_text())
+    assert set(stamp) == {"key", "wrote"} and list(stamp["wrote"]) == ["executed/01_first.ipynb"]
