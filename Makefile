@@ -1,0 +1,50 @@
+# Everything a user needs; `make` alone lists it. Requires python 3.11 or newer, make and git.
+SHELL := bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+PROFILE ?= mini
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+.PHONY: help reproduce smoke test check pair clean
+
+help:  ## list what can be made
+	@echo "usage: make TARGET [PROFILE=mini] [PYTHON=python3]"
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
+	  while IFS=$$'\t' read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
+
+reproduce: $(INSTALLED)  ## run the notebooks in order (PROFILE=smoke | mini | small | single_gpu | paper)
+	$(BIN)/python -m georeplicate.reproduce --profile "$(PROFILE)"
+
+smoke:  ## the same at the smallest size, in minutes
+	@$(MAKE) --no-print-directory reproduce PROFILE=smoke
+
+test: $(INSTALLED)  ## run the tests; they need no network
+	$(BIN)/pytest
+
+check: $(INSTALLED)  ## style, formatting, and that committed notebooks match their sources
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/python -m georeplicate.reproduce --check-pairs
+	$(BIN)/pytest -q tests/test_docs.py tests/test_environment.py
+
+pair: $(INSTALLED)  ## write notebooks/*.ipynb from the last run of PROFILE=mini
+	$(BIN)/python -m georeplicate.reproduce --pair
+
+clean:  ## remove the environment, caches and unpublished runs; never committed results
+	rm -rf $(VENV) .georeplicate build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	find georeplicate tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# torch is named on the command line: without a version pip would take the newest build and gigabytes of CUDA with it.
+TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
+$(INSTALLED): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "error: this needs Python 3.11 or newer as '$(PYTHON)'; name one with make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV): two minutes and about 2 GB on disk the first time"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH) --editable '.[dev]'
+	touch $@
