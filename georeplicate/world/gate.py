@@ -1,0 +1,141 @@
+"""Is the world learnable, and is it free of shortcuts? A small supervised matcher answers both (`python -m georeplicate.world.gate`).
+
+Two towers embed a panorama and a tile (unrolled into polar coordinates round the camera) and learn with InfoNCE on the 16 training cities; the
+test is the pairing question itself, k = 5, negatives of the same region, in cities never seen. Well above chance says that the views agree; at
+chance with either side blanked says that the question cannot be answered from the tiles, the letters or the panorama alone.
+This is a control of the world, not a baseline of the paper: it is told which pairs belong together.
+"""
+
+import argparse
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from datasets import Dataset
+from torch import nn
+from torch.nn import functional as F
+from tqdm import trange
+
+from georeplicate import pairs
+
+RING, ROUND = 24, 64  # the tile, unrolled: radii and azimuths
+
+
+class Tower(nn.Module):
+    """(B, 3, H, W) with W running round the compass -> (B, 128) unit vectors; convolutions wrap round in azimuth."""
+
+    def __init__(self, width: int = 48):
+        super().__init__()
+        sizes = (3, width // 2, width, width, width)
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, stride=(2, 2)) for a, b in zip(sizes, sizes[1:], strict=False))
+        self.norms = nn.ModuleList(nn.GroupNorm(8, b) for b in sizes[1:])
+        self.head = nn.LazyLinear(128)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        for layer, norm in zip(self.layers, self.norms, strict=True):
+            x = F.pad(F.pad(x, (1, 1, 0, 0), mode="circular"), (0, 0, 1, 1))
+            x = F.relu(norm(layer(x)))
+        return F.normalize(self.head(x.flatten(1)), dim=-1)
+
+
+class Matcher(nn.Module):
+    """Scores every panorama against every tile: two towers and a learnt temperature."""
+
+    def __init__(self):
+        super().__init__()
+        self.ground, self.aerial = Tower(), Tower()
+        self.scale = nn.Parameter(torch.tensor(2.5))
+        azimuth = torch.deg2rad((torch.arange(ROUND) + 0.5) / ROUND * 360 - 180)
+        radius = (torch.arange(RING) + 0.5) / RING
+        self.register_buffer("grid", torch.stack([radius[:, None] * azimuth.sin(), -radius[:, None] * azimuth.cos()], -1)[None])
+
+    def embed(self, panoramas: torch.Tensor, tiles: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        polar = F.grid_sample(tiles, self.grid.expand(len(tiles), -1, -1, -1), align_corners=False)
+        return self.ground(panoramas), self.aerial(polar.flip(2))
+
+
+def tensors(rows: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
+    """(N, 3, H, W) panoramas and tiles in -1..1."""
+    return tuple(
+        torch.from_numpy(np.stack([np.asarray(p, np.float32) for p in rows[c]])).permute(0, 3, 1, 2).contiguous() / 127.5 - 1
+        for c in ("panorama", "aerial")
+    )
+
+
+def train(rows: Dataset, *, steps: int = 500, batch: int = 128, seed: int = 0) -> Matcher:
+    """InfoNCE over batches of one region's sites, so that every negative is a hard one; deterministic for a seed."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng(seed)
+    ground, aerial = tensors(rows)
+    areas = np.array(rows["area"][:])
+    pools = [np.flatnonzero(areas == a) for a in np.unique(areas)]
+    model = Matcher()
+    model.embed(ground[:2], aerial[:2])  # lets the lazy layers learn their shapes
+    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.02)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
+    for _ in trange(steps, desc="matcher", disable=steps < 100):
+        pool = pools[rng.integers(len(pools))]
+        pick = rng.choice(pool, min(batch, len(pool)), replace=False)
+        a, b = model.embed(ground[pick], aerial[pick])
+        logits = model.scale.exp() * a @ b.T
+        target = torch.arange(len(pick))
+        loss = (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        schedule.step()
+    return model.eval()
+
+
+@torch.no_grad()
+def accuracy(model: Matcher, rows: Dataset, questions: Dataset, *, blank: str | None = None) -> float:
+    """Share of questions whose own tile scores highest; blank = "panorama" or "aerial" replaces that side by grey.
+
+    Ties go to a letter drawn with a fixed seed, so that a blind model scores chance and not the share of letter A.
+    """
+    ground, aerial = tensors(rows)
+    if blank == "panorama":
+        ground = torch.zeros_like(ground)
+    elif blank == "aerial":
+        aerial = torch.zeros_like(aerial)
+    elif blank is not None:
+        raise ValueError(f'blank={blank!r}; choose "panorama" or "aerial"')
+    a, b = model.embed(ground, aerial)
+    candidates = torch.tensor(questions["candidates"][:])  # (Q, k)
+    truth = torch.tensor([ord(letter) - ord("A") for letter in questions["letter"]])
+    own = candidates.gather(1, truth[:, None])[:, 0]
+    scores = (a[own][:, None] * b[candidates]).sum(-1)
+    jitter = torch.rand(scores.shape, generator=torch.Generator().manual_seed(0)) * 1e-6
+    return float(((scores + jitter).argmax(1) == truth).float().mean())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--per-region", type=int, default=250, help="training sites in each of the 16 cities")
+    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path, default=Path("results/bench/world_gate.csv"))
+    args = parser.parse_args()
+    import pandas as pd
+
+    rows = pairs.load("world", "train", per_region=args.per_region, workers=2)
+    held_out = pairs.load("world", "test", per_region=8, regions=100, workers=2)
+    asked = pairs.questions(held_out, seed=args.seed)
+    start = time.process_time()
+    model = train(rows, steps=args.steps, seed=args.seed)
+    seconds = time.process_time() - start
+    table = pd.DataFrame(
+        {
+            "input": name, "accuracy": round(accuracy(model, held_out, asked, blank=blank), 4), "n": len(asked), "k": 5, "negatives": "region",
+            "train_sites": len(rows), "steps": args.steps, "seed": args.seed, "train_cpu_seconds": round(seconds),
+        }
+        for name, blank in (("both views", None), ("panorama blanked", "panorama"), ("tiles blanked", "aerial"))
+    )  # fmt: skip
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    table.to_csv(args.out, index=False)
+    print(table.to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
