@@ -11,7 +11,6 @@ that CPU and GPU see the same pixels.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import re
@@ -40,6 +39,7 @@ from transformers import (
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from georeplicate import prefix
+from georeplicate.checkpoint import MANIFEST, CheckpointError, verify_manifest, write_manifest
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -52,7 +52,6 @@ SPECIAL_TOKENS = (
 )
 UNKNOWN = "<|unknown|>"
 ROLES = ("system", "user", "assistant")
-MANIFEST = "SHA256SUMS"
 
 # Qwen2-VL's chat format: images become <|vision_start|><|image_pad|><|vision_end|>; no default system turn, as the
 # paper's prompts have one user turn only.
@@ -76,10 +75,6 @@ CHAT_TEMPLATE = """\
 {{ '<|im_start|>assistant\n' }}
 {%- endif -%}
 """
-
-
-class CheckpointError(RuntimeError):
-    """A checkpoint is missing, incomplete or damaged."""
 
 
 class ImageTextProcessor(Qwen2_5_VLProcessor):
@@ -286,34 +281,6 @@ def as_rgb(image: Image.Image) -> Image.Image:
 
 
 # --------------------------------------------------------------------------------------------------------- on the disk
-
-
-def write_manifest(path: str | os.PathLike) -> None:
-    """SHA256SUMS over all files of a directory, in the format of `sha256sum`. Written last, it marks completeness."""
-    path = Path(path)
-    files = sorted(f for f in path.rglob("*") if f.is_file() and f.name != MANIFEST)
-    lines = [f"{_sha256(f)}  {f.relative_to(path).as_posix()}\n" for f in files]
-    temporary = path / f".{MANIFEST}"
-    temporary.write_text("".join(lines))
-    os.replace(temporary, path / MANIFEST)
-
-
-def verify_manifest(path: str | os.PathLike) -> None:
-    """Raises CheckpointError that names the first missing or changed file; needs the manifest to be there."""
-    path = Path(path)
-    if not (path / MANIFEST).is_file():
-        raise CheckpointError(f"{path} has no {MANIFEST}: it was not completely written; delete it")
-    for line in (path / MANIFEST).read_text().splitlines():
-        expected, name = line.split("  ", 1)
-        if not (path / name).is_file():
-            raise CheckpointError(f"{path} is incomplete: {name} is missing; restore or delete this checkpoint")
-        if _sha256(path / name) != expected:
-            raise CheckpointError(f"{path / name} is damaged (its SHA-256 differs from {MANIFEST}); restore it")
-
-
-def _sha256(path: Path) -> str:
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def load(path_or_name: str | os.PathLike, *, dtype: torch.dtype | str = "auto", device: str = "cpu") -> Policy:

@@ -19,6 +19,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -258,13 +259,14 @@ class _Packed:
         cut = self.prompts.tokens
         qp, kp, vp = (self.prompts.scatter(x[:cut]) for x in (q, k, v))
         if self.keep is not None:
-            self.keep[layer] = kp, vp
+            self.keep[layer] = kp.contiguous(), vp.contiguous()
         packed = self.prompts.gather(_attend(qp, kp, vp, scale, causal=True))
         if self.completions.tokens:
             qc, kc, vc = (self.completions.scatter(x[cut:]) for x in (q, k, v))
             width = self.completions.width
             future = torch.ones(width, width, dtype=torch.bool, device=q.device).triu(1)
-            after = _two_part(qc, kc, vc, kp, vp, future, ~self.prompts.valid, scale)
+            empty = None if self.prompts.full else ~self.prompts.valid
+            after = _two_part(qc, kc, vc, kp, vp, future, empty, scale)
             packed = torch.cat([packed, self.completions.gather(after)])
         return packed[None]
 
@@ -273,24 +275,26 @@ def _two_part(q, k, v, prefix_k, prefix_v, blocked, prefix_empty, scale: float) 
     """Each row attends to the prefix of its group and to itself under one softmax.
 
     q [N*G, h, C, d]; k, v [N*G, kv heads, S, d]; prefix_k, prefix_v [N, kv heads, P, d]; blocked [C, S] and
-    prefix_empty [N, P] are True where a query must not look. Returns [N*G, h, C, d]. The prefix is never repeated:
-    all queries of a group are one long block against it.
+    prefix_empty [N, P] are True where a query must not look (None: nowhere). Returns [N*G, h, C, d]. The prefix is
+    never repeated: all queries of a group are one long block against it.
     """
     rows, h, C, d = q.shape
     N, kv, P, _ = prefix_k.shape
     G, share = rows // N, h // kv
-    grouped = (q * scale).reshape(N, G, kv, share * C, d)
-    over_prefix = grouped.transpose(1, 2).reshape(N, kv, G * share * C, d) @ prefix_k.transpose(-1, -2)
-    over_prefix = over_prefix.view(N, kv, G, share * C, P)
-    over_self = grouped.transpose(1, 2) @ k.view(N, G, kv, -1, d).transpose(1, 2).transpose(-1, -2)
-    lowest = torch.finfo(over_self.dtype).min
-    if prefix_empty.any():
+    q = (q * scale).reshape(N, G, kv, share * C, d)
+    long = q.transpose(1, 2).reshape(N, kv, G * share * C, d)
+    over_prefix = (long @ prefix_k.transpose(-1, -2)).view(N, kv, G, share * C, P).transpose(1, 2)
+    over_self = (q.view(rows, kv, share * C, d) @ k.transpose(-1, -2)).view(N, G, kv, share * C, -1)
+    lowest = torch.finfo(q.dtype).min
+    if prefix_empty is not None:
         over_prefix = over_prefix.masked_fill(prefix_empty[:, None, None, None], lowest)
-    over_self = over_self.masked_fill(blocked.repeat(share, 1), lowest)
-    weights = torch.cat([over_prefix, over_self], -1).softmax(-1).to(v.dtype)
-    out = (weights[..., :P].reshape(N, kv, G * share * C, P) @ prefix_v).view(N, kv, G, share * C, d)
-    out = out + weights[..., P:] @ v.view(N, G, kv, -1, d).transpose(1, 2)
-    return out.transpose(1, 2).reshape(rows, h, C, d)
+    if blocked is not None:
+        over_self = over_self.masked_fill(blocked.repeat(share, 1), lowest)
+    weights = torch.cat([over_prefix, over_self], -1).softmax(-1)
+    on_prefix = weights[..., :P].transpose(1, 2).reshape(N, kv, G * share * C, P)
+    out = (on_prefix @ prefix_v).view(N, kv, G, share * C, d).transpose(1, 2)
+    out = out + (weights[..., P:].reshape(rows, kv, share * C, -1) @ v).view(N, G, kv, share * C, d)
+    return out.reshape(rows, h, C, d)
 
 
 def _shared_prefix_attention(module, query, key, value, attention_mask, scaling, shared, **kwargs):
@@ -328,12 +332,18 @@ def _attention(model: PreTrainedModel):
 
 
 def logprobs(
-    model: PreTrainedModel, prompts: Prompts, completions: list[list[list[int]]], *, temperature: float = 1.0
+    model: PreTrainedModel,
+    prompts: Prompts,
+    completions: list[list[list[int]]],
+    *,
+    temperature: float = 1.0,
+    forward: Callable | None = None,
 ) -> torch.Tensor:
     """Log-probability of every completion token, each prompt computed once. Differentiable.
 
     completions: for each prompt its completions, each a list of token ids (groups and completions may be ragged, a
-    completion may be empty). Returns [R, C] in fp32, the R completions in order, C the longest one, 0 where padded.
+    completion may be empty). forward: what to call instead of `model`, when it is wrapped (DistributedDataParallel).
+    Returns [R, C] in fp32, the R completions in order, C the longest one, 0 where padded.
     """
     device = prompts.input_ids.device
     layout = _Packed(prompts.lengths, [[len(c) for c in group] for group in completions], device)
@@ -352,15 +362,14 @@ def logprobs(
     ends = torch.tensor(prompts.lengths).cumsum(0) - 1
     source = torch.where(step == 0, ends[owner], layout.prompts.tokens + torch.arange(len(step)) - 1).to(device)
     with _attention(model):
-        hidden = model.model(
+        logits = (forward or model)(
             input_ids=ids[None],
             position_ids=place[:, None] if place.shape[0] == 3 else place,
-            attention_mask={"full_attention": None, "sliding_attention": None} if place.shape[0] == 3 else None,
             use_cache=False,
+            logits_to_keep=source,
             shared=layout,
             **_vision_inputs(model, prompts),
-        )[0][0]
-    logits = model.get_output_embeddings()(hidden.index_select(0, source))
+        ).logits[0]
     chosen = token_logprobs(logits, tokens, temperature)
     width = max((len(c) for c in flat), default=0)
     lengths = torch.tensor([len(c) for c in flat], device=device)
@@ -407,6 +416,7 @@ class _Decoding:
         self, prefix: dict[int, tuple[torch.Tensor, torch.Tensor]], valid: torch.Tensor, group: int, size: int
     ):
         self.prefix, self.valid, self.group, self.size, self.step = prefix, valid, group, size, 0
+        self.empty = None if valid.all() else ~valid
         self.own: dict[int, torch.Tensor] = {}
 
     def attention(self, layer: int, query, key, value, scale: float) -> torch.Tensor:
@@ -416,12 +426,12 @@ class _Decoding:
         own = self.own[layer]
         own[0, :, :, self.step], own[1, :, :, self.step] = key[:, :, 0], value[:, :, 0]
         k, v = own[:, :, :, : self.step + 1]
-        blocked = torch.zeros(1, self.step + 1, dtype=torch.bool, device=key.device)
-        return _two_part(query, k, v, *self.prefix[layer], blocked, ~self.valid, scale).transpose(1, 2)
+        return _two_part(query, k, v, *self.prefix[layer], None, self.empty, scale).transpose(1, 2)
 
     def keep(self, prompts: torch.Tensor, rows: torch.Tensor, group: int) -> None:
         self.prefix = {layer: (k[prompts], v[prompts]) for layer, (k, v) in self.prefix.items()}
         self.valid, self.group = self.valid[prompts], group
+        self.empty = None if self.valid.all() else ~self.valid
         self.own = {layer: own.index_select(1, rows) for layer, own in self.own.items()}
 
 
@@ -450,7 +460,6 @@ def generate(
     place = positions(model, prompts)
     ends = torch.tensor(prompts.lengths, device=device).cumsum(0) - 1
     mrope = place.shape[0] == 3
-    no_mask = {"full_attention": None, "sliding_attention": None} if mrope else None
     head = model.get_output_embeddings()
     text = decoder(model)
     N, G = len(prompts), num_generations
@@ -458,7 +467,6 @@ def generate(
         hidden = model.model(
             input_ids=prompts.input_ids[valid][None],
             position_ids=(place[:, valid][:, None] if mrope else place[:, valid]),
-            attention_mask=no_mask,
             use_cache=False,
             shared=layout,
             **_vision_inputs(model, prompts),
@@ -481,7 +489,7 @@ def generate(
             group, members = int(counts.max()), (counts > 0).nonzero()[:, 0]
             if group * len(members) <= 0.85 * len(alive):
                 # finished rows sort behind the living ones of their group; the tail is cut off
-                order = alive.view(-1, state.group).int().argsort(1, descending=True, stable=True)[members, :group]
+                order = alive.view(-1, state.group).int().argsort(dim=1, descending=True, stable=True)[members, :group]
                 order = (order + members[:, None] * state.group).flatten()
                 state.keep(members.to(device), order.to(device), group)
                 alive, rows = alive[order], rows[order]
@@ -491,7 +499,6 @@ def generate(
             hidden = text(
                 inputs_embeds=text.embed_tokens(token)[:, None],
                 position_ids=spot.expand(3, -1)[..., None] if mrope else spot[:, None],
-                attention_mask=no_mask,
                 use_cache=False,
                 shared=state,
             )[0][:, 0]

@@ -1,0 +1,145 @@
+"""The mini policy in the real on-disk format; loading, refusing, encoding, decoding."""
+
+import json
+
+import pytest
+import torch
+from toy import TAGS, WORDS, questions, tiny_policy
+from transformers import AutoTokenizer, Qwen2_5_VLForConditionalGeneration
+
+from georeplicate import policy
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory):
+    path = tmp_path_factory.mktemp("policies") / "tiny"
+    tiny_policy(seed=3).save(path)
+    return path
+
+
+def test_round_trip_gives_the_same_logprobs(saved):
+    before, after = tiny_policy(seed=3), policy.load(saved)
+    rows = questions(2)
+    ids = [[before.completion_ids(row["completion"])] for row in rows]
+    with torch.no_grad():
+        assert torch.equal(before.logprobs(rows, ids), after.logprobs(rows, ids))
+
+
+def test_files_are_those_of_a_published_checkpoint(saved):
+    names = {path.name for path in saved.iterdir()}
+    assert {"config.json", "model.safetensors", "tokenizer.json", "preprocessor_config.json", "SHA256SUMS"} <= names
+    assert json.loads((saved / "config.json").read_text())["model_type"] == "qwen2_5_vl"
+    assert json.loads((saved / "processor_config.json").read_text())["processor_class"] == "Qwen2_5_VLProcessor"
+    assert not any(path.suffix in {".bin", ".pt", ".pkl"} for path in saved.iterdir())
+
+
+def test_transformers_opens_it_without_us(saved):
+    model, info = Qwen2_5_VLForConditionalGeneration.from_pretrained(saved, output_loading_info=True)
+    assert not info["missing_keys"] and not info["unexpected_keys"]
+    tokenizer = AutoTokenizer.from_pretrained(saved)
+    assert tokenizer.convert_tokens_to_ids("<|image_pad|>") == model.config.image_token_id
+
+
+def test_encoding_matches_the_processor_called_the_usual_way(saved):
+    made = policy.load(saved)
+    row = questions(3)[2]
+    ours = made.encode([row])
+    theirs = made.processor(images=row["images"], text=[made.text(row)], return_tensors="pt")
+    assert torch.equal(ours.input_ids, theirs["input_ids"])
+    assert torch.equal(ours.mm_token_type_ids, theirs["mm_token_type_ids"])
+    assert torch.equal(ours.pixel_values, theirs["pixel_values"])
+    assert torch.equal(ours.image_grid_thw, theirs["image_grid_thw"])
+
+
+def test_prompts_are_padded_on_the_left_and_images_come_first(saved):
+    made = policy.load(saved)
+    batch = made.encode(questions(3))
+    assert batch.attention_mask[:, -1].all() and not batch.attention_mask[0, 0]
+    text = made.text(questions(1)[0])
+    assert text.rindex("<|vision_end|>") < text.index("which")
+    assert text.endswith("<|im_start|>assistant\n")
+
+
+def test_preprocessed_pixels_give_the_same_batch(saved):
+    made = policy.load(saved)
+    rows = questions(2)
+    ready = [{"prompt": row["prompt"], "pixels": made.pixels(row["images"])} for row in rows]
+    for one, other in zip(vars(made.encode(rows)).values(), vars(made.encode(ready)).values(), strict=True):
+        assert torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+
+
+def test_answers_survive_encoding_and_decoding(saved):
+    made = policy.load(saved)
+    text = "<think> look at tile A . </think> <answer> B </answer>"
+    ids = made.completion_ids(text)
+    assert ids[-1] in made.eos_token_ids
+    assert made.decode([ids]) == [text]
+
+
+def test_unknown_words_are_refused_by_name(saved):
+    made = policy.load(saved)
+    with pytest.raises(ValueError, match="zebra"):
+        made.completion_ids("look at the zebra")
+    with pytest.raises(ValueError, match="zebra"):
+        made.encode([{"images": [], "prompt": "which zebra ?"}])
+
+
+def test_vocabulary_entries_must_be_single_words():
+    with pytest.raises(ValueError, match="two words"):
+        policy.build([*WORDS, "two words"], seed=0)
+
+
+def test_vision_tokens_are_never_generated(saved):
+    made = policy.load(saved)
+    answers = made.generate(
+        questions(2), num_generations=50, max_new_tokens=20, generator=torch.Generator().manual_seed(0)
+    )
+    seen = {token for group in answers.ids for completion in group for token in completion}
+    assert not seen & set(made.suppressed)
+    assert {made.tokenizer.convert_tokens_to_ids(tag) for tag in TAGS} <= seen
+    assert len(answers.texts) == len(answers.lengths) == len(answers.finished) == 100
+    assert any(answers.finished) and not all(answers.finished)
+
+
+def test_same_generator_seed_same_answers(saved):
+    made = policy.load(saved)
+
+    def draw(seed):
+        generator = torch.Generator().manual_seed(seed)
+        return made.generate(questions(2), num_generations=3, max_new_tokens=8, generator=generator).ids
+
+    assert draw(1) == draw(1) != draw(2)
+
+
+def test_a_missing_checkpoint_is_one_clear_error(tmp_path):
+    with pytest.raises(policy.CheckpointError, match="there is no checkpoint"):
+        policy.load(tmp_path / "nowhere")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(policy.CheckpointError, match=r"config\.json is missing"):
+        policy.load(tmp_path / "empty")
+
+
+def test_one_flipped_bit_is_noticed(tmp_path):
+    tiny_policy().save(tmp_path / "tiny")
+    file = tmp_path / "tiny" / "model.safetensors"
+    content = bytearray(file.read_bytes())
+    content[-100] ^= 1
+    file.write_bytes(content)
+    with pytest.raises(policy.CheckpointError, match=r"model\.safetensors is damaged"):
+        policy.load(tmp_path / "tiny")
+
+
+def test_a_missing_file_is_noticed(tmp_path):
+    tiny_policy().save(tmp_path / "tiny")
+    (tmp_path / "tiny" / "tokenizer.json").unlink()
+    with pytest.raises(policy.CheckpointError, match=r"tokenizer\.json is missing"):
+        policy.load(tmp_path / "tiny")
+
+
+def test_saving_again_replaces_the_checkpoint_whole(tmp_path):
+    tiny_policy(seed=1).save(tmp_path / "tiny")
+    second = tiny_policy(seed=2)
+    second.save(tmp_path / "tiny")
+    weight = policy.load(tmp_path / "tiny").model.lm_head.weight
+    assert torch.equal(weight, second.model.lm_head.weight)
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]

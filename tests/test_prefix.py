@@ -1,0 +1,197 @@
+"""The shared-prefix kernel equals plain repeated calls of the model, in values and in all gradients."""
+
+import numpy as np
+import pytest
+import torch
+from toy import questions, tiny_policy
+
+from georeplicate import prefix
+
+GROUPS = {
+    "ragged, two prompts": [[3, 1, 6], [5, 2, 2]],
+    "groups of unequal size": [[4, 2], [7]],
+    "one completion each": [[4], [6]],
+    "an empty completion": [[0, 4], [3, 5]],
+    "equal lengths": [[4, 4], [4, 4]],
+}
+
+
+@pytest.fixture(scope="module")
+def policy():
+    made = tiny_policy(sharpen=6.0)
+    with torch.no_grad():
+        for name, weight in made.model.named_parameters():
+            if name.endswith("bias"):  # zero at initialisation, which would hide them from the comparison
+                weight.normal_(0, 0.3, generator=torch.Generator().manual_seed(len(name)))
+    return made
+
+
+def tokens_of(policy, lengths, seed=0):
+    rng = np.random.default_rng(seed)
+    choice = [i for i in range(len(policy.tokenizer)) if i not in policy.suppressed]
+    return [[rng.choice(choice, n).tolist() for n in group] for group in lengths]
+
+
+def run(function, policy, prompts, completions):
+    """Logprobs and the gradients of a weighted sum of them (weights differ, so that no token can stand for another)."""
+    policy.model.zero_grad()
+    out = function(policy.model, prompts, completions)
+    weights = torch.sin(torch.arange(out.numel(), dtype=torch.float32)).view_as(out) + 0.3
+    (out * weights).sum().backward()
+    return out.detach(), {name: w.grad.clone() for name, w in policy.model.named_parameters()}
+
+
+def distance(one, other) -> float:
+    """Largest relative error over the logprobs and over every parameter's gradient."""
+    pairs = [(one[0], other[0])] + [(one[1][name], other[1][name]) for name in one[1]]
+    return max(float((a - b).norm() / b.norm().clamp(min=1e-12)) for a, b in pairs)
+
+
+@pytest.mark.parametrize("lengths", GROUPS.values(), ids=GROUPS.keys())
+def test_logprobs_and_all_gradients_equal_the_naive_twin(policy, lengths):
+    prompts = policy.encode(questions(2))
+    completions = tokens_of(policy, lengths)
+    ours = run(prefix.logprobs, policy, prompts, completions)
+    naive = run(prefix.logprobs_repeated, policy, prompts, completions)
+    assert naive[0].std() > 1  # sharp enough to mean something
+    assert all(gradient.abs().max() > 0 for gradient in naive[1].values())
+    assert distance(ours, naive) <= 1e-5
+
+
+def shifted_positions(monkeypatch):
+    right = prefix.positions
+    monkeypatch.setattr(prefix, "positions", lambda *a: right(*a).amax(0, keepdim=True).expand(3, -1, -1))
+
+
+def leaking_mask(monkeypatch):
+    right = prefix._two_part
+    monkeypatch.setattr(
+        prefix, "_two_part", lambda q, k, v, pk, pv, blocked, *a: right(q, k, v, pk, pv, blocked & False, *a)
+    )
+
+
+def blind_to_padding(monkeypatch):
+    right = prefix._two_part
+    monkeypatch.setattr(prefix, "_two_part", lambda q, k, v, pk, pv, b, empty, *a: right(q, k, v, pk, pv, b, None, *a))
+
+
+def swapped_images(monkeypatch):
+    right = prefix.image_features
+
+    def swapped(model, prompts):
+        out = right(model, prompts)
+        out.pooler_output = tuple(torch.cat(out.pooler_output).flip(0).split([len(x) for x in out.pooler_output]))
+        return out
+
+    monkeypatch.setattr(prefix, "image_features", swapped)
+
+
+@pytest.mark.parametrize("mistake", [shifted_positions, leaking_mask, blind_to_padding, swapped_images])
+def test_the_comparison_notices_mistakes(policy, monkeypatch, mistake):
+    prompts = policy.encode(questions(2))
+    completions = tokens_of(policy, [[3, 1, 6], [5, 2, 2]])
+    naive = run(prefix.logprobs_repeated, policy, prompts, completions)
+    mistake(monkeypatch)
+    assert distance(run(prefix.logprobs, policy, prompts, completions), naive) > 1e-2
+
+
+def test_prompts_without_images(policy):
+    rows = questions(2, images=0)
+    prompts, completions = policy.encode(rows), tokens_of(policy, [[3, 1], [5]])
+    assert prompts.pixel_values is None
+    with torch.no_grad():
+        ours = prefix.logprobs(policy.model, prompts, completions)
+        naive = prefix.logprobs_repeated(policy.model, prompts, completions)
+    assert torch.allclose(ours, naive, rtol=1e-5, atol=1e-5)
+
+
+def test_windowed_vision_and_grouped_query_heads_as_in_the_7b():
+    policy = tiny_policy()
+    config = policy.model.config
+    config.vision_config.fullatt_block_indexes = [1]  # the first block sees windows of 2 x 2 cells only
+    config.vision_config.window_size = 32
+    config.text_config.num_key_value_heads = 2
+    torch.manual_seed(1)
+    policy.model = type(policy.model)(config).eval()
+    with torch.no_grad():
+        for weight in policy.model.parameters():
+            if weight.ndim > 1:
+                weight.mul_(6)
+    prompts, completions = policy.encode(questions(2)), tokens_of(policy, [[3, 1], [5, 2]])
+    ours = run(prefix.logprobs, policy, prompts, completions)
+    assert distance(ours, run(prefix.logprobs_repeated, policy, prompts, completions)) <= 1e-5
+
+
+def test_bf16_autocast_stays_close(policy):
+    gentle = tiny_policy(sharpen=2.0)
+    prompts, completions = gentle.encode(questions(2)), tokens_of(gentle, [[3, 6], [5, 2]])
+    with torch.no_grad():
+        exact = prefix.logprobs(gentle.model, prompts, completions)
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            rough = prefix.logprobs(gentle.model, prompts, completions)
+    assert rough.dtype == torch.float32
+    assert 0 < (exact - rough).abs().max() < 0.1
+
+
+def test_greedy_generation_equals_the_models_own(policy):
+    rows = questions(3)
+    prompts = policy.encode(rows)
+    answers = policy.generate(rows, max_new_tokens=12, temperature=0)
+    inputs = {name: value for name, value in vars(prompts).items() if isinstance(value, torch.Tensor)}
+    theirs = policy.model.generate(**inputs, max_new_tokens=12, do_sample=False, suppress_tokens=policy.suppressed)
+    for [ours], own in zip(answers.ids, theirs[:, prompts.input_ids.shape[1] :].tolist(), strict=True):
+        assert ours == own[: len(ours)]
+
+
+def test_sampled_tokens_follow_the_models_distribution():
+    """The first token over many draws, and every later token greedy given it: dropping rows must not mix them up."""
+    policy = tiny_policy(sharpen=2.0)
+    prompts = policy.encode(questions(2))
+    banned = policy.suppressed
+    drawn = policy.generate(prompts, num_generations=4000, max_new_tokens=1, generator=torch.Generator().manual_seed(0))
+    for row, group in enumerate(drawn.ids):
+        one = prompts.select([row])
+        ids = [i for i in range(len(policy.tokenizer)) if i not in banned]
+        with torch.no_grad():
+            expected = prefix.logprobs(policy.model, one, [[[i] for i in ids]])[:, 0].exp()
+        expected = (expected / expected.sum()).numpy()
+        counts = np.bincount([c[0] for c in group], minlength=len(policy.tokenizer))
+        assert counts[banned].sum() == 0
+        assert np.abs(counts[ids] / 4000 - expected).max() < 4 * np.sqrt(0.25 / 4000)
+
+
+def test_rows_that_finish_early_do_not_disturb_the_others(policy, monkeypatch):
+    """Each row starts with its own token and goes on greedily, so a plain forward can check every later token."""
+    prompts, group = policy.encode(questions(3)), 10
+    starts = [i for i in range(len(policy.tokenizer)) if i not in policy.suppressed][:group]
+    plain, calls = prefix._sample, []
+
+    def start_apart(logits, banned, *rest):
+        calls.append(len(logits))
+        return torch.tensor(starts * 3) if len(calls) == 1 else plain(logits, banned, 0, 0, None)
+
+    monkeypatch.setattr(prefix, "_sample", start_apart)
+    arguments = dict(num_generations=group, max_new_tokens=14, suppressed=policy.suppressed)
+    free = prefix.generate(policy.model, prompts, eos_token_ids=[], **arguments)
+    later = [token for rows in free for completion in rows for token in completion[1:]]
+    ending = sorted(set(later), key=later.count)[-3:]
+    calls.clear()
+    answers = prefix.generate(policy.model, prompts, eos_token_ids=ending, **arguments)
+    assert len({len(c) for rows in answers for c in rows}) > 3 and calls[-1] < calls[0]  # some rows did leave
+    flat = [c for rows in answers for c in rows]
+    for i, completion in enumerate(flat):
+        one = prompts.select([i // group])
+        best = plain(_next_logits(policy, one, completion), torch.tensor(policy.suppressed), 0, 0, None).tolist()
+        assert completion[1:] == best[: len(completion) - 1]
+        assert completion[-1] in ending or len(completion) == 14
+        assert not set(completion[:-1]) & set(ending)
+
+
+def _next_logits(policy, prompt, completion):
+    """Logits after each completion token, by a plain call of the model: [len(completion), V]."""
+    inputs = {name: value for name, value in vars(prompt).items() if isinstance(value, torch.Tensor)}
+    for name, fill in (("input_ids", completion), ("attention_mask", 1), ("mm_token_type_ids", 0)):
+        tail = torch.as_tensor(fill).expand(1, len(completion))
+        inputs[name] = torch.cat([inputs[name], tail], 1)
+    with torch.no_grad():
+        return policy.model(**inputs, use_cache=False).logits[0, -len(completion) :]
