@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 SOURCES = ("world", "cv-cities")
-NEGATIVES = ("region", "random")
+NEGATIVES = ("region", "near", "random")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ class Profile:
 
     # the question
     k: int = 5  # candidates; ours: the paper's base model scores 19.0 %, "nearly random", which fits 1 in 5
-    negatives: str = "region"  # the k - 1 wrong candidates: from the same neighbourhood, or from anywhere
+    negatives: str = "region"  # where the k - 1 wrong candidates come from (see pairs)
 
     # the model
     model: str

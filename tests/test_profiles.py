@@ -47,7 +47,7 @@ def test_derived_sizes_of_mini():
         ({"seeds": (1, 1)}, "seeds"),
         ({"n_test_sites": 0}, "n_test_sites must be above 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be above 0"),
-        ({"negatives": "easy"}, "region, random"),
+        ({"negatives": "easy"}, "region, near, random"),
         ({"source": "somewhere"}, "world, cv-cities"),
         ({"epsilon": 1.5}, "epsilon"),
     ],
@@ -55,3 +55,9 @@ def test_derived_sizes_of_mini():
 def test_a_wrong_value_names_profile_field_and_remedy(change, words):
     with pytest.raises(ValueError, match=f"profile 'mini': .*{words}"):
         dataclasses.replace(Profile.get("mini"), **change)
+
+
+def test_profiles_and_pairs_know_the_same_negatives():
+    from georeplicate import pairs, profiles
+
+    assert profiles.NEGATIVES == pairs.NEGATIVES

@@ -1,0 +1,157 @@
+"""What the texts promise is there: paths, make targets, the tree, the citation, notebooks that match their sources."""
+
+import ast
+import re
+import subprocess
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from georeplicate import reproduce
+
+ROOT = Path(__file__).parents[1]
+TEXTS = ["README.md", "ATTRIBUTION.md"]
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
+
+
+def project_files() -> list[str]:
+    """Files that are, or would be, committed; relative, with forward slashes."""
+    listing = subprocess.run(
+        ["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard"], capture_output=True, text=True
+    )
+    if listing.returncode:
+        pytest.skip("not a git checkout")
+    return [name for name in listing.stdout.splitlines() if (ROOT / name).is_file()]
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+# --- paths, targets, tree ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_every_path_named_exists(text):
+    prose = (ROOT / text).read_text()
+    named = re.findall(r"`([\w.@-]+(?:/[\w.-]*)+|[\w-]+\.(?:py|md|yml|txt|toml|cff|ipynb))`", prose)
+    linked = [link for link in re.findall(r"\]\(([^)#\s]+)", prose) if "://" not in link]
+    made_by_running = (".venv", ".georeplicate", "@")  # an environment, a run, a package of another registry
+    missing = [p for p in named + linked if not p.startswith(made_by_running) and not (ROOT / p).exists()]
+    assert not missing, f"{text} names {missing}, which do not exist"
+    assert named + linked, f"the pattern finds no path in {text}"
+
+
+@pytest.mark.parametrize("text", [*TEXTS, ".ci/run", *(p.relative_to(ROOT).as_posix() for p in NOTEBOOKS)])
+def test_every_make_target_named_exists(text):
+    prose = (ROOT / text).read_text()
+    named = set(re.findall(r"(?:`|^ *\$? *)make ([a-z-]+)", prose, re.MULTILINE))
+    assert named <= make_targets(), f"{text} names make {sorted(named - make_targets())}, which the Makefile lacks"
+
+
+def test_make_alone_lists_every_target():
+    listing = subprocess.run(["make", "-C", ROOT, "--no-print-directory"], capture_output=True, text=True, check=True)
+    assert set(re.findall(r"^  ([a-z-]+) ", listing.stdout, re.MULTILINE)) == make_targets()
+
+
+def tree_in_readme() -> set[str]:
+    """Paths in the README's tree: two spaces of indent for what lies in the folder above."""
+    block = re.search(r"## What is where\n+```\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)[1]
+    found, folder = set(), ""
+    for line in block.splitlines():
+        names = re.match(r"( *)(\S+(?: \S+)*?)(?:   *|$)", line)
+        for name in names[2].split():
+            found.add((folder if names[1] else "") + name)
+        if not names[1]:
+            folder = names[2] + "/"
+    return found
+
+
+def test_the_tree_in_the_readme_is_the_tree_on_disk():
+    files = project_files()
+    top = {name.partition("/")[0] + ("/" if "/" in name else "") for name in files} - {".gitignore"}
+    inside = (name.removeprefix("georeplicate/") for name in files if name.startswith("georeplicate/"))
+    package = {"georeplicate/" + name.partition("/")[0] + ("/" if "/" in name else "") for name in inside}
+    on_disk = {name.rstrip("/") for name in top | package - {"georeplicate/__init__.py"}}
+    described = {name.rstrip("/") for name in tree_in_readme()}
+    assert described == on_disk, (
+        f"in the README only: {sorted(described - on_disk)}; on disk only: {sorted(on_disk - described)}"
+    )
+
+
+def test_every_module_says_what_it_is_for():
+    for name in project_files():
+        if name.endswith(".py") and not name.startswith("notebooks/"):
+            assert ast.get_docstring(ast.parse((ROOT / name).read_text())), f"{name} has no docstring"
+
+
+# --- citation ------------------------------------------------------------------------------------------------------
+
+
+def test_citation_is_a_citation_file():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+    assert citation["cff-version"] == "1.2.0"
+    for work in [citation, *citation["references"]]:
+        assert work["authors"] and all(a.keys() & {"name", "family-names"} for a in work["authors"])
+    (paper,) = citation["references"]
+    assert "2510.00072" in paper["url"] and paper["type"] == "article" and len(paper["authors"]) == 18
+
+
+def test_versions_agree():
+    from georeplicate import __version__
+
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == __version__
+
+
+# --- what must not be committed ------------------------------------------------------------------------------------
+
+PRIVATE = re.compile(
+    "|".join(
+        [r"/home/[a-z]\w+/", r"/Users/\w+/", r"/root/", r"[A-Z]:\\\\Users"]
+        + [
+            re.escape(host)
+            for host in ("pypi" + ".org", "pythonhosted" + ".org", "npmjs" + ".org", "anaconda" + ".org")
+        ]
+    )
+)
+
+
+def test_no_path_of_a_home_and_no_host_of_a_registry():
+    found = []
+    for name in project_files():
+        if name == "tests/test_docs.py":  # the patterns themselves
+            continue
+        try:
+            text = (ROOT / name).read_text()
+        except UnicodeDecodeError:
+            continue  # packed data
+        found += [f"{name}: {match[0]}" for match in PRIVATE.finditer(text)]
+    assert not found
+
+
+def test_images_are_in_the_repository():
+    for name in project_files():
+        if name.endswith((".md", ".py", ".ipynb")):
+            hot = re.findall(
+                r"!\[[^\]]*\]\((https?://[^)]*)|<img[^>]+src=.?(https?://[^\s>]*)", (ROOT / name).read_text()
+            )
+            assert not hot, f"{name} shows images from the network: {hot}"
+
+
+# --- notebooks -----------------------------------------------------------------------------------------------------
+
+
+def test_committed_notebooks_match_their_sources():
+    assert reproduce.unpaired(ROOT / "notebooks") == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
+def test_cells_are_small_and_run_under_papermill(path):
+    source = reproduce.Source(path)
+    assert max(len(code.splitlines()) for code in source.code) <= 25, "a longer cell belongs into the library"
+    assert {"profile", "out"} <= source.parameters
+    committed = nbformat.read(path.with_suffix(".ipynb"), as_version=4)
+    assert any(cell.get("outputs") for cell in committed.cells), "the committed notebook shows no output"
