@@ -1,0 +1,41 @@
+"""What is true at a coordinate: real land cover, climate, relief, sun, country facts and places, without a network.
+
+    atlas.describe(lat, lon, when) -> Facts       everything known there and then; one place, or arrays of them
+    atlas.geocode(city, country) -> (lat, lon)    a place by name, or None
+    atlas.country_code / country_name / cities    names and tables
+    atlas.is_land / elevation_m / random_land     single questions, quick
+    atlas.coast / borders / land / lakes          geometry for maps
+
+The data lie packed in `data/` (sources, versions and licences: data/SOURCES.md); `build.py` makes them again from
+published packages and checks that each byte is the same. Everything is loaded at first use and kept.
+
+    store           how the packed files are read and written
+    grid            look-ups in rasters of the globe
+    sun             solar position
+    countries       names and facts of countries
+    gazetteer       places and names
+    natural_earth   coast and borders
+    facts           puts them together
+"""
+
+from georeplicate.atlas.countries import country_code, country_name
+from georeplicate.atlas.facts import LAND_COVERS, Facts, describe, elevation_m, is_land, random_land
+from georeplicate.atlas.gazetteer import cities, geocode
+from georeplicate.atlas.natural_earth import borders, coast, lakes, land
+
+__all__ = [
+    "LAND_COVERS",
+    "Facts",
+    "borders",
+    "cities",
+    "coast",
+    "country_code",
+    "country_name",
+    "describe",
+    "elevation_m",
+    "geocode",
+    "is_land",
+    "lakes",
+    "land",
+    "random_land",
+]

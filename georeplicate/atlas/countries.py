@@ -1,0 +1,60 @@
+"""Countries: codes, names in many languages, and the facts that hold throughout one.
+
+"Country" means an ISO 3166-1 territory, as in GeoNames: Puerto Rico and Hong Kong have codes of their own. Kosovo is XK.
+"""
+
+import functools
+import json
+
+import numpy as np
+
+from georeplicate.atlas import names, store
+
+
+@functools.cache
+def table() -> dict[str, dict]:
+    """{alpha-2 code: its row of countries.json}, in the order of the codes. Do not write into it."""
+    rows = json.loads((store.DATA / "countries.json").read_text(encoding="utf-8"))
+    return {row["code"]: row for row in rows}
+
+
+@functools.cache
+def column(field: str) -> np.ndarray:
+    """One field as an array to index with the ground grid's country number: 0 is the sea, the last is unclaimed land."""
+    values = [row[field] for row in table().values()]
+    if field == "languages":
+        array = np.empty(len(values) + 2, dtype=object)
+        array[:] = [(), *map(tuple, values), ()]
+        return array
+    return np.array(["", *values, ""])
+
+
+@functools.cache
+def _by_name() -> dict[str, str]:
+    return {names.key(name): code for code, row in table().items() for name in row["names"]}
+
+
+def country_code(name_or_code: str) -> str | None:
+    """ISO 3166-1 alpha-2 code of a country named in English, in its own or a widely used language, or by its code.
+
+    Case, accents and punctuation do not matter: "Deutschland", "U.S.A.", "cote d'ivoire", "日本", "DEU". Two-letter and
+    three-letter codes win over names. None for what is not a country's name; never a guess. Never raises.
+    """
+    return _lookup(name_or_code) if isinstance(name_or_code, str) else None
+
+
+@functools.lru_cache(maxsize=4096)
+def _lookup(name: str) -> str | None:
+    key = names.key(name)
+    found = _by_name().get(key)
+    if found is None and key.startswith("the "):
+        found = _by_name().get(key[4:])
+    return found
+
+
+def country_name(code: str) -> str:
+    """English short name of an alpha-2 code ("CI" -> "Côte d’Ivoire"). ValueError for an unknown code."""
+    try:
+        return table()[code.upper()]["name"]
+    except (KeyError, AttributeError):
+        raise ValueError(f"{code!r} is not an ISO 3166-1 alpha-2 code; atlas.country_code finds codes by name") from None
