@@ -1,0 +1,334 @@
+"""GRPO: the paper's second stage, on TRL's trainer with the shared-prefix kernel.
+
+Sample G answers to each question, score them, and raise the probability of the better ones of each group:
+
+    advantage  A_i = (r_i - mean r) / (std r + eps)                      group of G, unbiased std
+    loss       mean over answers of the mean over tokens of
+               -min(rho A, clip(rho, 1 - c, 1 + c) A) + beta (exp(d) - d - 1)
+               rho = p / p_old,  d = log p_reference - log p             the second term is the k3 estimate of the KL
+
+`GRPOTrainer` of TRL stays the trainer (accelerate, optimizer, schedules, logging, checkpoints); generation, the three
+kinds of logprobs and the loss go through `georeplicate.prefix`, so a prompt and its images are computed once per state
+of the weights and not once per answer.
+
+The paper's values and where they come from:
+
+    G = 8                        official run script, num_generations
+    8 questions per update       official run script: 8 processes x batch 4 x accumulation 2 = 64 answers
+    beta 0.04                    official trainer's default, which the run script leaves in place
+    clip 0.2, one update a batch official trainer's defaults (epsilon, num_iterations)
+    temperature 1, top-k 50      hard-coded in the official trainer; top-k is the generation default of that version
+    unbiased std, eps 1e-4       official trainer's advantage
+    mean over tokens, then       official trainer's loss ("grpo" in TRL's naming)
+      over answers
+    lr 1e-6, linear to zero,     run script and library defaults
+      no warm-up, AdamW (.9, .999), no weight decay, gradient norm <= 1
+    2 epochs, answers <= 2048    official run script
+    full fine-tuning with the vision tower, bf16, reference = the starting policy
+
+Values differ at mini scale only where a caller passes them. TRL 1.16 has other defaults for most of these (beta 0, the
+"dapo" loss, gradient checkpointing on), hence all of them are set here.
+"""
+
+from __future__ import annotations
+
+import resource
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from datasets import Dataset
+from transformers import TrainerCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from georeplicate import policy as policies
+from georeplicate import prefix, training
+
+
+def group_advantages(rewards: torch.Tensor, eps: float = 1e-4) -> torch.Tensor:
+    """(r - mean) / (std + eps) within each row of rewards [N, G]; std is the unbiased one. A group of one gets 0."""
+    centred = rewards - rewards.mean(1, keepdim=True)
+    if rewards.shape[1] == 1:
+        return centred
+    return centred / (rewards.std(1, keepdim=True) + eps)
+
+
+def loss(
+    logprobs: torch.Tensor,
+    old: torch.Tensor,
+    reference: torch.Tensor | None,
+    advantages: torch.Tensor,
+    mask: torch.Tensor,
+    *,
+    beta: float = 0.04,
+    clip: float = 0.2,
+) -> tuple[torch.Tensor, dict[str, float]]:
+    """The GRPO loss of R answers and what to watch about it.
+
+    logprobs, old, reference, mask: [R, C] (reference may be None when beta is 0); advantages: [R]. Returns the scalar
+    loss and {"kl", "clip_fraction"}, both means over tokens. An answer without tokens counts as 0.
+    """
+    ratio = (logprobs - old).exp()
+    gain = advantages[:, None]
+    per_token = -torch.minimum(ratio * gain, ratio.clamp(1 - clip, 1 + clip) * gain)
+    tokens = mask.sum().clamp(min=1)
+    clipped = ((ratio < 1 - clip) & (gain < 0)) | ((ratio > 1 + clip) & (gain > 0))
+    watch = {"clip_fraction": float((clipped * mask).sum() / tokens)}
+    if beta:
+        ahead = reference - logprobs
+        kl = ahead.exp() - ahead - 1
+        per_token = per_token + beta * kl
+        watch["kl"] = float((kl.detach() * mask).sum() / tokens)
+    per_answer = (per_token * mask).sum(1) / mask.sum(1).clamp(min=1)
+    return per_answer.mean(), watch
+
+
+class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
+    """TRL's GRPOTrainer whose rollouts and losses share prompts. Groups must not be split between processes."""
+
+    def __init__(
+        self,
+        policy: policies.Policy,
+        rows: Sequence[dict[str, Any]],
+        reward_fn: Callable[[str, dict, int], Any],
+        args: GRPOConfig,
+        *,
+        bf16: bool,
+        peft_config=None,
+    ):
+        if args.per_device_train_batch_size % args.num_generations:
+            raise ValueError(
+                f"{args.per_device_train_batch_size} answers per process and micro-batch cannot be split into whole "
+                f"groups of {args.num_generations}; choose a multiple"
+            )
+        cycle = args.steps_per_generation * args.num_iterations
+        if args.save_strategy == "steps" and args.save_steps * args.gradient_accumulation_steps % cycle:
+            raise ValueError("save_steps must fall between two generations, else a resumed run would differ")
+        updates = args.max_steps * args.gradient_accumulation_steps
+        groups = args.generation_batch_size // args.num_generations
+        drawn = training.order(len(rows), -(-updates // cycle) * groups, args.seed)
+        super().__init__(
+            model=policy.model,
+            reward_funcs=[_scored_by_us],
+            args=args,
+            train_dataset=Dataset.from_dict({"prompt": [""] * len(drawn), "row": drawn}),
+            processing_class=policy.processor,
+            peft_config=peft_config,
+        )
+        self.rows, self.reward_fn, self.bf16 = rows, reward_fn, bf16
+        self.policy = policies.Policy(self.accelerator.unwrap_model(self.model), policy.processor)
+        self._pieces: list[dict] | None = None
+
+    # -- rollout
+
+    def _prepare_inputs(self, generation_batch):
+        cycle = self.args.steps_per_generation * self.num_iterations
+        if self._pieces is None or self._step % cycle == 0:
+            self._pieces = self._roll_out([self.rows[x["row"]] for x in generation_batch[:: self.num_generations]])
+        return self._pieces[self._step % self.args.steps_per_generation]
+
+    def _roll_out(self, rows: list[dict]) -> list[dict]:
+        """Answers, rewards, advantages and fixed logprobs of one generation batch, in micro-batches of whole groups."""
+        started = time.perf_counter()
+        prompts = self.policy.encode(rows)
+        answers = self.policy.generate(
+            prompts,
+            num_generations=self.num_generations,
+            max_new_tokens=self.max_completion_length,
+            temperature=self.temperature,
+            top_k=self.args.top_k,
+            generator=self._generator(),
+        )
+        generated = time.perf_counter()
+        rewards = self._score(rows, answers)
+        advantages = group_advantages(rewards)
+        size = len(rows) // self.args.steps_per_generation
+        pieces = []
+        for start in range(0, len(rows), size):
+            chosen = list(range(start, start + size))
+            whole = size == len(rows)
+            piece = {
+                "prompts": prompts if whole else prompts.select(chosen),
+                "ids": answers.ids[start : start + size],
+                "advantages": advantages[chosen].flatten().to(self.accelerator.device),
+                "old": None,
+                "reference": None,
+            }
+            with torch.no_grad():
+                if self.args.gradient_accumulation_steps % (self.args.steps_per_generation * self.num_iterations):
+                    piece["old"] = self._logprobs(self.policy.model, piece)
+                if self.beta and self.ref_model is not None:
+                    piece["reference"] = self._logprobs(self.ref_model, piece)
+                elif self.beta:
+                    with self.policy.model.disable_adapter():
+                        piece["reference"] = self._logprobs(self.policy.model, piece)
+            pieces.append(piece)
+        tokens = sum(answers.lengths)
+        self._watch(
+            reward=rewards.mean(),
+            reward_std=rewards.std(1).mean() if rewards.shape[1] > 1 else 0.0,
+            advantage_mean=advantages.mean(),
+            equal_groups=(rewards == rewards[:, :1]).all(1).float().mean(),
+            length=tokens / len(answers.lengths),
+            finished=sum(answers.finished) / len(answers.finished),
+            tokens_per_second=tokens / (generated - started),
+            seconds_generation=generated - started,
+            seconds_scoring=time.perf_counter() - generated,
+            peak_mb=_peak_mb(self.accelerator.device),
+        )
+        return pieces
+
+    def _generator(self) -> torch.Generator:
+        """Randomness from (seed, step, process) and nothing else, so that a resumed run samples the same answers."""
+        place = self._step % self.args.gradient_accumulation_steps
+        key = ((self.args.seed * 1_000_003 + self.state.global_step) * 1009 + place) * 4099
+        return torch.Generator(self.accelerator.device).manual_seed((key + self.accelerator.process_index) % 2**63)
+
+    def _score(self, rows: list[dict], answers: policies.Answers) -> torch.Tensor:
+        totals: list[float] = []
+        parts: dict[str, list[float]] = {}
+        for i, (text, length) in enumerate(zip(answers.texts, answers.lengths, strict=True)):
+            reward = self.reward_fn(text, rows[i // self.num_generations], length)
+            totals.append(float(getattr(reward, "total", reward)))
+            for name, value in (getattr(reward, "parts", None) or {}).items():
+                parts.setdefault(name, []).append(float(value))
+        self._watch(**{f"reward_{name}": sum(values) / len(totals) for name, values in parts.items()})
+        return torch.tensor(totals).view(len(rows), self.num_generations)
+
+    def _watch(self, **values) -> None:
+        if not values:
+            return
+        local = torch.tensor([float(v) for v in values.values()], device=self.accelerator.device)
+        means = self.accelerator.gather(local[None]).mean(0).tolist()
+        for name, value in zip(values, means, strict=True):
+            self._metrics["train"][name].append(value)
+
+    # -- loss
+
+    def _logprobs(self, model, piece: dict, forward=None) -> torch.Tensor:
+        with training.autocast(self.bf16):
+            return prefix.logprobs(model, piece["prompts"], piece["ids"], temperature=self.temperature, forward=forward)
+
+    def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
+        started = time.perf_counter()
+        logprobs = self._logprobs(self.policy.model, inputs, forward=model)
+        lengths = torch.tensor([len(c) for group in inputs["ids"] for c in group], device=logprobs.device)
+        mask = (torch.arange(logprobs.shape[1], device=logprobs.device) < lengths[:, None]).float()
+        old = logprobs.detach() if inputs["old"] is None else inputs["old"]
+        value, watch = loss(
+            logprobs,
+            old,
+            inputs["reference"],
+            inputs["advantages"],
+            mask,
+            beta=self.beta,
+            clip=self.epsilon_low,
+        )
+        self._watch(**watch, seconds_forward=time.perf_counter() - started)
+        return value / self.current_gradient_accumulation_steps
+
+
+def _scored_by_us(completions, **kwargs):
+    raise AssertionError("rewards are computed in SharedPrefixGRPOTrainer._score")
+
+
+def _peak_mb(device: torch.device) -> float:
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
+
+
+def train(
+    policy_path: str | Path,
+    dataset: Sequence[dict[str, Any]] | Dataset,
+    reward_fn: Callable[[str, dict, int], Any],
+    out_dir: str | Path,
+    *,
+    steps: int,
+    max_new_tokens: int,
+    seed: int,
+    prompts_per_step: int = 8,
+    num_generations: int = 8,
+    learning_rate: float = 1e-6,
+    beta: float = 0.04,
+    clip: float = 0.2,
+    temperature: float = 1.0,
+    top_k: int = 50,
+    num_iterations: int = 1,
+    accumulation: int = 1,
+    schedule: str = "linear",
+    warmup_steps: int = 0,
+    adam_betas: tuple[float, float] = (0.9, 0.999),
+    weight_decay: float = 0.0,
+    max_grad_norm: float = 1.0,
+    gradient_checkpointing: bool = False,
+    bf16: bool | None = None,
+    save_steps: int | None = None,
+    save_total_limit: int = 2,
+    peft_config=None,
+    callbacks: Sequence[TrainerCallback] = (),
+) -> Path:
+    """Train a policy by GRPO; returns the folder of the trained policy, `out_dir/policy`.
+
+    dataset: rows {images or pixels (see `Policy.pixels`), prompt, letter, ...}; reward_fn(text, row, n_tokens) returns
+    a number or an object with `total` and `parts`. steps: optimizer updates of prompts_per_step questions (over all
+    processes), each micro-batch holding prompts_per_step / accumulation. bf16: autocast for the logprobs (generation
+    stays in the policy's own precision); None = where the hardware has it. save_steps writes checkpoints from which a
+    later call with the same arguments goes on, exactly.
+    Also writes `out_dir/log.csv`, one row per update.
+    """
+    out_dir = Path(out_dir)
+    policy = policies.load(policy_path, device="cuda" if torch.cuda.is_available() else "cpu")
+    processes = training.processes()
+    if prompts_per_step % (accumulation * processes):
+        raise ValueError(f"{prompts_per_step} prompts do not divide into {accumulation} x {processes} micro-batches")
+    args = GRPOConfig(
+        output_dir=str(out_dir),
+        max_steps=steps,
+        per_device_train_batch_size=prompts_per_step * num_generations // (accumulation * processes),
+        gradient_accumulation_steps=accumulation,
+        num_generations=num_generations,
+        num_iterations=num_iterations,
+        max_completion_length=max_new_tokens,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=1.0,
+        beta=beta,
+        epsilon=clip,
+        loss_type="grpo",
+        scale_rewards="group",
+        shuffle_dataset=False,
+        learning_rate=learning_rate,
+        lr_scheduler_type=schedule,
+        warmup_steps=warmup_steps,
+        optim="adamw_torch",
+        adam_beta1=adam_betas[0],
+        adam_beta2=adam_betas[1],
+        weight_decay=weight_decay,
+        max_grad_norm=max_grad_norm,
+        activation_checkpointing=gradient_checkpointing,
+        bf16=False,
+        use_cpu=not torch.cuda.is_available(),
+        seed=seed,
+        remove_unused_columns=False,
+        save_strategy="no" if save_steps is None else "steps",
+        save_steps=save_steps or 500,
+        save_total_limit=save_total_limit,
+        logging_steps=1,
+        report_to=[],
+        disable_tqdm=True,
+        dataloader_pin_memory=False,
+    )
+    trainer = SharedPrefixGRPOTrainer(
+        policy,
+        dataset,
+        reward_fn,
+        args,
+        bf16=training.bf16_in_hardware() if bf16 is None else bf16,
+        peft_config=peft_config,
+    )
+    return training.run(trainer, policy, out_dir, callbacks)

@@ -1,0 +1,111 @@
+"""What the two stages share: one order of the data, checkpoints that resume exactly, the frame of a run.
+
+Resuming repairs one silent failure of the libraries: for a full fine-tune of a vision-language model they load none of
+the weights (these are saved under the published names, which `load_state_dict(strict=False)` does not match), so that
+training would go on from the base model with the checkpoint's optimizer and end normally.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import torch
+from transformers import PrinterCallback, Trainer, TrainerCallback
+
+from georeplicate import policy as policies
+from georeplicate import record
+from georeplicate.checkpoint import CheckpointError, verify_manifest, write_manifest
+
+_NEEDED = ("trainer_state.json", "optimizer.pt", "scheduler.pt")
+_log = logging.getLogger(__name__)
+
+
+def order(rows: int, count: int, seed: int) -> list[int]:
+    """Row numbers for `count` draws: one shuffled pass over all rows after another, fixed by the seed alone."""
+    generator = torch.Generator().manual_seed(seed)
+    drawn: list[int] = []
+    while len(drawn) < count:
+        drawn += torch.randperm(rows, generator=generator).tolist()
+    return drawn[:count]
+
+
+def bf16_in_hardware() -> bool:
+    """Whether bf16 matrix products are fast here: on a GPU that has them or a CPU with AVX512-BF16."""
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported()
+    return torch.cpu._is_avx512_bf16_supported()
+
+
+def autocast(bf16: bool):
+    """bf16 autocast on the device in use, or nothing. (The libraries' own switch refuses bf16 on a CPU.)"""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.autocast(device, dtype=torch.bfloat16) if bf16 else contextlib.nullcontext()
+
+
+def processes() -> int:
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def verify_resumable(path: str | os.PathLike) -> None:
+    """Raises CheckpointError unless the checkpoint is whole and has everything that training goes on from."""
+    verify_manifest(path)
+    for name in _NEEDED:
+        if not (Path(path) / name).is_file():
+            raise CheckpointError(f"{path} cannot be resumed: {name} is missing; delete it to go on from an older one")
+
+
+def latest(out_dir: str | os.PathLike) -> Path | None:
+    """The newest good `checkpoint-N` of a run; torn or damaged ones are passed over with a warning. None if none."""
+    found = [p for p in Path(out_dir).glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", p.name)]
+    for path in sorted(found, key=lambda p: int(p.name.split("-")[1]), reverse=True):
+        try:
+            verify_resumable(path)
+        except CheckpointError as error:
+            _log.warning("passing over a checkpoint: %s", error)
+            continue
+        return path
+    return None
+
+
+class CompleteCheckpoints(Trainer):
+    """Checkpoints with SHA-256 sums, strict reloading and no automatic model card. Mix in before a TRL trainer."""
+
+    def create_model_card(self, *args, **kwargs):
+        """Model cards are written by hand, with measurements."""
+
+    def _save_checkpoint(self, model, trial):
+        super()._save_checkpoint(model, trial)
+        if self.args.should_save:
+            write_manifest(Path(self._get_output_dir(trial)) / f"checkpoint-{self.state.global_step}")
+
+    def _load_from_checkpoint(self, resume_from_checkpoint, model=None):
+        verify_resumable(resume_from_checkpoint)
+        model = self.model if model is None else model
+        adapters = (Path(resume_from_checkpoint) / "adapter_config.json").is_file()
+        if adapters or self.is_fsdp_enabled or self.is_deepspeed_enabled:
+            return super()._load_from_checkpoint(resume_from_checkpoint, model)
+        bare = self.accelerator.unwrap_model(model)
+        saved, info = type(bare).from_pretrained(resume_from_checkpoint, dtype=bare.dtype, output_loading_info=True)
+        if info["missing_keys"] or info["unexpected_keys"] or info["mismatched_keys"]:
+            raise CheckpointError(f"{resume_from_checkpoint} does not hold this model's weights")
+        bare.load_state_dict(saved.state_dict(), strict=True)
+
+
+def run(trainer: Trainer, policy: policies.Policy, out_dir: Path, callbacks: Sequence[TrainerCallback] = ()) -> Path:
+    """Trains, from the newest good checkpoint if there is one; writes `policy/` and `log.csv`, returns the former."""
+    trainer.remove_callback(PrinterCallback)
+    for callback in callbacks:
+        trainer.add_callback(callback)
+    resume = latest(out_dir)
+    trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    if trainer.args.should_save:
+        policies.Policy(trainer.accelerator.unwrap_model(trainer.model), policy.processor).save(out_dir / "policy")
+        steps = [entry for entry in trainer.state.log_history if "loss" in entry]
+        record.write_csv(out_dir / "log.csv", pd.DataFrame(steps))
+    return out_dir / "policy"
