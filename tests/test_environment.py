@@ -15,9 +15,9 @@ ROOT = Path(__file__).parents[1]
 CONDA_NAMES = {"pytorch": "torch"}  # conda-forge calls a few packages otherwise
 
 
-def required() -> dict[str, Requirement]:
+def required(extras: tuple[str, ...] = ("dev",)) -> dict[str, Requirement]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    lines = project["dependencies"] + project["optional-dependencies"]["dev"]
+    lines = project["dependencies"] + [line for extra in extras for line in project["optional-dependencies"][extra]]
     return {canonicalize_name(r.name): r for r in map(Requirement, lines)}
 
 
@@ -39,7 +39,7 @@ def conda() -> dict[str, str]:
 
 def test_every_dependency_is_pinned_inside_its_range():
     pins = pinned()
-    for name, requirement in required().items():
+    for name, requirement in required(("dev", "atlas")).items():
         assert name in pins, f"{name} is missing from constraints.txt"
         assert pins[name] in requirement.specifier, f"{requirement} does not admit the tested {pins[name]}"
 
