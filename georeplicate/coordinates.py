@@ -1,0 +1,222 @@
+"""Latitude and longitude as people and models write them, read from a short text; nothing is guessed.
+
+``read_pair`` and ``find_pair`` know decimal degrees, degrees with minutes and seconds, hemispheres before or after,
+signs, decimal commas, and the typographic variants of all marks. What cannot be read, lies out of range or is given as
+(longitude, latitude) comes back as ``Unusable`` with the reason. The caller bounds the length of the text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+# Signs that are written for degrees, minutes, seconds and minus, brought to one each.
+_MARKS = str.maketrans(
+    dict.fromkeys("º˚", "°") | dict.fromkeys("′’‘ʹ´`", "'") | dict.fromkeys("″”“ʺ", '"') | dict.fromkeys("−﹣－", "-")
+)
+_TOKEN = re.compile(
+    r"(?P<number>[-+]?(?<![\d.])\d+(?:\.\d+)?)|(?P<degrees>°|deg(?:rees?)?\b)|(?P<seconds>\"|''|sec(?:onds?)?\b)"
+    r"|(?P<minutes>'|min(?:utes?)?\b)|(?P<hemisphere>(?<![A-Za-z])(?:north|south|east|west|[NSEW])(?![A-Za-z]))"
+    r"|(?P<sign>[-+])|(?P<colon>:)|(?P<separator>[,;/|]|\band\b)|(?P<other>\S)",
+    re.IGNORECASE,
+)
+_DECIMAL_COMMAS = re.compile(
+    r"(?<![\d.,])([-+]?\d{1,3}),(\d{1,10})( ?°? ?[NSEW]?(?: ?[;/] ?|, | ))([-+]?\d{1,3}),(\d{1,10})(?![\d.,])",
+    re.IGNORECASE,
+)
+_AXES = {"N": "lat", "S": "lat", "E": "lon", "W": "lon"}
+_SAME_POINT_DEG = 0.01  # a point written twice, in decimals and in minutes, differs by rounding only
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """Why written coordinates are no point."""
+
+    reason: Literal["bad_coordinates", "out_of_range", "swapped", "two_places"]
+    found: str
+
+
+@dataclass(frozen=True)
+class _Angle:
+    """A written angle: signed degrees; its axis if a hemisphere tells it; ``precise`` if a mark or two decimals show it."""
+
+    degrees: float
+    axis: str
+    precise: bool
+    readable: bool
+    start: int  # of its first token
+    end: int  # behind its last token
+
+
+@dataclass(frozen=True)
+class _Token:
+    kind: str
+    text: str
+    start: int
+    end: int
+
+
+_END = _Token("", "", -1, -1)
+
+
+def plain_marks(text: str) -> str:
+    """The text with one sign each for degree, minute, second and minus."""
+    return text.translate(_MARKS)
+
+
+class _Reader:
+    """Reads the angles of one text from left to right."""
+
+    def __init__(self, text: str):
+        self.tokens = [_Token(m.lastgroup or "", m[0], m.start(), m.end()) for m in _TOKEN.finditer(text)]
+        self.i = 0
+
+    def angles(self) -> list[_Angle]:
+        found = []
+        while self.i < len(self.tokens):
+            angle = self._angle()
+            if angle is None:
+                self.i += 1
+            else:
+                found.append(angle)
+        return found
+
+    def _peek(self, ahead: int = 0) -> _Token:
+        at = self.i + ahead
+        return self.tokens[at] if 0 <= at < len(self.tokens) else _END
+
+    def _take(self) -> str:
+        self.i += 1
+        return self.tokens[self.i - 1].text
+
+    def _unsigned(self, ahead: int = 0) -> bool:
+        return self._peek(ahead).kind == "number" and self._peek(ahead).text[0] not in "-+"
+
+    def _angle(self) -> _Angle | None:
+        """[hemisphere] [sign] degrees [minutes [seconds]] [hemisphere], or None without having read anything."""
+        start, readable, sign, hemisphere = self.i, True, "", ""
+        if self._peek().kind == "hemisphere" and self._peek(1).kind in ("number", "sign"):
+            hemisphere = self._take()
+        if self._peek().kind == "sign" and self._unsigned(1):
+            # "- 33.9" is negative, but a dash between two angles may also only part them
+            readable = self._peek(-1).kind not in ("number", "degrees", "minutes", "seconds") and not hemisphere
+            sign = self._take()
+        if self._peek().kind != "number":
+            self.i = start
+            return None
+        number = self._take()
+        sign = sign or number[0].strip("0123456789")
+        precise, parts = len(number.partition(".")[2]) >= 2, []
+        if self._peek().kind == "degrees":
+            self._take()
+            precise, parts = True, self._minutes(hemisphere)
+        elif not hemisphere:
+            parts = self._bare_minutes()
+        if not hemisphere and self._peek().kind == "hemisphere":
+            hemisphere = self._take()
+        side = hemisphere[:1].upper()
+        # Two signs for one direction may cancel or repeat each other, and "4.35 O" is west in French and east in
+        # German.
+        readable &= not (sign and side) and not self._stray_letter() and all(part < 60 for part in parts)
+        size = abs(float(number)) + sum(part / 60**power for power, part in enumerate(parts, 1))
+        negative = sign == "-" or side in ("S", "W")
+        return _Angle(-size if negative else size, _AXES.get(side, ""), precise or parts != [], readable, start, self.i)
+
+    def _minutes(self, hemisphere: str) -> list[float]:
+        """After a degree sign: 51', 51'24", or 51.4 without a mark when a hemisphere follows."""
+        parts: list[float] = []
+        for mark in ("minutes", "seconds"):
+            if not self._unsigned():
+                break
+            if self._peek(1).kind == mark:
+                parts.append(float(self._take()))
+                self._take()
+            elif self._peek(1).kind == "hemisphere" and not hemisphere:
+                parts.append(float(self._take()))
+                break
+            else:
+                break
+        return parts
+
+    def _bare_minutes(self) -> list[float]:
+        """48 51 24 N, 48:51:24 N: only the hemisphere tells such a row of numbers from a list."""
+        step = 2 if self._peek().kind == "colon" and self._peek(2).kind == "colon" else 1
+        if self._unsigned(step - 1) and self._unsigned(2 * step - 1) and self._peek(2 * step).kind == "hemisphere":
+            parts = [float(self._peek(step - 1).text), float(self._peek(2 * step - 1).text)]
+            self.i += 2 * step
+            return parts
+        return []
+
+    def _stray_letter(self) -> bool:
+        """Does a letter of its own follow that is no hemisphere?"""
+        here, following = self._peek(), self._peek(1)
+        if here.kind != "other" or not here.text.isalpha():
+            return False
+        return following.start != here.end or not following.text[:1].isalpha()
+
+
+def _point(first: _Angle, second: _Angle, labelled: bool) -> tuple[float, float] | Unusable:
+    """(lat, lon) from two angles in that order, unless their hemispheres tell the reverse."""
+    axes = (first.axis, second.axis)
+    found = f"{first.degrees:g}, {second.degrees:g}"
+    if not (first.readable and second.readable):
+        return Unusable("bad_coordinates", found)
+    if axes == ("lon", "lat"):
+        if labelled:
+            return Unusable("swapped", found)
+        first, second = second, first
+    elif axes not in (("", ""), ("lat", "lon")) and not (labelled and axes in (("lat", ""), ("", "lon"))):
+        return Unusable("bad_coordinates", found)
+    lat, lon = first.degrees, second.degrees
+    if abs(lat) <= 90 and abs(lon) <= 180:
+        return lat, lon
+    exchanged = axes == ("", "") and abs(lat) <= 180 and abs(lon) <= 90
+    return Unusable("swapped" if exchanged else "out_of_range", found)
+
+
+def read_pair(lat: str, lon: str) -> tuple[float, float] | Unusable:
+    """(lat, lon) in degrees from two texts that were given as latitude and longitude."""
+    angles = [_Reader(plain_marks(text)).angles()[:1] for text in (lat, lon)]
+    if not all(angles):
+        found = f"latitude {lat.strip() or 'not given'}, longitude {lon.strip() or 'not given'}"
+        return Unusable("bad_coordinates", found)
+    return _point(angles[0][0], angles[1][0], labelled=True)
+
+
+def find_pair(text: str, expected: bool = False) -> tuple[tuple[float, float] | Unusable | None, str]:
+    """The coordinates that stand as a pair in ``text`` (None if there are none), and the text without them.
+
+    Two numbers are a pair if nothing but a separator parts them and both have marks or two decimals; others numbers
+    only if they are the whole text. ``expected``: the text was announced as coordinates, so that any two numbers are a
+    pair and none is a fault.
+    """
+    text = _DECIMAL_COMMAS.sub(r"\1.\2\3\4.\5", plain_marks(text))
+    reader = _Reader(text)
+    tokens, angles = reader.tokens, reader.angles()
+    point: tuple[float, float] | Unusable | None = None
+    spans: list[tuple[int, int]] = []
+    words = sum(token.text.isalnum() for token in tokens)
+    for first, second in zip(angles, angles[1:], strict=False):
+        between = tokens[first.end : second.start]
+        if len(between) > 1 or any(token.kind != "separator" for token in between):
+            continue
+        alone = words == sum(token.text.isalnum() for token in tokens[first.start : second.end])
+        if not (expected or alone or (first.precise and second.precise)):
+            continue
+        if spans and first.start < spans[-1][1]:
+            point = Unusable("bad_coordinates", text.strip())  # three in a row
+            continue
+        spans.append((first.start, second.end))
+        here = _point(first, second, labelled=False)
+        if point is None or isinstance(here, Unusable):
+            point = point if isinstance(point, Unusable) else here
+        elif not isinstance(point, Unusable) and max(abs(a - b) for a, b in zip(point, here)) > _SAME_POINT_DEG:
+            point = Unusable("two_places", text.strip())
+    if expected and point is None:
+        point = Unusable("bad_coordinates", text.strip())
+    pieces, at = [], 0
+    for start, end in spans:
+        pieces.append(text[at : tokens[start].start])
+        at = tokens[end - 1].end
+    return point, " ".join([*pieces, text[at:]])

@@ -1,0 +1,708 @@
+r"""What is asked of the model, and what its answer means: templates on one side, parsers on the other.
+
+Templates: ``pairing`` (one street panorama and k lettered aerial tiles), ``geolocation`` (country and city of a photo),
+each with and without thinking; ``chain_of_thought`` and ``jsonl_row`` (a supervised record);
+``ask_for_chain_of_thought`` (what a teacher is told). The wording is ours, because the paper publishes none; what is
+taken over is the scheme of the official code: one user turn, no system prompt, all images before the text, so that a
+letter belongs to an image by order alone.
+
+Parsers: ``parse_choice`` and ``parse_place`` return a typed answer or ``Malformed(reason)`` for every string and raise
+for none.
+``mode="paper"`` reads the answer that was given and refuses what is ambiguous; ``mode="released"`` behaves as the
+published code does, quirks included (multiple choice as in Geo-R1, which is VLM-R1's; places as in GLOBE's evaluation
+script). Everything runs in linear time: long text is only searched for tags, and an answer may hold
+``MAX_ANSWER_CHARS`` characters.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import string
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from typing import Literal, get_args
+
+from georeplicate import coordinates
+
+Mode = Literal["paper", "released"]
+
+LETTERS = string.ascii_uppercase
+
+# ------------------------------------------------------------------------------------------------------------ templates
+
+THINK_FIRST = "First think step by step inside <think> </think>, then give {what} inside <answer> </answer>."
+ANSWER_ONLY = "Do not explain. Give only {what}, inside <answer> </answer>."
+
+PAIRING = (
+    "The first image is a panorama taken on the ground, with north at its centre. The next {k} images are aerial views "
+    "with north up: {letters}, in this order. One of them shows the place where the panorama was taken, the others lie "
+    "nearby. Which one is it?"
+)
+GEOLOCATION = (
+    "Where was this photo taken? Name the country and the city, on two lines of this form:\n"
+    "country: [country name]\n"
+    "city: [city name]"
+)
+
+# The four steps of the paper's single reasoning template, in order (secondary source: notes on the second version).
+CHAIN_OF_THOUGHT_STEPS = {
+    "cues": "What can be seen",
+    "evidence": "What the view from the other side would show",
+    "knowledge": "What geography says about it",
+    "conclusion": "So",
+}
+
+
+def _ask(question: str, what: str, thinking: bool) -> str:
+    return f"{question}\n{(THINK_FIRST if thinking else ANSWER_ONLY).format(what=what)}"
+
+
+def pairing(k: int = 5, thinking: bool = True) -> str:
+    """The cross-view question for one panorama and ``k`` aerial tiles (2 <= k <= 26), to be sent after the k + 1
+    images.
+
+    k is not published; 5 is our reading of the base model's 19 %, which the paper calls nearly random.
+    """
+    if not 2 <= k <= len(LETTERS):
+        raise ValueError(f"k is the number of aerial views and must lie between 2 and {len(LETTERS)}, got {k}")
+    letters = ", ".join(f"image {letter}" for letter in LETTERS[:k])
+    return _ask(PAIRING.format(k=k, letters=letters), "the letter of that image", thinking)
+
+
+def geolocation(thinking: bool = True) -> str:
+    """The question for one photo: country and city, in the two-line form that GLOBE's test set uses too."""
+    return _ask(GEOLOCATION, "these two lines", thinking)
+
+
+def messages(question: str, images: int) -> list[dict]:
+    """One user turn for a chat template: ``images`` image slots first, then the text."""
+    slots = [{"type": "image"} for _ in range(images)]
+    return [{"role": "user", "content": [*slots, {"type": "text", "text": question}]}]
+
+
+def reply(answer: str, thinking: str | None = None) -> str:
+    """A completion in the required format; without ``thinking`` the answer block alone."""
+    block = f"<answer>{answer}</answer>"
+    return block if thinking is None else f"<think>{thinking}</think>\n{block}"
+
+
+def place_answer(country: str, city: str = "") -> str:
+    """The two lines of a geolocation answer; the city line is left out when there is none."""
+    return f"country: {country}" + (f"\ncity: {city}" if city else "")
+
+
+def chain_of_thought(cues: str, evidence: str, knowledge: str, conclusion: str, answer: str) -> str:
+    """A supervised completion: cues -> cross-view evidence -> geographic knowledge -> conclusion, then the answer."""
+    said = dict(zip(CHAIN_OF_THOUGHT_STEPS, (cues, evidence, knowledge, conclusion), strict=True))
+    return reply(answer, "\n".join(f"{CHAIN_OF_THOUGHT_STEPS[step]}: {text.strip()}" for step, text in said.items()))
+
+
+def ask_for_chain_of_thought(facts: Mapping[str, str], answer: str) -> str:
+    """What a teacher model is asked: reason towards ``answer`` from these facts alone, in the four steps."""
+    known = "\n".join(f"- {name}: {value}" for name, value in facts.items())
+    steps = "\n".join(f"{number}. {title}" for number, title in enumerate(CHAIN_OF_THOUGHT_STEPS.values(), 1))
+    return (
+        "You see a photo and know these facts about the place:\n"
+        f"{known}\n"
+        "Write how a careful observer would find the place from the photo. Use only what the photo shows and what the "
+        "facts say; do not mention that facts were given. Four short paragraphs, in this order:\n"
+        f"{steps}\n"
+        f"End with this answer and nothing after it:\n{reply(answer)}"
+    )
+
+
+def jsonl_row(id: str, images: Sequence[str], question: str, completion: str) -> dict:
+    """One training record in the schema of the official data files: image paths in order, then two turns."""
+    turns = [{"from": "human", "value": "<image>" * len(images) + question}, {"from": "gpt", "value": completion}]
+    return {"id": id, "image": list(images), "conversations": turns}
+
+
+# ------------------------------------------------------------------------------------------------ what a parser returns
+
+Reason = Literal[
+    "empty", "unfinished", "no_answer", "too_long",
+    "no_letter", "two_letters", "negated", "unknown_letter",
+    "no_place", "no_country", "unknown_country", "two_places", "bad_coordinates", "out_of_range", "swapped",
+]  # fmt: skip
+
+REASONS: dict[Reason, str] = {
+    "empty": "nothing was written",
+    "unfinished": "the text ends inside the thinking",
+    "no_answer": "thinking, but no answer after it",
+    "too_long": "the answer is too long to be one",
+    "no_letter": "no letter is given as the answer",
+    "two_letters": "more than one letter is given",
+    "negated": "the only letter is one that is ruled out",
+    "unknown_letter": "the letter belongs to no image",
+    "no_place": "no country, city or coordinates",
+    "no_country": "no country is named",
+    "unknown_country": "the country is not known",
+    "two_places": "more than one place is given",
+    "bad_coordinates": "the coordinates cannot be read",
+    "out_of_range": "a latitude beyond 90 or a longitude beyond 180 degrees",
+    "swapped": "latitude and longitude are exchanged",
+}
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An upper-case letter."""
+
+    letter: str
+
+
+@dataclass(frozen=True)
+class Place:
+    """What an answer says about a place. Names as written ("" where not given), ISO 3166 alpha-2 code, degrees.
+
+    ``lat`` and ``lon`` are set only if the text itself holds coordinates; turning names into coordinates is
+    ``atlas.geocode``'s task.
+    """
+
+    city: str
+    country: str
+    country_code: str | None = None
+    lat: float | None = None
+    lon: float | None = None
+
+
+@dataclass(frozen=True)
+class Malformed:
+    """Why a text is no answer: a category of ``REASONS``, and what was found."""
+
+    reason: Reason
+    found: str = ""
+
+    def __str__(self) -> str:
+        return f"{REASONS[self.reason]}: {self.found!r}" if self.found else REASONS[self.reason]
+
+
+def _refuse(reason: Reason, found: str = "") -> Malformed:
+    return Malformed(reason, found[:80])
+
+
+def _check_mode(mode: str) -> None:
+    if mode not in get_args(Mode):
+        raise ValueError(f'mode must be "paper" or "released", got {mode!r}')
+
+
+# -------------------------------------------------------------------------------------------------- where the answer is
+
+# Longer than 2,048 tokens of usual text: what is longer names no one letter or place, and bounds every later pattern.
+MAX_ANSWER_CHARS = 10_000
+
+_TAG = re.compile(r"<\s{0,3}(/?)\s{0,3}(think|answer)\s{0,3}>", re.ASCII | re.IGNORECASE)
+_SPECIAL_TOKEN = re.compile(r"<\|[^<>|]{1,40}\|>")
+
+
+@dataclass
+class _Given:
+    """What stands outside the thinking: the contents of answer blocks, and the loose text."""
+
+    blocks: list[str]
+    loose: list[str]
+
+
+def _given(text: str) -> _Given | Malformed:
+    """The answer blocks of a completion, or, if it has none, the text outside its thinking.
+
+    Answers inside closed thinking are drafts. A ``</think>`` that nothing opened means that the prompt ended in
+    ``<think>``: all before it was thought. If the thinking is never closed, an answer block in it counts: the model
+    forgot the tag, not the answer.
+    """
+    parts = [_Given([], [])]
+    thinking, drafts, block, at = False, [], None, 0
+    for tag in _TAG.finditer(text):
+        piece, at = text[at : tag.start()], tag.end()
+        closing, name = tag[1] == "/", tag[2].lower()
+        if block is not None:
+            block.append(piece)
+        elif not thinking:
+            parts[-1].loose.append(piece)
+        if name == "answer":
+            if not closing and block is None:
+                block = []
+            elif closing and block is not None:
+                (drafts if thinking else parts[-1].blocks).append(" ".join(block))
+                block = None
+        elif not closing and not thinking and block is None:
+            thinking, drafts = True, []
+        elif closing and thinking:
+            thinking, drafts, block = False, [], None
+        elif closing and block is None:
+            parts.append(_Given([], []))
+    rest = text[at:]
+    if block is not None:
+        (drafts if thinking else parts[-1].blocks).append(" ".join([*block, rest]))
+    elif not thinking:
+        parts[-1].loose.append(rest)
+    if thinking:
+        parts[-1].blocks += drafts
+
+    for part in reversed(parts):
+        blocks = list(dict.fromkeys(block for block in part.blocks if block.strip()))
+        if blocks:
+            return _Given(blocks, [])
+    for part in reversed(parts):
+        loose = "\n".join(part.loose)
+        if loose.strip():
+            return _Given([], [loose])
+    if thinking:
+        return _refuse("unfinished")
+    return _refuse("no_answer" if at else "empty")
+
+
+def first_answer(text: str) -> str | None:
+    """The content of the first ``<answer>`` that is closed later on, stripped; None without one (the released rule)."""
+    start = text.find("<answer>")
+    end = text.find("</answer>", start + len("<answer>")) if start >= 0 else -1
+    return None if end < 0 else text[start + len("<answer>") : end].strip()
+
+
+# ----------------------------------------------------------------------------------------------------------- one letter
+
+_OTHER_LETTERS = "À-ɏͰ-ϿЀ-ӿ"
+# A letter that stands alone: no part of a word, a number, a contraction ("I'm"), a compound ("T-junction") or an
+# abbreviation ("U.S.").
+_LONE_LETTER = re.compile(
+    rf"(?<![0-9A-Za-z{_OTHER_LETTERS}])(?<![0-9A-Za-z]['’&@+\-])(?<![^A-Za-z][A-Za-z]\.)(?<!^[A-Za-z]\.)"
+    r"([A-Za-z])"
+    rf"(?![0-9A-Za-z{_OTHER_LETTERS}])(?!['’](?!s\b)[A-Za-z])(?![&@+\-][0-9A-Za-z])(?!\.[A-Za-z](?![A-Za-z]))"
+)
+_NOUN = r"(?:images?|tiles?|options?|choices?|candidates?|letters?|pictures?|photos?|labels?|satellite|aerial|views?)"
+_NAME_HYPHEN = re.compile(r"\b(image|tile|option|choice|candidate|answer)-(?=[A-Za-z]\b)", re.IGNORECASE)
+_AFTER_NOUN = re.compile(rf"\b{_NOUN}[ #(\[\"'‘“<]{{0,4}}$", re.IGNORECASE)
+_AFTER_CUE = re.compile(
+    r"\b(?:answer|choice|match|pick|choose|chose|select|selected|letter|option|image)"
+    r" ?(?:is|are|be|was|would be|must be|should be)? ?[:=]?[ (\[\"'‘“<]{0,4}$",
+    re.IGNORECASE,
+)
+# "A" and "I" are words too: followed by one more word they count only if that word cannot follow an article or a
+# pronoun.
+_NEXT_WORD = re.compile(r"[ \t]([A-Za-z]{2,})")
+_NOT_AFTER_ARTICLE = frozenset(
+    "is was are has does because since as and or nor but not with for from in on at to by if so the this that these "
+    "it its there matches fits shows looks seems corresponds depicts contains appears must would should can could may "
+    "might will".split()
+)
+_NOT_AFTER_PRONOUN = frozenset(
+    "is has does matches fits shows looks seems corresponds depicts contains appears".split()
+)
+_FILLER = (
+    r"(?:the|a|an|be|it|is|in|satellite|aerial|image|option|tile|candidate|view|picture|photo|choice|letter|answer)"
+)
+_NEGATED_BEFORE = re.compile(
+    rf"\b(?:not|isn['’]t|never|nor|neither|except|without|excluding|ruled? out|than|instead of)"
+    rf"(?: {_FILLER}){{0,5}} ?[(\[\"'‘“]{{0,2}}$",
+    re.IGNORECASE,
+)
+_NEGATED_AFTER = re.compile(
+    r"[)\]\"'’”]{0,2} ?(?:(?:is|are|does|do|did|can|could|was|would|will|has|may|might|should)? ?(?:not|never)\b"
+    r"|(?:is|does|do|did|ca|could|was|would|wo|has|should)n['’]t\b|cannot\b"
+    r"|(?:is|are|was|looks|seems) (?:wrong|incorrect|false|impossible|unlikely|excluded|ruled out|out)\b)",
+    re.IGNORECASE,
+)
+_DECLARATION = re.compile(
+    r"\banswer ?(?:is|would be|must be|should be|[:=])"
+    r"|\b(?:final|best|correct|right|true|my) (?:\w{1,20} ){0,2}\w{1,20} ?(?:is|would be|must be|[:=])"
+    r"|\bthe (?:match|choice) ?(?:is|[:=])"
+    r"|\bI(?: would| will|['’]ll|['’]d)? (?:choose|pick|select|go with|conclude)\b",
+    re.IGNORECASE,
+)
+_DECLARED_AFTER = re.compile(
+    r"[)\]\"'’”]{0,2} (?:is|must be|would be) "
+    r"(?:(?:the )?(?:\w{1,20} )?(?:match|answer)|(?:the )?(?:correct|right)(?: one)?)\b",
+    re.IGNORECASE,
+)
+_DECLARATION_REACH = 60  # characters within which a declaration names its letter
+
+
+def _plain(region: str) -> str:
+    """An answer without its typography: compatibility forms folded, Markdown, LaTeX and chat tokens removed."""
+    region = _SPECIAL_TOKEN.sub(" ", region)
+    region = re.sub(r"\\boxed\b", " answer: ", region)
+    region = _NAME_HYPHEN.sub(r"\1 ", region)  # "image-B"
+    region = unicodedata.normalize("NFKC", region)
+    region = re.sub("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]", "", region)  # characters of no width
+    region = re.sub(r"\\[A-Za-z]{1,20}|[\\*_`~#${}\x00-\x08\x0e-\x1f]", " ", region)
+    return re.sub(r"[^\S\n]+", " ", region).strip()
+
+
+@dataclass(frozen=True)
+class _Mention:
+    letter: str
+    start: int
+    end: int
+    negated: bool
+
+
+def _mentions(region: str) -> Iterable[_Mention]:
+    """Every letter of ``region`` that can be meant as the name of an image, in order."""
+    for found in _LONE_LETTER.finditer(region):
+        letter, start, end = found[1], found.start(1), found.end(1)
+        before, after = region[max(0, start - 60) : start], region[end : end + 40]
+        following = _NEXT_WORD.match(after)
+        usual = _NOT_AFTER_PRONOUN if letter in "Ii" else _NOT_AFTER_ARTICLE
+        word = letter in "AaIi" and following is not None and following[1].lower() not in usual
+        if letter.isupper():
+            meant = not word or _AFTER_NOUN.search(before) is not None
+        else:
+            enclosed = before[-1:] in tuple("([{\"'‘“«<") and after[:1] in tuple(")]}\"'’”»>")
+            meant = enclosed or (not word and (_AFTER_NOUN.search(before) or _AFTER_CUE.search(before)) is not None)
+        if meant:
+            negated = _NEGATED_BEFORE.search(before) is not None or _NEGATED_AFTER.match(after) is not None
+            yield _Mention(letter.upper(), start, end, negated)
+
+
+def _one_letter(region: str, declared: bool) -> str | Malformed:
+    """The one letter an answer names.
+
+    In an answer block two different letters are refused. Loose text (``declared``) may discuss several, if all its
+    declarations ("the answer is B") name the same one and nothing else is named from the last declaration on.
+    """
+    whole = re.fullmatch(r"[\W_]*([A-Za-z])\)?[\W_]*", region)
+    if whole:
+        return whole[1].upper()
+    region = re.sub(r"\b[Nn]/[Aa]\b", " ", region)
+    mentions = list(_mentions(region))
+    letters = list(dict.fromkeys(mention.letter for mention in mentions))
+    if not letters:
+        return _refuse("no_letter", region)
+    if len(letters) > 1:
+        found = _declared_letter(region, mentions) if declared else None
+        return found or _refuse("two_letters", ", ".join(letters))
+    if any(mention.negated for mention in mentions):
+        return _refuse("negated", region)
+    return letters[0]
+
+
+def _declared_letter(region: str, mentions: Sequence[_Mention]) -> str | None:
+    declarations = [
+        next((m for m in mentions if cue.end() <= m.start < cue.end() + _DECLARATION_REACH), None)
+        for cue in _DECLARATION.finditer(region)
+    ]
+    declarations += [m for m in mentions if _DECLARED_AFTER.match(region[m.end : m.end + 60])]
+    declarations = [m for m in declarations if m is not None]
+    if not declarations:
+        return None
+    last = max(m.start for m in declarations)
+    named = {m.letter for m in declarations} | {m.letter for m in mentions if m.start >= last}
+    if len(named) > 1 or any(m.negated for m in mentions if m.start >= last):
+        return None
+    return named.pop()
+
+
+def parse_choice(text: str, mode: Mode = "paper", letters: str = LETTERS) -> Choice | Malformed:
+    """The letter that a completion answers with.
+
+    paper: the answer blocks outside the thinking, else the text outside it. "(A)", "A)", "**D**", "option b",
+    "\\boxed{C}" and "Satellite image A is the match" are read; two different letters, a letter that is only ruled out,
+    or one beyond ``letters`` are refused. Loose text may weigh several letters if it then declares one ("the answer is
+    B").
+    released: as in the official code (see ``released_choice``), whatever ``letters`` says.
+    """
+    _check_mode(mode)
+    if mode == "released":
+        answer = first_answer(text)
+        letter = released_choice(text.strip() if answer is None else answer)
+        return _refuse("no_letter") if letter is None else Choice(letter)
+    given = _given(text)
+    if isinstance(given, Malformed):
+        return given
+    region = "\n".join(given.blocks or given.loose)
+    if len(region) > MAX_ANSWER_CHARS:
+        return _refuse("too_long", region)
+    letter = _one_letter(_plain(region), declared=not given.blocks)
+    if isinstance(letter, Malformed):
+        return letter
+    return Choice(letter) if letter in letters.upper() else _refuse("unknown_letter", letter)
+
+
+# What the official multiple-choice rule looks for around a letter (verified in the official code).
+RELEASED_KEYWORDS = (
+    "answer", "correct", "choose", "select", "right", "think", "believe", "should",
+    "答案", "选择", "正确", "是", "对", "认为", "应该", "觉得",
+)  # fmt: skip
+RELEASED_CONTEXT_CHARS = 20
+RELEASED_LATE_SHARE = 0.7
+RELEASED_LATE_SCORE = 2
+RELEASED_END_MARKS = "。.!！,，"
+
+_RELEASED_CANDIDATE = re.compile(r"(?<![A-Z])[A-Z](?=[.,?!:;]|$)")
+
+
+def released_choice(answer: str) -> str | None:
+    """The letter that the official code extracts from an answer, or None (then the reward is 0).
+
+    A candidate is a letter A-Z, no letter before it, and ``. , ? ! : ;`` or the end after it: "(A)", "A)" and "Image A
+    is the match" hold none. Several candidates are scored by what surrounds the FIRST place where the letter occurs at
+    all, even inside a word; a candidate that occurs n times counts its score n times, and ties go to the one that came
+    first.
+    """
+    squeezed = " ".join(answer.upper().split())
+    # Splitting also trims, which the official code does not do here: an outer space keeps a final letter from being a
+    # candidate.
+    squeezed = " " * answer[:1].isspace() + squeezed + " " * answer[-1:].isspace()
+    times = Counter(_RELEASED_CANDIDATE.findall(squeezed))
+    if len(times) < 2:
+        return next(iter(times), None)
+
+    def score(letter: str) -> int:
+        first = squeezed.find(letter)
+        around = squeezed[max(0, first - RELEASED_CONTEXT_CHARS) : first + RELEASED_CONTEXT_CHARS]
+        points = sum(keyword.upper() in around for keyword in RELEASED_KEYWORDS)
+        points += RELEASED_LATE_SCORE * (first > len(squeezed) * RELEASED_LATE_SHARE)
+        points += squeezed[first + 1 : first + 2] in tuple(RELEASED_END_MARKS)
+        return points * times[letter]
+
+    return max(times, key=score)  # the first of equals: Counter keeps the order of appearance
+
+
+# ------------------------------------------------------------------------------------------------------------ one place
+
+_NOT_SAID = frozenset(
+    "unknown unspecified undetermined unclear none null nil nan no n/a na ? tbd unsure unidentified anywhere".split()
+) | {
+    "not sure", "not specified", "not known", "cannot determine", "cannot be determined", "not applicable",
+    "country name", "city name",
+}  # fmt: skip
+_BOTH_KEYS = re.compile(r"\blat(?:itude)? ?(?:,|/|and|&) ?(?:longitude|long|lng|lon)\b", re.IGNORECASE)
+_KEY = re.compile(
+    r"(?<![A-Za-z/])(country|nation|city|town|location|place|answer|coordinates?|coords|gps|"
+    r"latitude|lat|longitude|long|lng|lon)(?: (?:name|code|coordinates))?(?![A-Za-z])"
+    r"(?:['\"]? ?[:=>]| [-–—] |(?P<says> is\b)|(?<=[etngs]) ?(?=[-+]?\d|[NSEW] ?\d))",
+    re.IGNORECASE,
+)
+_KEY_NAMES = {
+    "nation": "country", "town": "city", "location": "place", "answer": "place", "coordinate": "coordinates",
+    "coords": "coordinates", "gps": "coordinates", "latitude": "lat", "longitude": "lon", "long": "lon", "lng": "lon",
+}  # fmt: skip
+_FIELDS = frozenset({"country", "city", "place", "lat", "lon", "coordinates"})
+_MAX_NAME_CHARS = 100  # no place name of a gazetteer is longer; bounds what is looked up
+_EDGES = " \t\n\"'`,;:*_-[]{}<>|=!?"
+_PARENTHESES = re.compile(r"\([^()]*\)")
+
+
+def _clean_name(value: str) -> str:
+    """A name without quotes and end marks; "" for a placeholder such as "unknown"."""
+    value = value.strip(_EDGES)
+    if value.endswith(".") and value.count(".") == 1:  # a full stop, but not the last one of "D.C."
+        value = value[:-1].strip(_EDGES)
+    return "" if value.casefold() in _NOT_SAID and value != "NO" else value  # NO is Norway
+
+
+def _from_json(region: str) -> dict[str, list[str]] | None:
+    """The fields of a JSON object in ``region``, nesting flattened; None if it holds no known key."""
+    start, end = region.find("{"), region.rfind("}")
+    if start < 0 or end < start:
+        return None
+    try:
+        data = json.loads(region[start : end + 1])
+    except (ValueError, RecursionError):
+        return None
+    fields: dict[str, list[str]] = {}
+    items = [("", data)]
+    for key, value in items:  # grows by what the objects hold
+        key = key.strip().lower().replace("_", " ").removesuffix(" name").removesuffix(" code")
+        key = _KEY_NAMES.get(key, key)
+        if isinstance(value, dict):
+            pair = value.get("coordinates")
+            if value.get("type") == "Point" and isinstance(pair, list):  # GeoJSON puts the longitude first
+                value = {"coordinates": pair[1::-1]}
+            items += value.items()
+            continue
+        values = value if isinstance(value, list) else [value]
+        said = [_scalar(one) for one in values if isinstance(one, str | int | float) and not isinstance(one, bool)]
+        if key in _FIELDS and said:
+            fields.setdefault(key, []).append(", ".join(said))
+    return fields or None
+
+
+def _scalar(value: str | int | float) -> str:
+    return f"{value:.9f}" if isinstance(value, float) else str(value)  # never in powers of ten
+
+
+def _from_keys(region: str) -> tuple[dict[str, list[str]], str]:
+    """The fields of "key: value" text in any order and on any number of lines, and the text around them."""
+    region = _BOTH_KEYS.sub("coordinates", region)
+    keys = list(_KEY.finditer(region))
+    fields: dict[str, list[str]] = {}
+    prose = [region[: keys[0].start()] if keys else region]
+    for key, following in zip_longest(keys, keys[1:]):
+        value = region[key.end() : following.start() if following else len(region)].lstrip()
+        value, *rest = re.split(r"[\n<]|\. " if key["says"] else r"[\n<]", value, maxsplit=1)
+        fields.setdefault(_KEY_NAMES.get(key[1].lower(), key[1].lower()), []).append(value)
+        prose += rest
+    return fields, "\n".join(prose)
+
+
+def _country(value: str, bare: bool = False) -> tuple[str, str] | Malformed | None:
+    """(name as written, alpha-2 code); None if nothing was said."""
+    from georeplicate import atlas  # on first use: the parsers of letters and the rewards need no gazetteer
+
+    def code(name: str) -> str | None:
+        word = bare and len(name) <= 3 and not name.isupper()  # "it", "in" and "can" are words before they are codes
+        return atlas.country_code(name) if 0 < len(name) <= _MAX_NAME_CHARS and not word else None
+
+    name = _clean_name(value)
+    if not name:
+        return None
+    for spelling in (value.strip(), name, _PARENTHESES.sub("", name).strip()):
+        if found := code(spelling):
+            return (name if spelling == value.strip() else spelling), found
+    several = {found for part in re.split(r"/| or |\|", name) if (found := code(_clean_name(part)))}
+    return _refuse("two_places" if len(several) > 1 else "unknown_country", name)
+
+
+def _bare_place(text: str) -> tuple[str, str, str] | Malformed | None:
+    """(city, country, code) of text without keys: "Paris, France", "France", "Paris (France)", "in Waco, Texas, USA"."""
+    parts = [part for raw in re.split(r"[,;|\n()]| [-–—] ", text) if (part := _clean_name(raw))]
+    if not parts or not any(character.isalpha() for character in text):
+        return None
+    for where in (-1, 0):
+        country = _country(parts[where].rsplit(" in ", 1)[-1], bare=True)
+        if isinstance(country, tuple):
+            rest = parts[:-1] if where else parts[1:]
+            return (rest[0].rsplit(" in ", 1)[-1] if rest else ""), *country
+        if isinstance(country, Malformed) and country.reason == "two_places":
+            return country
+    return _refuse("no_country", text)
+
+
+def _place(region: str) -> Place | Malformed:
+    """One answer block (or the loose text) read as a place."""
+    fields = _from_json(region)
+    prose = ""
+    if fields is None:
+        fields, prose = _from_keys(_plain(coordinates.plain_marks(region)))
+    prose = ", ".join(fields.pop("place", [])) or prose
+
+    point: tuple[float, float] | coordinates.Unusable | None = None
+    if any(len(set(fields.get(key, []))) > 1 for key in ("lat", "lon", "coordinates")):
+        return _refuse("two_places", region.strip())
+    if "lat" in fields or "lon" in fields:
+        point = coordinates.read_pair(fields.get("lat", [""])[0], fields.get("lon", [""])[0])
+    elif "coordinates" in fields:
+        point, _ = coordinates.find_pair(fields["coordinates"][0], expected=True)
+    elif "country" in fields or "city" in fields:
+        for key in ("country", "city"):  # "city: Paris, France (48.85, 2.35)"
+            for i, value in enumerate(fields.get(key, [])):
+                inside, fields[key][i] = coordinates.find_pair(value)
+                point = point or inside
+    else:
+        point, prose = coordinates.find_pair(prose)
+    if isinstance(point, coordinates.Unusable):
+        return _refuse(point.reason, point.found)
+    lat, lon = point or (None, None)
+
+    said = [_clean_name(_PARENTHESES.sub("", value)) for value in fields.get("city", [])]
+    cities = {_fold(name): name for name in said if name}
+    countries: dict[str, str] = {}
+    for value in fields.get("country", []):
+        country = _country(value)
+        if isinstance(country, Malformed) and "," in value:  # "country: Paris, France"
+            bare = _bare_place(value)
+            if isinstance(bare, tuple):
+                cities.setdefault(_fold(bare[0]), bare[0])
+                country = bare[1:]
+        if isinstance(country, Malformed):
+            return country
+        if country:
+            countries.setdefault(country[1], country[0])
+    if not countries and (cities or not fields.keys() & {"country", "city"}):
+        bare = _bare_place(", ".join(cities.values()) or prose)
+        if isinstance(bare, Malformed) and (cities or point is None):
+            return bare
+        if isinstance(bare, tuple):
+            cities, countries = ({_fold(bare[0]): bare[0]} if bare[0] else {}), {bare[2]: bare[1]}
+    if len(countries) > 1 or len(cities) > 1:
+        return _refuse("two_places", ", ".join([*cities.values(), *countries.values()]))
+    if not countries and point is None:
+        return _refuse("no_place", region.strip())
+    city = next(iter(cities.values()), "")[:_MAX_NAME_CHARS]
+    code, country = next(iter(countries.items()), (None, ""))
+    if "," in city and isinstance(last := _country(city.rpartition(",")[2]), tuple) and last[1] == code:
+        city = _clean_name(city.rpartition(",")[0])  # "city: Paris, France"
+    if point is not None and city and code and _exchanged(lat, lon, city, code):
+        return _refuse("swapped", f"{lat:g}, {lon:g} for {city}")
+    return Place(city, country, code, lat, lon)
+
+
+# A point far from the named city whose mirror image lies near it was written in the wrong order.
+SWAPPED_NEAR_KM = 300.0
+SWAPPED_FAR_KM = 1000.0
+
+
+def _exchanged(lat: float, lon: float, city: str, code: str) -> bool:
+    from georeplicate import atlas, geo
+
+    if abs(lon) > 90:
+        return False
+    named = atlas.geocode(city, code)
+    if named is None:
+        return False
+    given, mirrored = geo.haversine_km(lat, lon, *named), geo.haversine_km(lon, lat, *named)
+    return bool(given > SWAPPED_FAR_KM and mirrored < SWAPPED_NEAR_KM)
+
+
+def parse_place(text: str, mode: Mode = "paper") -> Place | Malformed:
+    """The place that a completion answers with.
+
+    paper: "country:" and "city:" lines in any case and order, JSON, tags or a bare "Paris, France"; the country must be
+    known to the atlas (names in any language it holds, codes); coordinates may stand beside or instead of the names, in
+    decimal degrees or degrees, minutes and seconds, signed or with hemispheres, and are refused when they are out of
+    range or exchanged.
+    released: as GLOBE's evaluation script: lower-case "country:" and "city:" only, up to the line's end, in the first
+    answer block or, without one, anywhere; names are lower-cased; no code, no coordinates. Neither name found is
+    ``Malformed``.
+    """
+    _check_mode(mode)
+    if mode == "released":
+        answer = first_answer(text)
+        country, city = (_released_field(text if answer is None else answer, key) for key in ("country:", "city:"))
+        return Place(city, country) if country or city else _refuse("no_place")
+    given = _given(text)
+    if isinstance(given, Malformed):
+        return given
+    regions = given.blocks or given.loose
+    if sum(map(len, regions)) > MAX_ANSWER_CHARS:
+        return _refuse("too_long", regions[0])
+    places = {_place(region) for region in regions}
+    return places.pop() if len(places) == 1 else _refuse("two_places", " | ".join(regions))
+
+
+def _released_field(answer: str, key: str) -> str:
+    at = answer.find(key)
+    return "" if at < 0 else answer[at + len(key) :].lstrip().split("\n", 1)[0].strip().lower()
+
+
+# ---------------------------------------------------------------------------------------------------------- equal names
+
+RELEASED_NAME_RATIO = 0.7  # verified in GLOBE's code
+
+
+def _fold(name: str) -> str:
+    """Case, accents, punctuation and spacing removed."""
+    if len(name) > _MAX_NAME_CHARS:
+        return name
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return " ".join("".join(c if c.isalnum() else " " for c in letters if not unicodedata.combining(c)).split())
+
+
+def same_place_name(a: str, b: str, mode: Mode = "paper") -> bool:
+    """Do two names mean the same place, by spelling alone?
+
+    paper: equal once case, accents and punctuation are gone (GLOBE's paper asks for an exact match).
+    released: one contains the other, whatever the case, and the shorter has at least ``RELEASED_NAME_RATIO`` of the
+    longer's length (GLOBE's code): "york" is not "new york", but "san jose" is "san jose c".
+    """
+    _check_mode(mode)
+    if mode == "paper":
+        return _fold(a) == _fold(b) != ""
+    if not (a and b and RELEASED_NAME_RATIO <= len(a) / len(b) <= 1 / RELEASED_NAME_RATIO):
+        return False
+    return a.lower() in b.lower() or b.lower() in a.lower()
