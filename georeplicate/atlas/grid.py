@@ -49,7 +49,7 @@ def bilinear(raster: NDArray, lat: NDArray, lon: NDArray, layer: NDArray | None 
 
 @dataclass(frozen=True)
 class TwoLevelGrid:
-    """A categorical raster of 0.01 degrees that stores one value for each uniform 0.1 degree cell, a block for the rest.
+    """A categorical raster of 0.01 degrees that stores one value per uniform 0.1 degree cell, a block for the rest.
 
     At full size it would be 648 million cells; coasts and borders touch about two in a hundred of the coarse ones.
     """

@@ -1,8 +1,8 @@
 """Where the sun stands: plain numpy, for any number of places and moments.
 
 The low-precision solar coordinates of Meeus, "Astronomical Algorithms" (2nd ed., ch. 25), as used by NOAA's solar
-calculator: right to about 0.01 degrees between 1900 and 2100. The position is geometric; refraction, which lifts the sun
-by up to half a degree at the horizon, is left out, because it depends on air that nobody here has measured.
+calculator: right to about 0.01 degrees between 1900 and 2100. The position is geometric; refraction, which lifts the
+sun by up to half a degree at the horizon, is left out, because it depends on air that nobody here has measured.
 """
 
 import numpy as np
