@@ -2,19 +2,23 @@
 
 Map of the package, from what knows least to what knows most (imports run upwards in this list only):
 
-    geo         kilometres, thresholds, GeoScore, neighbours; the only file that knows radians and the Earth's radius
-    profiles    Profile.get("smoke" | "mini" | "small" | "single_gpu" | "paper"): sizes and settings, frozen and checked
-    record      run manifest, atomic writes, checksums
-    paper       the paper's numbers, claims and our deviations, as data
-    atlas       what is true at a coordinate: land cover, climate, elevation, sun, country facts, gazetteer, geocoder
-    world       the synthetic cross-view world: facts -> scene -> ground panorama and aerial tile
-    pairs       cross-view pairs, hard negatives, the question
-    prompts     templates, and the parser of answers
-    rewards     four pure rewards in two modes: as described in the paper, as released in the official code
-    policy      the vision-language model: load, generate, token log-probabilities
-    prefix      a prompt shared by all answers of a group, computed once
-    sft, grpo   the two training stages
-    reproduce   runs the notebooks in order and decides whether each really finished
+    geo          kilometres, thresholds, GeoScore, neighbours; the only file that knows radians and the Earth's radius
+    coordinates  latitude and longitude as people and models write them
+    profiles     Profile.get("smoke" | "mini" | "small" | "single_gpu" | "paper"): sizes and settings, frozen, checked
+    record       run manifest, atomic writes, checksums
+    paper        the paper's numbers, claims and our deviations, as data
+    atlas        what is true at a coordinate: land cover, climate, elevation, sun, country facts, gazetteer, geocoder
+    world        the synthetic cross-view world: facts -> scene -> ground panorama and aerial tile
+    pairs        cross-view pairs, hard negatives, the question
+    prompts      templates, and the parser of answers
+    rewards      four pure rewards in two modes: as described in the paper, as released in the official code
+    policy       the vision-language model: load, generate, token log-probabilities
+    prefix       a prompt shared by all answers of a group, computed once
+    checkpoint   checkpoints that are complete or refused
+    training     what the two stages share: data order, exact resumption
+    sft, grpo    the two training stages
+    reproduce    runs the notebooks in order and decides whether each really finished
+    bench        sizes and speeds on this machine
 
 Nothing is imported here, so that ``import georeplicate.geo`` does not load torch.
 """

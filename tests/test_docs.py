@@ -13,6 +13,7 @@ from georeplicate import reproduce
 
 ROOT = Path(__file__).parents[1]
 TEXTS = ["README.md", "ATTRIBUTION.md"]
+PACKAGE_MAP = ROOT / "georeplicate" / "__init__.py"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.py"))
 
 
@@ -79,6 +80,12 @@ def test_the_tree_in_the_readme_is_the_tree_on_disk():
     assert described == on_disk, (
         f"in the README only: {sorted(described - on_disk)}; on disk only: {sorted(on_disk - described)}"
     )
+
+
+def test_the_map_in_the_package_names_every_module():
+    inside = {name.split("/")[1].removesuffix(".py") for name in project_files() if name.startswith("georeplicate/")}
+    lines = re.findall(r"^    ([\w, ]+?)  +\S", ast.get_docstring(ast.parse(PACKAGE_MAP.read_text())), re.MULTILINE)
+    assert {name for line in lines for name in line.split(", ")} == inside - {"__init__"}
 
 
 def test_every_module_says_what_it_is_for():

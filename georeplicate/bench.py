@@ -1,0 +1,74 @@
+"""Sizes and speeds of the foundation, on this machine, into results/bench/foundation.csv (`make bench`).
+
+Each speed is the best of three passes on one core after a first one that loads the data: other programs can only make
+it worse. The aims are the project's own; a row that misses its aim is written like the others.
+"""
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from georeplicate import atlas, pairs, record
+
+PACKAGE = Path(__file__).parent
+OUT = PACKAGE.parent / "results" / "bench" / "foundation.csv"
+PASSES = 3
+
+
+def per_second(count: int, work: Callable[[], object]) -> float:
+    """Things done a second, when one call of `work` does `count` of them."""
+    work()
+    seconds = []
+    for _ in range(PASSES):
+        started = time.perf_counter()
+        work()
+        seconds.append(time.perf_counter() - started)
+    return count / min(seconds)
+
+
+def describe_points() -> float:
+    rng = np.random.default_rng(0)
+    lat, lon = atlas.random_land(100_000, rng)
+    return per_second(len(lat), lambda: atlas.describe(lat, lon, "2024-06-21T12:00:00Z"))
+
+
+def geocode_names() -> float:
+    cities = atlas.cities(min_population=15_000).sample(5000, random_state=0)
+    names = list(zip(cities.name, cities.country))
+    return per_second(len(names), lambda: [atlas.geocode(*name) for name in names])
+
+
+def render_pairs() -> float:
+    """Places drawn from the test cities, with their facts, both views at the mini model's size, as PNG."""
+    return per_second(len(pairs.load("world", "test", per_region=4)), lambda: pairs.load("world", "test", per_region=4))
+
+
+def embedded_mb() -> float:
+    return sum(path.stat().st_size for path in PACKAGE.glob("*/data/*")) / 1e6
+
+
+ROWS = (
+    ("atlas.describe, all facts of random land points", describe_points, "points/s", ">= 100000"),
+    ("atlas.geocode, city and country", geocode_names, "look-ups/s", ">= 20000"),
+    ("world pairs, rendered and encoded", render_pairs, "pairs/s", ">= 100"),
+    ("embedded data", embedded_mb, "MB", "<= 15"),
+)
+
+
+def main() -> None:
+    machine = record.machine()
+    rows = []
+    for what, measure, unit, aim in ROWS:
+        value = measure()
+        value = float(f"{value:.3g}")
+        print(f"{what}: {value:,.10g} {unit} (aim {aim})", flush=True)
+        rows.append({"what": what, "value": value, "unit": unit, "aim": aim, "cpu": machine["cpu"]})
+    print(f"wrote {os.path.relpath(record.write_csv(OUT, pd.DataFrame(rows)))}")
+
+
+if __name__ == "__main__":
+    main()
