@@ -300,6 +300,7 @@ def train(
         beta=beta,
         epsilon=clip,
         loss_type="grpo",
+        use_bias_correction_kl=False,
         scale_rewards="group",
         shuffle_dataset=False,
         learning_rate=learning_rate,

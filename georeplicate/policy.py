@@ -365,7 +365,7 @@ def build(
     """A new, untrained mini policy over a word list. Defaults: about 1.5 M parameters.
 
     Sides of images should be multiples of 2 * patch_size pixels (they are resized otherwise). All vision blocks see
-    the whole image. MLPs are 4 times as wide as their model unless given.
+    the whole image. MLPs are 3 times as wide as their model unless given.
     """
     tokenizer = build_tokenizer(vocabulary)
     head_dim = hidden_size // heads
@@ -376,7 +376,7 @@ def build(
         text_config={
             "vocab_size": len(tokenizer),
             "hidden_size": hidden_size,
-            "intermediate_size": intermediate_size or 4 * hidden_size,
+            "intermediate_size": intermediate_size or 3 * hidden_size,
             "num_hidden_layers": layers,
             "num_attention_heads": heads,
             "num_key_value_heads": heads,
@@ -394,7 +394,7 @@ def build(
         vision_config={
             "depth": vision_layers,
             "hidden_size": vision_hidden_size,
-            "intermediate_size": vision_intermediate_size or 4 * vision_hidden_size,
+            "intermediate_size": vision_intermediate_size or 3 * vision_hidden_size,
             "num_heads": vision_heads,
             "patch_size": patch_size,
             "spatial_merge_size": 2,

@@ -1,0 +1,246 @@
+"""GRPO: the formulas against numbers worked out by hand, and the trainer's contract."""
+
+import math
+from collections import defaultdict
+
+import pandas as pd
+import pytest
+import torch
+from accelerate import Accelerator
+from toy import questions, tiny_policy
+from transformers import TrainerCallback
+from trl import GRPOConfig, GRPOTrainer
+
+from georeplicate import grpo, policy, training
+from georeplicate.checkpoint import CheckpointError
+
+
+def close(a, b, tolerance=1e-6):
+    return torch.allclose(torch.as_tensor(a), torch.as_tensor(b), rtol=0, atol=tolerance)
+
+
+# ------------------------------------------------------------------------------------------------- formulas, by hand
+
+
+def test_advantages_by_hand():
+    # rewards 1, 1, 0, 0: mean 1/2, unbiased variance (4 * 1/4) / 3 = 1/3, std 0.577350
+    expected = 0.5 / (0.5773503 + 1e-4)
+    assert expected == pytest.approx(0.8658754, abs=1e-7)
+    got = grpo.group_advantages(torch.tensor([[1.0, 1, 0, 0], [2, 2, 2, 2], [3, 1, 1, 3]]))
+    assert close(got[0], [expected, expected, -expected, -expected])
+    assert close(got[1], [0.0] * 4)  # nothing to learn where all rewards are equal
+    assert close(got[2], [1 / (1.1547005 + 1e-4) * s for s in (1, -1, -1, 1)])
+    assert close(grpo.group_advantages(torch.tensor([[5.0], [7.0]])), [[0.0], [0.0]])
+
+
+def test_loss_by_hand():
+    # two answers of 2 and 1 tokens, advantages +1 and -2, ratios 1.5, 0.5 and 1.5, 0.9 ignored behind the mask
+    old = torch.log(torch.tensor([[0.2, 0.4], [0.2, 0.5]]))
+    new = torch.log(torch.tensor([[0.3, 0.2], [0.3, 0.45]]))
+    reference = torch.log(torch.tensor([[0.3, 0.4], [0.15, 0.9]]))
+    mask = torch.tensor([[1.0, 1.0], [1.0, 0.0]])
+    # answer 0: -min(1.5, 1.2) = -1.2 and -min(0.5, 0.8) = -0.5; k3 of p_ref / p = 1 and 2: 0 and 2 - ln 2 - 1
+    # answer 1: -min(-3.0, -2.4) = 3.0; k3 of 0.5: 0.5 + ln 2 - 1
+    k3_second, k3_third = 1 - math.log(2), math.log(2) - 0.5
+    first = ((-1.2 + 0.0) + (-0.5 + 0.04 * k3_second)) / 2
+    second = 3.0 + 0.04 * k3_third
+    value, watch = grpo.loss(new, old, reference, torch.tensor([1.0, -2.0]), mask)
+    assert close(value, (first + second) / 2)
+    assert watch["kl"] == pytest.approx((k3_second + k3_third) / 3, abs=1e-6)
+    assert watch["clip_fraction"] == pytest.approx(1 / 3)  # only the first token is beyond its bound
+    without, watch = grpo.loss(new, old, None, torch.tensor([1.0, -2.0]), mask, beta=0.0)
+    assert close(without, (-0.85 + 3.0) / 2) and "kl" not in watch
+
+
+def test_gradient_of_an_unclipped_token_is_minus_its_advantage():
+    new = torch.log(torch.tensor([[0.25, 0.5]])).requires_grad_()
+    value, _ = grpo.loss(new, new.detach(), new.detach(), torch.tensor([3.0]), torch.ones(1, 2))
+    value.backward()
+    assert close(new.grad, [[-1.5, -1.5]])  # -A over two tokens; the k3 term has no slope at the reference
+
+
+class TrlLoss(GRPOTrainer):
+    """TRL's own `_compute_loss`, on given logprobs."""
+
+    def __init__(self, logprobs):
+        self.args = GRPOConfig(
+            output_dir="unused", use_cpu=True, bf16=False, num_generations=2, use_bias_correction_kl=False
+        )
+        self.beta, self.epsilon_low, self.epsilon_high, self.loss_type = 0.04, 0.2, 0.2, "grpo"
+        self.importance_sampling_level, self.top_entropy_quantile = "token", 1.0
+        self.off_policy_mask_threshold = self.tools = None
+        self.use_vllm = self.aux_loss_enabled = self._entropy_bonus_enabled = False
+        self.current_gradient_accumulation_steps = 1
+        self.model = torch.nn.Linear(1, 1)
+        self.accelerator = Accelerator(cpu=True)
+        self._metrics = {"train": defaultdict(list)}
+        self.logprobs = logprobs
+
+    def _get_per_token_logps_and_entropies(self, *args, **kwargs):
+        return self.logprobs, torch.zeros_like(self.logprobs), None
+
+
+def test_loss_equals_that_of_trl():
+    torch.manual_seed(0)
+    rows, width = 6, 5
+    new, old, reference = (-torch.rand(rows, width) * 3 for _ in range(3))
+    mask = (torch.arange(width) < torch.tensor([[5], [3], [1], [4], [5], [2]])).float()
+    advantages = torch.randn(rows)
+    ours, _ = grpo.loss(new, old, reference, advantages, mask)
+
+    ids = torch.zeros(rows, width, dtype=torch.long)
+    theirs = TrlLoss(new)._compute_loss(
+        None,
+        {
+            "prompt_ids": ids,
+            "prompt_mask": torch.ones_like(ids),
+            "completion_ids": ids,
+            "completion_mask": mask,
+            "advantages": advantages,
+            "old_per_token_logps": old,
+            "ref_per_token_logps": reference,
+            "num_items_in_batch": mask.sum(),
+        },  # fmt: skip
+    )
+    assert close(ours, theirs)
+
+
+def test_every_row_is_drawn_once_before_any_is_drawn_again():
+    drawn = training.order(10, 25, seed=0)
+    assert sorted(drawn[:10]) == sorted(drawn[10:20]) == list(range(10)) and drawn[:10] != drawn[10:20]
+    assert drawn == training.order(10, 25, seed=0) != training.order(10, 25, seed=1)
+    assert drawn[:12] == training.order(10, 12, seed=0)  # a longer run begins like a shorter one
+
+
+# --------------------------------------------------------------------------------------------------------- the trainer
+
+
+def says_its_letter(text, row, length):
+    return float(row["letter"] in text.split())
+
+
+SMALL = dict(prompts_per_step=2, num_generations=4, max_new_tokens=8, learning_rate=1e-3, seed=1)
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    path = tmp_path_factory.mktemp("base") / "policy"
+    tiny_policy(sharpen=1.5).save(path)
+    return path
+
+
+def weights(path):
+    return policy.load(path).model.state_dict()
+
+
+def equal(one, other):
+    return all(torch.equal(one[name], other[name]) for name in one)
+
+
+def test_reward_rises_on_a_learnable_task(base, tmp_path):
+    """Say "red": chance is about 1 in 30 words at first."""
+
+    def reward(text, row, length):
+        return text.split().count("red") / 8
+
+    grpo.train(
+        base, questions(8), reward, tmp_path, steps=30, prompts_per_step=4, num_generations=8, max_new_tokens=8,
+        learning_rate=3e-3, beta=0.0, seed=0,
+    )  # fmt: skip
+    log = pd.read_csv(tmp_path / "log.csv")
+    assert len(log) == 30
+    assert log.reward[:5].mean() < 0.15
+    assert log.reward[-5:].mean() > 0.6
+    assert log.advantage_mean.abs().max() < 1e-5
+
+
+def test_every_parameter_moves_and_the_log_has_the_invariants(base, tmp_path):
+    trained = grpo.train(base, questions(4), says_its_letter, tmp_path, steps=3, **SMALL)
+    before, after = weights(base), weights(trained)
+    assert [name for name in before if torch.equal(before[name], after[name])] == []
+    log = pd.read_csv(tmp_path / "log.csv")
+    assert {
+        "reward", "advantage_mean", "equal_groups", "clip_fraction", "kl", "length", "finished", "tokens_per_second",
+        "peak_mb",
+    } <= set(log)  # fmt: skip
+    assert log.kl[0] == pytest.approx(0, abs=1e-3) and log.kl.iloc[-1] > 0
+    assert (log.clip_fraction == 0).all()  # one update per batch: the ratio is 1
+
+
+def test_equal_rewards_leave_only_the_pull_to_the_reference(base, tmp_path):
+    """Then every advantage is 0, so without a reference nothing moves at all."""
+    trained = grpo.train(base, questions(4), lambda *_: 0.1, tmp_path, steps=2, beta=0.0, **SMALL)
+    assert equal(weights(base), weights(trained))
+    assert (pd.read_csv(tmp_path / "log.csv").equal_groups == 1).all()
+
+
+def test_same_seed_same_run_other_seed_another(base, tmp_path):
+    losses = []
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        grpo.train(base, questions(4), says_its_letter, tmp_path / name, steps=3, **SMALL | {"seed": seed})
+        losses.append(pd.read_csv(tmp_path / name / "log.csv")[["loss", "reward", "length", "grad_norm"]])
+    assert losses[0].equals(losses[1]) and not losses[0].equals(losses[2])
+
+
+class Kill(TrainerCallback):
+    def __init__(self, step):
+        self.step = step
+
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+def test_a_killed_run_resumes_bit_for_bit(base, tmp_path):
+    """Killed in the second pass over the data, one step after a checkpoint; the newest checkpoint is then torn."""
+    arguments = SMALL | {"steps": 6, "save_steps": 1, "save_total_limit": 3}
+    whole = grpo.train(base, questions(5), says_its_letter, tmp_path / "whole", **arguments)
+    with pytest.raises(KeyboardInterrupt):
+        grpo.train(base, questions(5), says_its_letter, tmp_path / "cut", **arguments, callbacks=[Kill(5)])
+    assert training.latest(tmp_path / "cut").name == "checkpoint-4"
+    (tmp_path / "cut" / "checkpoint-4" / "trainer_state.json").unlink()
+    assert training.latest(tmp_path / "cut").name == "checkpoint-3"
+    resumed = grpo.train(base, questions(5), says_its_letter, tmp_path / "cut", **arguments)
+    assert equal(weights(whole), weights(resumed))
+    logs = [pd.read_csv(tmp_path / name / "log.csv")[["loss", "reward", "kl", "step"]] for name in ("whole", "cut")]
+    assert logs[0].equals(logs[1])
+
+
+def test_a_damaged_checkpoint_is_never_resumed(base, tmp_path):
+    grpo.train(base, questions(4), says_its_letter, tmp_path, steps=2, save_steps=2, **SMALL)
+    path = tmp_path / "checkpoint-2"
+    training.verify_resumable(path)
+    for name in ("optimizer.pt", "model.safetensors"):
+        content = (path / name).read_bytes()
+        (path / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        assert training.latest(tmp_path) is None
+        with pytest.raises(CheckpointError, match=name):
+            training.verify_resumable(path)
+        (path / name).write_bytes(content)
+    (path / "SHA256SUMS").unlink()
+    assert training.latest(tmp_path) is None
+
+
+def test_several_updates_per_batch_clip(base, tmp_path):
+    """Two updates on the same answers: the second one's ratios leave 1, so old logprobs must have been kept."""
+    grpo.train(
+        base, questions(4), says_its_letter, tmp_path, steps=4, num_iterations=2, **SMALL | {"learning_rate": 3e-2}
+    )
+    log = pd.read_csv(tmp_path / "log.csv")
+    assert log.clip_fraction[0] == 0 and log.clip_fraction[1] > 0
+
+
+def test_accumulation_gives_the_gradient_of_the_whole_batch(base, tmp_path):
+    norms = []
+    for name, accumulation in (("one", 1), ("two", 2)):
+        grpo.train(
+            base, questions(4), says_its_letter, tmp_path / name, steps=1, accumulation=accumulation, bf16=False,
+            **SMALL | {"prompts_per_step": 4},
+        )  # fmt: skip
+        norms.append(pd.read_csv(tmp_path / name / "log.csv").grad_norm[0])
+    assert norms[0] > 0 and norms[0] == pytest.approx(norms[1], rel=1e-4)
+
+
+def test_prompts_must_divide_into_micro_batches(base, tmp_path):
+    with pytest.raises(ValueError, match="do not divide"):
+        grpo.train(base, questions(4), says_its_letter, tmp_path, steps=1, accumulation=3, **SMALL)

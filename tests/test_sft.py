@@ -1,0 +1,94 @@
+"""SFT on TRL: the loss is the one the library would give, it learns, and it resumes exactly."""
+
+import pandas as pd
+import pytest
+import torch
+from test_grpo import Kill, equal, weights
+from toy import questions, tiny_policy
+
+from georeplicate import policy, sft, training
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    path = tmp_path_factory.mktemp("base") / "policy"
+    tiny_policy(sharpen=2.0).save(path)
+    return path
+
+
+ARGUMENTS = dict(batch_size=4, learning_rate=2e-3, seed=0)
+
+
+def test_loss_equals_the_models_own_on_one_row(base):
+    """The model's own loss on prompt + answer with the prompt's labels masked, end of turn included."""
+    made = policy.load(base)
+    [row] = questions(1)
+    prompt = made.encode([row])
+    answer = torch.tensor([made.completion_ids(row["completion"])])
+    ids = torch.cat([prompt.input_ids, answer], 1)
+    labels = torch.cat([torch.full_like(prompt.input_ids, -100), answer], 1)
+    kinds = torch.cat([prompt.mm_token_type_ids, torch.zeros_like(answer)], 1)
+    with torch.no_grad():
+        expected = made.model(
+            input_ids=ids,
+            attention_mask=torch.ones_like(ids),
+            mm_token_type_ids=kinds,
+            pixel_values=prompt.pixel_values,
+            image_grid_thw=prompt.image_grid_thw,
+            labels=labels,
+        ).loss
+        value, tokens = sft.loss(made, [row])
+    assert tokens == answer.shape[1]
+    assert torch.allclose(value, expected, rtol=1e-5)
+
+
+def test_loss_of_a_batch_is_the_mean_over_all_answer_tokens(base):
+    made = policy.load(base)
+    rows = questions(3)
+    rows[1]["completion"] = "red"
+    with torch.no_grad():
+        parts = [sft.loss(made, [row]) for row in rows]
+        value, tokens = sft.loss(made, rows)
+    assert tokens == sum(count for _, count in parts)
+    assert torch.allclose(value, sum(v * count for v, count in parts) / tokens, rtol=1e-5)
+
+
+def test_several_answers_share_one_prompt(base):
+    made = policy.load(base)
+    [row] = questions(1)
+    texts = ["red", "look at tile A ."]
+    with torch.no_grad():
+        shared = sft.loss(made, [row | {"completion": texts}])
+        apart = sft.loss(made, [row | {"completion": text} for text in texts])
+    assert shared[1] == apart[1] and torch.allclose(shared[0], apart[0], rtol=1e-5)
+
+
+def test_it_learns_the_rows_by_heart(base, tmp_path):
+    rows = questions(4)
+    trained = policy.load(sft.train(base, rows, tmp_path, steps=60, **ARGUMENTS))
+    log = pd.read_csv(tmp_path / "log.csv")
+    assert log.loss.iloc[0] > 2 and log.loss.iloc[-1] < 0.5
+    before, after = weights(base), trained.model.state_dict()
+    assert [name for name in before if torch.equal(before[name], after[name])] == []
+    answers = trained.generate(rows, max_new_tokens=10, temperature=0)
+    assert all(answers.finished)
+    assert [text.split()[:3] for text in answers.texts] == [row["completion"].split()[:3] for row in rows]
+
+
+def test_a_killed_run_resumes_bit_for_bit(base, tmp_path):
+    rows = questions(6)
+    arguments = ARGUMENTS | {"steps": 6, "save_steps": 2}
+    whole = sft.train(base, rows, tmp_path / "whole", **arguments)
+    with pytest.raises(KeyboardInterrupt):
+        sft.train(base, rows, tmp_path / "cut", **arguments, callbacks=[Kill(5)])
+    assert training.latest(tmp_path / "cut").name == "checkpoint-4"
+    resumed = sft.train(base, rows, tmp_path / "cut", **arguments)
+    assert equal(weights(whole), weights(resumed))
+    assert not equal(weights(base), weights(resumed))
+
+
+def test_words_outside_the_vocabulary_stop_the_run(base, tmp_path):
+    rows = questions(4)
+    rows[2]["completion"] = "a zebra"
+    with pytest.raises(ValueError, match="zebra"):
+        sft.train(base, rows, tmp_path, steps=1, **ARGUMENTS)
