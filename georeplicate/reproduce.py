@@ -237,7 +237,7 @@ def _execute(source: Source, given: dict, out: Path, notebooks: Path, key: str, 
         begun_ns = _now_ns(out)
         complaint = None
         try:
-            with _kernel_environment(out):
+            with _kernel_environment(out, given["profile"]):
                 execute_notebook(
                     copy.deepcopy(source.notebook),
                     str(running).replace("{", "{{").replace("}", "}}"),  # papermill formats its path
@@ -304,14 +304,18 @@ def _now_ns(folder: Path) -> int:
 
 
 @contextlib.contextmanager
-def _kernel_environment(out: Path) -> Iterator[None]:
-    """Kernels of this environment, not of the user's home, with neither start-up files nor shared history."""
+def _kernel_environment(out: Path, profile: str) -> Iterator[None]:
+    """Kernels of this environment, not of the user's home: no start-up files, figures in the notebook, no network
+    where pictures and models are our own."""
     ours = {
         "JUPYTER_PREFER_ENV_PATH": "1",
         "IPYTHONDIR": str(out / "ipython"),
         "PYTHONHASHSEED": "0",
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else a warning about frozen modules in every notebook
     }
+    if Profile.get(profile).source == "world":
+        ours["HF_HUB_OFFLINE"] = "1"
     theirs = {name: os.environ.get(name) for name in ours}
     os.environ.update(ours)
     try:

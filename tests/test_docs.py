@@ -9,7 +9,7 @@ import nbformat
 import pytest
 import yaml
 
-from georeplicate import reproduce
+from georeplicate import paper, reproduce
 
 ROOT = Path(__file__).parents[1]
 TEXTS = ["README.md", "ATTRIBUTION.md"]
@@ -92,6 +92,17 @@ def test_every_module_says_what_it_is_for():
     for name in project_files():
         if name.endswith(".py") and not name.startswith("notebooks/"):
             assert ast.get_docstring(ast.parse((ROOT / name).read_text())), f"{name} has no docstring"
+
+
+# --- numbers ---------------------------------------------------------------------------------------------------------
+
+
+def test_table_2_in_the_readme_is_the_papers():
+    section = (ROOT / "README.md").read_text().partition("## What it replicates")[2].partition("\n## ")[0]
+    assert "**These are the paper's numbers**" in section
+    rows = re.findall(r"^\| ([\w.-]+) \| ([\d.]+) \| ([\d.]+) \|$", section, re.MULTILINE)
+    expected = paper.table2()[["model", "accuracy_percent", "completion_length_tokens"]]
+    assert [(m, float(a), float(t)) for m, a, t in rows] == list(expected.itertuples(index=False, name=None))
 
 
 # --- citation ------------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from georeplicate import paper
 from georeplicate.profiles import Profile
 
 
@@ -21,12 +22,26 @@ def test_unknown_name_lists_the_names(name):
         Profile.get(name)
 
 
-def test_paper_profile_holds_the_released_settings():
-    paper = Profile.get("paper")
-    assert (paper.group_size, paper.beta, paper.epsilon, paper.temperature) == (8, 0.04, 0.2, 1.0)
-    assert (paper.learning_rate, paper.max_completion_length) == (1e-6, 2048)
-    assert paper.completions_per_update == 64  # 8 processes x 4 x 2 accumulation steps
-    assert paper.rl_epochs == 2
+@pytest.mark.parametrize(
+    "field, setting",
+    [
+        ("model", "base_model"),
+        ("n_train_sites", "training_pairs"),
+        ("k", "candidates"),
+        ("group_size", "num_generations"),
+        ("prompts_per_update", "prompts_per_update"),
+        ("completions_per_update", "completions_per_update"),
+        ("beta", "beta"),
+        ("epsilon", "clip_epsilon"),
+        ("temperature", "temperature"),
+        ("learning_rate", "learning_rate"),
+        ("max_completion_length", "max_completion_length"),
+        ("rl_steps", "updates"),
+        ("rl_epochs", "epochs"),
+    ],
+)
+def test_paper_profile_holds_the_papers_settings(field, setting):
+    assert getattr(Profile.get("paper"), field) == paper.setting(setting).value
 
 
 def test_derived_sizes_of_mini():

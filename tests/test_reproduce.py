@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -291,6 +292,15 @@ def test_cells_with_the_same_text_get_different_ids():
 def test_a_run_that_is_up_to_date_needs_no_heavy_import(bench):
     code = "import sys, georeplicate.reproduce; sys.exit('torch' in sys.modules or 'papermill' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_kernels_are_offline_where_the_pictures_are_ours(tmp_path, monkeypatch):
+    monkeypatch.delenv("HF_HUB_OFFLINE", raising=False)
+    for profile, offline in (("mini", "1"), ("paper", None)):
+        with reproduce._kernel_environment(tmp_path, profile):
+            assert os.environ.get("HF_HUB_OFFLINE") == offline
+            assert os.environ["IPYTHONDIR"].startswith(str(tmp_path))
+        assert "HF_HUB_OFFLINE" not in os.environ
 
 
 def test_stamp_is_plain_json(bench):
