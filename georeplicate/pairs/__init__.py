@@ -4,11 +4,12 @@
     questions = pairs.questions(rows, k=5, negatives="region", seed=0)
     pairs.images(rows, questions[0])                          # [panorama, tile A, ..., tile E]
 
-A row is {id, lat, lon (degrees), taken_at (ISO-8601 or None), city, country (ISO 3166 alpha-2), area, panorama, aerial}.
-`area` names the neighbourhood that hard negatives are drawn from.
+A row is {id, lat, lon (degrees), taken_at (ISO-8601 or None), city, country (ISO 3166 alpha-2), area, panorama,
+aerial}. `area` names the neighbourhood that hard negatives are drawn from.
 
-What the paper does not publish and we had to choose: k = 5 candidates (its base model scores 19.0 % and is called nearly random; an inference),
-the order of the images (panorama first, then candidates in the order of their letters), and the wording (see prompts.py).
+What the paper does not publish and we had to choose: k = 5 candidates (its base model scores 19.0 % and is called
+nearly random; an inference), the order of the images (panorama first, then candidates in the order of their
+letters), and the wording (see prompts.py).
 """
 
 from string import ascii_uppercase
@@ -27,8 +28,8 @@ SAME_PLACE_KM = 0.1  # closer than this, two tiles may show the same street: nev
 def load(source: str, split: str, root: str | None = None, **options) -> Dataset:
     """The pairs of a source and split, in the schema above.
 
-    source "world": rendered here from real metadata (synthetic pictures); `options` are those of pairs.world.load, `root` is not needed.
-    Raises ValueError for a source or split that does not exist.
+    source "world": rendered here from real metadata (synthetic pictures); `options` are those of pairs.world.load,
+    `root` is not needed. Raises ValueError for a source or split that does not exist.
     """
     loaders = {"world": world.load}
     if source not in loaders:
@@ -36,15 +37,20 @@ def load(source: str, split: str, root: str | None = None, **options) -> Dataset
     return loaders[source](split, root=root, **options)
 
 
-def questions(rows: Dataset, k: int = 5, *, negatives: str = "region", seed: int = 0, min_km: float = SAME_PLACE_KM) -> Dataset:
+def questions(
+    rows: Dataset, k: int = 5, *, negatives: str = "region", seed: int = 0, min_km: float = SAME_PLACE_KM
+) -> Dataset:
     """One pairing question a row: which of k aerial tiles belongs to this panorama?
 
-    negatives  "region": k - 1 others of the same `area`; "near": the k - 1 nearest rows on the sphere; "random": any others
+    negatives  "region": k - 1 others of the same `area`; "near": the k - 1 nearest rows on the sphere; "random": any
+               others
     min_km     never offer a tile closer than this to the true place
-    Each question depends on (seed, row id) and on which rows there are, not on their order. Chance is 1/k, and letters are uniform.
+    Each question depends on (seed, row id) and on which rows there are, not on their order. Chance is 1/k, and
+    letters are uniform.
 
-    Returns rows {id, letter (the right one), candidates (k row numbers in letter order), candidate_ids, distances_km (of each candidate)}.
-    Raises ValueError where k or negatives make no sense, or a place has too few neighbours to make a question (it names the place).
+    Returns rows {id, letter (the right one), candidates (k row numbers in letter order), candidate_ids, distances_km
+    (of each candidate)}. Raises ValueError where k or negatives make no sense, or a place has too few neighbours to
+    make a question (it names the place).
     """
     if not 2 <= k <= len(ascii_uppercase):
         raise ValueError(f"questions: k={k}; expected 2 to {len(ascii_uppercase)} candidates, one letter each")
@@ -67,22 +73,26 @@ def questions(rows: Dataset, k: int = 5, *, negatives: str = "region", seed: int
             others = _draw(rng, pool, i, lat, lon, k - 1, min_km)
         if len(others) < k - 1:
             raise ValueError(
-                f"questions: {name} ({areas[i]}) has {len(others)} neighbours at least {min_km} km away, {k - 1} are needed; "
-                'load more sites of that area, lower k, or use negatives="near" or "random"'
+                f"questions: {name} ({areas[i]}) has {len(others)} neighbours at least {min_km} km away, "
+                f"{k - 1} are needed; load more sites of that area, lower k, or use negatives='near' or 'random'"
             )
         candidates = rng.permutation(np.append(others[: k - 1], i))
         km = geo.haversine_km(lat[i], lon[i], lat[candidates], lon[candidates])
         out.append(
             {
-                "id": name, "letter": ascii_uppercase[int(np.flatnonzero(candidates == i)[0])], "candidates": candidates.tolist(),
-                "candidate_ids": [ids[c] for c in candidates], "distances_km": np.round(km, 3).tolist(),
+                "id": name,
+                "letter": ascii_uppercase[int(np.flatnonzero(candidates == i)[0])],
+                "candidates": candidates.tolist(),
+                "candidate_ids": [ids[c] for c in candidates],
+                "distances_km": np.round(km, 3).tolist(),
             }
-        )  # fmt: skip
+        )
     return Dataset.from_list(out)
 
 
 def images(rows: Dataset, question: dict) -> list:
-    """[panorama, tile A, tile B, ...] as PIL images: the order in which the model sees them, letters bound by position."""
+    """[panorama, tile A, tile B, ...] as PIL images: the order in which the model sees them, letters bound by
+    position."""
     tiles = rows.select(question["candidates"])["aerial"]
     own = question["candidates"][ascii_uppercase.index(question["letter"])]
     return [rows[own]["panorama"], *tiles]

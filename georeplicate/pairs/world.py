@@ -14,17 +14,33 @@ from georeplicate import world
 
 FEATURES = Features(
     {
-        "id": Value("string"), "lat": Value("float64"), "lon": Value("float64"), "taken_at": Value("string"), "city": Value("string"),
-        "country": Value("string"), "area": Value("string"), "panorama": Image(), "aerial": Image(),
+        "id": Value("string"),
+        "lat": Value("float64"),
+        "lon": Value("float64"),
+        "taken_at": Value("string"),
+        "city": Value("string"),
+        "country": Value("string"),
+        "area": Value("string"),
+        "panorama": Image(),
+        "aerial": Image(),
     }
-)  # fmt: skip
+)
 
 
 def load(
-    split: str, root: str | None = None, *, per_region: int = 8, regions: int | None = None, panorama_height: int = 32, tile_size: int = 48,
-    difficulty: world.Difficulty = world.Difficulty(), seed: int = 0, workers: int = 1,
-) -> Dataset:  # fmt: skip
-    """Rendered pairs of a split of world.sites; `seed` moves the places and the pictures. `root` is ignored: nothing lies on disk."""
+    split: str,
+    root: str | None = None,
+    *,
+    per_region: int = 8,
+    regions: int | None = None,
+    panorama_height: int = 32,
+    tile_size: int = 48,
+    difficulty: world.Difficulty = world.DEFAULT,
+    seed: int = 0,
+    workers: int = 1,
+) -> Dataset:
+    """Rendered pairs of a split of world.sites; `seed` moves the places and the pictures. `root` is ignored: nothing
+    lies on disk."""
     places = world.sites(split, per_region, regions=regions, seed=seed)
     draw = partial(_render, panorama_height=panorama_height, tile_size=tile_size, difficulty=difficulty, seed=seed)
     chunks = [places.iloc[i : i + 64] for i in range(0, len(places), 64)]
@@ -37,7 +53,9 @@ def load(
     return Dataset.from_dict({**table, "panorama": list(ground), "aerial": list(aerial)}, features=FEATURES)
 
 
-def _render(places: pd.DataFrame, *, panorama_height: int, tile_size: int, difficulty: world.Difficulty, seed: int) -> list[tuple[dict, dict]]:
+def _render(
+    places: pd.DataFrame, *, panorama_height: int, tile_size: int, difficulty: world.Difficulty, seed: int
+) -> list[tuple[dict, dict]]:
     pairs = []
     for row in places.itertuples(index=False):
         scene = world.build(row, seed, difficulty)

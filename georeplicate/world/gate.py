@@ -1,16 +1,20 @@
-"""Is the world learnable, and is it free of shortcuts? A small supervised matcher answers both (`python -m georeplicate.world.gate`).
+"""Is the world learnable, and is it free of shortcuts? A small supervised matcher answers both (`python -m
+georeplicate.world.gate`).
 
-Two towers embed a panorama and a tile (unrolled into polar coordinates round the camera) and learn with InfoNCE on the 16 training cities; the
-test is the pairing question itself, k = 5, negatives of the same region, in cities never seen. Well above chance says that the views agree; at
-chance with either side blanked says that the question cannot be answered from the tiles, the letters or the panorama alone.
-This is a control of the world, not a baseline of the paper: it is told which pairs belong together.
+Two towers embed a panorama and a tile (unrolled into polar coordinates round the camera) and learn with InfoNCE on
+the 16 training cities; the test is the pairing question itself, k = 5, negatives of the same region, in cities never
+seen. Well above chance says that the views agree; at chance with either side blanked says that the question cannot
+be answered from the tiles, the letters or the panorama alone. This is a control of the world, not a baseline of the
+paper: it is told which pairs belong together.
 """
 
 import argparse
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from datasets import Dataset
 from torch import nn
@@ -18,7 +22,14 @@ from torch.nn import functional as F
 from tqdm import trange
 
 from georeplicate import pairs
+from georeplicate.world import Difficulty
 
+# The dial at its default, without the compass, and with all six attributes frozen: then only where things stand tells.
+DIALS = {
+    "default": Difficulty(),
+    "no compass": Difficulty(compass=False),
+    "attributes frozen": Difficulty(vary=frozenset()),
+}
 RING, ROUND = 24, 64  # the tile, unrolled: radii and azimuths
 
 
@@ -48,7 +59,9 @@ class Matcher(nn.Module):
         self.scale = nn.Parameter(torch.tensor(2.5))
         azimuth = torch.deg2rad((torch.arange(ROUND) + 0.5) / ROUND * 360 - 180)
         radius = (torch.arange(RING) + 0.5) / RING
-        self.register_buffer("grid", torch.stack([radius[:, None] * azimuth.sin(), -radius[:, None] * azimuth.cos()], -1)[None])
+        self.register_buffer(
+            "grid", torch.stack([radius[:, None] * azimuth.sin(), -radius[:, None] * azimuth.cos()], -1)[None]
+        )
 
     def embed(self, panoramas: torch.Tensor, tiles: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         polar = F.grid_sample(tiles, self.grid.expand(len(tiles), -1, -1, -1), align_corners=False)
@@ -58,12 +71,14 @@ class Matcher(nn.Module):
 def tensors(rows: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
     """(N, 3, H, W) panoramas and tiles in -1..1."""
     return tuple(
-        torch.from_numpy(np.stack([np.asarray(p, np.float32) for p in rows[c]])).permute(0, 3, 1, 2).contiguous() / 127.5 - 1
+        torch.from_numpy(np.stack([np.asarray(p, np.float32) for p in rows[c]])).permute(0, 3, 1, 2).contiguous()
+        / 127.5
+        - 1
         for c in ("panorama", "aerial")
     )
 
 
-def train(rows: Dataset, *, steps: int = 500, batch: int = 128, seed: int = 0) -> Matcher:
+def train(rows: Dataset, *, steps: int = 150, batch: int = 128, seed: int = 0) -> Matcher:
     """InfoNCE over batches of one region's sites, so that every negative is a hard one; deterministic for a seed."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -88,19 +103,25 @@ def train(rows: Dataset, *, steps: int = 500, batch: int = 128, seed: int = 0) -
     return model.eval()
 
 
+CONTROLS = (None, "panorama blanked", "tiles blanked", "panoramas exchanged")
+
+
 @torch.no_grad()
-def accuracy(model: Matcher, rows: Dataset, questions: Dataset, *, blank: str | None = None) -> float:
-    """Share of questions whose own tile scores highest; blank = "panorama" or "aerial" replaces that side by grey.
+def accuracy(model: Matcher, rows: Dataset, questions: Dataset, *, control: str | None = None) -> float:
+    """Share of questions whose own tile scores highest, under one of CONTROLS: a side made grey, or panoramas given
+    to other regions.
 
     Ties go to a letter drawn with a fixed seed, so that a blind model scores chance and not the share of letter A.
     """
+    if control not in CONTROLS:
+        raise ValueError(f"control={control!r}; choose from {CONTROLS}")
     ground, aerial = tensors(rows)
-    if blank == "panorama":
+    if control == "panorama blanked":
         ground = torch.zeros_like(ground)
-    elif blank == "aerial":
+    elif control == "tiles blanked":
         aerial = torch.zeros_like(aerial)
-    elif blank is not None:
-        raise ValueError(f'blank={blank!r}; choose "panorama" or "aerial"')
+    elif control == "panoramas exchanged":
+        ground = ground.roll(len(ground) // 2, 0)  # from another region: the next row could be one of the candidates
     a, b = model.embed(ground, aerial)
     candidates = torch.tensor(questions["candidates"][:])  # (Q, k)
     truth = torch.tensor([ord(letter) - ord("A") for letter in questions["letter"]])
@@ -112,29 +133,40 @@ def accuracy(model: Matcher, rows: Dataset, questions: Dataset, *, blank: str | 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--per-region", type=int, default=250, help="training sites in each of the 16 cities")
-    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--per-region", type=int, default=100, help="training sites in each of the 16 cities")
+    parser.add_argument("--steps", type=int, default=150)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=Path("results/bench/world_gate.csv"))
     args = parser.parse_args()
-    import pandas as pd
-
-    rows = pairs.load("world", "train", per_region=args.per_region, workers=2)
-    held_out = pairs.load("world", "test", per_region=8, regions=100, workers=2)
-    asked = pairs.questions(held_out, seed=args.seed)
-    start = time.process_time()
-    model = train(rows, steps=args.steps, seed=args.seed)
-    seconds = time.process_time() - start
-    table = pd.DataFrame(
-        {
-            "input": name, "accuracy": round(accuracy(model, held_out, asked, blank=blank), 4), "n": len(asked), "k": 5, "negatives": "region",
-            "train_sites": len(rows), "steps": args.steps, "seed": args.seed, "train_cpu_seconds": round(seconds),
-        }
-        for name, blank in (("both views", None), ("panorama blanked", "panorama"), ("tiles blanked", "aerial"))
-    )  # fmt: skip
+    results = [_measure(name, difficulty, args) for name, difficulty in DIALS.items()]
+    table = pd.DataFrame([row for rows in results for row in rows])
     args.out.parent.mkdir(parents=True, exist_ok=True)
     table.to_csv(args.out, index=False)
     print(table.to_string(index=False))
+
+
+def _measure(dial: str, difficulty: Difficulty, args: argparse.Namespace) -> list[dict]:
+    load = partial(pairs.load, "world", difficulty=difficulty, workers=2)
+    rows, held_out = load("train", per_region=args.per_region), load("test", per_region=8, regions=100)
+    asked = pairs.questions(held_out, seed=args.seed)
+    start = time.process_time()
+    model = train(rows, steps=args.steps, seed=args.seed)
+    seconds = round(time.process_time() - start)
+    return [
+        {
+            "dial": dial,
+            "control": control or "none",
+            "accuracy": round(accuracy(model, held_out, asked, control=control), 4),
+            "n": len(asked),
+            "k": 5,
+            "negatives": "region",
+            "train_sites": len(rows),
+            "steps": args.steps,
+            "seed": args.seed,
+            "train_cpu_seconds": seconds,
+        }
+        for control in CONTROLS
+    ]
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """One scene, seen from the ground and from the air.
 
-All views read the same ground map and the same boxes, crowns and sun, so shadows, colours and places agree between them by construction.
-A picture is painted far to near (painter's algorithm) on a grid of viewing angles: columns share an azimuth, so walls stay upright, and a
-panorama and a phone's picture differ only in that grid. Everything is plain numpy; sizes are the caller's.
+All views read the same ground map and the same boxes, crowns and sun, so shadows, colours and places agree between
+them by construction. A picture is painted far to near (painter's algorithm) on a grid of viewing angles: columns
+share an azimuth, so walls stay upright, and a panorama and a phone's picture differ only in that grid. Everything is
+plain numpy; sizes are the caller's.
 
-Conventions: images are (height, width, 3) uint8 RGB; a tile has north up; a panorama is an equirectangular band with north in the middle
-column and the horizon in the middle row (east is right of north: one looks out from inside); angles are degrees clockwise from north.
+Conventions: images are (height, width, 3) uint8 RGB; a tile has north up; a panorama is an equirectangular band with
+north in the middle column and the horizon in the middle row (east is right of north: one looks out from inside);
+angles are degrees clockwise from north.
 """
 
 from functools import cache
@@ -15,17 +17,19 @@ from zlib import crc32
 import numpy as np
 
 from georeplicate.world import palette
-from georeplicate.world.scene import EYE_M, TILE_M, Boxes, Difficulty, Scene
+from georeplicate.world.scene import DEFAULT, EYE_M, TILE_M, Boxes, Difficulty, Scene
 
 MAP_M = 160.0  # width of the ground map: what lies beyond has no shadows
 PANORAMA_RISE = 45.0  # the panorama's band reaches this many degrees above and below the horizon
 RELIEF_GAIN = 2.0  # the horizon's true elevation angles, exaggerated so that a small picture can show them
 SHADOW = 0.52
-BEACH, PAVEMENT, CROP_SOIL = (np.array(rgb, np.float32) / 255 for rgb in (palette.BEACH, palette.PAVEMENT, palette.CROP_SOIL))
+BEACH, PAVEMENT, CROP_SOIL = (
+    np.array(rgb, np.float32) / 255 for rgb in (palette.BEACH, palette.PAVEMENT, palette.CROP_SOIL)
+)
 DATA = Path(__file__).parent / "data"
 
 
-def tile(scene: Scene, size: int = 48, *, difficulty: Difficulty = Difficulty(), seed: int = 0) -> np.ndarray:
+def tile(scene: Scene, size: int = 48, *, difficulty: Difficulty = DEFAULT, seed: int = 0) -> np.ndarray:
     """North-up aerial picture of TILE_M x TILE_M metres around the camera -> (size, size, 3) uint8."""
     scale = 2 if size < 256 else 1
     n = size * scale
@@ -42,7 +46,7 @@ def tile(scene: Scene, size: int = 48, *, difficulty: Difficulty = Difficulty(),
     return _expose(scene, picture, difficulty, seed, "tile")
 
 
-def panorama(scene: Scene, height: int = 32, *, difficulty: Difficulty = Difficulty(), seed: int = 0) -> np.ndarray:
+def panorama(scene: Scene, height: int = 32, *, difficulty: Difficulty = DEFAULT, seed: int = 0) -> np.ndarray:
     """360 degree ground panorama, a band of +-45 degrees -> (height, 4 * height, 3) uint8; north in the middle."""
     scale = 2 if height < 256 else 1
     h, w = height * scale, 4 * height * scale
@@ -54,11 +58,20 @@ def panorama(scene: Scene, height: int = 32, *, difficulty: Difficulty = Difficu
     return _expose(scene, picture, difficulty, seed, "panorama")
 
 
-def crop(scene: Scene, size: int = 64, *, heading: float | None = None, fov: float = 80.0, difficulty: Difficulty = Difficulty(), seed: int = 0) -> np.ndarray:
+def crop(
+    scene: Scene,
+    size: int = 64,
+    *,
+    heading: float | None = None,
+    fov: float = 80.0,
+    difficulty: Difficulty = DEFAULT,
+    seed: int = 0,
+) -> np.ndarray:
     """A perspective picture as a phone would take it -> (size, size, 3) uint8.
 
-    heading: degrees clockwise from north of the picture's middle; None: along the street, give or take 20 degrees (drawn from the seed).
-    fov: horizontal and vertical field of view in degrees, 10..120. No compass: a phone's picture carries none.
+    heading: degrees clockwise from north of the picture's middle; None: along the street, give or take 20 degrees
+    (drawn from the seed). fov: horizontal and vertical field of view in degrees, 10..120. No compass: a phone's
+    picture carries none.
     """
     if not 10 <= fov <= 120:
         raise ValueError(f"crop: fov={fov} degrees; expected 10 to 120")
@@ -74,7 +87,8 @@ def crop(scene: Scene, size: int = 64, *, heading: float | None = None, fov: flo
 
 
 def look(scene: Scene, azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray:
-    """Paint the view from the camera. azimuth (W,) and elevation (H, W) in degrees -> (H, W, 3) float colours in 0..1."""
+    """Paint the view from the camera. azimuth (W,) and elevation (H, W) in degrees -> (H, W, 3) float colours in
+    0..1."""
     az = np.deg2rad(azimuth)
     direction = np.stack([np.sin(az), np.cos(az)], 1)  # (W, 2) east, north
     slope = np.tan(np.deg2rad(elevation))  # (H, W) rise per metre
@@ -82,7 +96,11 @@ def look(scene: Scene, azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray
     _relief(scene, picture, azimuth, elevation)
     _floor(scene, picture, direction, slope)
     detail = float(np.abs(np.diff(azimuth[:2])[0])) < 0.7  # windows and kerbs only where a pixel can hold them
-    things = [(float(np.hypot(*xy)), _paint_box, (boxes, i, detail)) for boxes in (scene.houses, scene.cars) for i, xy in enumerate(boxes.xy)]
+    things = [
+        (float(np.hypot(*xy)), _paint_box, (boxes, i, detail))
+        for boxes in (scene.houses, scene.cars)
+        for i, xy in enumerate(boxes.xy)
+    ]
     things += [(float(np.hypot(*tree[:2])), _paint_tree, (tree,)) for tree in scene.trees]
     things += [(float(np.hypot(*board[0])), _paint_board, board) for board in _boards(scene)]
     for _, paint, arguments in sorted(things, key=lambda thing: -thing[0]):
@@ -90,7 +108,7 @@ def look(scene: Scene, azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray
     return np.clip(picture, 0, 1)
 
 
-# ---------------------------------------------------------------------------------------------------------------- ground
+# --- ground
 
 
 def _ground(scene: Scene, x: np.ndarray, y: np.ndarray, metres_per_pixel: float) -> np.ndarray:
@@ -175,7 +193,9 @@ def _within(x, y, centre, reach, shift):
     """Indices of the points near the strip that a shadow can cover."""
     lo = np.minimum(0, shift) - reach * 1.6
     hi = np.maximum(0, shift) + reach * 1.6
-    return np.flatnonzero((x > centre[0] + lo[0]) & (x < centre[0] + hi[0]) & (y > centre[1] + lo[1]) & (y < centre[1] + hi[1]))
+    return np.flatnonzero(
+        (x > centre[0] + lo[0]) & (x < centre[0] + hi[0]) & (y > centre[1] + lo[1]) & (y < centre[1] + hi[1])
+    )
 
 
 def _shadows(scene: Scene, picture: np.ndarray, x: np.ndarray, y: np.ndarray) -> None:
@@ -194,7 +214,7 @@ def _floor(scene: Scene, picture: np.ndarray, direction: np.ndarray, slope: np.n
     picture[rows, columns] = _fade(scene, colour, distance[:, None])
 
 
-# ---------------------------------------------------------------------------------------------------------------- from the air
+# --- from the air
 
 
 def _window(x: np.ndarray, y: np.ndarray, centre, reach: float) -> tuple[slice, slice]:
@@ -243,7 +263,7 @@ def _crowns(scene: Scene, picture, x, y) -> None:
         picture[window][inside] = scene.tree_rgb * light[:, None]
 
 
-# ---------------------------------------------------------------------------------------------------------------- from the ground
+# --- from the ground
 
 
 def _fade(scene: Scene, colour, distance):
@@ -272,7 +292,9 @@ def _sky(scene: Scene, azimuth, elevation) -> np.ndarray:
 def _relief(scene: Scene, picture, azimuth, elevation) -> None:
     bearings = np.arange(len(scene.horizon) + 1) * 360 / len(scene.horizon)
     ridge = np.interp(azimuth % 360, bearings, np.append(scene.horizon, scene.horizon[0])) * RELIEF_GAIN
-    crags = 1 + 0.12 * np.sin(azimuth * 0.31 + scene.texture[0, 2]) + 0.08 * np.sin(azimuth * 0.83 + scene.texture[1, 2])
+    crags = (
+        1 + 0.12 * np.sin(azimuth * 0.31 + scene.texture[0, 2]) + 0.08 * np.sin(azimuth * 0.83 + scene.texture[1, 2])
+    )
     mask = (elevation < ridge * crags) & (elevation >= -0.3)
     snow = scene.attributes.cover == "snow"
     colour = np.array((0.86, 0.89, 0.94)) if snow else 0.45 * scene.cover_rgb + 0.55 * np.array((0.42, 0.48, 0.56))
@@ -304,16 +326,27 @@ def _paint_box(scene: Scene, picture, direction, slope, boxes: Boxes, i: int, de
             hit = direction[columns] * near[:, None]
             qx, qy = _box_frame(boxes, i, hit[:, 0], hit[:, 1])
             along, z = np.where(side, qy, qx), rows_height + EYE_M
-            window = (np.abs((along / 2.6) % 1 - 0.5) < 0.22)[None, :] & (np.abs((z / 2.9) % 1 - 0.55) < 0.24) & (z < eaves - 0.4)
-            colour = np.where(window[..., None], np.array((0.22, 0.28, 0.36)) * (0.8 + 0.4 * light[None, :, None]), colour)
+            window = (
+                (np.abs((along / 2.6) % 1 - 0.5) < 0.22)[None, :]
+                & (np.abs((z / 2.9) % 1 - 0.55) < 0.24)
+                & (z < eaves - 0.4)
+            )
+            colour = np.where(
+                window[..., None], np.array((0.22, 0.28, 0.36)) * (0.8 + 0.4 * light[None, :, None]), colour
+            )
         if rise == 0:  # the parapet of a flat roof shows the roof's colour
-            colour = np.where((rows_height > eaves - EYE_M - 1.3)[..., None], boxes.roof[i] * light[None, :, None], colour)
+            colour = np.where(
+                (rows_height > eaves - EYE_M - 1.3)[..., None], boxes.roof[i] * light[None, :, None], colour
+            )
         # a hipped roof: as high as the chord through the house is deep
         middle = (near + far) / 2
         peak = eaves + rise * np.minimum(1, (far - near) / 2 / boxes.half[i].min())
         top = here * middle < peak - EYE_M
     roof = top & ~wall & (rows_height >= eaves - EYE_M)
-    for mask, paint in ((wall, colour), (roof, np.broadcast_to(boxes.roof[i] * (0.92 + 0.12 * (facing @ sun))[None, :, None], here.shape + (3,)))):
+    for mask, paint in (
+        (wall, colour),
+        (roof, np.broadcast_to(boxes.roof[i] * (0.92 + 0.12 * (facing @ sun))[None, :, None], here.shape + (3,))),
+    ):
         rows, at = np.nonzero(mask)
         picture[rows, columns[at]] = _fade(scene, paint[rows, at], near[at][:, None])
 
@@ -344,7 +377,7 @@ def _paint_tree(scene: Scene, picture, direction, slope, tree) -> None:
         picture[rows, columns[at]] = _fade(scene, rgb * shade, distance)
 
 
-# ---------------------------------------------------------------------------------------------------------------- signs and flags
+# --- signs and flags
 
 
 @cache
@@ -409,7 +442,7 @@ def _paint_board(scene: Scene, picture, direction, slope, position, board, botto
     picture[rows[seen], columns[at[seen]]] = rgb[seen]
 
 
-# ---------------------------------------------------------------------------------------------------------------- film
+# --- film
 
 
 def _shrink(picture: np.ndarray, scale: int) -> np.ndarray:

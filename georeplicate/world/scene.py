@@ -1,8 +1,8 @@
 """From a site's facts to one scene in metres: everything that both views will show.
 
-The camera stands at the origin, EYE_M above flat ground, x points east and y north. A scene is a pure function of (seed, site id) and the facts.
-Six attributes are drawn first, as words, and the geometry is built to agree with them; they are what can be read in both views, and what the
-chain of thought may speak of.
+The camera stands at the origin, EYE_M above flat ground, x points east and y north. A scene is a pure function of
+(seed, site id) and the facts. Six attributes are drawn first, as words, and the geometry is built to agree with
+them; they are what can be read in both views, and what the chain of thought may speak of.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,8 @@ class Difficulty:
     noise     standard deviation of the pixel noise, 0..1, drawn anew for each view
     light     range of brightness and tint differences between the two views, 0..1
     compass   a thin band of hue that marks the azimuth in both views
-    negatives "region" (same neighbourhood), "near" (the nearest sites) or "random" (anywhere): read by pairs.questions
+    negatives "region" (same neighbourhood), "near" (the nearest sites) or "random" (anywhere): read by
+    pairs.questions
     """
 
     vary: frozenset[str] = frozenset(Attributes.__dataclass_fields__)
@@ -49,11 +50,14 @@ class Difficulty:
     def __post_init__(self):
         unknown = set(self.vary) - set(Attributes.__dataclass_fields__)
         if unknown:
-            raise ValueError(f"difficulty: unknown cues {sorted(unknown)}; choose from {sorted(Attributes.__dataclass_fields__)}")
+            raise ValueError(
+                f"difficulty: unknown cues {sorted(unknown)}; choose from {sorted(Attributes.__dataclass_fields__)}"
+            )
         if self.negatives not in ("region", "near", "random"):
             raise ValueError(f'difficulty: negatives={self.negatives!r}; choose "region", "near" or "random"')
 
 
+DEFAULT = Difficulty()
 FROZEN = Attributes(cover="grass", roof="red", water="none", road="north-south", trees="few", buildings="east")
 
 
@@ -130,7 +134,11 @@ def unit(azimuth_deg: float) -> np.ndarray:
 
 
 def _jitter(rng, rgb, amount=0.06) -> np.ndarray:
-    return np.clip(np.asarray(rgb, float) / 255 * (1 + rng.uniform(-amount, amount)) + rng.uniform(-amount / 3, amount / 3, 3), 0, 1)
+    return np.clip(
+        np.asarray(rgb, float) / 255 * (1 + rng.uniform(-amount, amount)) + rng.uniform(-amount / 3, amount / 3, 3),
+        0,
+        1,
+    )
 
 
 def draw_attributes(site, rng: np.random.Generator, difficulty: Difficulty) -> Attributes:
@@ -139,7 +147,9 @@ def draw_attributes(site, rng: np.random.Generator, difficulty: Difficulty) -> A
     forest = "forest" in site.land_cover
     dry = site.climate.startswith("B")
     drawn = Attributes(
-        cover=p.choose(rng, p.COVERS, p.cover_weights(site.land_cover, site.climate, site.temperature_c, site.rain_mm, urban)),
+        cover=p.choose(
+            rng, p.COVERS, p.cover_weights(site.land_cover, site.climate, site.temperature_c, site.rain_mm, urban)
+        ),
         roof=p.choose(rng, p.ROOFS, p.REGION_ROOFS.get(site.region, (1, 1, 1, 1, 1))),
         water=p.choose(rng, ("none", *p.SIDES), (2, 1, 1, 1, 1)),
         road=p.choose(rng, p.ROADS, (1, 1, 1, 1)),
@@ -150,11 +160,14 @@ def draw_attributes(site, rng: np.random.Generator, difficulty: Difficulty) -> A
     free = tuple(s for s in p.SIDES if s != drawn.water)
     side = p.choose(rng, free, (1,) * len(free))
     values = {**drawn.__dict__, "buildings": side}
-    return Attributes(**{name: value if name in difficulty.vary else getattr(FROZEN, name) for name, value in values.items()})
+    return Attributes(
+        **{name: value if name in difficulty.vary else getattr(FROZEN, name) for name, value in values.items()}
+    )
 
 
-def build(site, seed: int = 0, difficulty: Difficulty = Difficulty()) -> Scene:
-    """The scene of one row of `sites(...)`. Raises nothing for any valid site; the same arguments give the same scene, bit for bit."""
+def build(site, seed: int = 0, difficulty: Difficulty = DEFAULT) -> Scene:
+    """The scene of one row of `sites(...)`. Raises nothing for any valid site; the same arguments give the same
+    scene, bit for bit."""
     a = draw_attributes(site, _rng(seed, site.id, "attributes"), difficulty)
     rng = _rng(seed, site.id, "geometry")
     # --- ground
@@ -187,15 +200,34 @@ def build(site, seed: int = 0, difficulty: Difficulty = Difficulty()) -> Scene:
     flagpole = ahead * rng.uniform(9, 11) - aside * (lane + half_width + 1.5)
     in_city = not site.id.startswith("wild")
     return Scene(
-        site_id=site.id, attributes=a, cover_rgb=_jitter(rng, cover), texture=np.column_stack([rng.normal(0, 0.25, (4, 2)), rng.uniform(0, 6.28, 4)]),
-        crop_angle=rng.uniform(0, 180), roads=roads, road_rgb=_jitter(rng, p.DIRT if dirt else p.ASPHALT),
+        site_id=site.id,
+        attributes=a,
+        cover_rgb=_jitter(rng, cover),
+        texture=np.column_stack([rng.normal(0, 0.25, (4, 2)), rng.uniform(0, 6.28, 4)]),
+        crop_angle=rng.uniform(0, 180),
+        roads=roads,
+        road_rgb=_jitter(rng, p.DIRT if dirt else p.ASPHALT),
         line_rgb=np.array((232, 190, 60) if yellow else (236, 236, 236)) / 255 if not dirt else np.array(p.DIRT) / 255,
-        water_azimuth=water, shore_m=shore, water_rgb=_jitter(rng, sea), houses=houses, cars=cars, trees=trees, tree_kind=kind,
-        tree_rgb=_jitter(rng, p.tree_rgb(kind, site.season, site.temperature_c), 0.1), sun_azimuth=float(site.sun_azimuth_deg),
-        sun_elevation=float(site.sun_elevation_deg), haze=float(site.haze), horizon=np.asarray(site.horizon, float), heading=heading % 360,
+        water_azimuth=water,
+        shore_m=shore,
+        water_rgb=_jitter(rng, sea),
+        houses=houses,
+        cars=cars,
+        trees=trees,
+        tree_kind=kind,
+        tree_rgb=_jitter(rng, p.tree_rgb(kind, site.season, site.temperature_c), 0.1),
+        sun_azimuth=float(site.sun_azimuth_deg),
+        sun_elevation=float(site.sun_elevation_deg),
+        haze=float(site.haze),
+        horizon=np.asarray(site.horizon, float),
+        heading=heading % 360,
         town_sign=(site.country, site.city) if in_city and rng.random() < 0.7 else None,
-        flag=site.country if in_city and rng.random() < 0.6 else None, speed_unit=site.speed_unit, driving_side=site.driving_side, post=post, flagpole=flagpole,
-    )  # fmt: skip
+        flag=site.country if in_city and rng.random() < 0.6 else None,
+        speed_unit=site.speed_unit,
+        driving_side=site.driving_side,
+        post=post,
+        flagpole=flagpole,
+    )
 
 
 def _road_distance(xy: np.ndarray, roads: np.ndarray) -> np.ndarray:
@@ -215,7 +247,9 @@ def _houses(site, a: Attributes, rng, roads, water, shore, tall) -> Boxes:
     along, across = rng.uniform(13, 36, candidates), rng.uniform(-30, 30, candidates)
     near = along[:, None] * unit(side) + across[:, None] * unit(side + 90)
     far_bearing = rng.uniform(100, 260, candidates) + side
-    far = rng.uniform(38, 58, candidates)[:, None] * np.stack([np.sin(np.deg2rad(far_bearing)), np.cos(np.deg2rad(far_bearing))], 1)
+    far = rng.uniform(38, 58, candidates)[:, None] * np.stack(
+        [np.sin(np.deg2rad(far_bearing)), np.cos(np.deg2rad(far_bearing))], 1
+    )
     half = np.column_stack([rng.uniform(4.0, 6.5, candidates), rng.uniform(4.5, 8.0, candidates)])
     chosen: list[tuple[np.ndarray, np.ndarray]] = []
     for pool, want in ((near, n_near), (far, n_far)):
@@ -237,9 +271,19 @@ def _houses(site, a: Attributes, rng, roads, water, shore, tall) -> Boxes:
     weights = p.REGION_WALLS.get(site.region, (1,) * len(walls))
     wall = p.choose(rng, walls, weights)
     roof_rgb = np.array([_jitter(rng, p.ROOF_RGB[a.roof], 0.05) for _ in range(count)]).reshape(count, 3)
-    wall_rgb = np.array([_jitter(rng, p.WALL_RGB[wall if rng.random() < 0.7 else p.choose(rng, walls, weights)]) for _ in range(count)]).reshape(count, 3)
+    wall_rgb = np.array(
+        [_jitter(rng, p.WALL_RGB[wall if rng.random() < 0.7 else p.choose(rng, walls, weights)]) for _ in range(count)]
+    ).reshape(count, 3)
     street = roads[0, 0]
-    return Boxes(xy, half, np.full(count, street) + rng.uniform(-4, 4, count), 2.9 * floors + 0.6, np.where(flat, 0.0, rng.uniform(2.4, 3.6, count)), wall_rgb, roof_rgb)
+    return Boxes(
+        xy,
+        half,
+        np.full(count, street) + rng.uniform(-4, 4, count),
+        2.9 * floors + 0.6,
+        np.where(flat, 0.0, rng.uniform(2.4, 3.6, count)),
+        wall_rgb,
+        roof_rgb,
+    )
 
 
 def _trees(site, a: Attributes, rng, roads, water, shore, houses: Boxes):
@@ -265,4 +309,12 @@ def _cars(rng, roads, street, right, heading) -> Boxes:
     offset = axis + kerb * (half_width - 1.1)
     xy = along[:, None] * unit(street) + offset[:, None] * unit(street + 90)
     rgb = np.array([_jitter(rng, p.CAR_RGB[rng.integers(len(p.CAR_RGB))]) for _ in range(count)])
-    return Boxes(xy, np.tile([0.9, 2.1], (count, 1)), np.full(count, street), np.full(count, 1.4), np.zeros(count), rgb, rgb * 0.8)
+    return Boxes(
+        xy,
+        np.tile([0.9, 2.1], (count, 1)),
+        np.full(count, street),
+        np.full(count, 1.4),
+        np.zeros(count),
+        rgb,
+        rgb * 0.8,
+    )

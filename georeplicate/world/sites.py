@@ -1,7 +1,8 @@
 """Which places the world has: real coordinates and moments, split by place.
 
-A region is a city of data/cities.csv and RADIUS_KM around it; `cities.csv` gives each its split, and cities stand >= 120 km apart, so sites of
-different splits are >= 50 km apart by construction (a test measures it). Site i of a region is the same whatever number of sites is asked for.
+A region is a city of data/cities.csv and RADIUS_KM around it; `cities.csv` gives each its split, and cities stand >=
+120 km apart, so sites of different splits are >= 50 km apart by construction (a test measures it). Site i of a
+region is the same whatever number of sites is asked for.
 
 train        the 16 cities of CV-Cities: pairs for SFT and RL
 validation   chooses settings
@@ -27,9 +28,22 @@ SPLITS = ("train", "validation", "test", "base")
 HORIZON_KM = (10.0, 20.0, 40.0)
 HORIZON_BEARINGS = np.arange(24) * 15.0
 FACTS = (
-    "land_cover", "climate", "temperature_c", "rain_mm", "elevation_m", "haze", "sun_azimuth_deg", "sun_elevation_deg", "season", "country_name",
-    "driving_side", "speed_unit", "script", "region", "place_population",
-)  # fmt: skip
+    "land_cover",
+    "climate",
+    "temperature_c",
+    "rain_mm",
+    "elevation_m",
+    "haze",
+    "sun_azimuth_deg",
+    "sun_elevation_deg",
+    "season",
+    "country_name",
+    "driving_side",
+    "speed_unit",
+    "script",
+    "region",
+    "place_population",
+)
 
 
 @cache
@@ -47,9 +61,10 @@ def sites(split: str, per_region: int, *, regions: int | None = None, wild: int 
     """Sites of a split: `per_region` around each of its cities, and `wild` on random land (split "base" only).
 
     regions   take only the first so many cities of the split, spread over the file (None: all)
-    Returns one row a site: id, split, area (the neighbourhood from which hard negatives come), city, country, seen_country, lat, lon (degrees),
-    taken_at (ISO-8601, UTC), horizon (24 elevation angles in degrees, from north clockwise) and the atlas's facts named in FACTS.
-    Moments of one region lie within 30 days and between 9 h and 15.5 h of local solar time, with the sun up.
+    Returns one row a site: id, split, area (the neighbourhood from which hard negatives come), city, country,
+    seen_country, lat, lon (degrees), taken_at (ISO-8601, UTC), horizon (24 elevation angles in degrees, from north
+    clockwise) and the atlas's facts named in FACTS. Moments of one region lie within 30 days and between 9 h and
+    15.5 h of local solar time, with the sun up.
     """
     if split not in SPLITS:
         raise ValueError(f"sites: no split {split!r}; choose from {', '.join(SPLITS)}")
@@ -75,12 +90,19 @@ def _places(table: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
         rng = np.random.default_rng([seed, crc32(f"{city.country}/{city.city}".encode())])
         pools.append(rng.random((count * draws, 4)))
     pool = np.stack(pools) if pools else np.zeros((0, count * draws, 4))
-    lat, lon = geo.destination(table.lat.to_numpy()[:, None], table.lon.to_numpy()[:, None], pool[..., 0] * 360, RADIUS_KM * np.sqrt(pool[..., 1]))
+    lat, lon = geo.destination(
+        table.lat.to_numpy()[:, None],
+        table.lon.to_numpy()[:, None],
+        pool[..., 0] * 360,
+        RADIUS_KM * np.sqrt(pool[..., 1]),
+    )
     found = atlas.describe(lat.ravel(), lon.ravel(), "2020-06-21T12:00:00Z")
     ours = (found.is_land & (found.country == np.repeat(table.country.to_numpy(), count * draws))).reshape(lat.shape)
     for r, city in enumerate(table.itertuples()):
         keep = np.flatnonzero(ours[r])[:count]
-        if len(keep) < count:  # a tiny island, or a coast the country map draws coarsely: stay near the city's own point
+        if (
+            len(keep) < count
+        ):  # a tiny island, or a coast the country map draws coarsely: stay near the city's own point
             keep = np.concatenate([keep, np.arange(count * draws)[: count - len(keep)]])
             near = geo.destination(city.lat, city.lon, pool[r, keep, 0] * 360, 0.5 * np.sqrt(pool[r, keep, 1]))
             at_sea = ~ours[r, keep]
@@ -90,7 +112,18 @@ def _places(table: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
         slug = "".join(c if c.isalnum() else "-" for c in city.city.lower())
         for i, j in enumerate(keep):
             moment = _moment(day + 30 * pool[r, j, 2] - 15, 9 + 6.5 * pool[r, j, 3], lon[r, j])
-            rows.append((f"{city.country.lower()}/{slug}/{i:05d}", area, city.city, city.country, city.seen_country, lat[r, j], lon[r, j], moment))
+            rows.append(
+                (
+                    f"{city.country.lower()}/{slug}/{i:05d}",
+                    area,
+                    city.city,
+                    city.country,
+                    city.seen_country,
+                    lat[r, j],
+                    lon[r, j],
+                    moment,
+                )
+            )
     return pd.DataFrame(rows, columns=["id", "area", "city", "country", "seen_country", "lat", "lon", "taken_at"])
 
 
@@ -107,7 +140,18 @@ def _wild_places(count: int, seed: int) -> pd.DataFrame:
     for i, (la, lo, country) in enumerate(zip(lat[keep], lon[keep], facts.country, strict=True)):
         day = _survey_day(la, crc32(f"{seed}/wild/{i}".encode()))
         area = f"wild {int((la + 90) // 5)}/{int((lo + 180) // 5)}"
-        rows.append((f"wild/{i:05d}", area, "", str(country), str(country) in seen, la, lo, _moment(day, 9 + 6.5 * rng.random(), lo)))
+        rows.append(
+            (
+                f"wild/{i:05d}",
+                area,
+                "",
+                str(country),
+                str(country) in seen,
+                la,
+                lo,
+                _moment(day, 9 + 6.5 * rng.random(), lo),
+            )
+        )
     return pd.DataFrame(rows, columns=["id", "area", "city", "country", "seen_country", "lat", "lon", "taken_at"])
 
 
