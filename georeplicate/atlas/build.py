@@ -28,7 +28,7 @@ from pathlib import Path
 import numpy as np
 
 from georeplicate.atlas import names, store
-from georeplicate.atlas.grid import BLOCK, COARSE, LAKE, TwoLevelGrid
+from georeplicate.atlas.grid import BLOCK, COARSE, LAKE, TwoLevelGrid, cell
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ _SYNONYMS = {
     "SX": "Sint Maarten",
     "SY": "Syria; Syrian Arab Republic",
     "SZ": "Swaziland; Eswatini",
-    "TH": "ไทย; Siam; Prathet Thai; Kingdom of Thailand",
+    "TH": "ไทย; ประเทศไทย; Siam; Prathet Thai; Kingdom of Thailand",
     "TL": "East Timor; Timor-Leste",
     "TR": "Turkey; Türkiye; Republic of Türkiye",
     "TT": "Trinidad",
@@ -280,10 +280,7 @@ class Borders:
             group = self.by_code.get(code, {})
             if group.get("m49") and code not in ("830", "003"):  # Channel Islands; the continent of North America
                 levels[group.get("level")].append(group["nameEn"])
-        for level in ("intermediateRegion", "subregion", "region"):
-            if levels[level]:
-                return levels[level][0]
-        return ""
+        return next((levels[level][0] for level in ("intermediateRegion", "subregion") if levels[level]), "")
 
 
 def country_table(borders: Borders, babel_folder: Path, cities: Path) -> list[dict]:
@@ -299,13 +296,19 @@ def country_table(borders: Borders, babel_folder: Path, cities: Path) -> list[di
         parts[code].append((area.area, properties))
     rows = []
     for code in sorted(parts.keys() - {UNCLAIMED}):
-        main = max(parts[code], key=lambda part: part[0])[1]
+        by_area = [properties for _, properties in sorted(parts[code], key=lambda part: -part[0])]
+        main = by_area[0]
+        regions = [
+            borders.region(properties.get("groups", [])) for properties in by_area
+        ]  # Siberia has none of its own
         official = languages.get_official_languages(code, de_facto=True)
         spoken = tuple(official) + tuple(
             tag for tag in languages.get_official_languages(code, regional=True, de_facto=True) if tag not in official
         )
         own = borders.by_code.get(code, main)
-        tag = likely.get(f"und_{code}") or likely.get(spoken[0] if spoken else "en") or "en_Latn"
+        tag = likely.get(f"und_{code}", "")
+        if tag.split("_")[0] not in {language.split("_")[0] for language in spoken}:  # South Sudan writes no Arabic
+            tag = likely.get(spoken[0], "") if spoken else ""
         name = english.territories.get(code) or own["nameEn"]
         rows.append(
             {
@@ -316,9 +319,9 @@ def country_table(borders: Borders, babel_folder: Path, cities: Path) -> list[di
                 "driving_side": main.get("driveSide", "right"),
                 "speed_unit": main.get("roadSpeedUnit", "km/h"),
                 "calling_code": (main.get("callingCodes") or [geonames.get(code, {}).get("phone", "")])[0],
-                "languages": [language.split("_")[0] for language in (official or spoken)],
+                "languages": list(dict.fromkeys(language.split("_")[0] for language in (official or spoken))),
                 "script": next((part for part in tag.split("_") if len(part) == 4), "Latn"),
-                "region": "Antarctica" if code == "AQ" else borders.region(main.get("groups", [])),
+                "region": "Antarctica" if code == "AQ" else next(filter(None, regions), ""),
                 "names": [name, own["nameEn"], geonames.get(code, {}).get("name", ""), *own.get("aliases", [])],
             }
         )
@@ -376,6 +379,10 @@ def build_ground(borders: Borders, codes: list[str], maps: Path, places: list[di
     rows = 10 * fine  # ten degrees of latitude at a time
     width = 360 * fine
     coarse, blocks = [], []
+    here = defaultdict(list)
+    for place in places:
+        row, col = (int(i[0]) for i in cell(*_located([place]), fine))
+        here[90 - 10 * (row // rows)].append(place | {"cell": (row, col)})
     for top in range(90, -90, -10):
         window = shapely.box(-180, top - 10, 180, top)
         frame = {"out_shape": (rows, width), "transform": from_origin(-180, top, 1 / fine, 1 / fine)}
@@ -393,13 +400,11 @@ def build_ground(borders: Borders, codes: list[str], maps: Path, places: list[di
             ground[tuple(orphan.T)] = [index[areas[i][0]] for i in nearest]
         water = burn([(shape, 1) for shape in lakes])
         ground[(water > 0) & (ground > 0)] |= LAKE
-        for place in places:
-            if top - 10 < place["latitude"] <= top and place["countrycode"] in index:
-                row, col = int((top - place["latitude"]) * fine), int((place["longitude"] + 180) * fine) % width
-                around = ground[max(row - 1, 0) : row + 2, max(col - 1, 0) : col + 2]
-                if around[min(row, 1), min(col, 1)] in (0,) or around[min(row, 1), min(col, 1)] & LAKE:
-                    wet = (around == 0) | (around & LAKE > 0)
-                    around[wet] = index[place["countrycode"]]
+        for place in here[top]:
+            row, col = place["cell"][0] - (90 - top) * fine, place["cell"][1]
+            around = ground[max(row - 1, 0) : row + 2, max(col - 1, 0) : col + 2]
+            if ground[row, col] == 0 or ground[row, col] & LAKE:
+                around[(around == 0) | (around & LAKE > 0)] = index[place["countrycode"]]
         packed = TwoLevelGrid.pack(ground)
         coarse.append(packed.coarse)
         blocks.append(packed.blocks)
@@ -417,9 +422,15 @@ def _shapes(path: Path) -> list:
         return [shape(item.__geo_interface__) for item in reader.iterShapes()]
 
 
-def build_land_cover(mcd12c1: Path, ground: TwoLevelGrid, out: Path) -> None:
-    """IGBP class at 0.05 degrees. Water cells that hold some land take the class of the nearest land cell, for the use
-    of that land; water with no land in it stays water."""
+def _located(places: list[dict]) -> tuple[np.ndarray, np.ndarray]:
+    """Coordinates exactly as the gazetteer will give them back, so that a place is never in the cell next door."""
+    degrees = [[round(place[axis] * 1e5) / 1e5 for place in places] for axis in ("latitude", "longitude")]
+    return np.array(degrees[0]), np.array(degrees[1])
+
+
+def build_land_cover(mcd12c1: Path, ground: TwoLevelGrid, places: list[dict], out: Path) -> None:
+    """IGBP class at 0.05 degrees. A water cell that holds some land or a town takes the class of the nearest land cell,
+    for the use of that land; water with no land in it stays water."""
     from PIL import Image
     from scipy.ndimage import distance_transform_edt
 
@@ -433,6 +444,9 @@ def build_land_cover(mcd12c1: Path, ground: TwoLevelGrid, out: Path) -> None:
     some_land, some_water = ground.touches(2)
     refill = (classes == 0) & some_land & some_water
     refill[150 * 20 :] |= (classes[150 * 20 :] == 0) & some_land[150 * 20 :]  # by the South Pole 0 means "not observed"
+    refill[cell(*_located(places), 20)] |= (
+        classes[cell(*_located(places), 20)] == 0
+    )  # a river in a town is not the town
     store.save(out, "land_cover", igbp=np.where(refill, filled, classes))
 
 
@@ -593,7 +607,7 @@ def build(packages: Path, out: Path) -> None:
     build_gazetteer(places, codes, out)
     print("ground and land cover")
     ground = build_ground(borders, codes, at["maps"], places, out)
-    build_land_cover(at["land_cover"], ground, out)
+    build_land_cover(at["land_cover"], ground, places, out)
 
 
 def main() -> int:

@@ -6,10 +6,17 @@ state that each belongs to is its `sovereign`. Kosovo is XK.
 
 import functools
 import json
+import re
 
 import numpy as np
 
 from georeplicate.atlas import names, store
+
+# "Democratic" is left out on purpose: there it tells two countries apart.
+_FORM_OF_STATE = re.compile(
+    "^(the )?(((federal|federative|islamic|co operative) )?republic of |(kingdom|principality|sultanate|commonwealth|"
+    "grand duchy|union) of )?(the )?"
+)
 
 
 @functools.cache
@@ -47,9 +54,11 @@ def country_code(name_or_code: str) -> str | None:
 @functools.lru_cache(maxsize=4096)
 def _lookup(name: str) -> str | None:
     key = names.key(name)
-    if key not in _by_name() and "(" in name:  # "Bolivia (Plurinational State of)"
-        key = names.key(name.split("(")[0])
-    return _by_name().get(key.removeprefix("the ")) or _by_name().get(key)
+    # As written, without a bracket ("Bolivia (Plurinational State of)"), without the form of state ("Republic of ...").
+    for form in (key, names.key(name.split("(")[0]), _FORM_OF_STATE.sub("", key)):
+        if form in _by_name():
+            return _by_name()[form]
+    return None
 
 
 def country_name(code: str) -> str:

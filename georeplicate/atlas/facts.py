@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from georeplicate import geo
@@ -137,9 +138,8 @@ def _moments(when) -> NDArray:
     """Moments in UTC as datetime64[us] (N,), or () for one; what cannot be read is NaT."""
     if _is_scalar_moment(when):
         return np.array(_utc_or_nat(when))
-    zone = getattr(getattr(when, "dtype", None), "tz", None)
-    if zone is not None:  # a pandas column or index of aware moments
-        return np.asarray(when.astype("datetime64[us, UTC]").to_numpy(), dtype="datetime64[us]")
+    if getattr(getattr(when, "dtype", None), "tz", None) is not None:  # a pandas column or index of aware moments
+        return pd.DatetimeIndex(when).tz_convert("UTC").tz_localize(None).to_numpy().astype("datetime64[us]")
     array = when if isinstance(when, Sequence) else np.asarray(when)
     if isinstance(array, np.ndarray) and array.dtype.kind == "M":
         return array.astype("datetime64[us]")

@@ -12,7 +12,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from georeplicate import geo
-from georeplicate.atlas import countries, names, store
+from georeplicate.atlas import names, store
+from georeplicate.atlas.countries import column, country_code, table
 
 
 class _Index:
@@ -56,10 +57,10 @@ class _Places:
         self.admin_names = np.array(store.text(packed["admin_names"]), dtype=object)
         self.admin = packed["admin"]
         self.country = packed["country"]
+        self.country_code = column("code").astype(object)[self.country]
+        self.sovereign = column("sovereign").astype(object)[self.country]
         self.lat, self.lon = packed["lat"] / 1e5, packed["lon"] / 1e5
         self.population = packed["population"]
-        self.code_of_country = countries.column("code")
-        self.sovereign = countries.column("sovereign")
         self.admin_keys = [names.key(name) for name in self.admin_names]
         self.divisions = {_bare(key) for key in self.admin_keys if key}
         pairs = (line.split("\t") for line in store.text(packed["admin_codes"]))
@@ -96,23 +97,23 @@ def geocode(city: str, country: str | None) -> tuple[float, float] | None:
 def _resolve(city: str, country: str) -> int | None:
     code = None
     if country.strip():
-        code = countries.country_code(country)
+        code = country_code(country)
         if code is None:
             return None
     whole = _within(_index().find(names.key(city)), code)
     if whole or "," not in city:
         return whole[0] if whole else None
-    head, *rest = (part for part in city.split(",") if names.key(part))
-    found = _index().find(names.key(head))
+    head, *rest = [key for key in map(names.key, city.split(",")) if key] or [""]
+    found = _index().find(head)
     if not found or not rest:
         return (_within(found, code) or [None])[0]
     # The last part may be a country or a division; where it can be either ("Georgia"), the reading that fits is right.
-    named = countries.country_code(rest[-1])
-    if named is not None and named in (code or named, countries.table()[code]["sovereign"] if code else named):
-        rank = _in_divisions(_within(found, named if code is None else code), rest[:-1], country_known=True)
+    named = country_code(rest[-1])
+    if named is not None and named in (code or named, table()[code]["sovereign"] if code else named):
+        rank = _in_divisions(head, rest[:-1], _within(found, named if code is None else code), country_known=True)
         if rank is not None:
             return rank
-    return _in_divisions(_within(found, code), rest, country_known=code is not None)
+    return _in_divisions(head, rest, _within(found, code), country_known=code is not None)
 
 
 def _within(ranks: list[int], code: str | None) -> list[int]:
@@ -120,21 +121,21 @@ def _within(ranks: list[int], code: str | None) -> list[int]:
     if code is None:
         return ranks
     places = _places()
-    own = [rank for rank in ranks if places.code_of_country[places.country[rank]] == code]
-    return own or [rank for rank in ranks if places.sovereign[places.country[rank]] == code]
+    own = [rank for rank in ranks if places.country_code[rank] == code]
+    return own or [rank for rank in ranks if places.sovereign[rank] == code]
 
 
-def _in_divisions(ranks: list[int], divisions: list[str], country_known: bool) -> int | None:
-    """The first of the places that the divisions agree with, or None."""
+def _in_divisions(head: str, divisions: list[str], ranks: list[int], country_known: bool) -> int | None:
+    """The first of the places called `head` that all known divisions agree with, or None."""
     if not ranks or not divisions:
         return ranks[0] if ranks else None
     places = _places()
-    keys = [names.key(division) for division in divisions]
     for rank in ranks:
-        agree = [_is_division_of(rank, key) for key in keys]
-        if any(agree) and all(yes or not _is_division(key) for yes, key in zip(agree, keys)):
+        # A city often gives its name to its division, so its name twice is no contradiction.
+        agree = [key == head or _is_division_of(rank, key) for key in divisions]
+        if any(agree) and all(yes or not _is_division(key) for yes, key in zip(agree, divisions)):
             return rank
-    if country_known and not any(map(_is_division, keys)):
+    if country_known and not any(map(_is_division, divisions)):
         others = [places.population[rank] for rank in ranks[1:]]
         if places.population[ranks[0]] >= 10 * max(others, default=0):
             return ranks[0]
@@ -142,19 +143,16 @@ def _in_divisions(ranks: list[int], divisions: list[str], country_known: bool) -
 
 
 def _is_division_of(rank: int, key: str) -> bool:
-    """Is `key` the name or abbreviation of the division that the place lies in, or its own name given twice?"""
+    """Is `key` the name or the abbreviation of the division that the place lies in?"""
     places = _places()
-    country = places.code_of_country[places.country[rank]]
     own = places.admin_keys[places.admin[rank]]
-    if key == names.key(places.name[rank]):
-        return True
-    return bool(own) and (places.admin_by_code.get((country, key)) == own or _bare(key) == _bare(own))
+    return bool(own) and (_bare(key) == _bare(own) or places.admin_by_code.get((places.country_code[rank], key)) == own)
 
 
 def _is_division(key: str) -> bool:
     """Is this the name or abbreviation of a division anywhere, or a country's?"""
     places = _places()
-    return _bare(key) in places.divisions or key in places.abbreviations or countries.country_code(key) is not None
+    return _bare(key) in places.divisions or key in places.abbreviations or country_code(key) is not None
 
 
 _GENERIC = frozenset(
@@ -163,6 +161,7 @@ _GENERIC = frozenset(
 )
 
 
+@functools.lru_cache(maxsize=65536)
 def _bare(key: str) -> str:
     """A division's name without words such as "Province", so that "New York State" is "New York"."""
     return " ".join(word for word in key.split() if word not in _GENERIC) or key
@@ -199,20 +198,23 @@ def cities(min_population: int = 15000, countries: Iterable[str] | None = None) 
 
     The gazetteer starts at about 1,000 people. Populations are GeoNames' and not all of one year.
     """
-    places = _places()
-    table = pd.DataFrame({
-        "name": places.name,
-        "country": places.code_of_country[places.country],
-        "admin": places.admin_names[places.admin],
-        "lat": places.lat,
-        "lon": places.lon,
-        "population": places.population,
-    })  # fmt: skip
-    table = table[table.population >= min_population]
     if countries is not None:
-        wanted = {countries} if isinstance(countries, str) else set(countries)
-        unknown = sorted(wanted - set(places.code_of_country.tolist()))
+        countries = {countries} if isinstance(countries, str) else set(countries)
+        unknown = sorted(countries - set(table()))
         if unknown:
             raise ValueError(f"not ISO 3166-1 alpha-2 codes: {unknown}; find them with atlas.country_code(name)")
-        table = table[table.country.isin(wanted)]
-    return table.reset_index(drop=True)
+    places = _places()
+    everywhere = pd.DataFrame(
+        {
+            "name": places.name,
+            "country": places.country_code,
+            "admin": places.admin_names[places.admin],
+            "lat": places.lat,
+            "lon": places.lon,
+            "population": places.population,
+        }
+    )
+    wanted = everywhere.population >= min_population
+    if countries is not None:
+        wanted &= everywhere.country.isin(countries)
+    return everywhere[wanted].reset_index(drop=True)
