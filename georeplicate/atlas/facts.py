@@ -230,14 +230,14 @@ def _zones() -> NDArray:
 
 
 @functools.cache
-def _steps() -> NDArray:
-    """Elevation in the source's steps of 28 m above -450 m, with the sea (255) at the step next to 0 m."""
-    step = store.load("elevation")["step"]
-    return np.where(step == 255, np.float32(450 / 28), step).astype(np.float32)
+def _metres() -> NDArray:
+    """Elevation of each cell in metres: steps of 28 m above -450 m, or the sea (255)."""
+    step = store.load("elevation")["step"].astype(np.float32)
+    return np.where(step == 255, np.float32(0), step * 28 - 450)
 
 
 def _relief(lat: NDArray, lon: NDArray) -> NDArray:
-    return grid.bilinear(_steps(), lat, lon, at_nodes=False) * 28 - 450
+    return grid.bilinear(_metres(), lat, lon, at_nodes=False)
 
 
 def elevation_m(lat: ArrayLike, lon: ArrayLike) -> NDArray | float:
