@@ -1,0 +1,26 @@
+"""The words for what a picture shows: one token each, and no two values share one."""
+
+from dataclasses import fields, replace
+
+import pytest
+
+from georeplicate.world import words as vocabulary
+from georeplicate.world.scene import FROZEN, Attributes
+
+
+def test_every_value_of_every_attribute_has_its_own_word_without_spaces():
+    assert list(vocabulary.WORDS) == [field.name for field in fields(Attributes)]
+    assert len(set(vocabulary.ALL_WORDS)) == len(vocabulary.ALL_WORDS) == 6 + 5 + 5 + 4 + 3 + 4
+    assert all(word == word.strip().lower() and " " not in word for word in vocabulary.ALL_WORDS)
+
+
+def test_the_order_is_cover_roof_water_road_trees_houses():
+    said = vocabulary.words(FROZEN)
+    assert said == ("grass", "red-roofs", "no-water", "road-north-south", "few-trees", "houses-east")
+    other = vocabulary.words(Attributes("snow", "blue", "west", "crossroads", "none", "north"))
+    assert other == ("snow", "blue-roofs", "water-west", "crossroads", "no-trees", "houses-north")
+
+
+def test_a_value_outside_the_palette_is_refused():
+    with pytest.raises(KeyError):
+        vocabulary.words(replace(FROZEN, roof="pink"))
