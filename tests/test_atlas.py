@@ -170,7 +170,8 @@ def test_poles(lon):
     ("lat", "lon", "when", "says"),
     [
         (91, 0, NOON, "latitude"), (120, 30, NOON, "swapped"), (np.nan, 0, NOON, "missing"),
-        (0, 400, NOON, "longitude"), (np.inf, 0, NOON, "latitude"), ("north", 0, NOON, "degrees"), (None, 0, NOON, "missing"),
+        (0, 400, NOON, "longitude"), (np.inf, 0, NOON, "latitude"), ("north", 0, NOON, "degrees"),
+        (None, 0, NOON, "missing"),
         (0, 0, "2024-06-21T12:00:00", "time zone"), (0, 0, datetime(2024, 6, 21), "time zone"),
         (0, 0, "midsummer", "ISO 8601"), (0, 0, None, "time zone"), (0, 0, 2024, "time zone"),
         (0, 0, pd.NaT, "time zone"), (0, 0, np.datetime64("NaT"), "time zone"),

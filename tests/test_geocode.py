@@ -87,6 +87,8 @@ FOUND = [
     ("Hong Kong", "HK", 22.28, 114.17),
     ("Hong Kong", "China", 22.28, 114.17),
     ("San Juan", "Puerto Rico", 18.47, -66.11),
+    ("San Juan, Puerto Rico", "USA", 18.47, -66.11),
+    ("San Juan, Puerto Rico, USA", "PR", 18.47, -66.11),
     ("Vatican City", "Vatican", 41.90, 12.45),
     # population decides, own names before alternate ones
     ("Springfield", "US", 37.21, -93.29),

@@ -109,11 +109,21 @@ def _resolve(city: str, country: str) -> int | None:
         return (_within(found, code) or [None])[0]
     # The last part may be a country or a division; where it can be either ("Georgia"), the reading that fits is right.
     named = country_code(rest[-1])
-    if named is not None and named in (code or named, table()[code]["sovereign"] if code else named):
-        rank = _in_divisions(head, rest[:-1], _within(found, named if code is None else code), country_known=True)
+    agreed = named if code is None else _narrower(code, named)
+    if agreed is not None:
+        rank = _in_divisions(head, rest[:-1], _within(found, agreed), country_known=True)
         if rank is not None:
             return rank
     return _in_divisions(head, rest, _within(found, code), country_known=code is not None)
+
+
+def _narrower(code: str, named: str | None) -> str | None:
+    """The one of two country codes that lies in the other (a state and its territory, or the same), or None."""
+    if named is None:
+        return None
+    if table()[code]["sovereign"] == named:
+        return code
+    return named if named == code or table()[named]["sovereign"] == code else None
 
 
 def _within(ranks: list[int], code: str | None) -> list[int]:
@@ -143,10 +153,12 @@ def _in_divisions(head: str, divisions: list[str], ranks: list[int], country_kno
 
 
 def _is_division_of(rank: int, key: str) -> bool:
-    """Is `key` the name or the abbreviation of the division that the place lies in?"""
+    """Is `key` the name or the abbreviation of the division, or the name of the territory, that the place lies in?"""
     places = _places()
-    own = places.admin_keys[places.admin[rank]]
-    return bool(own) and (_bare(key) == _bare(own) or places.admin_by_code.get((places.country_code[rank], key)) == own)
+    own, country = places.admin_keys[places.admin[rank]], places.country_code[rank]
+    if own and (_bare(key) == _bare(own) or places.admin_by_code.get((country, key)) == own):
+        return True
+    return country_code(key) == country
 
 
 def _is_division(key: str) -> bool:
