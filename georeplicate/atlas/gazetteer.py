@@ -104,14 +104,18 @@ def _resolve(city: str, country: str) -> int | None:
     if whole or "," not in city:
         return whole[0] if whole else None
     head, *rest = [key for key in map(names.key, city.split(",")) if key] or [""]
-    found = _index().find(head)
-    if not found or not rest:
-        return (_within(found, code) or [None])[0]
-    # The last part may be a country or a division; where it can be either ("Georgia"), the reading that fits is right.
-    named = country_code(rest[-1])
+    return _by_parts(head, rest, _index().find(head), code)
+
+
+def _by_parts(head: str, rest: list[str], found: list[int], code: str | None) -> int | None:
+    """The place called `head`, of those found, that agrees with the rest of the name and the country's code.
+
+    The last part may be a country or a division; where it can be either ("Georgia"), the reading that fits is right.
+    """
+    named = country_code(rest[-1]) if rest else None
     agreed = named if code is None else _narrower(code, named)
     if agreed is not None:
-        rank = _in_divisions(head, rest[:-1], _within(found, agreed), country_known=True)
+        rank = _by_parts(head, rest[:-1], found, agreed)
         if rank is not None:
             return rank
     return _in_divisions(head, rest, _within(found, code), country_known=code is not None)
@@ -153,12 +157,10 @@ def _in_divisions(head: str, divisions: list[str], ranks: list[int], country_kno
 
 
 def _is_division_of(rank: int, key: str) -> bool:
-    """Is `key` the name or the abbreviation of the division, or the name of the territory, that the place lies in?"""
+    """Is `key` the name or the abbreviation of the division that the place lies in?"""
     places = _places()
-    own, country = places.admin_keys[places.admin[rank]], places.country_code[rank]
-    if own and (_bare(key) == _bare(own) or places.admin_by_code.get((country, key)) == own):
-        return True
-    return country_code(key) == country
+    own = places.admin_keys[places.admin[rank]]
+    return bool(own) and (_bare(key) == _bare(own) or places.admin_by_code.get((places.country_code[rank], key)) == own)
 
 
 def _is_division(key: str) -> bool:
