@@ -13,6 +13,7 @@ Map of the package, from what knows least to what knows most (imports run upward
     prompts      templates, and the parser of answers
     rewards      four pure rewards in two modes: as described in the paper, as released in the official code
     policy       the vision-language model: load, generate, token log-probabilities
+    base         how the mini base model was made, stage by stage
     prefix       a prompt shared by all answers of a group, computed once
     checkpoint   checkpoints that are complete or refused
     training     what the two stages share: data order, exact resumption
