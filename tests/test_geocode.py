@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from georeplicate import atlas, geo
-from georeplicate.atlas import names
+from georeplicate.atlas import gazetteer, names
 
 # city, country, latitude, longitude (to about a tenth of a degree, from an encyclopaedia)
 FOUND = [
@@ -227,3 +227,12 @@ def test_twenty_thousand_lookups_a_second():
             atlas.geocode(city, country)
         best = min(best, time.perf_counter() - start)
     assert len(pairs) / best > 8_000  # 58,000 when nothing else runs
+
+
+def test_the_index_finds_each_of_its_names():
+    index = gazetteer._Index()
+    keys = index.blob[1:-1].decode("utf-8").split("\n")
+    assert len(keys) == len(index.first) - 1 and keys == sorted(keys, key=str.encode)
+    for number in [0, 1, 62, 63, 64, 65, 127, 128, len(keys) - 2, len(keys) - 1, *range(500, len(keys), 997)]:
+        assert index.find(keys[number]) == index.places[index.first[number] : index.first[number + 1]] != []
+        assert index.find(keys[number] + "\x01") == [] == index.find(keys[number][:-1] + "\x01")

@@ -4,6 +4,7 @@
 kept in order of population; the places that share a name are listed with the likeliest first (see `geocode`).
 """
 
+import bisect
 import functools
 from collections.abc import Iterable
 
@@ -17,32 +18,34 @@ from georeplicate.atlas.countries import column, country_code, table
 
 
 class _Index:
-    """The sorted names of `names.npz.xz`: exact look-up by binary search, without half a million Python strings."""
+    """The sorted names of `names.npz.xz`: exact look-up without half a million Python strings.
+
+    Every 64th name is kept as a string to bisect; within its block the bytes are searched.
+    """
+
+    BLOCK = 64
 
     def __init__(self):
         packed = store.load("names")
-        self.blob = packed["keys"].tobytes()
-        breaks = np.flatnonzero(packed["keys"] == ord("\n"))
-        self.start = np.concatenate([[0], breaks + 1]).tolist()
+        self.blob = b"\n" + packed["keys"].tobytes() + b"\n"
+        self.start = np.flatnonzero(np.frombuffer(self.blob, np.uint8) == ord("\n"))[: -1 : self.BLOCK].tolist()
+        self.head = [self.blob[i + 1 : self.blob.find(b"\n", i + 1)] for i in self.start]
+        self.start.append(len(self.blob))
         self.first = np.concatenate([[0], np.cumsum(packed["count"], dtype=np.int64)]).tolist()
         self.places = np.ascontiguousarray(packed["place"].T).view("<i4").ravel().tolist()
 
     def find(self, key: str) -> list[int]:
-        """Ranks of the places called `key`, biggest first; [] if there are none."""
-        wanted, blob, start = key.encode("utf-8"), self.blob, self.start
-        low, high = 0, len(start)
-        while low < high:
-            middle = (low + high) // 2
-            begin = start[middle]
-            end = blob.find(b"\n", begin)
-            entry = blob[begin:end] if end >= 0 else blob[begin:]
-            if entry < wanted:
-                low = middle + 1
-            elif entry > wanted:
-                high = middle
-            else:
-                return self.places[self.first[middle] : self.first[middle + 1]]
-        return []
+        """Ranks of the places called `key`, the likeliest first; [] if there are none."""
+        wanted = key.encode("utf-8")
+        block = bisect.bisect_right(self.head, wanted) - 1
+        if not wanted or block < 0:
+            return []
+        begin, end = self.start[block], self.start[block + 1]
+        at = self.blob.find(b"\n" + wanted + b"\n", begin, end + 1)
+        if at < 0:
+            return []
+        number = block * self.BLOCK + self.blob.count(b"\n", begin, at)
+        return self.places[self.first[number] : self.first[number + 1]]
 
 
 _index = functools.cache(_Index)

@@ -1,5 +1,6 @@
 """When two spellings are the same name: the one rule by which places and countries are indexed and looked up."""
 
+import functools
 import re
 import unicodedata
 
@@ -14,6 +15,7 @@ _BREAKS = re.compile(r"[\W_]+")  # hyphens, slashes, brackets, dashes of all kin
 _ABBREVIATED = {"st": "saint", "ste": "sainte", "mt": "mount", "ft": "fort"}
 
 
+@functools.lru_cache(maxsize=65536)
 def key(name: str) -> str:
     """The form in which names are compared: no case, no accents, no punctuation, single spaces, "st" as "saint".
 
