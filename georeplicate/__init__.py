@@ -18,6 +18,7 @@ Map of the package, from what knows least to what knows most (imports run upward
     checkpoint   checkpoints that are complete or refused
     training     what the two stages share: data order, exact resumption
     sft, grpo    the two training stages
+    engine       the data engine: facts -> teacher -> fact check -> supervised records
     reproduce    runs the notebooks in order and decides whether each really finished
     bench        sizes and speeds on this machine
 

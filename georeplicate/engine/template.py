@@ -1,0 +1,344 @@
+"""The template teacher: a chain of thought from true and visible facts, without any model.
+
+One reasoning template, as the paper describes it: observe cues -> cross-view evidence -> geographic knowledge ->
+conclusion. Two registers: `english` (full sentences, for a model that knows the language) and `terse` (one short
+line of words from a closed list, for the tiny model that learns its words from scratch).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from georeplicate import prompts
+from georeplicate.atlas import Facts
+from georeplicate.engine import lexicon
+from georeplicate.world import words
+from georeplicate.world.palette import tree_kind
+from georeplicate.world.scene import Attributes
+
+REGISTERS = ("english", "terse")
+CITY_KM = 30.0  # a nearest place further off than this is not "the city" of a site
+SUN_UP_DEG = 5.0  # lower than this, nobody can tell from a picture where the sun stands
+TROPIC_DEG = 23.44
+LOWLAND_M, HIGHLAND_M = 200.0, 1000.0
+NEAR_SEA_LEVEL_M = 20.0  # the atlas averages 9 km, and its steps are 28 m: below this no figure is worth giving
+
+# --- the closed vocabulary of the terse register ---------------------------------------------------------------------
+
+SEE, BOTH, KNOW, SO = STEPS = ("see", "both", "know", "so")
+_KINDS = {"palm": "palms", "conifer": "conifers", "broadleaf": "broadleaf"}
+_SPEEDS = {"km/h": "speed-km", "mph": "speed-miles"}
+_SEASONS = {season: season for season in ("spring", "summer", "autumn", "winter")}
+_SEASONS |= {"wet": "wet-season", "dry": "dry-season"}
+_SCRIPTS = {code: f"script-{lexicon.token(names[0]).lower()}" for code, names in lexicon.SCRIPTS.items()}
+_RELIEF = ("lowland", "upland", "highland")
+
+
+def vocabulary(countries: Iterable[str] | None = None) -> tuple[str, ...]:
+    """Every word that the terse register can say, each once: the world's attribute words, the words of facts, and the
+    name of each of `countries` (alpha-2 codes; None = all) as one word."""
+    names = lexicon.country_tokens()
+    said = [
+        *STEPS,
+        *words.ALL_WORDS,
+        *_KINDS.values(),
+        *(f"drives-{side}" for side in ("left", "right")),
+        *_SCRIPTS.values(),
+        *_SPEEDS.values(),
+        *(f"sun-{side}" for side in ("north", "south")),
+        *(f"climate-{letter.lower()}" for letter in lexicon.CLIMATE_GROUPS),
+        *_SEASONS.values(),
+        *(f"hemisphere-{side}" for side in ("north", "south")),
+        *_RELIEF,
+        *(names[code] for code in (names if countries is None else countries)),
+    ]
+    return tuple(dict.fromkeys(said))
+
+
+# --- what may be said ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Template:
+    """Writes a chain of thought from facts. `Template()` speaks English, `Template("terse")` the closed vocabulary.
+
+        Template("terse").write(atlas.describe(lat, lon, when), attributes=scene.attributes, rng=rng)
+        "see drives-left script-latin speed-km sun-north palms both grass red-roofs no-water road-east-west few-trees
+         houses-east know climate-c winter hemisphere-south lowland so Australia"
+
+    Only the reasoning is returned; `prompts.reply(answer, thinking=text)` makes a completion of it.
+    """
+
+    register: str = "english"
+    name = "template"
+
+    def __post_init__(self):
+        if self.register not in REGISTERS:
+            raise ValueError(f"template: no register {self.register!r}; choose from {', '.join(REGISTERS)}")
+
+    def write(
+        self, facts: Facts, attributes: Attributes | None = None, *, rng: np.random.Generator, city: str | None = None
+    ) -> str:
+        """The reasoning about one place: in English four paragraphs, each with its title (some 80 to 200 words); terse
+        one line of 15 to 30 words with attributes, fewer without.
+
+        attributes  what both pictures show (world.Scene.attributes); None for photographs, about whose content this
+                    teacher then claims nothing that the facts do not imply
+        city        name for the conclusion; None = the nearest place of the atlas within CITY_KM
+        The same arguments and state of `rng` give the same text. ValueError for facts that are invalid, or at sea.
+        """
+        if not facts.valid or not facts.country:
+            raise ValueError(
+                f"template: no country at ({facts.lat}, {facts.lon}); only places on land can be written of"
+            )
+        if self.register == "terse":
+            return _terse(facts, attributes)
+        city = (facts.place if facts.place_km <= CITY_KM else "") if city is None else city
+        titles = prompts.CHAIN_OF_THOUGHT_STEPS.values()
+        steps = _cues(facts, attributes, rng), _evidence(facts, attributes, rng), _knowledge(facts, rng)
+        steps += (_conclusion(facts, city, rng),)
+        return "\n".join(f"{title}: {step}" for title, step in zip(titles, steps, strict=True))
+
+
+def _terse(f: Facts, a: Attributes | None) -> str:
+    sun = () if f.sun_elevation_deg < SUN_UP_DEG else (f"sun-{'north' if _sun_in_north(f) else 'south'}",)
+    seen = [
+        *([f"drives-{f.driving_side}"] if f.driving_side else []),
+        *([_SCRIPTS[f.script]] if f.script in _SCRIPTS else []),
+        *([_SPEEDS[f.speed_unit]] if f.speed_unit else []),
+        *sun,
+        *([_KINDS[tree_kind(f.climate, f.land_cover)]] if a is not None and a.trees != "none" else []),
+    ]
+    known = [
+        *([f"climate-{f.climate[0].lower()}"] if f.climate in lexicon.CLIMATES else []),
+        _SEASONS[f.season],
+        f"hemisphere-{f.hemisphere}",
+        _RELIEF[_relief(f)],
+    ]
+    both = [BOTH, *words.words(a)] if a is not None else []
+    return " ".join([SEE, *seen, *both, KNOW, *known, SO, lexicon.country_tokens()[f.country]])
+
+
+def _relief(f: Facts) -> int:
+    return int(np.digitize(f.elevation_m, (LOWLAND_M, HIGHLAND_M)))
+
+
+def _sun_in_north(f: Facts) -> bool:
+    return bool(np.cos(np.deg2rad(f.sun_azimuth_deg)) > 0)
+
+
+# --- English ---------------------------------------------------------------------------------------------------------
+
+
+def _one(rng: np.random.Generator, *options: str) -> str:
+    return options[int(rng.integers(len(options)))]
+
+
+def _some(rng: np.random.Generator, sentences: list[str]) -> list[str]:
+    """Between two and four of the sentences, in a new order."""
+    return [sentences[i] for i in rng.permutation(len(sentences))[: rng.integers(2, 5)]]
+
+
+_COVER = {
+    "grass": "green grass", "straw": "dry, straw-coloured grass", "sand": "bare sand", "crops": "rows of crops",
+    "paved": "paving", "snow": "snow",
+}  # fmt: skip
+_ROAD = {
+    "north-south": "a road that runs from north to south", "east-west": "a road that runs from east to west",
+    "crossroads": "two roads that cross", "diagonal": "a road that runs from south-west to north-east",
+}  # fmt: skip
+_TREES = {"none": "no trees", "few": "a few {kind}", "many": "many {kind}"}
+_KIND_NAMES = {"palm": "palms", "conifer": "conifers", "broadleaf": "broad-leaved trees"}
+
+
+def _trees(f: Facts, a: Attributes) -> str:
+    return _TREES[a.trees].format(kind=_KIND_NAMES[tree_kind(f.climate, f.land_cover)])
+
+
+def _cues(f: Facts, a: Attributes | None, rng: np.random.Generator) -> str:
+    said = []
+    if a is not None:
+        cover, roof, trees = _COVER[a.cover], a.roof, _trees(f, a)
+        said.append(
+            _one(
+                rng,
+                f"The ground is covered with {cover}, the houses have {roof} roofs, and there are {trees}.",
+                f"I see {cover} on the ground, {roof} roofs and {trees}.",
+                f"Around the camera lies {cover}; the roofs are {roof}, and {trees} stand by the road."
+                if a.trees != "none"
+                else f"Around the camera lies {cover}; the roofs are {roof}, and no tree stands by the road.",
+            )
+        )
+    elif f.land_cover in lexicon.LAND_COVERS:
+        cover = lexicon.LAND_COVERS[f.land_cover]
+        said.append(
+            _one(
+                rng,
+                f"The surroundings look like {cover}.",
+                f"What surrounds the camera is mostly {cover}.",
+                f"The land here is {cover}.",
+            )
+        )
+    more = []
+    if f.driving_side:
+        more.append(
+            _one(
+                rng,
+                f"Traffic keeps to the {f.driving_side}.",
+                f"Cars drive on the {f.driving_side} side of the road.",
+                f"Vehicles are on the {f.driving_side}-hand side.",
+            )
+        )
+    if f.script in lexicon.SCRIPTS:
+        script = lexicon.SCRIPTS[f.script][0]
+        more.append(
+            _one(
+                rng,
+                f"The signs are written in {script} script.",
+                f"What is written on the signs is in {script} letters."
+                if f.script in ("Latn", "Cyrl", "Grek", "Arab", "Hebr", "Armn", "Geor")
+                else f"What is written on the signs is in {script} characters.",
+                f"The name board uses the {script} script.",
+            )
+        )
+    if f.speed_unit:
+        unit = {"km/h": "kilometres per hour", "mph": "miles per hour"}[f.speed_unit]
+        more.append(_one(rng, f"Speed limits are given in {unit}.", f"The speed sign counts in {unit}."))
+    if f.sun_elevation_deg >= SUN_UP_DEG:
+        side, shadow = lexicon.compass(f.sun_azimuth_deg), lexicon.compass(f.sun_azimuth_deg + 180)
+        height = "low" if f.sun_elevation_deg < 20 else "high" if f.sun_elevation_deg > 55 else "at middle height"
+        more.append(
+            _one(
+                rng,
+                f"The sun stands {height} in the {side}.",
+                f"The sun is in the {side}, and shadows fall to the {shadow}.",
+                f"Shadows point to the {shadow}, so the sun is in the {side}.",
+            )
+        )
+    return " ".join(said + _some(rng, more))
+
+
+def _evidence(f: Facts, a: Attributes | None, rng: np.random.Generator) -> str:
+    if a is None:
+        cover = lexicon.LAND_COVERS.get(f.land_cover, "the same ground")
+        shadow = lexicon.compass(f.sun_azimuth_deg + 180)
+        said = [
+            _one(
+                rng,
+                f"From above, this should show as {cover}.",
+                f"An aerial view of the same place would show {cover}.",
+                f"Seen from the air, I expect {cover}.",
+            )
+        ]
+        if f.sun_elevation_deg >= SUN_UP_DEG:
+            said.append(
+                _one(rng, f"Its shadows would point to the {shadow}.", f"Shadows there also run {shadow}wards.")
+            )
+        return " ".join(said)
+    water = "no water near by" if a.water == "none" else f"water on the {a.water} side"
+    road, roof, cover = _ROAD[a.road], a.roof, _COVER[a.cover]
+    return _one(
+        rng,
+        f"From above the same place must show {road}, {water}, and houses with {roof} roofs to the {a.buildings}.",
+        f"The matching aerial view has {road}, houses on the {a.buildings} side and {water}; its ground is {cover}.",
+        f"Seen from the air I expect {cover}, {road}, {roof} roofs in the {a.buildings} and {water}.",
+    )
+
+
+def _knowledge(f: Facts, rng: np.random.Generator) -> str:
+    more = []
+    if f.climate in lexicon.CLIMATES:
+        name, group = lexicon.CLIMATES[f.climate][0], lexicon.CLIMATE_GROUPS[f.climate[0]][0]
+        a_name = ("an " if name[0] in "aeio" else "a ") + name
+        more.append(
+            _one(
+                rng,
+                f"This fits {a_name} climate (Köppen {f.climate}).",
+                f"Such a place has {a_name} climate.",
+                f"The vegetation and the light belong to the {group} zone, Köppen class {f.climate}.",
+            )
+        )
+    season = {"wet": "the wet season", "dry": "the dry season"}.get(f.season, f.season)
+    half = f"{f.hemisphere}ern hemisphere"
+    month = f.when.strftime("%B")
+    more.append(
+        _one(
+            rng,
+            f"It is {season} here, and the picture was taken in {month}.",
+            f"In {month} it is {season} at this latitude.",
+            f"The month is {month}, which means {season} in this part of the {half}.",
+        )
+    )
+    if abs(f.lat) > TROPIC_DEG:
+        noon = "south" if f.hemisphere == "north" else "north"
+        more.append(
+            _one(
+                rng,
+                f"North and south tell the hemisphere: at noon the sun stands in the {noon}, so this is the {half}.",
+                f"The noon sun is in the {noon} here, as it is everywhere in the {half} outside the tropics.",
+                f"We are in the {half}, where the midday sun is seen to the {noon}.",
+            )
+        )
+    else:
+        more.append(
+            _one(
+                rng,
+                f"The place lies between the tropics, in the {half}.",
+                f"This is within the tropics, on the {f.hemisphere}ern side of the equator.",
+            )
+        )
+    spoken = [lexicon.LANGUAGES[code][0] for code in f.languages if code in lexicon.LANGUAGES]
+    if spoken:
+        main = spoken[0]
+        more.append(
+            _one(
+                rng,
+                f"The official language is {main}."
+                if len(spoken) == 1
+                else f"The official languages are {', '.join(spoken[:-1])} and {spoken[-1]}.",
+                f"People here speak {main}.",
+                f"The language on the signs is {main}.",
+            )
+        )
+    if f.elevation_m < NEAR_SEA_LEVEL_M:
+        more.append(_one(rng, "The ground lies close to sea level.", "The land is low, hardly above the sea."))
+    else:
+        height = round(f.elevation_m, -1 if f.elevation_m < 200 else -2)
+        relief = ("low", "hilly or raised", "high")[_relief(f)]
+        more.append(
+            _one(
+                rng,
+                f"The land is {relief}, about {height:.0f} m above sea level.",
+                f"The ground lies some {height:.0f} metres above the sea.",
+                f"The elevation is roughly {height:.0f} m.",
+            )
+        )
+    if f.driving_side and f.region:
+        more.append(
+            _one(
+                rng,
+                f"Driving on the {f.driving_side} and the rest point to {f.region}.",
+                f"All of this is found in {f.region}.",
+                f"I know this combination from {f.region}.",
+            )
+        )
+    return " ".join(more[:1] + _some(rng, more[1:]))
+
+
+def _conclusion(f: Facts, city: str, rng: np.random.Generator) -> str:
+    country = lexicon.country(f.country)
+    if not city:
+        return _one(rng, f"This place lies in {country}.", f"The country must be {country}.", f"I conclude: {country}.")
+    return _one(
+        rng,
+        f"This is {city}, {_bare(country)}.",
+        f"The place is in or near {city} in {country}.",
+        f"I conclude that the picture was taken in {city}, {_bare(country)}.",
+        f"The country is {country}, and the city is {city}.",
+    )
+
+
+def _bare(country: str) -> str:
+    """A country's name as it stands behind a comma."""
+    return country.removeprefix("the ")
