@@ -119,7 +119,7 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
             peft_config=peft_config,
         )
         self.rows, self.reward_fn, self.bf16 = rows, reward_fn, bf16
-        self.policy = policies.Policy(self.accelerator.unwrap_model(self.model), policy.processor)
+        self.policy = policies.Policy(training.bare(self), policy.processor)
         self._pieces: list[dict] | None = None
 
     # -- rollout
@@ -163,7 +163,7 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
                 if self.beta and self.ref_model is not None:
                     piece["reference"] = self._logprobs(self.ref_model, piece)
                 elif self.beta:
-                    with self.policy.model.disable_adapter():
+                    with self.accelerator.unwrap_model(self.model).disable_adapter():
                         piece["reference"] = self._logprobs(self.policy.model, piece)
             pieces.append(piece)
         tokens = sum(answers.lengths)

@@ -16,7 +16,6 @@ Padding never reaches a linear layer: only real tokens are packed.
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import itertools
 from collections.abc import Callable
@@ -24,8 +23,10 @@ from dataclasses import dataclass, field, replace
 
 import torch
 import torch.nn.functional as F
-from transformers import AttentionInterface, PreTrainedModel
+from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
+from transformers.masking_utils import sdpa_mask
 from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.vision_utils import get_vision_cu_seqlens, get_vision_position_ids, get_vision_window_index
 
 ATTENTION = "shared_prefix"
@@ -160,7 +161,7 @@ def image_features(model: PreTrainedModel, prompts: Prompts) -> BaseModelOutputW
 def _vision_inputs(model: PreTrainedModel, prompts: Prompts) -> dict:
     if prompts.pixel_values is None:
         return {}
-    if hasattr(model.model, "visual") and hasattr(model.config.vision_config, "fullatt_block_indexes"):
+    if _qwen_vision(model):
         return {"mm_encoder_outputs": {"image": image_features(model, prompts)}}
     inputs = {"pixel_values": prompts.pixel_values}
     if prompts.image_grid_thw is not None:
@@ -278,26 +279,70 @@ def _two_part(q, k, v, prefix_k, prefix_v, blocked, prefix_empty, scale: float) 
     prefix_empty [N, P] are True where a query must not look (None: nowhere). Returns [N*G, h, C, d]. The prefix is
     never repeated: all queries of a group are one long block against it.
     """
-    rows, h, C, d = q.shape
-    N, kv, P, _ = prefix_k.shape
-    G, share = rows // N, h // kv
-    q = (q * scale).reshape(N, G, kv, share * C, d)
-    long = q.transpose(1, 2).reshape(N, kv, G * share * C, d)
-    over_prefix = (long @ prefix_k.transpose(-1, -2)).view(N, kv, G, share * C, P).transpose(1, 2)
-    over_self = (q.view(rows, kv, share * C, d) @ k.transpose(-1, -2)).view(N, G, kv, share * C, -1)
-    lowest = torch.finfo(q.dtype).min
-    if prefix_empty is not None:
-        over_prefix = over_prefix.masked_fill(prefix_empty[:, None, None, None], lowest)
-    if blocked is not None:
-        over_self = over_self.masked_fill(blocked.repeat(share, 1), lowest)
-    weights = torch.cat([over_prefix, over_self], -1).softmax(-1)
-    on_prefix = weights[..., :P].transpose(1, 2).reshape(N, kv, G * share * C, P)
-    out = (on_prefix @ prefix_v).view(N, kv, G, share * C, d).transpose(1, 2)
-    out = out + (weights[..., P:].reshape(rows, kv, share * C, -1) @ v).view(N, G, kv, share * C, d)
-    return out.reshape(rows, h, C, d)
+    return _TwoPart.apply(q, k, v, prefix_k, prefix_v, blocked, prefix_empty, scale)
 
 
-def _shared_prefix_attention(module, query, key, value, attention_mask, scaling, shared, **kwargs):
+class _TwoPart(torch.autograd.Function):
+    """The backward is written out because it needs no more than the two weight blocks, and half the passes."""
+
+    @staticmethod
+    def forward(ctx, q, k, v, prefix_k, prefix_v, blocked, prefix_empty, scale):
+        rows, h, C, d = q.shape
+        N, kv, P, _ = prefix_k.shape
+        share = h // kv
+        q = (q * scale).reshape(rows, kv, share * C, d)
+        grouped = _by_group(q, N)
+        over_prefix = _by_row(grouped @ prefix_k.transpose(-1, -2), rows)
+        over_self = q @ k.transpose(-1, -2)
+        lowest = torch.finfo(q.dtype).min
+        if prefix_empty is not None:
+            over_prefix = over_prefix.masked_fill(prefix_empty.repeat_interleave(rows // N, 0)[:, None, None], lowest)
+        if blocked is not None:
+            over_self = over_self.masked_fill_(blocked.repeat(share, 1), lowest)
+        weights = torch.cat([over_prefix, over_self], -1).softmax(-1)
+        on_prefix, on_self = _by_group(weights[..., :P], N), weights[..., P:].contiguous()
+        out = _by_row(on_prefix @ prefix_v, rows) + on_self @ v
+        ctx.save_for_backward(q, grouped, k, v, prefix_k, prefix_v, on_prefix, on_self, out)
+        ctx.scale, ctx.shape = scale, (rows, h, C, d)
+        return out.view(rows, h, C, d)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        q, grouped, k, v, prefix_k, prefix_v, on_prefix, on_self, out = ctx.saved_tensors
+        rows, N = len(q), len(prefix_k)
+        gradient = gradient.reshape(q.shape)
+        by_group = _by_group(gradient, N)
+        # softmax: d score = weight * (d weight - sum over keys of weight * d weight), and that sum is gradient . out
+        inner = (gradient * out).sum(-1, keepdim=True)
+        on_self_scores = (gradient @ v.transpose(-1, -2)).sub_(inner).mul_(on_self)
+        on_prefix_scores = (by_group @ prefix_v.transpose(-1, -2)).sub_(_by_group(inner, N)).mul_(on_prefix)
+        to_q = (on_self_scores @ k + _by_row(on_prefix_scores @ prefix_k, rows)) * ctx.scale
+        return (
+            to_q.view(ctx.shape),
+            on_self_scores.transpose(-1, -2) @ q,
+            on_self.transpose(-1, -2) @ gradient,
+            on_prefix_scores.transpose(-1, -2) @ grouped,
+            on_prefix.transpose(-1, -2) @ by_group,
+            None,
+            None,
+            None,
+        )
+
+
+def _by_group(x: torch.Tensor, groups: int) -> torch.Tensor:
+    """[N*G, kv, n, d] -> [N, kv, G*n, d]: the rows of a group one after another."""
+    return x.unflatten(0, (groups, -1)).transpose(1, 2).flatten(2, 3)
+
+
+def _by_row(x: torch.Tensor, rows: int) -> torch.Tensor:
+    """[N, kv, G*n, d] -> [N*G, kv, n, d]."""
+    return x.unflatten(2, (rows // len(x), -1)).transpose(1, 2).flatten(0, 1)
+
+
+def _shared_prefix_attention(module, query, key, value, attention_mask, scaling, shared=None, **kwargs):
+    if shared is None:  # a plain call of the model
+        plain = ALL_ATTENTION_FUNCTIONS["sdpa"]
+        return plain(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     if query.dtype != value.dtype:  # under autocast the rotation returns fp32
         query, key = query.to(value.dtype), key.to(value.dtype)
     return shared.attention(module.layer_idx, query, key, value, scaling), None
@@ -305,6 +350,7 @@ def _shared_prefix_attention(module, query, key, value, attention_mask, scaling,
 
 AttentionInterface.register(ATTENTION, _shared_prefix_attention)
 AttentionInterface.register(VISION_ATTENTION, _grouped_vision_attention)
+AttentionMaskInterface.register(ATTENTION, sdpa_mask)
 
 
 def decoder(model: PreTrainedModel) -> PreTrainedModel:
@@ -312,20 +358,21 @@ def decoder(model: PreTrainedModel) -> PreTrainedModel:
     return model.model.language_model if hasattr(model.model, "language_model") else model.model
 
 
-@contextlib.contextmanager
-def _attention(model: PreTrainedModel):
-    """Our attention in the decoder (and in Qwen's vision tower) while the block runs."""
-    chosen = [(decoder(model).config, ATTENTION)]
-    if hasattr(model.model, "visual"):
-        chosen.append((model.model.visual.config, VISION_ATTENTION))
-    before = [config._attn_implementation for config, _ in chosen]
-    try:
-        for config, name in chosen:
-            config._attn_implementation = name
-        yield
-    finally:
-        for (config, _), name in zip(chosen, before, strict=True):
-            config._attn_implementation = name
+def _qwen_vision(model: PreTrainedModel) -> bool:
+    return hasattr(model.model, "visual") and hasattr(model.config.vision_config, "fullatt_block_indexes")
+
+
+def enable(model: PreTrainedModel, attention: str = ATTENTION, vision_attention: str = VISION_ATTENTION) -> None:
+    """Our attention in the decoder (and in Qwen's vision tower), for good: with gradient checkpointing it runs again
+    during the backward pass. Plain calls of the model keep working, on PyTorch's own attention."""
+    decoder(model).config._attn_implementation = attention
+    if _qwen_vision(model):
+        model.model.visual.config._attn_implementation = vision_attention
+
+
+def _no_mask(device: torch.device) -> torch.Tensor:
+    """A four-dimensional mask is taken as ready-made, so none is built for the packed row; ours ignores it."""
+    return torch.zeros(1, 1, 1, 1, device=device)
 
 
 # ------------------------------------------------------------------------------------------------------------ logprobs
@@ -361,15 +408,16 @@ def logprobs(
     # the logits of token s come from token s - 1, those of the first one from the prompt's last token
     ends = torch.tensor(prompts.lengths).cumsum(0) - 1
     source = torch.where(step == 0, ends[owner], layout.prompts.tokens + torch.arange(len(step)) - 1).to(device)
-    with _attention(model):
-        logits = (forward or model)(
-            input_ids=ids[None],
-            position_ids=place[:, None] if place.shape[0] == 3 else place,
-            use_cache=False,
-            logits_to_keep=source,
-            shared=layout,
-            **_vision_inputs(model, prompts),
-        ).logits[0]
+    enable(model)
+    logits = (forward or model)(
+        input_ids=ids[None],
+        position_ids=place[:, None] if place.shape[0] == 3 else place,
+        attention_mask=_no_mask(device),
+        use_cache=False,
+        logits_to_keep=source,
+        shared=layout,
+        **_vision_inputs(model, prompts),
+    ).logits[0]
     chosen = token_logprobs(logits, tokens, temperature)
     width = max((len(c) for c in flat), default=0)
     lengths = torch.tensor([len(c) for c in flat], device=device)
@@ -402,6 +450,7 @@ def logprobs_repeated(
     }
     if repeated.pixel_values is not None:
         inputs |= {"pixel_values": repeated.pixel_values, "image_grid_thw": repeated.image_grid_thw}
+    enable(model, "sdpa", "sdpa")  # nothing of ours may be left in the twin
     logits = model(**inputs, use_cache=False).logits[:, -width - 1 : -1]
     return token_logprobs(logits, ids, temperature) * mask
 
@@ -463,46 +512,49 @@ def generate(
     head = model.get_output_embeddings()
     text = decoder(model)
     N, G = len(prompts), num_generations
-    with _attention(model):
-        hidden = model.model(
-            input_ids=prompts.input_ids[valid][None],
-            position_ids=(place[:, valid][:, None] if mrope else place[:, valid]),
+    enable(model)
+    no_mask = _no_mask(device)
+    hidden = model.model(
+        input_ids=prompts.input_ids[valid][None],
+        position_ids=(place[:, valid][:, None] if mrope else place[:, valid]),
+        attention_mask=no_mask,
+        use_cache=False,
+        shared=layout,
+        **_vision_inputs(model, prompts),
+    )[0][0]
+    logits = head(hidden.index_select(0, ends)).repeat_interleave(G, 0)
+    state = _Decoding(layout.keep, layout.prompts.valid, G, max_new_tokens)
+    next_place = (place.amax((0, 2)) + 1).repeat_interleave(G)
+    rows = torch.arange(N * G)  # output row of each batch row; -1 for a filler
+    output = torch.full((N * G, max_new_tokens), -1, dtype=torch.long)
+    ending = torch.tensor(list(eos_token_ids), device=device)
+    banned = torch.tensor(list(suppressed), dtype=torch.long, device=device)
+    alive = torch.ones(N * G, dtype=torch.bool)
+    for step in range(max_new_tokens):
+        token = _sample(logits, banned, temperature, top_k, generator)
+        output[rows[alive], step] = token.cpu()[alive]
+        alive &= ~torch.isin(token, ending).cpu()
+        if not alive.any() or step + 1 == max_new_tokens:
+            break
+        counts = alive.view(-1, state.group).sum(1)
+        group, members = int(counts.max()), (counts > 0).nonzero()[:, 0]
+        if group * len(members) <= 0.85 * len(alive):
+            # finished rows sort behind the living ones of their group; the tail is cut off
+            order = alive.view(-1, state.group).int().argsort(dim=1, descending=True, stable=True)[members, :group]
+            order = (order + members[:, None] * state.group).flatten()
+            state.keep(members.to(device), order.to(device), group)
+            alive, rows = alive[order], rows[order]
+            token, next_place = token[order.to(device)], next_place[order.to(device)]
+        state.step = step
+        spot = next_place + step
+        hidden = text(
+            inputs_embeds=text.embed_tokens(token)[:, None],
+            position_ids=spot.expand(3, -1)[..., None] if mrope else spot[:, None],
+            attention_mask=no_mask,
             use_cache=False,
-            shared=layout,
-            **_vision_inputs(model, prompts),
-        )[0][0]
-        logits = head(hidden.index_select(0, ends)).repeat_interleave(G, 0)
-        state = _Decoding(layout.keep, layout.prompts.valid, G, max_new_tokens)
-        next_place = (place.amax((0, 2)) + 1).repeat_interleave(G)
-        rows = torch.arange(N * G)  # output row of each batch row; -1 for a filler
-        output = torch.full((N * G, max_new_tokens), -1, dtype=torch.long)
-        ending = torch.tensor(list(eos_token_ids), device=device)
-        banned = torch.tensor(list(suppressed), dtype=torch.long, device=device)
-        alive = torch.ones(N * G, dtype=torch.bool)
-        for step in range(max_new_tokens):
-            token = _sample(logits, banned, temperature, top_k, generator)
-            output[rows[alive], step] = token.cpu()[alive]
-            alive &= ~torch.isin(token, ending).cpu()
-            if not alive.any() or step + 1 == max_new_tokens:
-                break
-            counts = alive.view(-1, state.group).sum(1)
-            group, members = int(counts.max()), (counts > 0).nonzero()[:, 0]
-            if group * len(members) <= 0.85 * len(alive):
-                # finished rows sort behind the living ones of their group; the tail is cut off
-                order = alive.view(-1, state.group).int().argsort(dim=1, descending=True, stable=True)[members, :group]
-                order = (order + members[:, None] * state.group).flatten()
-                state.keep(members.to(device), order.to(device), group)
-                alive, rows = alive[order], rows[order]
-                token, next_place = token[order.to(device)], next_place[order.to(device)]
-            state.step = step
-            spot = next_place + step
-            hidden = text(
-                inputs_embeds=text.embed_tokens(token)[:, None],
-                position_ids=spot.expand(3, -1)[..., None] if mrope else spot[:, None],
-                use_cache=False,
-                shared=state,
-            )[0][:, 0]
-            logits = head(hidden)
+            shared=state,
+        )[0][:, 0]
+        logits = head(hidden)
     lists = [[t for t in row if t >= 0] for row in output.tolist()]
     return [lists[i * G : (i + 1) * G] for i in range(N)]
 
@@ -515,4 +567,7 @@ def _sample(logits, banned, temperature: float, top_k: int, generator) -> torch.
     if 0 < top_k < logits.shape[1]:
         smallest = logits.topk(top_k).values[:, -1:]
         logits = logits.masked_fill(logits < smallest, -torch.inf)
-    return torch.multinomial(logits.softmax(-1), 1, generator=generator)[:, 0]
+    # one uniform number per row against the cumulated probabilities; double, because a vocabulary can be long
+    cumulated = logits.softmax(-1).double().cumsum(-1)
+    drawn = torch.rand(len(logits), 1, generator=generator, dtype=torch.double, device=logits.device)
+    return (cumulated <= drawn * cumulated[:, -1:]).sum(-1)

@@ -55,7 +55,7 @@ class SharedPrefixSFTTrainer(training.CompleteCheckpoints, SFTTrainer):
             peft_config=peft_config,
         )
         self.rows, self.bf16 = rows, bf16
-        self.policy = policies.Policy(self.accelerator.unwrap_model(self.model), policy.processor)
+        self.policy = policies.Policy(training.bare(self), policy.processor)
 
     def _get_train_sampler(self, dataset=None):
         return torch.utils.data.SequentialSampler(self.train_dataset if dataset is None else dataset)

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pandas as pd
 import torch
-from transformers import PrinterCallback, Trainer, TrainerCallback
+from peft import PeftModel
+from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback
 
 from georeplicate import policy as policies
 from georeplicate import record
@@ -50,6 +51,12 @@ def autocast(bf16: bool):
 
 def processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def bare(trainer: Trainer) -> PreTrainedModel:
+    """The model itself, without the wrappers of distribution and adapters (adapters stay active inside it)."""
+    model = trainer.accelerator.unwrap_model(trainer.model)
+    return model.get_base_model() if isinstance(model, PeftModel) else model
 
 
 def verify_resumable(path: str | os.PathLike) -> None:
@@ -90,11 +97,11 @@ class CompleteCheckpoints(Trainer):
         adapters = (Path(resume_from_checkpoint) / "adapter_config.json").is_file()
         if adapters or self.is_fsdp_enabled or self.is_deepspeed_enabled:
             return super()._load_from_checkpoint(resume_from_checkpoint, model)
-        bare = self.accelerator.unwrap_model(model)
-        saved, info = type(bare).from_pretrained(resume_from_checkpoint, dtype=bare.dtype, output_loading_info=True)
+        own = self.accelerator.unwrap_model(model)
+        saved, info = type(own).from_pretrained(resume_from_checkpoint, dtype=own.dtype, output_loading_info=True)
         if info["missing_keys"] or info["unexpected_keys"] or info["mismatched_keys"]:
             raise CheckpointError(f"{resume_from_checkpoint} does not hold this model's weights")
-        bare.load_state_dict(saved.state_dict(), strict=True)
+        own.load_state_dict(saved.state_dict(), strict=True)
 
 
 def run(trainer: Trainer, policy: policies.Policy, out_dir: Path, callbacks: Sequence[TrainerCallback] = ()) -> Path:
@@ -105,7 +112,10 @@ def run(trainer: Trainer, policy: policies.Policy, out_dir: Path, callbacks: Seq
     resume = latest(out_dir)
     trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     if trainer.args.should_save:
-        policies.Policy(trainer.accelerator.unwrap_model(trainer.model), policy.processor).save(out_dir / "policy")
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        if isinstance(model, PeftModel):  # a policy is whole: adapters are merged into it
+            model = model.merge_and_unload()
+        policies.Policy(model, policy.processor).save(out_dir / "policy")
         steps = [entry for entry in trainer.state.log_history if "loss" in entry]
         record.write_csv(out_dir / "log.csv", pd.DataFrame(steps))
     return out_dir / "policy"

@@ -1,12 +1,14 @@
 """GRPO: the formulas against numbers worked out by hand, and the trainer's contract."""
 
 import math
+import re
 from collections import defaultdict
 
 import pandas as pd
 import pytest
 import torch
 from accelerate import Accelerator
+from peft import LoraConfig
 from toy import questions, tiny_policy
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
@@ -204,6 +206,19 @@ def test_a_killed_run_resumes_bit_for_bit(base, tmp_path):
     assert equal(weights(whole), weights(resumed))
     logs = [pd.read_csv(tmp_path / name / "log.csv")[["loss", "reward", "kl", "step"]] for name in ("whole", "cut")]
     assert logs[0].equals(logs[1])
+
+
+def test_adapters_train_alone_and_resume_bit_for_bit(base, tmp_path):
+    lora = LoraConfig(r=4, lora_alpha=8, target_modules=r".*language_model.*(q_proj|v_proj)", task_type="CAUSAL_LM")
+    arguments = SMALL | {"steps": 4, "save_steps": 2, "peft_config": lora}
+    whole = grpo.train(base, questions(4), says_its_letter, tmp_path / "whole", **arguments)
+    before, after = weights(base), weights(whole)
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    assert moved == {name for name in before if re.search(r"language_model.*(q_proj|v_proj)\.weight", name)}
+    assert pd.read_csv(tmp_path / "whole" / "log.csv").kl.iloc[-1] > 0  # the reference is the policy without adapters
+    with pytest.raises(KeyboardInterrupt):
+        grpo.train(base, questions(4), says_its_letter, tmp_path / "cut", **arguments, callbacks=[Kill(3)])
+    assert equal(after, weights(grpo.train(base, questions(4), says_its_letter, tmp_path / "cut", **arguments)))
 
 
 def test_a_damaged_checkpoint_is_never_resumed(base, tmp_path):
