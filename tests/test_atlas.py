@@ -448,9 +448,9 @@ def per_second(n, function):
     function()  # load what is loaded once
     best = np.inf
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         function()
-        best = min(best, time.perf_counter() - start)
+        best = min(best, time.process_time() - start)
     return n / best
 
 
@@ -459,7 +459,7 @@ def test_a_hundred_thousand_points_a_second():
     n = 50000
     lat, lon = atlas.random_land(n, rng)
     when = np.datetime64("2024-01-01", "s") + rng.integers(0, 366 * 86400, n)
-    assert per_second(n, lambda: atlas.describe(lat, lon, when)) > 40_000  # 300,000 when nothing else runs
+    assert per_second(n, lambda: atlas.describe(lat, lon, when)) > 60_000  # processor time; about 300,000 on a quiet machine
 
 
 def test_nearest_place_is_the_nearest():

@@ -222,11 +222,11 @@ def test_twenty_thousand_lookups_a_second():
         atlas.geocode(city, country)
     best = np.inf
     for _ in range(2):
-        start = time.perf_counter()
+        start = time.process_time()
         for city, country in pairs:
             atlas.geocode(city, country)
-        best = min(best, time.perf_counter() - start)
-    assert len(pairs) / best > 8_000  # 58,000 when nothing else runs
+        best = min(best, time.process_time() - start)
+    assert len(pairs) / best > 20_000  # processor time; about 100,000 on a quiet machine
 
 
 def test_the_index_finds_each_of_its_names():
