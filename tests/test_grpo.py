@@ -107,13 +107,6 @@ def test_loss_equals_that_of_trl():
     assert close(ours, theirs)
 
 
-def test_every_row_is_drawn_once_before_any_is_drawn_again():
-    drawn = training.order(10, 25, seed=0)
-    assert sorted(drawn[:10]) == sorted(drawn[10:20]) == list(range(10)) and drawn[:10] != drawn[10:20]
-    assert drawn == training.order(10, 25, seed=0) != training.order(10, 25, seed=1)
-    assert drawn[:12] == training.order(10, 12, seed=0)  # a longer run begins like a shorter one
-
-
 # --------------------------------------------------------------------------------------------------------- the trainer
 
 

@@ -1,0 +1,32 @@
+"""Run by test_training.py under torchrun: the same short runs in however many processes there are."""
+
+import sys
+from pathlib import Path
+
+import torch
+from toy import questions
+
+from georeplicate import grpo, sft
+
+
+def main(base: str, out: Path) -> None:
+    torch.set_num_threads(1)
+    rows = questions(4)
+    sft.train(base, rows, out / "sft", steps=2, batch_size=4, learning_rate=1e-3, seed=0, bf16=False)
+    grpo.train(
+        base,
+        rows,
+        lambda text, row, length: float(row["letter"] in text.split()),
+        out / "grpo",
+        steps=2,
+        prompts_per_step=4,
+        num_generations=4,
+        max_new_tokens=6,
+        learning_rate=1e-3,
+        seed=0,
+        bf16=False,
+    )
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
