@@ -15,6 +15,7 @@ from typing import Literal
 _MARKS = str.maketrans(
     dict.fromkeys("º˚", "°") | dict.fromkeys("′’‘ʹ´`", "'") | dict.fromkeys("″”“ʺ", '"') | dict.fromkeys("−﹣－", "-")
 )
+_UNSTABLE_MARKS = {mark: plain for mark, plain in _MARKS.items() if chr(mark) in "º˚´″"}
 _TOKEN = re.compile(
     r"(?P<number>[-+]?(?<![\d.])\d+(?:\.\d+)?)|(?P<degrees>°|deg(?:rees?)?\b)|(?P<seconds>\"|''|sec(?:onds?)?\b)"
     r"|(?P<minutes>'|min(?:utes?)?\b)|(?P<hemisphere>(?<![A-Za-z])(?:north|south|east|west|[NSEW])(?![A-Za-z]))"
@@ -39,7 +40,7 @@ class Unusable:
 
 @dataclass(frozen=True)
 class _Angle:
-    """A written angle: signed degrees; its axis if a hemisphere tells it; ``precise`` if a mark or two decimals show it."""
+    """Signed degrees; the axis if a hemisphere tells it; ``precise`` if a mark or two decimals show an angle."""
 
     degrees: float
     axis: str
@@ -60,9 +61,9 @@ class _Token:
 _END = _Token("", "", -1, -1)
 
 
-def plain_marks(text: str) -> str:
-    """The text with one sign each for degree, minute, second and minus."""
-    return text.translate(_MARKS)
+def before_folding(text: str) -> str:
+    """The text without the marks that Unicode's compatibility folding (NFKC) would turn into letters or tear apart."""
+    return text.translate(_UNSTABLE_MARKS)
 
 
 class _Reader:
@@ -177,7 +178,7 @@ def _point(first: _Angle, second: _Angle, labelled: bool) -> tuple[float, float]
 
 def read_pair(lat: str, lon: str) -> tuple[float, float] | Unusable:
     """(lat, lon) in degrees from two texts that were given as latitude and longitude."""
-    angles = [_Reader(plain_marks(text)).angles()[:1] for text in (lat, lon)]
+    angles = [_Reader(text.translate(_MARKS)).angles()[:1] for text in (lat, lon)]
     if not all(angles):
         found = f"latitude {lat.strip() or 'not given'}, longitude {lon.strip() or 'not given'}"
         return Unusable("bad_coordinates", found)
@@ -191,8 +192,7 @@ def find_pair(text: str, expected: bool = False) -> tuple[tuple[float, float] | 
     only if they are the whole text. ``expected``: the text was announced as coordinates, so that any two numbers are a
     pair and none is a fault.
     """
-    text = _DECIMAL_COMMAS.sub(r"\1.\2\3\4.\5", plain_marks(text))
-    reader = _Reader(text)
+    reader = _Reader(_DECIMAL_COMMAS.sub(r"\1.\2\3\4.\5", text.translate(_MARKS)))  # sign by sign: same positions
     tokens, angles = reader.tokens, reader.angles()
     point: tuple[float, float] | Unusable | None = None
     spans: list[tuple[int, int]] = []

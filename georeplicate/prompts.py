@@ -132,7 +132,7 @@ Reason = Literal[
 REASONS: dict[Reason, str] = {
     "empty": "nothing was written",
     "unfinished": "the text ends inside the thinking",
-    "no_answer": "thinking, but no answer after it",
+    "no_answer": "tags, but no answer in them or after them",
     "too_long": "the answer is too long to be one",
     "no_letter": "no letter is given as the answer",
     "two_letters": "more than one letter is given",
@@ -221,7 +221,7 @@ def _given(text: str) -> _Given | Malformed:
         closing, name = tag[1] == "/", tag[2].lower()
         if block is not None:
             block.append(piece)
-        elif not thinking:
+        elif not thinking and piece.strip():
             parts[-1].loose.append(piece)
         if name == "answer":
             if not closing and block is None:
@@ -233,12 +233,12 @@ def _given(text: str) -> _Given | Malformed:
             thinking, drafts = True, []
         elif closing and thinking:
             thinking, drafts, block = False, [], None
-        elif closing and block is None:
+        elif closing and block is None and (parts[-1].blocks or parts[-1].loose):
             parts.append(_Given([], []))
     rest = text[at:]
     if block is not None:
         (drafts if thinking else parts[-1].blocks).append(" ".join([*block, rest]))
-    elif not thinking:
+    elif not thinking and rest.strip():
         parts[-1].loose.append(rest)
     if thinking:
         parts[-1].blocks += drafts
@@ -248,9 +248,8 @@ def _given(text: str) -> _Given | Malformed:
         if blocks:
             return _Given(blocks, [])
     for part in reversed(parts):
-        loose = "\n".join(part.loose)
-        if loose.strip():
-            return _Given([], [loose])
+        if part.loose:
+            return _Given([], ["\n".join(part.loose)])
     if thinking:
         return _refuse("unfinished")
     return _refuse("no_answer" if at else "empty")
@@ -269,12 +268,13 @@ _OTHER_LETTERS = "À-ɏͰ-ϿЀ-ӿ"
 # A letter that stands alone: no part of a word, a number, a contraction ("I'm"), a compound ("T-junction") or an
 # abbreviation ("U.S.").
 _LONE_LETTER = re.compile(
-    rf"(?<![0-9A-Za-z{_OTHER_LETTERS}])(?<![0-9A-Za-z]['’&@+\-])(?<![^A-Za-z][A-Za-z]\.)(?<!^[A-Za-z]\.)"
-    r"([A-Za-z])"
-    rf"(?![0-9A-Za-z{_OTHER_LETTERS}])(?!['’](?!s\b)[A-Za-z])(?![&@+\-][0-9A-Za-z])(?!\.[A-Za-z](?![A-Za-z]))"
+    rf"([A-Za-z])(?![0-9A-Za-z{_OTHER_LETTERS}])(?<![0-9A-Za-z{_OTHER_LETTERS}][A-Za-z])"
+    r"(?!['’](?!s\b)[A-Za-z])(?![&@+\-][0-9A-Za-z])(?!\.[A-Za-z](?![A-Za-z]))"
+    r"(?<![0-9A-Za-z]['’&@+\-][A-Za-z])(?<![^A-Za-z][A-Za-z]\.[A-Za-z])(?<!^[A-Za-z]\.[A-Za-z])"
 )
+_OPENING, _CLOSING = frozenset("([{\"'‘“«<"), frozenset(")]}\"'’”»>")
 _NOUN = r"(?:images?|tiles?|options?|choices?|candidates?|letters?|pictures?|photos?|labels?|satellite|aerial|views?)"
-_NAME_HYPHEN = re.compile(r"\b(image|tile|option|choice|candidate|answer)-(?=[A-Za-z]\b)", re.IGNORECASE)
+_NAME_HYPHEN = re.compile(r"-(?<=[A-Za-z]{4}-)(?=[A-Za-z]\b)")
 _AFTER_NOUN = re.compile(rf"\b{_NOUN}[ #(\[\"'‘“<]{{0,4}}$", re.IGNORECASE)
 _AFTER_CUE = re.compile(
     r"\b(?:answer|choice|match|pick|choose|chose|select|selected|letter|option|image)"
@@ -283,7 +283,7 @@ _AFTER_CUE = re.compile(
 )
 # "A" and "I" are words too: followed by one more word they count only if that word cannot follow an article or a
 # pronoun.
-_NEXT_WORD = re.compile(r"[ \t]([A-Za-z]{2,})")
+_NEXT_WORD = re.compile(r"[ \t]([A-Za-z]{2,}|[A-Za-z]-[A-Za-z]{2,})")
 _NOT_AFTER_ARTICLE = frozenset(
     "is was are has does because since as and or nor but not with for from in on at to by if so the this that these "
     "it its there matches fits shows looks seems corresponds depicts contains appears must would should can could may "
@@ -295,6 +295,11 @@ _NOT_AFTER_PRONOUN = frozenset(
 _FILLER = (
     r"(?:the|a|an|be|it|is|in|satellite|aerial|image|option|tile|candidate|view|picture|photo|choice|letter|answer)"
 )
+# At least one of these stands in every text that either of the next two patterns can match: a quick way past them.
+_NEGATIONS = tuple(
+    "n't n’t not never nor except without exclud rule than instead wrong incorrect false impossible out".split()
+)
+_NEGATIONS += ("unlikely", "neither")
 _NEGATED_BEFORE = re.compile(
     rf"\b(?:not|isn['’]t|never|nor|neither|except|without|excluding|ruled? out|than|instead of)"
     rf"(?: {_FILLER}){{0,5}} ?[(\[\"'‘“]{{0,2}}$",
@@ -307,10 +312,10 @@ _NEGATED_AFTER = re.compile(
     re.IGNORECASE,
 )
 _DECLARATION = re.compile(
-    r"\banswer ?(?:is|would be|must be|should be|[:=])"
-    r"|\b(?:final|best|correct|right|true|my) (?:\w{1,20} ){0,2}\w{1,20} ?(?:is|would be|must be|[:=])"
-    r"|\bthe (?:match|choice) ?(?:is|[:=])"
-    r"|\bI(?: would| will|['’]ll|['’]d)? (?:choose|pick|select|go with|conclude)\b",
+    r"\b(?:answer ?(?:is|would be|must be|should be|[:=])"
+    r"|(?:final|best|correct|right|true|my) (?:\w{1,20} ){0,2}\w{1,20} ?(?:is|would be|must be|[:=])"
+    r"|the (?:match|choice) ?(?:is|[:=])"
+    r"|I(?: would| will|['’]ll|['’]d)? (?:choose|pick|select|go with|conclude)\b)",
     re.IGNORECASE,
 )
 _DECLARED_AFTER = re.compile(
@@ -325,11 +330,12 @@ def _plain(region: str) -> str:
     """An answer without its typography: compatibility forms folded, Markdown, LaTeX and chat tokens removed."""
     region = _SPECIAL_TOKEN.sub(" ", region)
     region = re.sub(r"\\boxed\b", " answer: ", region)
-    region = _NAME_HYPHEN.sub(r"\1 ", region)  # "image-B"
-    region = unicodedata.normalize("NFKC", region)
-    region = re.sub("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]", "", region)  # characters of no width
+    region = _NAME_HYPHEN.sub(" ", region)  # "image-B"
+    if not region.isascii():
+        region = unicodedata.normalize("NFKC", region)
+        region = re.sub("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]", "", region)  # characters of no width
     region = re.sub(r"\\[A-Za-z]{1,20}|[\\*_`~#${}\x00-\x08\x0e-\x1f]", " ", region)
-    return re.sub(r"[^\S\n]+", " ", region).strip()
+    return "\n".join(" ".join(line.split()) for line in region.split("\n")).strip()
 
 
 @dataclass(frozen=True)
@@ -342,6 +348,8 @@ class _Mention:
 
 def _mentions(region: str) -> Iterable[_Mention]:
     """Every letter of ``region`` that can be meant as the name of an image, in order."""
+    lowered = region.lower()
+    may_negate = any(word in lowered for word in _NEGATIONS)
     for found in _LONE_LETTER.finditer(region):
         letter, start, end = found[1], found.start(1), found.end(1)
         before, after = region[max(0, start - 60) : start], region[end : end + 40]
@@ -351,10 +359,10 @@ def _mentions(region: str) -> Iterable[_Mention]:
         if letter.isupper():
             meant = not word or _AFTER_NOUN.search(before) is not None
         else:
-            enclosed = before[-1:] in tuple("([{\"'‘“«<") and after[:1] in tuple(")]}\"'’”»>")
+            enclosed = before[-1:] in _OPENING and after[:1] in _CLOSING
             meant = enclosed or (not word and (_AFTER_NOUN.search(before) or _AFTER_CUE.search(before)) is not None)
         if meant:
-            negated = _NEGATED_BEFORE.search(before) is not None or _NEGATED_AFTER.match(after) is not None
+            negated = may_negate and (_NEGATED_BEFORE.search(before) or _NEGATED_AFTER.match(after)) is not None
             yield _Mention(letter.upper(), start, end, negated)
 
 
@@ -367,7 +375,7 @@ def _one_letter(region: str, declared: bool) -> str | Malformed:
     whole = re.fullmatch(r"[\W_]*([A-Za-z])\)?[\W_]*", region)
     if whole:
         return whole[1].upper()
-    region = re.sub(r"\b[Nn]/[Aa]\b", " ", region)
+    region = re.sub(r"[Nn](?<!\w[Nn])/[Aa]\b", " ", region)  # "N/A"
     mentions = list(_mentions(region))
     letters = list(dict.fromkeys(mention.letter for mention in mentions))
     if not letters:
@@ -416,7 +424,10 @@ def parse_choice(text: str, mode: Mode = "paper", letters: str = LETTERS) -> Cho
     region = "\n".join(given.blocks or given.loose)
     if len(region) > MAX_ANSWER_CHARS:
         return _refuse("too_long", region)
-    letter = _one_letter(_plain(region), declared=not given.blocks)
+    region = _plain(region)
+    if len(region) > MAX_ANSWER_CHARS:  # one character can stand for eighteen
+        return _refuse("too_long", region)
+    letter = _one_letter(region, declared=not given.blocks)
     if isinstance(letter, Malformed):
         return letter
     return Choice(letter) if letter in letters.upper() else _refuse("unknown_letter", letter)
@@ -559,7 +570,7 @@ def _country(value: str, bare: bool = False) -> tuple[str, str] | Malformed | No
 
 
 def _bare_place(text: str) -> tuple[str, str, str] | Malformed | None:
-    """(city, country, code) of text without keys: "Paris, France", "France", "Paris (France)", "in Waco, Texas, USA"."""
+    """(city, country, code) of text without keys: "Paris, France", "France", "Paris (France)", "in Waco, USA"."""
     parts = [part for raw in re.split(r"[,;|\n()]| [-–—] ", text) if (part := _clean_name(raw))]
     if not parts or not any(character.isalpha() for character in text):
         return None
@@ -578,7 +589,10 @@ def _place(region: str) -> Place | Malformed:
     fields = _from_json(region)
     prose = ""
     if fields is None:
-        fields, prose = _from_keys(_plain(coordinates.plain_marks(region)))
+        region = _plain(coordinates.before_folding(region))
+        if len(region) > MAX_ANSWER_CHARS:
+            return _refuse("too_long", region)
+        fields, prose = _from_keys(region)
     prose = ", ".join(fields.pop("place", [])) or prose
 
     point: tuple[float, float] | coordinates.Unusable | None = None

@@ -1,0 +1,169 @@
+"""The pages about rewards and parsers beside this file, written from the data that the code and the tests use.
+
+``python -m georeplicate.docs`` rewrites them; a test compares the committed pages with what is written here, so that no
+number and no outcome in them can be out of date.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from georeplicate import paper, prompts, rewards
+
+FOLDER = Path(__file__).parent
+MALFORMED_ANSWERS = FOLDER / "data" / "malformed_answers.jsonl"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One answer and its outcome. ``paper``: a letter, a place [city, country code, lat, lon], or the reason of
+    refusal; ``released``: a letter, a place [city, country], or None."""
+
+    task: str
+    text: str
+    paper: str | list
+    released: str | list | None
+    why: str
+
+
+def examples() -> Iterator[Example]:
+    """The table of malformed and unusual answers, in order; the file holds escapes, so that odd characters survive."""
+    for line in MALFORMED_ANSWERS.read_text(encoding="ascii").splitlines():
+        yield Example(**json.loads(line))
+
+
+_TOKENS = (0, 128, 256, 512, 1024, 1536, 2048)
+
+_RELEASED_RULES = """\
+The official code takes its rewards unchanged from VLM-R1, a recipe for object detection and multiple choice.
+
+- **Accuracy.** The first closed `<answer>` block, else the whole text, is upper-cased. A letter counts if no letter
+  stands before it and one of `. , ? ! : ;` or the end follows. Of several such letters the surroundings of each
+  letter's first occurrence decide. An answer without such a letter is wrong, even `(A)` or "Image A is the match".
+- **Format.** The whole completion must be `<think>…</think>`, optional white space, `<answer>…</answer>`; one space
+  around it fails.
+- **Length.** The correctness is overwritten, so a wrong answer earns the same as a right one, and the cosine is not
+  clamped: it falls to its minimum and rises again.
+- **Repetition.** Minus the share of repeated word n-grams. A completion with a block of JSON is scored by the boxes in
+  it instead.
+- **Total.** The plain sum.
+
+The places of mode `released` are those of GLOBE's evaluation script: lower-case `country:` and `city:` up to the end of
+the line; a name is right if one name contains the other and their lengths have a ratio of at least {ratio}.
+"""
+
+_PAPER_RULES = """\
+Each reward does what the method describes; where no source gives a number or a rule, the choice is ours and marked so.
+
+- **Accuracy.** The answer that was given, outside the thinking, in any unambiguous spelling. Two different letters are
+  refused, and so is a letter that is only ruled out. The values for wrong and right are a parameter, because the
+  sources name three pairs.
+- **Format.** One thought, one answer, in this order, both with content, nothing else; white space around them is no
+  fault.
+- **Length.** Half a cosine, one for right and one for wrong answers, constant past its end: brevity pays.
+- **Repetition.** Minus the share of repeated word n-grams.
+- **Total.** A weighted sum; the weights are a parameter.
+
+Places: keys in any case and order, JSON, tags or a bare "Paris, France"; the country must be known to the atlas;
+coordinates in any usual notation, refused when out of range or exchanged.
+"""
+
+
+def rewards_page(mode: prompts.Mode) -> str:
+    """One page on a mode: the rules, the curve of the length reward, and every constant with its source."""
+    rules = _PAPER_RULES if mode == "paper" else _RELEASED_RULES.format(ratio=prompts.RELEASED_NAME_RATIO)
+    curve = ["| tokens | right | wrong |", "| --- | --- | --- |"]
+    curve += [f"| {n} | {rewards.length(n, True, mode):.3f} | {rewards.length(n, False, mode):.3f} |" for n in _TOKENS]
+    constants = [constant for constant in rewards.CONSTANTS if mode in constant.modes]
+    strengths = "\n".join(f"- `{mark}`: {meaning}" for mark, meaning in paper.STRENGTHS.items())
+    conflicts = paper.conflicts()
+    conflicts = conflicts[conflicts.topic.str.contains("reward") & ~conflicts.topic.str.contains("GLOBE")]
+    choices = [deviation for deviation in paper.DEVIATIONS if deviation.where.endswith(f"mode {mode}")]
+    return "\n".join(
+        [
+            f"# Rewards, mode `{mode}`\n",
+            _NOTICE,
+            rules,
+            "## The length reward\n",
+            *curve,
+            "\n## Constants and their sources\n",
+            paper.markdown(constants, ("name", "value", "source", "strength", "note")),
+            "How strong a source is:\n",
+            strengths,
+            "\n## What is our choice\n",
+            paper.markdown(choices, ("paper", "strength", "ours", "why")),
+            "## Where the sources disagree\n",
+            paper.markdown(conflicts),
+        ]
+    )
+
+
+_NOTICE = "Written by `python -m georeplicate.docs` from the code's own data; do not edit.\n"
+
+
+def _shown(value: str | list | None) -> str:
+    if value is None:
+        return "—"
+    if isinstance(value, list):
+        return ", ".join(str(part) for part in value if part not in (None, "")).replace("*", "\\*") or "—"
+    return f"*{prompts.REASONS[value]}*" if value in prompts.REASONS else value
+
+
+def _literal(text: str) -> str:
+    """A text as Markdown code in a table cell: escapes for what cannot be seen or would end the cell."""
+    shown = json.dumps(text, ensure_ascii=not text.isprintable())[1:-1].replace('\\"', '"').replace("|", "\\|")
+    if not text:
+        return "(empty)"
+    fence = "``" if "`" in shown else "`"
+    return f"{fence} {shown} {fence}" if "`" in shown or not shown.strip() else f"{fence}{shown}{fence}"
+
+
+def malformed_page() -> str:
+    """The table of answers that parsers stumble over, and what each mode makes of them."""
+    lines = [
+        "# Answers that parsers stumble over\n",
+        _NOTICE,
+        "Every row is a test; the answers are written with the escapes of JSON. A dash means that nothing was read: "
+        "the reward or the metric counts the answer as wrong.\n",
+    ]
+    titles = {"choice": "Which image?", "place": "Which place?"}
+    for task, title in titles.items():
+        rows = [example for example in examples() if example.task == task]
+        lines += [
+            f"## {title} ({len(rows)} answers)\n",
+            "| answer | paper | released | what it is |",
+            "| --- | --- | --- | --- |",
+        ]
+        lines += [
+            f"| {_literal(row.text)} | {_shown(row.paper)} | {_shown(row.released)} | {row.why} |" for row in rows
+        ]
+        lines.append("")
+    reasons = "\n".join(f"- `{reason}`: {meaning}" for reason, meaning in prompts.REASONS.items())
+    return "\n".join([*lines, "## Reasons of refusal\n", reasons, ""])
+
+
+def paper_page() -> str:
+    """What is known about the paper, how well, and where this project differs."""
+    sections = {
+        "Settings": paper.markdown(paper.SETTINGS),
+        "Claims": paper.markdown(paper.CLAIMS),
+        "Where the sources disagree": paper.markdown(paper.conflicts()),
+        "Inferences: concluded by us, stated by nobody": paper.markdown(paper.INFERENCES),
+        "Where we deviate": paper.markdown(paper.DEVIATIONS),
+    }
+    strengths = "\n".join(f"- `{mark}`: {meaning}" for mark, meaning in paper.STRENGTHS.items())
+    body = "\n".join(f"## {title}\n\n{table}" for title, table in sections.items())
+    return f"# The paper as data\n\n{_NOTICE}\n{strengths}\n\n{body}"
+
+
+def pages() -> dict[Path, str]:
+    """Every page by its path."""
+    return {
+        FOLDER / "rewards_paper.md": rewards_page("paper"),
+        FOLDER / "rewards_released.md": rewards_page("released"),
+        FOLDER / "malformed_answers.md": malformed_page(),
+        FOLDER / "paper.md": paper_page(),
+    }
