@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 SOURCES = ("world", "cv-cities")
-NEGATIVES = ("region", "near", "random")
+NEGATIVES = ("region", "near", "random", "neighbourhood")
 
 
 @dataclass(frozen=True, kw_only=True)

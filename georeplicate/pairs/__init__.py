@@ -1,17 +1,29 @@
 """Cross-view pairs of any source behind one schema, and the question that the reward is about.
 
     rows = pairs.load("world", "test")                       # one row a place: a ground panorama and its aerial tile
+    rows = pairs.load("cv-cities", "test", root="data/cv-cities")          # the same from photographs on disk
     questions = pairs.questions(rows, k=5, negatives="region", seed=0)
     pairs.images(rows, questions[0])                          # [panorama, tile A, ..., tile E]
 
 A row is {id, lat, lon (degrees), taken_at (ISO-8601 or None), city, country (ISO 3166 alpha-2), area, panorama,
-aerial}. `area` names the neighbourhood that hard negatives are drawn from.
+aerial}; None where a source does not know. `area` names the neighbourhood that hard negatives are drawn from.
+
+    schema       the columns, and what all loaders share
+    world        the embedded synthetic world; nothing to download
+    cvcities, cvusa, cvact, vigor, university1652, cvglobal      one published data set each, from its own layout
+    photos       your own geotagged photos and georeferenced tiles
+    negatives    which wrong answers are hard: near, and of the same season and time of day
+    hardness     how hard they are
+    validate     counts, duplicates, broken pictures, misplaced rows, leakage: what to set aside, and why
+    download     make data SOURCE=...
 
 What the paper does not publish and we had to choose: k = 5 candidates (its base model scores 19.0 % and is called
 nearly random; an inference), the order of the images (panorama first, then candidates in the order of their
 letters), and the wording (see prompts.py).
 """
 
+import csv
+from pathlib import Path
 from string import ascii_uppercase
 from zlib import crc32
 
@@ -19,22 +31,68 @@ import numpy as np
 from datasets import Dataset
 
 from georeplicate import geo
-from georeplicate.pairs import world
+from georeplicate.pairs import (
+    cvact,
+    cvcities,
+    cvglobal,
+    cvusa,
+    photos,
+    schema,
+    university1652,
+    vigor,
+    world,
+)
+from georeplicate.pairs import negatives as hard
 
-NEGATIVES = ("region", "near", "random")
+NEGATIVES = ("region", "near", "random", "neighbourhood")
 SAME_PLACE_KM = 0.1  # closer than this, two tiles may show the same street: never offered as a wrong answer
+ON_DISK = {
+    "cv-cities": cvcities,
+    "cvusa": cvusa,
+    "cvact": cvact,
+    "vigor": vigor,
+    "university-1652": university1652,
+    "cvglobal": cvglobal,
+    "photos": photos,
+}
+SOURCES = ("world", *ON_DISK)
 
 
-def load(source: str, split: str, root: str | None = None, **options) -> Dataset:
-    """The pairs of a source and split, in the schema above.
+def load(
+    source: str, split: str, root: str | Path | None = None, *, set_aside: str | Path | None = None, **options
+) -> Dataset:
+    """The pairs of a source and split, in the schema above. Pictures are opened when a row is asked for.
 
-    source "world": rendered here from real metadata (synthetic pictures); `options` are those of pairs.world.load,
-    `root` is not needed. Raises ValueError for a source or split that does not exist.
+    root       folder of the source's files; "world" needs none
+    set_aside  CSV written by pairs.validate: rows of this split whose id it lists are left out
+    options    those of the source's own module: pairs.world.load, or `read` of the others (vigor: setting;
+               university-1652: ground; photos: tile_m)
+
+    Rows that the source lists but that cannot be used (a picture is missing, a place is no place) are left out with one
+    warning that counts them. Raises ValueError for a source, split or option that does not exist, FileNotFoundError
+    where the source's files are not.
     """
-    loaders = {"world": world.load}
-    if source not in loaders:
-        raise ValueError(f"pairs: no source {source!r}; choose from {', '.join(loaders)}")
-    return loaders[source](split, root=root, **options)
+    if source not in SOURCES:
+        raise ValueError(f"pairs: no source {source!r}; choose from {', '.join(SOURCES)}")
+    if source == "world":
+        if set_aside is not None:
+            raise ValueError("pairs: the world has nothing to set aside")
+        return world.load(split, root=root, **options)
+    frame = read(source, split, root, **options)
+    if set_aside is not None:
+        with open(set_aside, encoding="utf-8", newline="") as file:
+            bad = {line["id"] for line in csv.DictReader(file) if line["split"] == split}
+        frame = frame[~frame.id.isin(bad)]
+    return schema.dataset(frame, source, split)
+
+
+def read(source: str, split: str, root: str | Path | None, **options):
+    """Every row that a source on disk lists, as a DataFrame with paths and a column `problem` (see schema)."""
+    if source not in ON_DISK:
+        raise ValueError(f"pairs: {source!r} is no source on disk; choose from {', '.join(ON_DISK)}")
+    if root is None:
+        raise ValueError(f"pairs: {source} needs root=, the folder of its files; `make data SOURCE={source}` gets them")
+    return ON_DISK[source].read(Path(root), split, **options)
 
 
 def questions(
@@ -42,15 +100,17 @@ def questions(
 ) -> Dataset:
     """One pairing question a row: which of k aerial tiles belongs to this panorama?
 
-    negatives  "region": k - 1 others of the same `area`; "near": the k - 1 nearest rows on the sphere; "random": any
-               others
+    negatives  "region": k - 1 others of the same `area`; "near": the k - 1 nearest rows on the sphere; "neighbourhood":
+               the nearest among those of the same season and time of day, where both rows have a timestamp; "random":
+               any others
     min_km     never offer a tile closer than this to the true place
+    Never offered either: the own tile under another row's name (several panoramas may share a tile), nor a tile twice.
     Each question depends on (seed, row id) and on which rows there are, not on their order. Chance is 1/k, and
     letters are uniform.
 
     Returns rows {id, letter (the right one), candidates (k row numbers in letter order), candidate_ids, distances_km
-    (of each candidate)}. Raises ValueError where k or negatives make no sense, or a place has too few neighbours to
-    make a question (it names the place).
+    (of each candidate; NaN where a source has no coordinates)}. Raises ValueError where k or negatives make no sense,
+    or a place has too few neighbours to make a question (it names the place).
     """
     if not 2 <= k <= len(ascii_uppercase):
         raise ValueError(f"questions: k={k}; expected 2 to {len(ascii_uppercase)} candidates, one letter each")
@@ -59,18 +119,22 @@ def questions(
     ids, areas = rows["id"][:], np.array(rows["area"][:])
     if len(set(ids)) != len(ids):
         raise ValueError("questions: two rows share an id; ids must be unique, they seed the shuffling")
-    lat, lon = np.array(rows["lat"][:]), np.array(rows["lon"][:])
+    lat, lon = np.array(rows["lat"][:], float), np.array(rows["lon"][:], float)
+    tile = _tiles(rows)
     by_id = np.argsort(np.array(ids))  # the pools below are in id order, so that shuffling the rows changes no question
     pools = {area: by_id[areas[by_id] == area] for area in dict.fromkeys(areas)} if negatives == "region" else {}
-    nearest = _nearest(lat, lon, k, min_km) if negatives == "near" else None
+    nearest = None
+    if negatives in ("near", "neighbourhood"):
+        when = rows["taken_at"][:] if negatives == "neighbourhood" else None
+        nearest = hard.nearest(lat, lon, k - 1, taken_at=when, min_km=min_km, tile=tile, order=by_id)
     out = []
     for i, name in enumerate(ids):
         rng = np.random.default_rng([seed, crc32(name.encode())])
         if nearest is not None:
-            others = nearest[i]
+            others = nearest[i][nearest[i] >= 0]
         else:
             pool = pools[areas[i]] if negatives == "region" else by_id
-            others = _draw(rng, pool, i, lat, lon, k - 1, min_km)
+            others = _draw(rng, pool, i, lat, lon, tile, k - 1, min_km)
         if len(others) < k - 1:
             raise ValueError(
                 f"questions: {name} ({areas[i]}) has {len(others)} neighbours at least {min_km} km away, "
@@ -98,25 +162,27 @@ def images(rows: Dataset, question: dict) -> list:
     return [rows[own]["panorama"], *tiles]
 
 
-def _draw(rng, pool: np.ndarray, i: int, lat, lon, count: int, min_km: float) -> np.ndarray:
-    """`count` members of the pool at least min_km from row i, at random; fewer where there are fewer."""
+def _tiles(rows: Dataset) -> np.ndarray:
+    """(N,) one number a tile: rows whose aerial picture is one and the same file share it."""
+    column = rows.with_format("arrow")["aerial"][:]
+    paths = [path.as_py() for chunk in column.chunks for path in chunk.field("path")]
+    number: dict[str, int] = {}
+    return np.array([i if path is None else number.setdefault(path, i) for i, path in enumerate(paths)], int)
+
+
+def _draw(rng, pool: np.ndarray, i: int, lat, lon, tile, count: int, min_km: float) -> np.ndarray:
+    """`count` members of the pool at least min_km from row i, at random, no tile twice; fewer where there are fewer.
+    A distance that is not known passes."""
     got: list[int] = []
+    shown = {int(tile[i])}
     order = rng.permutation(len(pool))
     for start in range(0, len(order), 4 * count):
         batch = pool[order[start : start + 4 * count]]
-        far = batch[geo.haversine_km(lat[i], lon[i], lat[batch], lon[batch]) >= min_km]
-        got.extend(far[far != i].tolist())
+        far = ~(geo.haversine_km(lat[i], lon[i], lat[batch], lon[batch]) < min_km)
+        for j in batch[far]:
+            if int(tile[j]) not in shown:
+                shown.add(int(tile[j]))
+                got.append(int(j))
         if len(got) >= count:
             break
     return np.array(got[:count], int)
-
-
-def _nearest(lat, lon, k: int, min_km: float) -> list[np.ndarray]:
-    """For each row its k - 1 nearest others that are at least min_km away (fewer where there are fewer)."""
-    ask = min(len(lat), k + 8)
-    while True:
-        index, km = geo.neighbours(lat, lon, lat, lon, k=ask)
-        found = [near[(d >= min_km) & (near != i)][: k - 1] for i, (near, d) in enumerate(zip(index, km, strict=True))]
-        if ask == len(lat) or all(len(f) == k - 1 for f in found):
-            return found
-        ask = min(len(lat), 2 * ask)

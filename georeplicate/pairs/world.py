@@ -6,25 +6,14 @@ from functools import partial
 from io import BytesIO
 
 import pandas as pd
-from datasets import Dataset, Features, Image, Value
+from datasets import Dataset
 from PIL import Image as Picture
 from tqdm import tqdm
 
 from georeplicate import world
+from georeplicate.pairs.schema import FEATURES
 
-FEATURES = Features(
-    {
-        "id": Value("string"),
-        "lat": Value("float64"),
-        "lon": Value("float64"),
-        "taken_at": Value("string"),
-        "city": Value("string"),
-        "country": Value("string"),
-        "area": Value("string"),
-        "panorama": Image(),
-        "aerial": Image(),
-    }
-)
+SPLITS = world.SPLITS
 
 
 def load(
