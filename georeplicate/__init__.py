@@ -19,8 +19,12 @@ Map of the package, from what knows least to what knows most (imports run upward
     training     what the two stages share: data order, exact resumption
     sft, grpo    the two training stages
     engine       the data engine: facts -> teacher -> fact check -> supervised records
+    evaluate     answers -> rows -> shares with intervals
+    experiment   the runs of the mini experiment
+    plots, maps  figures and maps, pure functions of rows; only maps knows Cartopy
+    docs         pages made from the code: rewards, malformed answers, what is known of the paper
     reproduce    runs the notebooks in order and decides whether each really finished
-    bench        sizes and speeds on this machine
+    bench, bench_rewards    sizes and speeds on this machine
 
 Nothing is imported here, so that ``import georeplicate.geo`` does not load torch.
 """

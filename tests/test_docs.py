@@ -171,5 +171,7 @@ def test_cells_are_small_and_run_under_papermill(path):
     source = reproduce.Source(path)
     assert max(len(code.splitlines()) for code in source.code) <= 25, "a longer cell belongs into the library"
     assert {"profile", "out"} <= source.parameters
-    committed = nbformat.read(path.with_suffix(".ipynb"), as_version=4)
+    pair = path.with_suffix(".ipynb")
+    assert pair.exists(), "run make reproduce PROFILE=mini, then make pair"
+    committed = nbformat.read(pair, as_version=4)
     assert any(cell.get("outputs") for cell in committed.cells), "the committed notebook shows no output"
