@@ -26,6 +26,8 @@ _DECIMAL_COMMAS = re.compile(
     r"(?<![\d.,])([-+]?\d{1,3}),(\d{1,10})( ?°? ?[NSEW]?(?: ?[;/] ?|, | ))([-+]?\d{1,3}),(\d{1,10})(?![\d.,])",
     re.IGNORECASE,
 )
+_ONE_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{1,10})(?![\d.,])")
+_LONGITUDE_FIRST = re.compile(r"\bpoint ?\( ?$", re.IGNORECASE)  # well-known text: POINT(longitude latitude)
 _AXES = {"N": "lat", "S": "lat", "E": "lon", "W": "lon"}
 _SAME_POINT_DEG = 0.01  # a point written twice, in decimals and in minutes, differs by rounding only
 
@@ -125,7 +127,7 @@ class _Reader:
         return _Angle(-size if negative else size, _AXES.get(side, ""), precise or parts != [], readable, start, self.i)
 
     def _minutes(self, hemisphere: str) -> list[float]:
-        """After a degree sign: 51', 51'24", or 51.4 without a mark when a hemisphere follows."""
+        """After a degree sign: 51', 51'24", or 51.4 without a mark when a hemisphere stands before or behind."""
         parts: list[float] = []
         for mark in ("minutes", "seconds"):
             if not self._unsigned():
@@ -133,7 +135,7 @@ class _Reader:
             if self._peek(1).kind == mark:
                 parts.append(float(self._take()))
                 self._take()
-            elif self._peek(1).kind == "hemisphere" and not hemisphere:
+            elif self._peek(1).kind != "degrees" if hemisphere else self._peek(1).kind == "hemisphere":
                 parts.append(float(self._take()))
                 break
             else:
@@ -178,11 +180,18 @@ def _point(first: _Angle, second: _Angle, labelled: bool) -> tuple[float, float]
 
 def read_pair(lat: str, lon: str) -> tuple[float, float] | Unusable:
     """(lat, lon) in degrees from two texts that were given as latitude and longitude."""
-    angles = [_Reader(text.translate(_MARKS)).angles()[:1] for text in (lat, lon)]
-    if not all(angles):
+    angles = []
+    for text in (lat, lon):
+        reader = _Reader(_ONE_DECIMAL_COMMA.sub(r"\1.\2", text.translate(_MARKS)))
+        angles += reader.angles()[:1]
+        used = angles[-1].end if angles else 0
+        if not angles or any(token.text[-1].isdigit() for token in reader.tokens[used:]):  # "40.4 - 40.5", "40.4.5"
+            angles = []
+            break
+    if len(angles) < 2:
         found = f"latitude {lat.strip() or 'not given'}, longitude {lon.strip() or 'not given'}"
         return Unusable("bad_coordinates", found)
-    return _point(angles[0][0], angles[1][0], labelled=True)
+    return _point(*angles, labelled=True)
 
 
 def find_pair(text: str, expected: bool = False) -> tuple[tuple[float, float] | Unusable | None, str]:
@@ -208,6 +217,8 @@ def find_pair(text: str, expected: bool = False) -> tuple[tuple[float, float] | 
             point = Unusable("bad_coordinates", text.strip())  # three in a row
             continue
         spans.append((first.start, second.end))
+        if _LONGITUDE_FIRST.search(text[: tokens[first.start].start]):
+            first, second = second, first
         here = _point(first, second, labelled=False)
         if point is None or isinstance(here, Unusable):
             point = point if isinstance(point, Unusable) else here

@@ -275,15 +275,14 @@ _LONE_LETTER = re.compile(
 _OPENING, _CLOSING = frozenset("([{\"'‘“«<"), frozenset(")]}\"'’”»>")
 _NOUN = r"(?:images?|tiles?|options?|choices?|candidates?|letters?|pictures?|photos?|labels?|satellite|aerial|views?)"
 _NAME_HYPHEN = re.compile(r"-(?<=[A-Za-z]{4}-)(?=[A-Za-z]\b)")
-_AFTER_NOUN = re.compile(rf"\b{_NOUN}[ #(\[\"'‘“<]{{0,4}}$", re.IGNORECASE)
+_AFTER_NOUN = re.compile(rf"\b{_NOUN}[ #(\[\"'‘“<]{{0,4}}$")
 _AFTER_CUE = re.compile(
-    r"\b(?:answer|choice|match|pick|choose|chose|select|selected|letter|option|image)"
-    r" ?(?:is|are|be|was|would be|must be|should be)? ?[:=]?[ (\[\"'‘“<]{0,4}$",
-    re.IGNORECASE,
+    r"\b(?:answer|ans|choice|match|pick|choose|chose|select|selected|letter|option|image)"
+    r" ?(?:is|are|be|was|would be|must be|should be)? ?[:=]?[ (\[\"'‘“<]{0,4}$"
 )
 # "A" and "I" are words too: followed by one more word they count only if that word cannot follow an article or a
 # pronoun.
-_NEXT_WORD = re.compile(r"[ \t]([A-Za-z]{2,}|[A-Za-z]-[A-Za-z]{2,})")
+_NEXT_WORD = re.compile(r"[ \t]([a-z]{2,}|[a-z]-[a-z]{2,})")
 _NOT_AFTER_ARTICLE = frozenset(
     "is was are has does because since as and or nor but not with for from in on at to by if so the this that these "
     "it its there matches fits shows looks seems corresponds depicts contains appears must would should can could may "
@@ -292,6 +291,8 @@ _NOT_AFTER_ARTICLE = frozenset(
 _NOT_AFTER_PRONOUN = frozenset(
     "is has does matches fits shows looks seems corresponds depicts contains appears".split()
 )
+# "A best matches", "A clearly shows": an adverb that a verb of the third person follows
+_VERB_NEXT = re.compile(rf"[ \t](?:best|also|most|only|[a-z]{{2,20}}ly) (?:{'|'.join(sorted(_NOT_AFTER_PRONOUN))})\b")
 _FILLER = (
     r"(?:the|a|an|be|it|is|in|satellite|aerial|image|option|tile|candidate|view|picture|photo|choice|letter|answer)"
 )
@@ -302,25 +303,26 @@ _NEGATIONS = tuple(
 _NEGATIONS += ("unlikely", "neither")
 _NEGATED_BEFORE = re.compile(
     rf"\b(?:not|isn['’]t|never|nor|neither|except|without|excluding|ruled? out|than|instead of)"
-    rf"(?: {_FILLER}){{0,5}} ?[(\[\"'‘“]{{0,2}}$",
-    re.IGNORECASE,
+    rf"(?: {_FILLER}){{0,5}} ?[(\[\"'‘“]{{0,2}}$"
 )
 _NEGATED_AFTER = re.compile(
     r"[)\]\"'’”]{0,2} ?(?:(?:is|are|does|do|did|can|could|was|would|will|has|may|might|should)? ?(?:not|never)\b"
     r"|(?:is|does|do|did|ca|could|was|would|wo|has|should)n['’]t\b|cannot\b"
-    r"|(?:is|are|was|looks|seems) (?:wrong|incorrect|false|impossible|unlikely|excluded|ruled out|out)\b)",
-    re.IGNORECASE,
+    r"|(?:is|are|was|looks|seems) (?:wrong|incorrect|false|impossible|unlikely|excluded|ruled out|out)\b)"
 )
 _DECLARATION = re.compile(
     r"\b(?:answer ?(?:is|would be|must be|should be|[:=])"
     r"|(?:final|best|correct|right|true|my) (?:\w{1,20} ){0,2}\w{1,20} ?(?:is|would be|must be|[:=])"
     r"|the (?:match|choice) ?(?:is|[:=])"
-    r"|I(?: would| will|['’]ll|['’]d)? (?:choose|pick|select|go with|conclude)\b)",
-    re.IGNORECASE,
+    r"|i(?: would| will|['’]ll|['’]d)? (?:choose|pick|select|go with|conclude)\b)"
 )
 _DECLARED_AFTER = re.compile(
     r"[)\]\"'’”]{0,2} (?:is|must be|would be) "
-    r"(?:(?:the )?(?:\w{1,20} )?(?:match|answer)|(?:the )?(?:correct|right)(?: one)?)\b",
+    r"(?:(?:the )?(?:\w{1,20} )?(?:match|answer)|(?:the )?(?:correct|right)(?: one)?)\b"
+)
+_ANSWER_LINE = re.compile(
+    r"\W{0,4}(?:(?:the|my|final|best|correct) ){0,3}(?:answer|choice|match)\W{0,4}(?:is\b)?\W{0,4}"
+    r"(?:(?:satellite|aerial|image|option|tile|candidate) ){0,2}\W{0,4}([A-Za-z])\W{0,4}",
     re.IGNORECASE,
 )
 _DECLARATION_REACH = 60  # characters within which a declaration names its letter
@@ -346,31 +348,45 @@ class _Mention:
     negated: bool
 
 
+def _lower(region: str) -> str:
+    """Lower case with every character in its place; a text in which one would become two stays as it is."""
+    lowered = region.lower()
+    return lowered if len(lowered) == len(region) else region
+
+
 def _mentions(region: str) -> Iterable[_Mention]:
     """Every letter of ``region`` that can be meant as the name of an image, in order."""
-    lowered = region.lower()
+    lowered = _lower(region)
     may_negate = any(word in lowered for word in _NEGATIONS)
     for found in _LONE_LETTER.finditer(region):
         letter, start, end = found[1], found.start(1), found.end(1)
-        before, after = region[max(0, start - 60) : start], region[end : end + 40]
-        following = _NEXT_WORD.match(after)
-        usual = _NOT_AFTER_PRONOUN if letter in "Ii" else _NOT_AFTER_ARTICLE
-        word = letter in "AaIi" and following is not None and following[1].lower() not in usual
+        before, after = lowered[max(0, start - 60) : start], lowered[end : end + 40]
+        word = letter in "AaIi" and _is_word(letter, after)
         if letter.isupper():
             meant = not word or _AFTER_NOUN.search(before) is not None
+        elif after[:1] in _CLOSING and (before[-1:] in _OPENING or after[0] == ")" and before[-1:] in ("", "\n")):
+            meant = True  # "(b)", or "b)" where a line begins
         else:
-            enclosed = before[-1:] in _OPENING and after[:1] in _CLOSING
-            meant = enclosed or (not word and (_AFTER_NOUN.search(before) or _AFTER_CUE.search(before)) is not None)
+            meant = not word and (_AFTER_NOUN.search(before) or _AFTER_CUE.search(before)) is not None
         if meant:
             negated = may_negate and (_NEGATED_BEFORE.search(before) or _NEGATED_AFTER.match(after)) is not None
             yield _Mention(letter.upper(), start, end, negated)
+
+
+def _is_word(letter: str, after: str) -> bool:
+    """Is "A" the article and "I" the pronoun, judging by the word that follows?"""
+    following = _NEXT_WORD.match(after)
+    if following is None or _VERB_NEXT.match(after):
+        return False
+    return following[1] not in (_NOT_AFTER_PRONOUN if letter in "Ii" else _NOT_AFTER_ARTICLE)
 
 
 def _one_letter(region: str, declared: bool) -> str | Malformed:
     """The one letter an answer names.
 
     In an answer block two different letters are refused. Loose text (``declared``) may discuss several, if all its
-    declarations ("the answer is B") name the same one and nothing else is named from the last declaration on.
+    declarations ("the answer is B") name the same one and either one of them has a line of its own or nothing else is
+    named from the last of them on.
     """
     whole = re.fullmatch(r"[\W_]*([A-Za-z])\)?[\W_]*", region)
     if whole:
@@ -389,19 +405,22 @@ def _one_letter(region: str, declared: bool) -> str | Malformed:
 
 
 def _declared_letter(region: str, mentions: Sequence[_Mention]) -> str | None:
-    declarations = [
-        next((m for m in mentions if cue.end() <= m.start < cue.end() + _DECLARATION_REACH), None)
-        for cue in _DECLARATION.finditer(region)
-    ]
-    declarations += [m for m in mentions if _DECLARED_AFTER.match(region[m.end : m.end + 60])]
-    declarations = [m for m in declarations if m is not None]
-    if not declarations:
+    lowered = _lower(region)
+    cues = [cue.end() for cue in _DECLARATION.finditer(lowered)]
+    declared = [next((m for m in mentions if cue <= m.start < cue + _DECLARATION_REACH), None) for cue in cues]
+    declared += [m for m in mentions if _DECLARED_AFTER.match(lowered[m.end : m.end + 60])]
+    declared = [m for m in declared if m is not None]
+    letters = {m.letter for m in declared}
+    lines = {line[1].upper() for line in map(_ANSWER_LINE.fullmatch, region.split("\n")) if line}
+    if len(lines) == 1 and letters <= lines:  # "Answer: B" on a line of its own, reasons before or after it
+        return lines.pop()
+    if not declared:
         return None
-    last = max(m.start for m in declarations)
-    named = {m.letter for m in declarations} | {m.letter for m in mentions if m.start >= last}
-    if len(named) > 1 or any(m.negated for m in mentions if m.start >= last):
+    last = max(m.start for m in declared)
+    letters |= {m.letter for m in mentions if m.start >= last}
+    if len(letters) > 1 or any(m.negated for m in mentions if m.start >= last):
         return None
-    return named.pop()
+    return letters.pop()
 
 
 def parse_choice(text: str, mode: Mode = "paper", letters: str = LETTERS) -> Choice | Malformed:
@@ -495,12 +514,13 @@ _KEY_NAMES = {
 _FIELDS = frozenset({"country", "city", "place", "lat", "lon", "coordinates"})
 _MAX_NAME_CHARS = 100  # no place name of a gazetteer is longer; bounds what is looked up
 _EDGES = " \t\n\"'`,;:*_-[]{}<>|=!?"
+_HEDGE = re.compile(r"^(?:(?:most|very) )?(?:likely|probably|possibly|perhaps|maybe) (?:in )?", re.IGNORECASE)
 _PARENTHESES = re.compile(r"\([^()]*\)")
 
 
 def _clean_name(value: str) -> str:
-    """A name without quotes and end marks; "" for a placeholder such as "unknown"."""
-    value = value.strip(_EDGES)
+    """A name without quotes, end marks and hedges; "" for a placeholder such as "unknown"."""
+    value = _HEDGE.sub("", value.strip(_EDGES), count=1)
     if value.endswith(".") and value.count(".") == 1:  # a full stop, but not the last one of "D.C."
         value = value[:-1].strip(_EDGES)
     return "" if value.casefold() in _NOT_SAID and value != "NO" else value  # NO is Norway
@@ -546,7 +566,9 @@ def _from_keys(region: str) -> tuple[dict[str, list[str]], str]:
     for key, following in zip_longest(keys, keys[1:]):
         value = region[key.end() : following.start() if following else len(region)].lstrip()
         value, *rest = re.split(r"[\n<]|\. " if key["says"] else r"[\n<]", value, maxsplit=1)
-        fields.setdefault(_KEY_NAMES.get(key[1].lower(), key[1].lower()), []).append(value)
+        name = _KEY_NAMES.get(key[1].lower(), key[1].lower())
+        if not (key["says"] and name in fields):  # "the country is known for ..." behind an answer
+            fields.setdefault(name, []).append(value)
         prose += rest
     return fields, "\n".join(prose)
 
@@ -574,13 +596,19 @@ def _bare_place(text: str) -> tuple[str, str, str] | Malformed | None:
     parts = [part for raw in re.split(r"[,;|\n()]| [-–—] ", text) if (part := _clean_name(raw))]
     if not parts or not any(character.isalpha() for character in text):
         return None
-    for where in (-1, 0):
-        country = _country(parts[where].rsplit(" in ", 1)[-1], bare=True)
-        if isinstance(country, tuple):
-            rest = parts[:-1] if where else parts[1:]
-            return (rest[0].rsplit(" in ", 1)[-1] if rest else ""), *country
-        if isinstance(country, Malformed) and country.reason == "two_places":
-            return country
+    if " or " in text:
+        return _refuse("two_places", text)
+    names = [_clean_name(part.rsplit(" in ", 1)[-1]) for part in parts]
+    last = _country(names[-1], bare=True)
+    if isinstance(last, tuple):  # "Based on the signs, it is in Waco, Texas, USA": what follows "in", else the first
+        after_in = [name for part, name in zip(parts[:-1], names) if " in " in part]
+        return (after_in or names[:-1] or [""])[0 if not after_in else -1], *last
+    first = _country(names[0], bare=True)
+    if isinstance(first, tuple) and all(len(name.split()) <= 3 for name in names[1:]):  # "Japan, Tokyo"
+        return names[1], *first
+    for said in (last, first):
+        if isinstance(said, Malformed) and said.reason == "two_places":
+            return said
     return _refuse("no_country", text)
 
 
@@ -615,6 +643,8 @@ def _place(region: str) -> Place | Malformed:
 
     said = [_clean_name(_PARENTHESES.sub("", value)) for value in fields.get("city", [])]
     cities = {_fold(name): name for name in said if name}
+    if any(" or " in name for name in cities.values()):
+        return _refuse("two_places", ", ".join(cities.values()))
     countries: dict[str, str] = {}
     for value in fields.get("country", []):
         country = _country(value)

@@ -62,6 +62,12 @@ ANY_TEXT = st.one_of(
                 ":",
                 "1",
                 "image ",
+                " in ",
+                " or ",
+                ", but it may well be ",
+                "Spain",
+                "answer: B\n",
+                "POINT(",
                 "<|",
                 "|>",
             ]  # fmt: skip

@@ -1,0 +1,68 @@
+"""How many completions a second the rewards judge, on one core, into results/bench/rewards.csv.
+
+``python -m georeplicate.bench_rewards``. The aim is 2,000 completions of 400 words a second for completions in the
+asked format; loose text, where every letter must be weighed, is measured beside it.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from georeplicate import prompts, record, rewards
+
+OUT = Path(__file__).parent.parent / "results" / "bench" / "rewards.csv"
+WORDS = 400
+COMPLETIONS = 1000
+PASSES = 5
+
+# Words of a plausible chain of thought: few letters that stand alone, as in prose.
+_WORDS = (
+    "the panorama shows a wide road with palm trees on both sides and low white buildings whose flat roofs catch the "
+    "sun from the north while the second tile has a roundabout near water so that its shadow would fall the other way"
+).split()
+
+
+def completions(tagged: bool) -> list[str]:
+    """Different completions of ``WORDS`` words, the same on every machine."""
+    rng = random.Random(0)
+    thoughts = [" ".join(rng.choices(_WORDS, k=WORDS - 5)) for _ in range(COMPLETIONS)]
+    if tagged:
+        return [prompts.reply(rng.choice("ABCDE"), thought) for thought in thoughts]
+    return [f"{thought}. Image A lacks this. The answer is {rng.choice('BCDE')}." for thought in thoughts]
+
+
+def measure() -> list[dict]:
+    """A row per mode and kind of completion: device, what, n, seconds (processor time, best pass), per_second."""
+    rows = []
+    for kind, texts in {"asked format": completions(True), "loose text": completions(False)}.items():
+        for mode in ("paper", "released"):
+            seconds = []
+            for _ in range(PASSES):
+                started = time.process_time()
+                for text in texts:
+                    rewards.total(text, "B", 600, mode)
+                seconds.append(time.process_time() - started)
+            rows.append(
+                {
+                    "device": record.machine()["cpu"],
+                    "what": f"rewards.total, mode {mode}, {WORDS} words, {kind}",
+                    "n": len(texts),
+                    "seconds": round(min(seconds), 4),
+                    "per_second": round(len(texts) / min(seconds)),
+                }
+            )
+    return rows
+
+
+def main() -> None:
+    table = pd.DataFrame(measure())
+    record.write_csv(OUT, table)
+    print(table.to_string(index=False))
+
+
+if __name__ == "__main__":
+    main()
