@@ -7,12 +7,14 @@ it worse. The aims are the project's own; a row that misses its aim is written l
 import os
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from georeplicate import atlas, pairs, record
+from georeplicate.pairs import negatives
 
 PACKAGE = Path(__file__).parent
 OUT = PACKAGE.parent / "results" / "bench" / "foundation.csv"
@@ -47,6 +49,11 @@ def render_pairs() -> float:
     return per_second(len(pairs.load("world", "test", per_region=4)), lambda: pairs.load("world", "test", per_region=4))
 
 
+@cache
+def hard_negatives() -> tuple[float, float]:
+    return negatives.bench()
+
+
 def embedded_mb() -> float:
     return sum(path.stat().st_size for path in PACKAGE.glob("*/data/*")) / 1e6
 
@@ -55,6 +62,8 @@ ROWS = (
     ("atlas.describe, all facts of random land points", describe_points, "points/s", ">= 100000"),
     ("atlas.geocode, city and country", geocode_names, "look-ups/s", ">= 20000"),
     ("world pairs, rendered and encoded", render_pairs, "pairs/s", ">= 100"),
+    ("hard negatives in space and time of 250,000 places", lambda: hard_negatives()[0], "s", "<= 60"),
+    ("peak memory of the whole process after them", lambda: hard_negatives()[1], "GB", "<= 2"),
     ("embedded data", embedded_mb, "MB", "<= 15"),
 )
 

@@ -1,0 +1,188 @@
+"""Hard negatives: the nearest on the sphere, of the same season and time of day, never the same place, and how hard
+they are."""
+
+import numpy as np
+import pytest
+from datasets import Dataset
+from PIL import Image
+
+from georeplicate import atlas, geo, pairs
+from georeplicate.pairs import hardness, negatives, schema
+
+
+def scattered(n, seed=0, spread_km=30.0, centres=((70.0, 25.0), (-17.0, 179.95), (40.0, -3.7))):
+    """Places around a town in the far north, one at the antimeridian and one in between."""
+    rng = np.random.default_rng(seed)
+    at = rng.integers(0, len(centres), n)
+    lat, lon = np.array(centres)[at].T
+    return geo.destination(lat, lon, rng.uniform(0, 360, n), spread_km * np.sqrt(rng.random(n)))
+
+
+def brute_force(lat, lon, count, allowed):
+    """The nearest allowed rows by all distances."""
+    out = []
+    for i in range(len(lat)):
+        km = geo.haversine_km(lat[i], lon[i], lat, lon)
+        km[~allowed(i, km)] = np.inf
+        by = np.argsort(km)[:count]
+        out.append([int(j) if np.isfinite(km[j]) else -1 for j in by])
+    return np.array(out)
+
+
+def moments(n, seed=1):
+    rng = np.random.default_rng(seed)
+    when = np.datetime64("2023-01-01T00:00:00") + rng.integers(0, 365 * 24 * 3600, n)
+    return [f"{w}+00:00" for w in when]
+
+
+@pytest.mark.parametrize("min_km", [0.0, 0.1, 3.0])
+def test_they_are_the_nearest_beyond_the_floor_also_in_the_north_and_across_the_antimeridian(min_km):
+    lat, lon = scattered(400)
+    found = negatives.nearest(lat, lon, 4, min_km=min_km)
+    rows = np.arange(len(lat))
+    assert (found == brute_force(lat, lon, 4, lambda i, km: (km >= min_km) & (rows != i))).all()
+    assert (np.sign(lon[found]) != np.sign(lon)[:, None]).any()  # a neighbour lies beyond the antimeridian
+
+
+def test_degrees_fed_to_a_metric_for_radians_find_others():
+    """The mistake of public retrieval code, so that the test above could tell it."""
+    from sklearn.neighbors import BallTree
+
+    lat, lon = scattered(400)
+    wrong = BallTree(np.stack([lat, lon], 1), metric="haversine").query(np.stack([lat, lon], 1), k=5)[1][:, 1:]
+    right = negatives.nearest(lat, lon, 4, min_km=0.0)
+    assert np.mean([len(set(a) & set(b)) / 4 for a, b in zip(wrong, right)]) < 0.9
+
+
+def test_they_share_season_and_time_of_day_with_their_place():
+    lat, lon = scattered(500)
+    when = moments(len(lat))
+    found = negatives.nearest(lat, lon, 3, taken_at=when, min_km=0.1)
+    facts = atlas.describe(lat, lon, when)
+    gap = np.abs(facts.local_solar_hour[:, None] - facts.local_solar_hour[None, :])
+    alike = (facts.season[:, None] == facts.season[None, :]) & (np.minimum(gap, 24 - gap) <= negatives.HOURS_APART)
+    rows = np.arange(len(lat))
+    assert (found == brute_force(lat, lon, 3, lambda i, km: (km >= 0.1) & (rows != i) & alike[i])).all()
+
+
+def test_a_place_without_a_timestamp_can_stand_beside_any():
+    lat, lon = np.full(6, 48.0), 2.0 + 0.01 * np.arange(6)
+    noon, night, winter = "2023-07-01T12:00:00Z", "2023-07-01T00:00:00Z", "2023-01-01T12:00:00Z"
+    when = [noon, night, winter, None, noon, None]
+    found = negatives.nearest(lat, lon, 5, taken_at=when, min_km=0.1)
+    expected = [[3, 4, 5], [3, 5], [3, 5], [0, 1, 2, 4, 5], [0, 3, 5], [0, 1, 2, 3, 4]]
+    assert [sorted(row[row >= 0].tolist()) for row in found] == expected
+
+
+def test_without_enough_neighbours_the_rest_is_minus_one_and_the_question_is_refused_by_name():
+    lat, lon = np.array([10.0, 10.0, 50.0]), np.array([10.0, 10.0005, 50.0])
+    assert negatives.nearest(lat, lon, 2, min_km=0.1).tolist() == [[2, -1], [2, -1], [1, 0]]
+    rows = coloured([(10.0, 10.0), (10.0, 10.0005), (50.0, 50.0)])
+    with pytest.raises(ValueError, match="place 0.*has 1 neighbours"):
+        pairs.questions(rows, k=3, negatives="neighbourhood")
+
+
+def test_the_order_of_the_rows_and_the_run_change_nothing_even_among_equals():
+    lat, lon = (g.ravel() for g in np.meshgrid(40 + 0.01 * np.arange(15), 10 + 0.01 * np.arange(15)))  # full of ties
+    names = np.arange(len(lat))
+    plain = negatives.nearest(lat, lon, 4, min_km=0.1, order=names)
+    mixed = np.random.default_rng(0).permutation(len(lat))
+    again = negatives.nearest(lat[mixed], lon[mixed], 4, min_km=0.1, order=np.argsort(mixed))
+    assert (mixed[again] == plain[mixed]).all()
+
+
+def test_one_tile_never_stands_twice():
+    lat, lon = np.full(30, 40.0), 10 + 0.01 * np.arange(30)
+    tile = np.arange(30) // 3
+    found = negatives.nearest(lat, lon, 4, min_km=0.0, tile=tile)
+    for i, row in enumerate(found):
+        assert len({tile[i], *tile[row]}) == 5
+
+
+def test_no_neighbours_are_missed_where_many_lie_within_the_floor():
+    """The search asks for more until it has enough; here the first hundred are all the same place."""
+    lat = np.concatenate([np.full(150, 40.0), 41 + 0.1 * np.arange(10)])
+    lon = np.full(160, 10.0)
+    found = negatives.nearest(lat, lon, 4, min_km=0.1)
+    assert (np.sort(found[:150], axis=1) == [150, 151, 152, 153]).all()
+
+
+@pytest.mark.slow
+def test_a_quarter_of_a_million_places_in_a_minute_and_two_gigabytes():
+    seconds, peak_gb = negatives.bench()
+    assert seconds < 60 and peak_gb < 2
+
+
+# --- how hard they are -----------------------------------------------------------------------------------------------
+
+
+def coloured(places, ground=None, aerial=None):
+    """Rows whose pictures have one colour each."""
+    colour = [(40 * i % 256, 90 * i % 256, 170 * i % 256) for i in range(len(places))]
+    columns = {
+        "id": [f"place {i}" for i in range(len(places))],
+        "lat": [lat for lat, _ in places],
+        "lon": [lon for _, lon in places],
+        "panorama": [Image.new("RGB", (16, 8), c) for c in ground or colour],
+        "aerial": [Image.new("RGB", (8, 8), c) for c in aerial or colour],
+    } | {name: ["somewhere"] * len(places) for name in ("city", "country", "area")}
+    return Dataset.from_dict(columns | {"taken_at": [None] * len(places)}, features=schema.FEATURES)
+
+
+PLACES = [(10.0, 10.0 + 0.05 * i) for i in range(12)]
+
+
+def test_the_colour_matcher_is_right_where_colours_tell_and_wrong_where_they_mislead():
+    rows = coloured(PLACES)
+    assert hardness.colour_accuracy(rows, pairs.questions(rows, k=4, negatives="random")) == 1
+    ours = [(40 * i % 256, 90 * i % 256, 170 * i % 256) for i in range(12)]
+    rows = coloured(PLACES, aerial=ours[1:] + ours[:1])  # each tile has its neighbour's colours
+    questions = pairs.questions(rows, k=3, negatives="near")
+    assert hardness.colour_accuracy(rows, questions) < 1 / 3
+
+
+def test_the_colour_matcher_looks_at_the_ground_only():
+    rows = coloured(PLACES)
+    sky = [picture.copy() for picture in rows["panorama"]]
+    for picture in sky:
+        picture.paste((120, 160, 255), (0, 0, 16, 4))
+    same_sky = rows.remove_columns("panorama").add_column("panorama", [None] * len(rows))
+    with pytest.raises(ValueError, match="has no panorama"):
+        hardness.colour_accuracy(same_sky, pairs.questions(same_sky, k=3, negatives="random"))
+    table = rows.to_dict() | {"panorama": sky}
+    again = Dataset.from_dict(table, features=schema.FEATURES)
+    assert hardness.colour_accuracy(again, pairs.questions(again, k=4, negatives="random")) == 1
+
+
+def test_distances_add_up_to_the_wrong_candidates():
+    rows = coloured(PLACES)
+    table = hardness.distances(pairs.questions(rows, k=4, negatives="near"))
+    assert table.candidates.sum() == 3 * 12 and table.share.sum() == pytest.approx(1)
+    assert table[table.candidates > 0].from_km.tolist() == [5, 10]  # 5.5 km a step: steps of 1, and of 2 and 3
+    unknown = hardness.distances(pairs.questions(coloured([(None, None)] * 5), k=3, negatives="random"))
+    assert unknown.candidates.tolist()[-1] == 10 and unknown.candidates.sum() == 10
+
+
+@pytest.fixture(scope="module")
+def world():
+    return pairs.load("world", "test", per_region=6, regions=50)
+
+
+def test_how_far_colours_alone_go_in_the_world(world):
+    """Measured at 66 % (1,480 places, negatives of the region, chance 20 %): the world's ground has one palette from
+    the street and from the air. Shuffled tiles bring it back to chance, so it is the colours that tell."""
+    questions = pairs.questions(world, negatives="region", seed=0)
+    accuracy = hardness.colour_accuracy(world, questions)
+    assert 0.55 < accuracy < 0.8
+    shifted = world.select_columns([c for c in world.column_names if c != "aerial"])
+    tiles = world.select([(i + 7) % len(world) for i in range(len(world))])["aerial"][:]
+    shifted = Dataset.from_dict(shifted.to_dict() | {"aerial": tiles}, features=schema.FEATURES)
+    assert hardness.colour_accuracy(shifted, pairs.questions(shifted, negatives="region", seed=0)) < 0.32
+
+
+def test_near_negatives_of_the_world_are_nearer_than_random_ones(world):
+    def median(kind):
+        km = [d for q in pairs.questions(world, negatives=kind) for d in q["distances_km"] if d > 0]
+        return np.median(km)
+
+    assert median("near") < median("region") < median("random") / 50
