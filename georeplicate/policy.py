@@ -22,7 +22,7 @@ from typing import Any
 
 import torch
 from PIL import Image
-from tokenizers import AddedToken, Tokenizer, models, pre_tokenizers
+from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
 from transformers import (
     AutoConfig,
     AutoImageProcessor,
@@ -323,18 +323,24 @@ def _load_processor(name: str, model_type: str) -> ProcessorMixin:
 # ----------------------------------------------------------------------------------------------------- the mini policy
 
 
+def splitter() -> pre_tokenizers.PreTokenizer:
+    """Words at spaces; punctuation stands alone, but a hyphen joins: "water-north" is one word."""
+    marks = pre_tokenizers.Split(Regex(r"[^\w\s\-]"), behavior="isolated")
+    return pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), marks])
+
+
 def build_tokenizer(vocabulary: Iterable[str]) -> PreTrainedTokenizerFast:
     """Word-level tokenizer over a word list, with Qwen's special tokens. Tags such as `<think>` stay whole."""
     words = list(dict.fromkeys([*ROLES, *vocabulary]))
     tags = [word for word in words if re.fullmatch(r"</?\w+>", word)]
     plain = [word for word in words if word not in tags]
-    splitter = pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Punctuation()])
+    splits = splitter()
     for word in plain:
-        pieces = [piece for piece, _ in splitter.pre_tokenize_str(word)]
+        pieces = [piece for piece, _ in splits.pre_tokenize_str(word)]
         if pieces != [word]:
             raise ValueError(f"the vocabulary entry {word!r} is not one word: it splits into {pieces}")
     backend = Tokenizer(models.WordLevel({word: i for i, word in enumerate([UNKNOWN, *plain])}, unk_token=UNKNOWN))
-    backend.pre_tokenizer = splitter
+    backend.pre_tokenizer = splits
     backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
     backend.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in tags])
     return PreTrainedTokenizerFast(

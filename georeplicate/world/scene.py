@@ -292,7 +292,7 @@ def _trees(site, a: Attributes, rng, roads, water, shore, houses: Boxes):
     candidates = 140
     r, bearing = np.sqrt(rng.uniform(9**2, 46**2, candidates)), rng.uniform(0, 2 * np.pi, candidates)
     xy = r[:, None] * np.stack([np.sin(bearing), np.cos(bearing)], 1)
-    radius = rng.uniform(1.8, 3.0, candidates) * (0.8 if kind != "broadleaf" else 1.0)
+    radius = rng.uniform(2.2, 3.4, candidates) * (0.9 if kind != "broadleaf" else 1.0)
     ok = (_road_distance(xy, roads) > radius) & (_dry_distance(xy, water, shore) > radius)
     for centre, half in zip(houses.xy, houses.half, strict=True):
         ok &= np.hypot(*(xy - centre).T) > half.min() + radius

@@ -1,0 +1,400 @@
+"""The mini base model: what it has been shown, and nothing else (`make base`).
+
+The paper starts from a published model that sees, reads and answers in a format, and that pairs panoramas with tiles
+at chance. This file makes such a starting point at mini scale, from places of the world's split "base" only:
+
+    captions      six words about any picture, also among six pictures of places far apart
+    comparing     within one view only: five tiles against a tile, five panoramas against a panorama, and within text;
+                  one picture of the five may be a second picture of the reference; then `match`, else `other`
+    the form      <think> place ... D ... other B ... match </think> <answer> B </answer>, stopping at random
+    geography     cities and countries in text; weakly, the country of a phone's picture
+
+No prompt holds a panorama and a tile of one place, or of places within 50 km, and what is said about a panorama and a
+tile together never depends on whether they agree: no verdict, or one by the toss of a coin. Reinforcement learning has
+to find out by itself that comparing works across views. `tests/test_base.py` holds the stream to this.
+
+The words for both views are the same, which gives away part of the alignment: said here because it matters.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from tqdm import trange
+
+from georeplicate import engine, geo, prefix, record, training, world
+from georeplicate import policy as policies
+from georeplicate.engine.lexicon import country_tokens
+from georeplicate.profiles import Profile
+from georeplicate.world.words import WORDS, words
+
+LETTERS = "ABCDE"
+MATCH, DIFFERENT = "match", "other"
+PAIR = "which tile shows the place ?"
+DESCRIBE = "describe the picture"
+WHERE = "where was this picture taken ?"
+COUNTRY_OF = "which country is {city} in ?"
+APART_KM = world.APART_KM
+
+
+@dataclass(frozen=True)
+class Example:
+    """One training prompt: pictures as (view, site number, variant), the text, the answers, and which words count.
+
+    variant: a second picture of the same view of the same place (other light and noise). only: the loss counts these
+    words alone (all, if empty): words about lists that were drawn by lot teach nothing.
+    """
+
+    pictures: tuple[tuple[str, int, int], ...]
+    prompt: str
+    completions: tuple[str, ...]
+    only: tuple[str, ...] = ()
+
+
+class Album:
+    """Pictures of sites, drawn once, as the pixels that the processor hands to the model.
+
+    sizes: {"panorama": height, "tile": side, "crop": side} in pixels; only the views named are drawn.
+    """
+
+    def __init__(self, policy: policies.Policy, sites: pd.DataFrame, *, seed: int, sizes: dict[str, int]):
+        self.sites, self.words = sites, []
+        self.pixels: dict[tuple[str, int, int], dict] = {}
+        draw = {"panorama": world.panorama, "tile": world.tile, "crop": world.crop}
+        for i in trange(len(sites), desc="pictures", mininterval=5):
+            scene = world.build(sites.iloc[i], seed)
+            self.words.append(words(scene.attributes))
+            for view, size in sizes.items():
+                for variant in (0, 1):
+                    picture = draw[view](scene, size, seed=seed + 7919 * variant)
+                    self.pixels[view, i, variant] = policy.pixels([policies.Image.fromarray(picture)])
+
+    def row(self, example: Example) -> dict:
+        """An example as a row for the policy."""
+        chosen = [self.pixels[p] for p in example.pictures]
+        pixels = {name: torch.cat([p[name] for p in chosen]) for name in chosen[0]} if chosen else None
+        return {"pixels": pixels, "prompt": example.prompt, "completion": list(example.completions)}
+
+
+def think(place: tuple[str, ...], looked_at: list[tuple[str, tuple[str, ...], str]], letter: str) -> str:
+    """The search in words: the place, then (letter, words, verdict or "") one by one, then the answer."""
+    parts = [
+        f"place {' '.join(place)}",
+        *(f"{name} {' '.join(said)} {verdict}".rstrip() for name, said, verdict in looked_at),
+    ]
+    return f"<think> {' '.join(parts)} </think> <answer> {letter} </answer>"
+
+
+class Stream:
+    """The base's training examples, by task; a pure function of the sites, their words and a random generator."""
+
+    def __init__(self, sites: pd.DataFrame, said: list[tuple[str, ...]]):
+        self.said, self.n = said, len(sites)
+        self.lat, self.lon = sites.lat.to_numpy(), sites.lon.to_numpy()
+        self.country = [country_tokens()[code] for code in sites.country]
+        self.in_city = np.flatnonzero(sites.city.to_numpy() != "")
+
+    @cached_property
+    def towns(self) -> list[tuple[str, str]]:
+        table = world.cities()
+        return [(city_token(c), country_tokens()[code]) for c, code in zip(table.city, table.country, strict=True)]
+
+    def far_apart(self, rng: np.random.Generator, count: int) -> list[int]:
+        """Distinct sites, every two of them more than APART_KM apart."""
+        chosen: list[int] = []
+        while len(chosen) < count:
+            i = int(rng.integers(self.n))
+            if self.far[i, chosen].all():
+                chosen.append(i)
+        return chosen
+
+    @cached_property
+    def far(self) -> np.ndarray:
+        """(N, N) bool: more than APART_KM apart."""
+        lat, lon = self.lat, self.lon
+        return np.stack([geo.haversine_km(a, o, lat, lon) > APART_KM for a, o in zip(lat, lon, strict=True)])
+
+    def spoken(self, rng: np.random.Generator) -> np.ndarray:
+        """Which of the six words are said this time: three to six, in order."""
+        return np.sort(rng.choice(6, rng.integers(3, 7), replace=False))
+
+    def caption(self, rng) -> Example:
+        i, view = int(rng.integers(self.n)), ("panorama", "tile")[rng.integers(2)]
+        return Example(((view, i, int(rng.integers(2))),), DESCRIBE, (" ".join(self.said[i]),))
+
+    def captions(self, rng, share_coin: float = 0.0) -> Example:
+        """A panorama and five tiles of places far apart, put into words; verdicts, if any, by the toss of a coin."""
+        sites = self.far_apart(rng, 6)
+        spoken = self.spoken(rng) if share_coin else np.arange(6)
+        order = rng.permutation(5)[: rng.integers(1, 6) if share_coin else 5]
+        coin = rng.random() < share_coin
+        looked = [
+            (LETTERS[j], self._some(sites[1 + j], spoken), (MATCH, DIFFERENT)[rng.integers(2)] if coin else "")
+            for j in order
+        ]
+        pictures = (
+            ("panorama", sites[0], int(rng.integers(2))),
+            *(("tile", s, int(rng.integers(2))) for s in sites[1:]),
+        )
+        return Example(pictures, PAIR, (think(self._some(sites[0], spoken), looked, LETTERS[order[-1]]),))
+
+    def compare(self, rng, view: str) -> Example:
+        """Five pictures against one of the same view; one of the five is the reference's second picture."""
+        sites = self.far_apart(rng, 5)
+        own = int(rng.integers(5))
+        spoken = self.spoken(rng)
+        place = self._some(sites[own], spoken)
+        order = rng.permutation(5)[: rng.integers(1, 6)]
+        looked = []
+        for j in order:
+            said = self._some(sites[j], spoken)
+            looked.append((LETTERS[j], said, MATCH if said == place else DIFFERENT))
+        variant = int(rng.integers(2))
+        pictures = ((view, sites[own], variant), *((view, s, 1 - variant) for s in sites))
+        return Example(pictures, PAIR, (think(place, looked, LETTERS[order[-1]]),))
+
+    def compare_text(self, rng) -> Example:
+        """Lists of words alone, in the form of thinking: equal or not. Half of the pairs are near misses."""
+        spoken = self.spoken(rng)
+        kinds = list(WORDS.values())
+        draw = lambda: [str(rng.choice(list(kinds[k].values()))) for k in spoken]  # noqa: E731
+        place, looked = draw(), []
+        for j in rng.permutation(5)[: rng.integers(2, 6)]:
+            said, luck = list(place), rng.random()
+            if luck > 0.4:
+                said = draw()
+            if 0.4 < luck < 0.75:  # a near miss: all but one or two words agree
+                keep = rng.permutation(len(spoken))[: max(1, len(spoken) - rng.integers(1, 3))]
+                for k in keep:
+                    said[k] = place[k]
+            looked.append((LETTERS[j], tuple(said), MATCH if said == place else DIFFERENT))
+        return Example((), PAIR, (think(tuple(place), looked, looked[-1][0]),), only=(MATCH, DIFFERENT))
+
+    def fact(self, rng) -> Example:
+        city, country = self.towns[rng.integers(len(self.towns))]
+        return Example((), COUNTRY_OF.format(city=city), (country,))
+
+    def where(self, rng) -> Example:
+        i = int(self.in_city[rng.integers(len(self.in_city))])
+        return Example(
+            (("crop", i, int(rng.integers(2))),), WHERE, (f"<answer> country : {self.country[i]} </answer>",)
+        )
+
+    def _some(self, site: int, spoken: np.ndarray) -> tuple[str, ...]:
+        return tuple(self.said[site][k] for k in spoken)
+
+    def batch(self, rng: np.random.Generator, mix: dict[str, int]) -> list[Example]:
+        tasks = {
+            "caption": self.caption,
+            "captions": self.captions,
+            "form": lambda r: self.captions(r, share_coin=0.2),
+            "tiles": lambda r: self.compare(r, "tile"),
+            "panoramas": lambda r: self.compare(r, "panorama"),
+            "text": self.compare_text,
+            "fact": self.fact,
+            "where": self.where,
+        }
+        return [tasks[name](rng) for name, count in mix.items() for _ in range(count)]
+
+
+def city_token(city: str) -> str:
+    """A city's name as one word: "Rio-de-Janeiro"; the gazetteer reads it."""
+    return re.sub(r"[^\w]+", "-", city).strip("-")
+
+
+def vocabulary() -> list[str]:
+    """Every word that the mini model can read or write, in a fixed order."""
+    texts = [
+        PAIR,
+        DESCRIBE,
+        WHERE,
+        COUNTRY_OF.format(city=""),
+        f"place {MATCH} {DIFFERENT} country city : , .",
+        *LETTERS,
+    ]
+    texts += engine.vocabulary()
+    texts += map(city_token, world.cities().city)
+    found = {piece for text in texts for piece, _ in policies.splitter().pre_tokenize_str(text)}
+    return ["<think>", "</think>", "<answer>", "</answer>", *sorted(found)]
+
+
+def probe_vision(
+    policy: policies.Policy, album: Album, *, steps: int, batch: int, lr: float, seed: int
+) -> dict[str, float]:
+    """Teach the vision tower to see before the language model learns to speak: one attention-pooling head per word kind
+    and view, thrown away afterwards. Returns the accuracy of each head on the last fifth of the steps."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng([seed, 1])
+    tower, kinds = policy.model.model.visual, list(WORDS.values())
+    width = policy.model.config.text_config.hidden_size
+    labels = torch.tensor([[list(kinds[k].values()).index(said[k]) for k in range(6)] for said in album.words])
+    heads = nn.ModuleDict(
+        {f"{view} {k}": Pool(width, len(kinds[k])) for view in ("panorama", "tile") for k in range(6)}
+    )
+    optimiser = torch.optim.AdamW(
+        [*tower.parameters(), *heads.parameters()], lr=lr, betas=(0.9, 0.98), weight_decay=0.01
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=0.1)
+    right: dict[str, list[float]] = {}
+    for step in trange(steps, desc="vision", mininterval=10):
+        value = torch.zeros(())
+        for view in ("panorama", "tile"):
+            chosen = rng.integers(len(album.sites), size=batch)
+            pixels = [album.pixels[view, int(i), int(rng.integers(2))] for i in chosen]
+            with training.autocast(training.bf16_in_hardware()):
+                seen = see(policy, pixels)
+            seen = seen.float().view(batch, -1, width)
+            for k in range(6):
+                logits = heads[f"{view} {k}"](seen)
+                value = value + nn.functional.cross_entropy(logits, labels[chosen, k])
+                if step >= 0.8 * steps:
+                    right.setdefault(f"{view} {list(WORDS)[k]}", []).append(
+                        float((logits.argmax(1) == labels[chosen, k]).float().mean())
+                    )
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        schedule.step()
+    return {name: float(np.mean(values)) for name, values in right.items()}
+
+
+def see(policy: policies.Policy, pixels: list[dict]) -> torch.Tensor:
+    """The vision tower's tokens of some pictures, one after the other: (tokens, width)."""
+    nothing = torch.zeros(len(pixels), 0, dtype=torch.long)
+    prompts = prefix.Prompts(
+        nothing,
+        nothing,
+        nothing,
+        torch.cat([p["pixel_values"] for p in pixels]),
+        torch.cat([p["image_grid_thw"] for p in pixels]),
+        [1] * len(pixels),
+    )
+    prefix.enable(policy.model)
+    return torch.cat(prefix.image_features(policy.model, prompts).pooler_output)
+
+
+class Pool(nn.Module):
+    """Attention pooling: (B, S, width) -> (B, classes)."""
+
+    def __init__(self, width: int, classes: int):
+        super().__init__()
+        self.look, self.norm, self.head = nn.Linear(width, 4), nn.LayerNorm(width), nn.Linear(4 * width, classes)
+
+    def forward(self, seen: torch.Tensor) -> torch.Tensor:
+        seen = self.norm(seen)
+        return self.head((self.look(seen).softmax(1).transpose(1, 2) @ seen).flatten(1))
+
+
+def train_stage(
+    policy: policies.Policy,
+    album: Album,
+    stream: Stream,
+    mix: dict[str, int],
+    *,
+    name: str,
+    steps: int,
+    lr: float,
+    seed: int,
+) -> list[dict]:
+    """Supervised steps on a mix {task: examples per step}; one log row per 20 steps."""
+    torch.manual_seed(seed)
+    rng = np.random.default_rng([seed, sum(map(ord, name))])
+    policy.model.train()
+    optimiser = torch.optim.AdamW(policy.model.parameters(), lr=lr, betas=(0.9, 0.98), weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=min(0.1, 30 / steps))
+    log, started, recent = [], time.perf_counter(), []
+    for step in (bar := trange(steps, desc=name, mininterval=10)):
+        examples = stream.batch(rng, mix)
+        value = loss(policy, album, examples)
+        optimiser.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(policy.model.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        recent.append(float(value))
+        if step % 20 == 19 or step == steps - 1:
+            log.append(
+                {
+                    "stage": name,
+                    "step": step + 1,
+                    "loss": float(np.mean(recent)),
+                    "seconds": round(time.perf_counter() - started, 1),
+                }
+            )
+            bar.set_postfix(loss=f"{log[-1]['loss']:.3f}")
+            recent = []
+    policy.model.eval()
+    return log
+
+
+def loss(policy: policies.Policy, album: Album, examples: list[Example]) -> torch.Tensor:
+    """Mean over the counted answer tokens of their negative log-likelihood."""
+    groups = [[policy.completion_ids(c) for c in e.completions] for e in examples]
+    counted = {e.only: set(policy.tokenizer.convert_tokens_to_ids(list(e.only))) for e in examples}
+    weights = [
+        [float(not e.only or t in counted[e.only]) for t in ids]
+        for e, group in zip(examples, groups, strict=True)
+        for ids in group
+    ]
+    with training.autocast(training.bf16_in_hardware()):
+        logprobs = prefix.logprobs(policy.model, policy.encode([album.row(e) for e in examples]), groups)
+    weight = torch.zeros_like(logprobs)
+    for r, w in enumerate(weights):
+        weight[r, : len(w)] = torch.tensor(w)
+    return -(logprobs * weight).sum() / weight.sum()
+
+
+# What is practised in which order: examples of each task per step. The last stage keeps all of them alive.
+STAGES = (
+    ("captions", {"captions": 12, "caption": 8}, 900, 1e-3),
+    ("form", {"form": 16, "caption": 6}, 200, 5e-4),
+    ("text", {"text": 24, "form": 6}, 300, 5e-4),
+    ("within", {"tiles": 10, "panoramas": 8, "form": 6, "text": 4, "fact": 8, "where": 6}, 400, 5e-4),
+)
+SHAPE = dict(hidden_size=128, layers=4, heads=4, vision_hidden_size=128, vision_layers=3, vision_heads=4)
+
+
+SHIPPED = Path(__file__).parent / "mini_base"
+
+
+def sizes(profile: Profile) -> dict[str, int]:
+    return {"panorama": profile.panorama_px[0], "tile": profile.tile_px, "crop": profile.crop_px}
+
+
+def base_sites(per_region: int, wild: int, seed: int) -> pd.DataFrame:
+    """Places of the split "base": cities far from every other split, and random land."""
+    sites = world.sites("base", per_region, wild=wild, seed=seed)
+    return sites[sites.country.isin(country_tokens())].reset_index(drop=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=Path(".georeplicate/base"))
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--per-region", type=int, default=8)
+    parser.add_argument("--wild", type=int, default=400)
+    args = parser.parse_args()
+    policy = policies.build(vocabulary(), seed=args.seed, **SHAPE)
+    sites = base_sites(args.per_region, args.wild, args.seed)
+    album = Album(policy, sites, seed=args.seed, sizes=sizes(Profile.get("mini")))
+    stream = Stream(sites, album.words)
+    seen = probe_vision(policy, album, steps=400, batch=48, lr=1e-3, seed=args.seed)
+    record.write_json(args.out / "vision.json", seen)
+    log = []
+    for name, mix, steps, lr in STAGES:
+        log += train_stage(policy, album, stream, mix, name=name, steps=steps, lr=lr, seed=args.seed)
+        policy.save(args.out / name)
+        record.write_csv(args.out / "log.csv", pd.DataFrame(log))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,124 @@
+"""The base model's training stream: general skills only, and nothing about whether a panorama and a tile agree."""
+
+import numpy as np
+import pytest
+
+from georeplicate import base, geo, policy, world
+from georeplicate.world.words import words
+
+
+@pytest.fixture(scope="module")
+def stream():
+    sites = base.base_sites(1, 60, 0)
+    return base.Stream(sites, [words(world.build(row).attributes) for row in sites.itertuples()])
+
+
+@pytest.fixture(scope="module")
+def examples(stream):
+    """What the four stages show, in their proportions."""
+    rng = np.random.default_rng(0)
+    return [e for _, mix, _, _ in base.STAGES for _ in range(24) for e in stream.batch(rng, mix)]
+
+
+def cross_view(examples):
+    return [e for e in examples if {"panorama", "tile"} <= {view for view, _, _ in e.pictures}]
+
+
+def test_no_prompt_holds_a_panorama_and_a_tile_of_one_neighbourhood(stream, examples):
+    """Stronger than asked: every two places of such a prompt lie more than 50 km apart."""
+    mixed = cross_view(examples)
+    assert len(mixed) > 600
+    for e in mixed:
+        sites = [site for _, site, _ in e.pictures]
+        assert len(set(sites)) == len(sites)
+        for i, a in enumerate(sites):
+            others = sites[i + 1 :]
+            if others:
+                km = geo.haversine_km(stream.lat[a], stream.lon[a], stream.lat[others], stream.lon[others])
+                assert np.min(km) > 50
+
+
+def said(e):
+    """[(letter, words, verdict)] of the tiles in a completion, and the words of the place."""
+    inside = e.completions[0].split("</think>")[0].removeprefix("<think>").split()
+    parts, place = [], []
+    for word in inside:
+        if word == "place":
+            place = []
+        elif word in base.LETTERS:
+            parts.append([word, [], ""])
+        elif word in (base.MATCH, base.DIFFERENT):
+            parts[-1][2] = word
+        else:
+            (parts[-1][1] if parts else place).append(word)
+    return place, parts
+
+
+def test_verdicts_across_views_do_not_depend_on_agreement(examples):
+    """Permutation test: the share of agreeing words is the same behind `match` and behind `other`."""
+    agreement, match = [], []
+    for e in cross_view(examples):
+        place, parts = said(e)
+        for _, tile, verdict in parts:
+            if verdict:
+                agreement.append(np.mean([a == b for a, b in zip(place, tile, strict=True)]))
+                match.append(verdict == base.MATCH)
+    agreement, match = np.array(agreement), np.array(match)
+    assert len(match) > 150 and 0.4 < match.mean() < 0.6
+
+    def gap(labels):
+        return abs(agreement[labels].mean() - agreement[~labels].mean())
+
+    rng = np.random.default_rng(0)
+    p = np.mean([gap(rng.permutation(match)) >= gap(match) for _ in range(2000)])
+    assert p > 0.01
+
+
+def test_the_permutation_test_can_fail(examples):
+    """Negative control: verdicts within one view are truthful, and the same statistic sees it at once."""
+    agreement, match = [], []
+    for e in examples:
+        views = {view for view, _, _ in e.pictures}
+        if len(views) == 1 and len(e.pictures) == 6:
+            place, parts = said(e)
+            for _, other, verdict in parts:
+                agreement.append(np.mean([a == b for a, b in zip(place, other, strict=True)]))
+                match.append(verdict == base.MATCH)
+    agreement, match = np.array(agreement), np.array(match)
+    assert (agreement[match] == 1).all() and agreement[~match].mean() < 0.7
+
+
+def test_the_answer_is_the_letter_looked_at_last_whatever_the_verdict(examples):
+    """Stopping is random: in the base's form an answer says nothing about agreement."""
+    for e in examples:
+        if e.prompt == base.PAIR:
+            _, parts = said(e)
+            assert e.completions[0].endswith(f"<answer> {parts[-1][0]} </answer>")
+
+
+def test_places_come_from_the_split_base_only(stream):
+    reserved = world.cities()[lambda c: c.split != "base"]
+    lat, lon = reserved.lat.to_numpy(), reserved.lon.to_numpy()
+    _, km = geo.neighbours(lat, lon, stream.lat, stream.lon, k=1)
+    assert km.min() > 50
+
+
+def test_captions_are_true(stream, examples):
+    for e in examples:
+        if e.prompt == base.DESCRIBE:
+            assert tuple(e.completions[0].split()) == stream.said[e.pictures[0][1]]
+
+
+def test_the_vocabulary_holds_every_word_of_the_stream(examples):
+    known, marks = set(base.vocabulary()), policy.splitter()
+    tags = ("<think>", "</think>", "<answer>", "</answer>")
+    for e in examples:
+        for text in (e.prompt, *e.completions):
+            for tag in tags:
+                text = text.replace(tag, " ")
+            assert {piece for piece, _ in marks.pre_tokenize_str(text)} <= known, text
+
+
+def test_the_stream_is_reproducible(stream):
+    one, two = (stream.batch(np.random.default_rng(7), {"form": 3, "tiles": 3, "where": 2}) for _ in range(2))
+    assert one == two
