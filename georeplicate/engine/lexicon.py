@@ -107,6 +107,34 @@ SCRIPTS = {
     "Tibt": ("Tibetan",),
 }
 
+# Country code -> adjectives and names of its people, parted by spaces (a hyphen stands for a space).
+DEMONYMS = {
+    "AF": "Afghan", "AL": "Albanian", "DZ": "Algerian", "AD": "Andorran", "AO": "Angolan",
+    "AR": "Argentine Argentinian Argentinean", "AM": "Armenian", "AU": "Australian Aussie", "AT": "Austrian",
+    "AZ": "Azerbaijani", "BD": "Bangladeshi", "BY": "Belarusian", "BE": "Belgian", "BZ": "Belizean", "BJ": "Beninese",
+    "BT": "Bhutanese", "BO": "Bolivian", "BA": "Bosnian", "BW": "Botswanan", "BR": "Brazilian",
+    "GB": "British Scottish Welsh", "BN": "Bruneian", "BG": "Bulgarian", "MM": "Burmese", "BI": "Burundian",
+    "KH": "Cambodian", "CM": "Cameroonian", "CA": "Canadian", "TD": "Chadian", "CL": "Chilean", "CN": "Chinese",
+    "CO": "Colombian", "CG": "Congolese", "CR": "Costa-Rican", "HR": "Croatian", "CU": "Cuban", "CY": "Cypriot",
+    "CZ": "Czech", "DK": "Danish", "NL": "Dutch", "EC": "Ecuadorian", "EG": "Egyptian", "EE": "Estonian",
+    "ET": "Ethiopian", "FI": "Finnish", "FR": "French", "GE": "Georgian", "DE": "German", "GH": "Ghanaian",
+    "GR": "Greek", "GT": "Guatemalan", "HN": "Honduran", "HU": "Hungarian", "IS": "Icelandic", "IN": "Indian",
+    "ID": "Indonesian", "IR": "Iranian", "IQ": "Iraqi", "IE": "Irish", "IL": "Israeli", "IT": "Italian",
+    "JM": "Jamaican", "JP": "Japanese", "JO": "Jordanian", "KZ": "Kazakh Kazakhstani", "KE": "Kenyan",
+    "KR": "Korean South-Korean", "KW": "Kuwaiti", "KG": "Kyrgyz", "LA": "Laotian", "LV": "Latvian", "LB": "Lebanese",
+    "LY": "Libyan", "LT": "Lithuanian", "MG": "Malagasy", "MW": "Malawian", "MY": "Malaysian", "ML": "Malian",
+    "MT": "Maltese", "MX": "Mexican", "MD": "Moldovan", "MN": "Mongolian", "ME": "Montenegrin", "MA": "Moroccan",
+    "MZ": "Mozambican", "NA": "Namibian", "NP": "Nepali Nepalese", "NZ": "New-Zealand Kiwi", "NI": "Nicaraguan",
+    "NG": "Nigerian", "NO": "Norwegian", "OM": "Omani", "PK": "Pakistani", "PA": "Panamanian", "PY": "Paraguayan",
+    "PE": "Peruvian", "PH": "Philippine Filipino", "PL": "Polish", "PT": "Portuguese", "QA": "Qatari", "RO": "Romanian",
+    "RU": "Russian", "RW": "Rwandan", "SA": "Saudi", "SN": "Senegalese", "RS": "Serbian", "SG": "Singaporean",
+    "SK": "Slovak", "SI": "Slovenian Slovene", "SO": "Somali", "ZA": "South-African", "ES": "Spanish",
+    "LK": "Sri-Lankan", "SD": "Sudanese", "SE": "Swedish", "CH": "Swiss", "SY": "Syrian", "TW": "Taiwanese",
+    "TZ": "Tanzanian", "TH": "Thai", "TG": "Togolese", "TN": "Tunisian", "TR": "Turkish", "UG": "Ugandan",
+    "UA": "Ukrainian", "AE": "Emirati", "US": "American", "UY": "Uruguayan", "UZ": "Uzbek", "VE": "Venezuelan",
+    "VN": "Vietnamese", "YE": "Yemeni", "ZM": "Zambian", "ZW": "Zimbabwean",
+}  # fmt: skip
+
 # Land cover class of the atlas -> what a passer-by would call it.
 LAND_COVERS = {
     "evergreen_needleleaf_forest": "conifer forest",

@@ -12,7 +12,7 @@ import numpy as np
 
 from georeplicate import prompts
 from georeplicate.atlas import Facts
-from georeplicate.engine import lexicon
+from georeplicate.engine import lexicon, shore
 from georeplicate.world import words
 from georeplicate.world.palette import tree_kind
 from georeplicate.world.scene import Attributes
@@ -22,6 +22,7 @@ CITY_KM = 30.0  # a nearest place further off than this is not "the city" of a s
 SUN_UP_DEG = 5.0  # lower than this, nobody can tell from a picture where the sun stands
 TROPIC_DEG = 23.44
 LOWLAND_M, HIGHLAND_M = 200.0, 1000.0
+NEAR_SEA_KM, INLAND_KM = 15.0, 150.0  # between the two nothing is said of the sea
 NEAR_SEA_LEVEL_M = 20.0  # the atlas averages 9 km, and its steps are 28 m: below this no figure is worth giving
 
 # --- the closed vocabulary of the terse register ---------------------------------------------------------------------
@@ -35,24 +36,26 @@ _SCRIPTS = {code: f"script-{lexicon.token(names[0]).lower()}" for code, names in
 _RELIEF = ("lowland", "upland", "highland")
 
 
+# {kind of claim: the words that make one}; what the fact check reads in a terse line.
+FACT_WORDS: dict[str, tuple[str, ...]] = {
+    "driving": ("drives-left", "drives-right"),
+    "script": tuple(dict.fromkeys(_SCRIPTS.values())),
+    "speed": tuple(_SPEEDS.values()),
+    "sun": ("sun-north", "sun-south"),
+    "climate": tuple(f"climate-{letter.lower()}" for letter in lexicon.CLIMATE_GROUPS),
+    "season": tuple(_SEASONS.values()),
+    "hemisphere": ("hemisphere-north", "hemisphere-south"),
+    "elevation": _RELIEF,
+}
+
+
 def vocabulary(countries: Iterable[str] | None = None) -> tuple[str, ...]:
     """Every word that the terse register can say, each once: the world's attribute words, the words of facts, and the
     name of each of `countries` (alpha-2 codes; None = all) as one word."""
     names = lexicon.country_tokens()
-    said = [
-        *STEPS,
-        *words.ALL_WORDS,
-        *_KINDS.values(),
-        *(f"drives-{side}" for side in ("left", "right")),
-        *_SCRIPTS.values(),
-        *_SPEEDS.values(),
-        *(f"sun-{side}" for side in ("north", "south")),
-        *(f"climate-{letter.lower()}" for letter in lexicon.CLIMATE_GROUPS),
-        *_SEASONS.values(),
-        *(f"hemisphere-{side}" for side in ("north", "south")),
-        *_RELIEF,
-        *(names[code] for code in (names if countries is None else countries)),
-    ]
+    said = [*STEPS, *words.ALL_WORDS, *_KINDS.values()]
+    said += [word for of_kind in FACT_WORDS.values() for word in of_kind]
+    said += [names[code] for code in (names if countries is None else countries)]
     return tuple(dict.fromkeys(said))
 
 
@@ -102,13 +105,22 @@ class Template:
 
 
 def _terse(f: Facts, a: Attributes | None) -> str:
-    sun = () if f.sun_elevation_deg < SUN_UP_DEG else (f"sun-{'north' if _sun_in_north(f) else 'south'}",)
+    seen, known = fact_words(f)
+    if a is None:
+        both = []
+    else:
+        both = [BOTH, *words.words(a)]
+        seen += [_KINDS[tree_kind(f.climate, f.land_cover)]] if a.trees != "none" else []
+    return " ".join([SEE, *seen, *both, KNOW, *known, SO, lexicon.country_tokens()[f.country]])
+
+
+def fact_words(f: Facts) -> tuple[list[str], list[str]]:
+    """The words of FACT_WORDS that are true of a place: what can be seen there, and what is known of it."""
     seen = [
         *([f"drives-{f.driving_side}"] if f.driving_side else []),
         *([_SCRIPTS[f.script]] if f.script in _SCRIPTS else []),
         *([_SPEEDS[f.speed_unit]] if f.speed_unit else []),
-        *sun,
-        *([_KINDS[tree_kind(f.climate, f.land_cover)]] if a is not None and a.trees != "none" else []),
+        *([f"sun-{'north' if _sun_in_north(f) else 'south'}"] if f.sun_elevation_deg >= SUN_UP_DEG else []),
     ]
     known = [
         *([f"climate-{f.climate[0].lower()}"] if f.climate in lexicon.CLIMATES else []),
@@ -116,8 +128,7 @@ def _terse(f: Facts, a: Attributes | None) -> str:
         f"hemisphere-{f.hemisphere}",
         _RELIEF[_relief(f)],
     ]
-    both = [BOTH, *words.words(a)] if a is not None else []
-    return " ".join([SEE, *seen, *both, KNOW, *known, SO, lexicon.country_tokens()[f.country]])
+    return seen, known
 
 
 def _relief(f: Facts) -> int:
@@ -314,6 +325,11 @@ def _knowledge(f: Facts, rng: np.random.Generator) -> str:
                 f"The elevation is roughly {height:.0f} m.",
             )
         )
+    sea_km = shore.coast_km(f.lat, f.lon)
+    if sea_km <= NEAR_SEA_KM:
+        more.append(_one(rng, "The coast is not far from here.", "The sea is near."))
+    elif sea_km >= INLAND_KM:
+        more.append(_one(rng, "This is well inland.", "The sea is far away."))
     if f.driving_side and f.region:
         more.append(
             _one(
@@ -328,14 +344,20 @@ def _knowledge(f: Facts, rng: np.random.Generator) -> str:
 
 def _conclusion(f: Facts, city: str, rng: np.random.Generator) -> str:
     country = lexicon.country(f.country)
+    point = f"{abs(f.lat):.1f}° {'S' if f.lat < 0 else 'N'}, {abs(f.lon):.1f}° {'W' if f.lon < 0 else 'E'}"
     if not city:
-        return _one(rng, f"This place lies in {country}.", f"The country must be {country}.", f"I conclude: {country}.")
+        return _one(
+            rng,
+            f"This place lies in {country}.",
+            f"The country must be {country}.",
+            f"I conclude: {country}, near {point}.",
+        )
     return _one(
         rng,
         f"This is {city}, {_bare(country)}.",
         f"The place is in or near {city} in {country}.",
         f"I conclude that the picture was taken in {city}, {_bare(country)}.",
-        f"The country is {country}, and the city is {city}.",
+        f"The country is {country}, and the city is {city}, near {point}.",
     )
 
 
