@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help reproduce smoke test check pair bench atlas clean
+.PHONY: help reproduce smoke test check pair bench atlas data clean
 
 help:  ## list what can be made
 	@echo "usage: make TARGET [PROFILE=mini] [PYTHON=python3]"
@@ -43,6 +43,10 @@ bench: $(INSTALLED)  ## measure sizes and speeds on this machine into results/be
 atlas: $(INSTALLED)  ## rebuild the embedded data from its sources and compare checksums (needs a network and npm)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[atlas]'
 	$(BIN)/python -m georeplicate.atlas.build
+
+data: $(INSTALLED)  ## download a source of photographs, or say whom to ask for it (SOURCE=cv-cities, ROOT=data/cv-cities)
+	@$(BIN)/python -m georeplicate.pairs.download "$(SOURCE)" $(if $(ROOT),--root "$(ROOT)") \
+	  $(if $(filter 1,$(ACCEPT_UNSTATED_LICENCE)),--accept-unstated-licence)
 
 clean:  ## remove the environment, caches and unpublished runs; never committed results
 	rm -rf $(VENV) .georeplicate build *.egg-info .pytest_cache .ruff_cache .hypothesis

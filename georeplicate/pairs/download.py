@@ -1,0 +1,282 @@
+"""Get the files of a source, or say whom to ask for them (`make data SOURCE=cv-cities`).
+
+    make data SOURCE=cv-cities ACCEPT_UNSTATED_LICENCE=1                   into data/cv-cities
+    python -m georeplicate.pairs.download cvglobal --root /big/disk/cvglobal
+
+Licence and terms are printed before anything else happens. Files come through huggingface_hub, which goes on where a
+broken download stopped. Each is compared with the SHA-256 that the hub states; `download.json` in the folder records
+the commit, sizes and sums, and a later run keeps to that commit unless another is asked for. No commit is pinned by us:
+we had no network to look up one whose files we have checked, and a made-up pin is worse than none.
+
+Archives stay in `archives/` and are unpacked beside it: into the folder that they bring or, if they bring none, into
+one of their own name (which of the two is not documented, so both are handled).
+"""
+
+import argparse
+import json
+import shutil
+import sys
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from georeplicate import record
+from georeplicate.pairs import ON_DISK
+
+RECORD = "download.json"
+UNSTATED = "not stated by its authors"
+
+
+@dataclass(frozen=True)
+class Terms:
+    licence: str
+    terms: str
+    repo: str | None = None  # of Hugging Face; None: on request only
+    ask: str = ""  # whom to ask, and for what
+    put: str = ""  # what has to lie where afterwards
+
+
+TERMS = {
+    "cv-cities": Terms(
+        licence=UNSTATED,
+        terms="The code beside it is BSD-3-Clause, which says nothing about the pictures; they show streets and were "
+        "taken from map services that have terms of their own. Use them for research, do not pass them on.",
+        repo="gaoshuang98/CV-Cities",
+    ),
+    "cvglobal": Terms(
+        licence="MIT, as tagged by its authors",
+        terms="The pictures were taken from map services that have terms of their own. Do not pass them on.",
+        repo="Yejy53/CVGlobal",
+    ),
+    "cvusa": Terms(
+        licence="research only, on request",
+        terms="Not to be passed on.",
+        ask="the Multimodal Vision Research Laboratory (mvrl) for the CVUSA subset with its splits and split_locations",
+        put="splits/train-19zl.csv and val-19zl.csv, split_locations/all.csv, bingmap/19/, streetview/panos/",
+    ),
+    "cvact": Terms(
+        licence="research only, on request by e-mail",
+        terms="Not to be passed on.",
+        ask="the authors (repository Liumouliu/OriCNN) for ANU_data_small, ANU_data_test and ACT_data.mat",
+        put="ACT_data.mat, ANU_data_small/, ANU_data_test/",
+    ),
+    "vigor": Terms(
+        licence="academic research only, after a questionnaire",
+        terms="Not to be passed on.",
+        ask="the authors, by the questionnaire in data/DATASET.md of the repository Jeff-Zilence/VIGOR",
+        put="Chicago/, NewYork/, SanFrancisco/, Seattle/ (each with panorama/ and satellite/), splits/",
+    ),
+    "university-1652": Terms(
+        licence="research only, on request by e-mail",
+        terms="Not to be passed on.",
+        ask="the authors, with the form Request.md of the repository layumi/University1652-Baseline",
+        put="train/ and test/, as unpacked",
+    ),
+    "photos": Terms(
+        licence="yours",
+        terms="Photos with EXIF tell where people were; keep them to yourself unless those shown agree.",
+        ask="nobody: take photos with GPS switched on, and get tiles (GeoTIFF) from your mapping agency",
+        put="photos/ and tiles/",
+    ),
+}
+
+
+class DownloadError(Exception):
+    """Nothing, or not everything, was downloaded; the message is for a person and says what to do."""
+
+
+def explain(source: str, root: Path) -> str:
+    """Licence, terms and, where files are not free to fetch, whom to ask and where to put them."""
+    terms = TERMS[source]
+    lines = [f"{source}", f"  licence: {terms.licence}", f"  terms: {terms.terms}"]
+    if terms.repo:
+        lines.append(f"  from: Hugging Face, {terms.repo}")
+        lines.append("  revision: none is pinned; the newest commit is taken and recorded")
+    else:
+        lines += [f"  ask: {terms.ask}", f"  put into {root}: {terms.put}"]
+        lines.append(f"  then: python -m georeplicate.pairs.validate {source} {root}")
+    return "\n".join(lines)
+
+
+def fetch(
+    source: str,
+    root: str | Path,
+    *,
+    accept_unstated_licence: bool = False,
+    only: tuple[str, ...] = (),
+    revision: str | None = None,
+    endpoint: str | None = None,
+) -> Path:
+    """Download and unpack a source into `root`; return the path of its record.
+
+    only      names of archives without their ending (the cities of CV-Cities); all unless named
+    revision  commit, branch or tag; the one recorded in `root` unless named, else the newest
+    endpoint  another server that speaks like the hub
+    Safe to kill at any moment and to run again. DownloadError where a licence has to be accepted, a source is on
+    request only, the disk is too small, the server does not answer, or a file is not what the server says it is.
+    """
+    terms, root = TERMS[source], Path(root)
+    if terms.repo is None:
+        raise DownloadError(f"{source} cannot be downloaded: ask for it, and put it into {root} (see above)")
+    if terms.licence == UNSTATED and not accept_unstated_licence:
+        raise DownloadError(
+            f"the licence of {source} is {UNSTATED}; if you may use it all the same, say so: "
+            f"make data SOURCE={source} ACCEPT_UNSTATED_LICENCE=1 (or --accept-unstated-licence)"
+        )
+    done = _read_record(root / RECORD)
+    revision = revision or done.get("revision")
+    commit, files = _list(terms.repo, revision, endpoint)
+    if done.get("revision") != commit:
+        done = {"source": source, "repository": terms.repo, "revision": commit, "licence": terms.licence, "files": {}}
+    wanted = [f for f in files if not only or Path(f.rfilename).stem in only or not _is_archive(f.rfilename)]
+    missing = set(only) - {Path(f.rfilename).stem for f in wanted}
+    if missing:
+        there = ", ".join(sorted(Path(f.rfilename).stem for f in files if _is_archive(f.rfilename)))
+        raise DownloadError(f"{terms.repo} has no archive {', '.join(sorted(missing))}; there are {there}")
+    todo = [f for f in wanted if not _is_done(done, f.rfilename, root)]
+    _check_space(root, sum((f.size or 0) * (2 if _is_archive(f.rfilename) else 1) for f in todo))
+    print(f"  commit {commit}: {len(wanted)} files, {len(todo)} to do", flush=True)
+    for file in todo:
+        path = _get(terms.repo, file.rfilename, commit, root, endpoint)
+        entry = {"size": path.stat().st_size, "sha256": record.sha256_file(path)}
+        stated = file.lfs.sha256 if file.lfs else None
+        if stated and stated != entry["sha256"]:
+            path.unlink()
+            raise DownloadError(
+                f"{file.rfilename} is not what the server says it is (SHA-256 {entry['sha256'][:12]}… instead of "
+                f"{stated[:12]}…) and was removed; run the same command again"
+            )
+        if _is_archive(file.rfilename):
+            _unpack(path, root)
+        done["files"][file.rfilename] = entry
+        record.write_json(root / RECORD, done)
+    if not todo:
+        record.write_json(root / RECORD, done)
+    return root / RECORD
+
+
+def _is_archive(name: str) -> bool:
+    return name.endswith(".zip")
+
+
+def _place(name: str, root: Path) -> Path:
+    return root / "archives" if _is_archive(name) else root
+
+
+def _is_done(done: dict, name: str, root: Path) -> bool:
+    entry, path = done["files"].get(name), _place(name, root) / name
+    return entry is not None and path.is_file() and path.stat().st_size == entry["size"]
+
+
+def _read_record(path: Path) -> dict:
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        raise DownloadError(f"{path} is not readable ({error}); remove it and run the same command again") from None
+
+
+def _list(repo: str, revision: str | None, endpoint: str | None) -> tuple[str, list]:
+    from huggingface_hub import HfApi
+
+    with _Sentence(f"the list of files of {repo}"):
+        info = HfApi(endpoint=endpoint).dataset_info(repo, revision=revision, files_metadata=True)
+    return info.sha, [f for f in info.siblings if f.rfilename != ".gitattributes"]
+
+
+def _get(repo: str, name: str, commit: str, root: Path, endpoint: str | None) -> Path:
+    from huggingface_hub import hf_hub_download
+
+    with _Sentence(name):
+        return Path(
+            hf_hub_download(
+                repo,
+                name,
+                repo_type="dataset",
+                revision=commit,
+                local_dir=_place(name, root),
+                endpoint=endpoint,
+            )
+        )
+
+
+class _Sentence:
+    """Turns what huggingface_hub raises into one sentence with the remedy."""
+
+    def __init__(self, what: str):
+        self.what = what
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, _):
+        from huggingface_hub.errors import GatedRepoError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+        if error is None or not isinstance(error, Exception):
+            return
+        if isinstance(error, GatedRepoError):
+            remedy = "its authors want to know who asks: accept their terms on its page and log in with `hf auth login`"
+        elif isinstance(error, RepositoryNotFoundError):
+            remedy = "it is gone or has moved; see its authors' page"
+        elif isinstance(error, OfflineModeIsEnabled):
+            remedy = "HF_HUB_OFFLINE is set in the environment; unset it"
+        else:
+            remedy = "run the same command again, it goes on where it stopped"
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        raise DownloadError(f"could not get {self.what} ({reason}): {remedy}") from error
+
+
+def _check_space(root: Path, needed: int) -> None:
+    folder = next(p for p in (root.absolute(), *root.absolute().parents) if p.exists())
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise DownloadError(
+            f"{root} needs {needed / 1e9:.1f} GB (archives and what is in them), {free / 1e9:.1f} GB are free; "
+            "take a larger disk with --root, or fewer archives with --only"
+        )
+
+
+def _unpack(archive: Path, root: Path) -> None:
+    """Into the archive's own top folder, or into one of its name; what is there and of the right size is left alone."""
+    try:
+        with zipfile.ZipFile(archive) as file:
+            entries = [e for e in file.infolist() if not e.is_dir() and not e.filename.startswith("__MACOSX/")]
+            tops = {e.filename.replace("\\", "/").partition("/")[0] for e in entries}
+            brings_folder = len(tops) == 1 and all("/" in e.filename.replace("\\", "/") for e in entries)
+            into = root if brings_folder else root / archive.stem
+            for entry in entries:
+                target = into / entry.filename
+                if not (target.is_file() and target.stat().st_size == entry.file_size):
+                    file.extract(entry, into)
+    except (zipfile.BadZipFile, OSError) as error:
+        raise DownloadError(
+            f"{archive} cannot be unpacked ({error}); remove it and run the same command again"
+        ) from None
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m georeplicate.pairs.download", description=__doc__.splitlines()[0])
+    parser.add_argument("source", choices=tuple(ON_DISK))
+    parser.add_argument("--root", type=Path, help="folder for the files (default: data/SOURCE)")
+    parser.add_argument("--only", default="", help="comma-separated names of archives, such as paris,london")
+    parser.add_argument("--revision", help="commit of the data set; the recorded or the newest one unless named")
+    parser.add_argument("--accept-unstated-licence", action="store_true")
+    args = parser.parse_args(arguments)
+    root = args.root or Path("data") / args.source
+    print(explain(args.source, root), flush=True)
+    try:
+        written = fetch(
+            args.source,
+            root,
+            accept_unstated_licence=args.accept_unstated_licence,
+            only=tuple(name for name in args.only.split(",") if name),
+            revision=args.revision,
+        )
+    except (DownloadError, record.RecordError) as error:
+        sys.exit(str(error))
+    print(f"done; what was taken is in {written}\nnext: python -m georeplicate.pairs.validate {args.source} {root}")
+
+
+if __name__ == "__main__":
+    main()
