@@ -29,6 +29,7 @@ SPLITS = ("all",)
 PANORAMA_RATIO = None
 PHOTOS, TILES = (".jpg", ".jpeg", ".png", ".webp"), (".tif", ".tiff")
 CROP_PX = 512
+HOLDS_DATA = 0.5  # share of a square's pixels; not more, as some tiles call their white roofs and sand "no data"
 _NEVER = "2000-01-01T00:00:00Z"  # the atlas wants a moment; what is asked of it here does not depend on it
 
 
@@ -175,28 +176,28 @@ def _tile_of(lat: float, lon: float, tiles: list[tuple]) -> Path | None:
 
 def _crop(tile: Path, name: str, lat: float, lon: float, side_m: float, root: Path) -> Path | None:
     """A square of side_m metres around the place, north up, CROP_PX pixels wide, as PNG in ROOT/crops; None where the
-    tile covers less than 99 % of it."""
+    tile ends inside the square or has no picture there."""
     import rasterio
     from rasterio.crs import CRS
-    from rasterio.enums import ColorInterp
     from rasterio.transform import from_bounds
     from rasterio.vrt import WarpedVRT
+    from rasterio.warp import transform
 
-    out = root / "crops" / f"{name}.{side_m:g}m.png"
+    out = root / "crops" / f"{name}.{lat:.6f},{lon:.6f}.{side_m:g}m.png"
     if out.exists():
         return out
     half = side_m / 2
-    here = CRS.from_proj4(
-        f"+proj=aeqd +lat_0={lat} +lon_0={lon} +datum=WGS84 +units=m"
-    )  # metres north and east of here
+    here = CRS.from_proj4(f"+proj=aeqd +lat_0={lat} +lon_0={lon} +datum=WGS84 +units=m")  # metres east and north
     square = from_bounds(-half, -half, half, half, CROP_PX, CROP_PX)
     with rasterio.open(tile) as source:
-        bands = list(range(1, min(source.count, 3) + 1))
-        alpha = ColorInterp.alpha not in source.colorinterp  # unless the tile itself says where it has data
-        with WarpedVRT(source, crs=here, transform=square, width=CROP_PX, height=CROP_PX, add_alpha=alpha) as view:
-            bands, covered = view.read(bands), (view.dataset_mask() > 0).mean()
-    if covered < 0.99:
-        return None
+        x, y = transform(here, source.crs, [-half, half, half, -half], [-half, -half, half, half])
+        left, bottom, right, top = source.bounds
+        if min(x) < left or max(x) > right or min(y) < bottom or max(y) > top:
+            return None
+        with WarpedVRT(source, crs=here, transform=square, width=CROP_PX, height=CROP_PX) as view:
+            bands = view.read(list(range(1, min(view.count, 3) + 1)))
+            if (view.dataset_mask() > 0).mean() < HOLDS_DATA:
+                return None
     if bands.dtype != np.uint8:
         raise ValueError(
             f"photos: {tile} holds {bands.dtype}; write it as 8-bit RGB first (gdal_translate -ot Byte -scale)"
