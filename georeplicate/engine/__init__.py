@@ -1,9 +1,57 @@
 """The data engine: from a coordinate and a moment to a checked chain of thought.
 
+metadata (GPS, time) -> facts (atlas) -> teacher -> fact check -> record
+
 Template().write(facts, attributes, rng=rng)    the template teacher: true and visible facts in words
 vocabulary()                                    every word of its terse register
+OpenAI(url, model, cache=...), Local(model)     teachers that are models
+check(text, facts)                              every claim of a text, compared with the atlas
+build(rows, folder, teacher)                    records in Parquet, with a data card; load(folder) reads them
+build_facts(rows, folder)                       the facts alone, for millions of places
+write_jsonl / read_jsonl                        the official schema, both ways
+
+lexicon     English names of climates, languages, scripts, countries
+shore       how far the sea is
+template    the grammar
+teachers    models as teachers
+factcheck   claims, read and compared
+audit       how good the fact check is
+records     batches, shards, cards
+bench       speeds and memory
 """
 
+from georeplicate.engine.factcheck import Claim, Report, check
+from georeplicate.engine.records import (
+    EngineError,
+    build,
+    build_facts,
+    facts_of,
+    load,
+    read_jsonl,
+    records_of,
+    write_jsonl,
+)
+from georeplicate.engine.teachers import Estimate, Failure, Local, OpenAI, Site, TeacherError
 from georeplicate.engine.template import Template, vocabulary
 
-__all__ = ["Template", "vocabulary"]
+__all__ = [
+    "Claim",
+    "EngineError",
+    "Estimate",
+    "Failure",
+    "Local",
+    "OpenAI",
+    "Report",
+    "Site",
+    "TeacherError",
+    "Template",
+    "build",
+    "build_facts",
+    "check",
+    "facts_of",
+    "load",
+    "read_jsonl",
+    "records_of",
+    "vocabulary",
+    "write_jsonl",
+]

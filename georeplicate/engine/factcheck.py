@@ -204,7 +204,7 @@ def _runs(sentence: str) -> Iterator[tuple[int, list[tuple[str, int, int]]]]:
     run: list[tuple[str, int, int]] = []
     for match in re.finditer(rf"{_WORD}\.?|&|\S", sentence):
         word = match[0].rstrip(".") if not re.fullmatch(r"(?:[A-Z]\.)+|St\.|Mt\.", match[0]) else match[0]
-        if word[:1].isupper():
+        if word[:1].isupper() or re.match(r"[dl]'[A-Z]", word):  # Côte d'Ivoire
             run.append((word, match.start(), match.start() + len(word)))
         elif run and word in _LINK:
             run.append((word, match.start(), match.end()))
@@ -252,7 +252,7 @@ def _name(sentence: str, start: int, end: int, f: Facts, city: str) -> list[Clai
     own_city = city and key == names.key(city)
     own_place = key == names.key(f.place)
     region = _regions().get(key)
-    if region is not None:
+    if region is not None and _country_names().get(key) != f.country:  # Micronesia is both
         if re.match(r" (?:climate|Ocean|Sea)", after):
             return []
         return [] if contrast else [_claim("region", region, quote, _in_region(f.region, region), negated)]

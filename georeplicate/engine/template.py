@@ -5,8 +5,9 @@ conclusion. Two registers: `english` (full sentences, for a model that knows the
 line of words from a closed list, for the tiny model that learns its words from scratch).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from zlib import crc32
 
 import numpy as np
 
@@ -75,6 +76,7 @@ class Template:
 
     register: str = "english"
     name = "template"
+    in_processes = True
 
     def __post_init__(self):
         if self.register not in REGISTERS:
@@ -102,6 +104,18 @@ class Template:
         steps = _cues(facts, attributes, rng), _evidence(facts, attributes, rng), _knowledge(facts, rng)
         steps += (_conclusion(facts, city, rng),)
         return "\n".join(f"{title}: {step}" for title, step in zip(titles, steps, strict=True))
+
+    def think(self, sites: Sequence, seed: int = 0) -> list[str]:
+        """The text for each teachers.Site, drawn from (seed, its id) alone."""
+        return [
+            self.write(
+                site.facts,
+                site.attributes,
+                rng=np.random.default_rng([seed, crc32(site.id.encode())]),
+                city=site.city or None,
+            )
+            for site in sites
+        ]
 
 
 def _terse(f: Facts, a: Attributes | None) -> str:

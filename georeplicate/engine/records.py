@@ -1,0 +1,465 @@
+"""From metadata to supervised records: facts -> teacher -> fact check -> Parquet shards, a data card, JSONL.
+
+A row of metadata is {id, lat, lon (degrees), taken_at (ISO 8601 with a time zone)} and may hold city, image (relative
+paths, in order), panorama or aerial (pictures), and the six attributes of the synthetic world by their names.
+Every row ends up in one of two places: `accepted` (a record) or `rejected` (with the reason); none is lost.
+
+`facts_of` and `records_of` map one batch of columns to another and know nothing of files: `datasets` runs them in one
+process or many, and past one machine Ray Data does:
+
+    ray.data.from_items(rows).map_batches(facts_of, batch_format="numpy")
+"""
+
+import itertools
+import json
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
+from hashlib import sha256
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from datasets import Dataset
+
+from georeplicate import atlas, prompts, record
+from georeplicate.engine import factcheck, teachers
+from georeplicate.engine.teachers import Failure, Site, Teacher
+from georeplicate.world.scene import Attributes
+
+METADATA = ("id", "lat", "lon", "taken_at")
+SHARD = 2000  # records a Parquet file: a minute's work, so that a kill costs little
+FACTS_SHARD = 20_000
+
+Batch = Mapping[str, Sequence]
+
+
+class EngineError(ValueError):
+    """The input or the folder is not what a run needs; the message names what is wrong and the remedy."""
+
+
+# --- one batch -------------------------------------------------------------------------------------------------------
+
+_NUMBERS = (
+    "temperature_c", "rain_mm", "elevation_m", "haze", "sun_azimuth_deg", "sun_elevation_deg", "local_solar_hour",
+    "place_km",
+)  # fmt: skip
+_WORDS = (
+    "land_cover", "climate", "season", "hemisphere", "country", "country_name", "driving_side", "speed_unit", "script",
+    "region", "place",
+)  # fmt: skip
+
+
+def facts_of(batch: Batch) -> dict[str, Any]:
+    """Facts of a batch of metadata columns, as columns: id, lat, lon, taken_at, valid, and the atlas's fields.
+
+    Languages are one string, parted by spaces. A row whose coordinate or moment cannot be read has valid False.
+    """
+    facts = _describe(batch)
+    columns = {name: np.asarray(batch[name]) for name in ("id", "taken_at")}
+    columns |= {"lat": facts.lat, "lon": facts.lon, "valid": facts.valid, "is_land": facts.is_land}
+    columns |= {name: np.asarray(getattr(facts, name), dtype=np.float64) for name in _NUMBERS}
+    columns |= {name: np.asarray(getattr(facts, name)).astype(str) for name in _WORDS}
+    columns["languages"] = np.array([" ".join(spoken) for spoken in facts.languages], dtype=str)
+    columns["place_population"] = np.asarray(facts.place_population, dtype=np.int64)
+    return columns
+
+
+def records_of(batch: Batch, teacher: Teacher, seed: int = 0) -> dict[str, list]:
+    """Records of a batch of metadata columns, one a row and in its order, accepted or not.
+
+    Columns: id, image, prompt, completion, lat, lon, taken_at, city, country, teacher, reason ("" = accepted) and claim
+    (the words of the first false claim). A rejected row keeps the completion, where there is one, to be looked at.
+    """
+    facts = _describe(batch)
+    n = len(batch["id"])
+    reasons = [_unusable(facts, i) for i in range(n)]
+    sites = {i: _site(batch, i, facts) for i in range(n) if not reasons[i]}
+    texts = dict(zip(sites, teacher.think(list(sites.values()), seed), strict=True))
+    columns: dict[str, list] = {name: [] for name in SCHEMA.names}
+    for i in range(n):
+        completion, claim = "", ""
+        if i in sites:
+            completion, reasons[i], claim = _judge(sites[i], texts[i])
+        values = {
+            "id": str(batch["id"][i]),
+            "image": _images(batch, i),
+            "prompt": prompts.geolocation(),
+            "completion": completion,
+            "lat": float(facts.lat[i]),
+            "lon": float(facts.lon[i]),
+            "taken_at": str(batch["taken_at"][i]),
+            "city": sites[i].city if i in sites else "",
+            "country": str(facts.country[i]),
+            "teacher": teacher.name,
+            "reason": reasons[i],
+            "claim": claim,
+        }
+        for name, value in values.items():
+            columns[name].append(value)
+    return columns
+
+
+SCHEMA = pa.schema(
+    [
+        ("id", pa.string()),
+        ("image", pa.list_(pa.string())),
+        ("prompt", pa.string()),
+        ("completion", pa.string()),
+        ("lat", pa.float64()),
+        ("lon", pa.float64()),
+        ("taken_at", pa.string()),
+        ("city", pa.string()),
+        ("country", pa.string()),
+        ("teacher", pa.string()),
+        ("reason", pa.string()),
+        ("claim", pa.string()),
+    ]
+)
+
+
+def _describe(batch: Batch) -> atlas.Facts:
+    missing = [name for name in METADATA if name not in batch]
+    if missing:
+        raise EngineError(f"metadata lack {', '.join(missing)}: a row needs {', '.join(METADATA)}")
+    return atlas.describe(list(batch["lat"]), list(batch["lon"]), list(batch["taken_at"]))
+
+
+def _unusable(facts: atlas.Facts, i: int) -> str:
+    if not facts.valid[i]:
+        return "metadata: the coordinate or the moment cannot be read"
+    if not facts.country[i]:
+        return "metadata: no country there (the sea, or land that no state claims)"
+    return ""
+
+
+def _site(batch: Batch, i: int, facts: atlas.Facts) -> Site:
+    given = {name: batch[name][i] for name in Attributes.__dataclass_fields__ if name in batch}
+    complete = len(given) == len(Attributes.__dataclass_fields__) and all(given.values())
+    city = batch["city"][i] if "city" in batch else ""
+    pictures = (batch[name][i] for name in ("panorama", "aerial") if name in batch)
+    return Site(
+        id=str(batch["id"][i]),
+        facts=facts[i],
+        city=str(city or ""),
+        attributes=Attributes(**given) if complete else None,
+        images=tuple(_encoded(picture) for picture in pictures if picture is not None),
+    )
+
+
+def _encoded(picture) -> bytes:
+    if isinstance(picture, bytes):
+        return picture
+    if isinstance(picture, Mapping):  # an undecoded image of `datasets`
+        return picture["bytes"] or Path(picture["path"]).read_bytes()
+    buffer = BytesIO()
+    picture.save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _images(batch: Batch, i: int) -> list[str]:
+    images = batch["image"][i] if "image" in batch else ()
+    return [images] if isinstance(images, str) else [str(name) for name in images]
+
+
+def _judge(site: Site, text: str | Failure) -> tuple[str, str, str]:
+    """(completion, reason, claim); the reason is "" where the text may be learned from."""
+    if isinstance(text, Failure):
+        return "", f"teacher: {text.reason}", ""
+    completion = prompts.reply(teachers.answer(site), thinking=text)
+    report = factcheck.check(text, site.facts, city=site.city)
+    if report.false:
+        first = report.false[0]
+        return completion, f"false {first.kind}", str(first)
+    if not any(c.kind == "country" and c.true for c in report.claims):
+        return completion, "no conclusion: the country is not named", ""
+    return completion, "", ""
+
+
+# --- many batches ----------------------------------------------------------------------------------------------------
+
+
+def build(
+    rows: Iterable[Mapping],
+    out: str | Path,
+    teacher: Teacher,
+    *,
+    seed: int = 0,
+    num_proc: int = 1,
+    shard: int = SHARD,
+) -> Path:
+    """Write the records of `rows` below `out`; returns it.
+
+    out/accepted/NNNNN.parquet, out/rejected/NNNNN.parquet, out/README.md (the data card), out/manifest.json (last).
+    rows: any iterable of rows, also one that does not fit into memory (a streamed `datasets` set); read once.
+    num_proc: processes; more than one needs a teacher that works in several (the template).
+    Shards are written whole, so a killed run goes on where it stopped when it is called again with the same arguments;
+    EngineError where the folder holds a run of other rows or settings. The same arguments give the same shards, byte
+    for byte, whatever num_proc is.
+    """
+    if num_proc > 1 and not teacher.in_processes:
+        raise EngineError(f"the teacher {teacher.name!r} counts and loads in one process: use num_proc=1")
+    settings = {"teacher": _describe_teacher(teacher), "seed": seed, "shard": shard}
+    work = partial(records_of, teacher=teacher, seed=seed)
+    parts = _shards(rows, out, shard, settings)
+    for name, batch, key in parts:
+        table = pa.Table.from_pydict(_mapped(work, batch, num_proc), schema=SCHEMA)
+        accepted = pc.equal(table["reason"], "")
+        _write(Path(out) / "rejected" / name, table.filter(pc.invert(accepted)), key)
+        _write(Path(out) / "accepted" / name, table.filter(accepted).drop_columns(["reason", "claim"]), key)
+    return _close(out, settings)
+
+
+def build_facts(rows: Iterable[Mapping], out: str | Path, *, num_proc: int = 1, shard: int = FACTS_SHARD) -> Path:
+    """Only the facts of `rows`, in out/facts/NNNNN.parquet; otherwise as `build`."""
+    for name, batch, key in _shards(rows, out, shard, {"facts": list(_NUMBERS + _WORDS), "shard": shard}, "facts"):
+        _write(Path(out) / "facts" / name, pa.table(_mapped(facts_of, batch, num_proc)), key)
+    return Path(out)
+
+
+def _describe_teacher(teacher: Teacher) -> dict:
+    known = ("register", "base_url", "model", "temperature", "max_tokens")
+    return {"name": teacher.name} | {name: getattr(teacher, name) for name in known if hasattr(teacher, name)}
+
+
+def _shards(
+    rows: Iterable[Mapping], out: str | Path, size: int, settings: dict, last: str = "accepted"
+) -> Iterator[tuple[str, dict[str, list], str]]:
+    """(file name, columns, hash of the columns) of each shard that is not yet there."""
+    out = Path(out)
+    held = out / "settings.json"
+    if held.is_file() and json.loads(held.read_text()) != settings:
+        raise EngineError(f"{out} holds a run with other settings ({held.name}); choose another folder or delete it")
+    if not held.is_file():
+        record.write_json(held, settings)
+    seen: set[bytes] = set()
+    number = 0
+    for number, part in enumerate(_batches(rows, size), 1):
+        name = f"{number - 1:05d}.parquet"
+        batch = _columns(part)
+        _refuse_doubles(batch, seen)
+        key = sha256(json.dumps([[str(v) for v in batch[c]] for c in METADATA if c in batch]).encode()).hexdigest()
+        done = out / last / name
+        if not done.is_file():
+            yield name, batch, key
+        elif pq.read_schema(done).metadata.get(b"input") != key.encode():
+            raise EngineError(f"{done} was made from other rows; choose another folder or delete {out}")
+    extra = sorted((out / last).glob("*.parquet"))[number:]
+    if extra:
+        raise EngineError(f"{extra[0]} belongs to no row: {out} was made from more rows; choose another folder")
+
+
+def _batches(rows: Iterable[Mapping], size: int) -> Iterator[list[Mapping]]:
+    rows = iter(rows)
+    while part := list(itertools.islice(rows, size)):
+        yield part
+
+
+def _columns(part: list[Mapping]) -> dict[str, list]:
+    names = list(part[0])
+    for row in part:
+        if row.keys() != part[0].keys():
+            raise EngineError(f"row {row.get('id')!r} has the columns {sorted(row)}, others have {sorted(names)}")
+    return {name: [row[name] for row in part] for name in names}
+
+
+def _refuse_doubles(batch: Mapping[str, list], seen: set[bytes]) -> None:
+    """Two records of one id would be told apart by nobody. Sixteen bytes of hash an id: 1 M ids take some 80 MB."""
+    for name in batch.get("id", ()):
+        key = sha256(str(name).encode()).digest()[:16]
+        if key in seen:
+            raise EngineError(f"two rows have the id {name!r}; ids must be unique")
+        seen.add(key)
+
+
+def _mapped(work: Callable[[Batch], dict], batch: dict[str, list], num_proc: int) -> Mapping[str, Any]:
+    if num_proc == 1:
+        return work(batch)
+    from datasets.utils.logging import disable_progress_bar, enable_progress_bar, is_progress_bar_enabled
+
+    plain = Dataset.from_dict(batch)
+    shown = is_progress_bar_enabled()
+    disable_progress_bar()  # one bar a shard would be noise
+    try:
+        per_process = -(-len(plain) // num_proc)
+        done = plain.map(
+            work,
+            batched=True,
+            batch_size=per_process,
+            num_proc=min(num_proc, len(plain)),
+            remove_columns=plain.column_names,
+            load_from_cache_file=False,
+            keep_in_memory=True,
+        )
+    finally:
+        if shown:
+            enable_progress_bar()
+    return {name: done.data.column(name).combine_chunks() for name in done.column_names}
+
+
+def _write(path: Path, table: pa.Table, key: str) -> None:
+    buffer = BytesIO()
+    pq.write_table(table.replace_schema_metadata({"input": key}), buffer, compression="zstd")
+    record.write_bytes(path, buffer.getvalue())
+
+
+# --- what was made ---------------------------------------------------------------------------------------------------
+
+
+def load(out: str | Path, part: str = "accepted") -> Dataset:
+    """The records of a finished run as a Hugging Face dataset; part "rejected" has reason and claim too."""
+    record.read_manifest(out)
+    files = sorted(map(str, (Path(out) / part).glob("*.parquet")))
+    if not files:
+        raise EngineError(f"{out} has no part {part!r}; choose accepted or rejected")
+    return Dataset(pa.concat_tables([pq.read_table(file).replace_schema_metadata(None) for file in files]))
+
+
+def _close(out: str | Path, settings: dict) -> Path:
+    """Data card and manifest, from the shards that lie there."""
+    out, started = Path(out), time.time()
+    counts = _count(out)
+    record.write_bytes(out / "README.md", _card(counts, settings).encode())
+    digest = record.sha256_files((out / "accepted").glob("*.parquet"), out)
+    record.finish(
+        out,
+        profile="engine",
+        seed=settings["seed"],
+        data_sha256=digest,
+        started=started,
+        accepted=counts["accepted"],
+        rejected=counts["rejected"],
+        settings=settings,
+    )
+    return out
+
+
+def _count(out: Path) -> dict[str, Any]:
+    """Counts over all shards, one shard in memory at a time."""
+    lengths: Counter[int] = Counter()
+    words: Counter[str] = Counter()
+    countries: Counter[str] = Counter()
+    reasons: Counter[str] = Counter()
+    for path in sorted((out / "accepted").glob("*.parquet")):
+        table = pq.read_table(path, columns=["completion", "country"])
+        for completion in table["completion"].to_pylist():
+            said = _plain_words(completion)
+            lengths[len(said)] += 1
+            words.update(said)
+        countries.update(table["country"].to_pylist())
+    for path in sorted((out / "rejected").glob("*.parquet")):
+        reasons.update(pq.read_table(path, columns=["reason"])["reason"].to_pylist())
+    return {
+        "accepted": lengths.total(),
+        "rejected": reasons.total(),
+        "reasons": reasons,
+        "lengths": lengths,
+        "words": words,
+        "countries": countries,
+    }
+
+
+def _plain_words(completion: str) -> list[str]:
+    thought = completion.partition("<think>")[2].partition("</think>")[0]
+    return [word.strip(".,;:()").lower() for word in thought.split()]
+
+
+def _quantile(counts: Counter[int], q: float) -> int:
+    seen, total = 0, counts.total()
+    for value in sorted(counts):
+        seen += counts[value]
+        if seen >= q * total:
+            return value
+    return 0
+
+
+def _card(counts: dict[str, Any], settings: dict) -> str:
+    teacher = ", ".join(f"{name} {value}" for name, value in settings["teacher"].items())
+    all_rows = counts["accepted"] + counts["rejected"]
+    share = counts["accepted"] / all_rows if all_rows else 0.0
+    reasons = [f"| {reason} | {n} |" for reason, n in sorted(counts["reasons"].items(), key=lambda x: (-x[1], x[0]))]
+    lengths, words = counts["lengths"], counts["words"]
+    common = ", ".join(word for word, _ in sorted(words.items(), key=lambda x: (-x[1], x[0]))[:25])
+    top = sorted(counts["countries"].items(), key=lambda x: (-x[1], x[0]))[:10]
+    return "\n".join(
+        [
+            "---",
+            "configs:",
+            "- config_name: default",
+            "  data_files:",
+            "  - {split: train, path: accepted/*.parquet}",
+            "---",
+            "# Chains of thought about places",
+            "",
+            "Made by the data engine of georeplicate: metadata -> facts -> teacher -> fact check -> record. The texts "
+            "are synthetic; every claim in them that the fact check can read agrees with the atlas, and what it cannot "
+            "read is unchecked. The licence is that of the metadata and pictures that went in.",
+            "",
+            f"- teacher: {teacher}; seed {settings['seed']}",
+            f"- rows {all_rows}: accepted {counts['accepted']}, rejected {counts['rejected']} ({share:.1%} accepted)",
+            f"- countries: {len(counts['countries'])}; most: " + ", ".join(f"{code} {n}" for code, n in top),
+            f"- words a chain of thought: median {_quantile(lengths, 0.5)}, 5 % to 95 % "
+            f"{_quantile(lengths, 0.05)} to {_quantile(lengths, 0.95)}; different words: {len(words)}",
+            f"- most frequent words: {common}",
+            "",
+            "## Why rows were rejected",
+            "",
+            "| reason | rows |",
+            "| --- | ---: |",
+            *(reasons or ["| (none was) | 0 |"]),
+            "",
+            "The rejected rows, with reason and false claim, are in `rejected/`.",
+            "",
+        ]
+    )
+
+
+# --- the official JSONL ----------------------------------------------------------------------------------------------
+
+
+def write_jsonl(rows: Iterable[Mapping], path: str | Path) -> Path:
+    """Records (id, image, prompt, completion) as JSONL in the schema of the official release, one line each."""
+    lines = (
+        json.dumps(prompts.jsonl_row(r["id"], r["image"], r["prompt"], r["completion"]), ensure_ascii=False)
+        for r in rows
+    )
+    return record.write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
+
+
+def read_jsonl(path: str | Path) -> Dataset:
+    """Records (id, image, prompt, completion) of a JSONL in the schema of the official release.
+
+    There `image` is a path or a list of them, and the first turn may hold <image> marks; these are dropped, as the
+    official loader does: pictures belong to the text by their order alone. Empty lines are passed over. EngineError
+    names the line that does not fit.
+    """
+    rows = []
+    with open(path, encoding="utf-8") as file:
+        for number, line in enumerate(file, 1):
+            if line.strip():
+                try:
+                    rows.append(_from_jsonl(json.loads(line)))
+                except (ValueError, KeyError, TypeError, IndexError) as error:
+                    raise EngineError(
+                        f"{path}, line {number}: not a row of {{id, image, conversations: [human, gpt]}} ({error})"
+                    ) from None
+    features = SCHEMA.empty_table().select(["id", "image", "prompt", "completion"]).schema
+    return Dataset(pa.Table.from_pylist(rows, schema=features))
+
+
+def _from_jsonl(row: dict) -> dict:
+    human, gpt = row["conversations"][:2]
+    if (human["from"], gpt["from"]) != ("human", "gpt"):
+        raise ValueError(f"turns are from {human['from']!r} and {gpt['from']!r}")
+    image = row.get("image", [])
+    return {
+        "id": str(row["id"]),
+        "image": [image] if isinstance(image, str) else [str(name) for name in image],
+        "prompt": str(human["value"]).replace("<image>", "").lstrip("\n"),
+        "completion": str(gpt["value"]),
+    }

@@ -1,0 +1,310 @@
+"""Teachers that are models, against a stand-in server on this machine that behaves as badly as servers do."""
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from georeplicate import atlas, engine, prompts
+from georeplicate.engine import teachers
+
+LYON = atlas.describe(45.76, 4.84, "2024-07-10T10:00:00Z")
+GOOD = (
+    "<think>The plates are French and cars drive on the right. Plane trees line the street. From above the two rivers "
+    "should be seen. An oceanic climate fits. So this is Lyon, France.</think>\n"
+    "<answer>country: France\ncity: Lyon</answer>"
+)
+
+
+def completion(text, finish_reason="stop"):
+    body = {
+        "choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}],
+        "usage": {"prompt_tokens": 100, "completion_tokens": 50},
+    }
+    return 200, json.dumps(body).encode(), {}
+
+
+class Server:
+    """Answers with the scripted replies in turn, the last one for ever; a reply is (status, body, headers) or a number
+    of seconds to be silent before a good answer."""
+
+    def __init__(self, *replies):
+        self.replies, self.seen, self.times, self.at_once, self.most = list(replies), [], [], 0, 0
+        lock = threading.Lock()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                with lock:
+                    outer.at_once += 1
+                    outer.most = max(outer.most, outer.at_once)
+                    outer.times.append(time.monotonic())
+                    outer.seen.append(
+                        (self.path, self.headers, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+                    )
+                    reply = outer.replies.pop(0) if len(outer.replies) > 1 else outer.replies[0]
+                try:
+                    if isinstance(reply, float):
+                        time.sleep(reply)
+                        reply = completion(GOOD)
+                    status, body, headers = reply
+                    self.send_response(status)
+                    for name, value in headers.items():
+                        self.send_header(name, value)
+                    if "Content-Length" not in headers:
+                        self.send_header("Content-Length", str(len(body)))
+                    self.end_headers()
+                    self.wfile.write(body)
+                except OSError:
+                    pass  # the client has gone
+                finally:
+                    with lock:
+                        outer.at_once -= 1
+
+            def log_message(self, *_):
+                pass
+
+        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}/v1/"
+
+    def __enter__(self):
+        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+
+def site(name="a", **more):
+    return engine.Site(id=name, facts=LYON, city=name if name != "a" else "Lyon", **more)
+
+
+def teacher(server, tmp_path, **more):
+    settings = {"cache": tmp_path / "cache", "api_key": "", "backoff_s": 0.01, "timeout_s": 5.0, "attempts": 4} | more
+    return engine.OpenAI(server.url, "toy", **settings)
+
+
+# --- what is asked ---------------------------------------------------------------------------------------------------
+
+
+def test_the_question_holds_the_facts_the_picture_and_the_key(tmp_path):
+    with Server(completion(GOOD)) as server:
+        (text,) = teacher(server, tmp_path, api_key="secret").think([site(images=(b"\x89PNG rest",))], seed=7)
+    path, headers, body = server.seen[0]
+    assert path == "/v1/chat/completions" and headers["Authorization"] == "Bearer secret"
+    assert body["model"] == "toy" and body["seed"] == 7
+    picture, words = body["messages"][0]["content"]
+    assert picture["image_url"]["url"].startswith("data:image/png;base64,")
+    for fact in ("France", "Lyon", "oceanic", "right", "French", "summer"):
+        assert fact in words["text"]
+    assert text.startswith("The plates are French") and "answer" not in text
+
+
+def test_answers_keep_the_order_of_the_sites(tmp_path):
+    names = [f"Town{i}" for i in range(12)]
+    with Server(completion(GOOD)) as server:
+        server.replies = [0.05, *[completion(GOOD)] * 20]  # the first is the slowest
+        told = teacher(server, tmp_path, concurrency=4)
+        requests = [told._request(site(name), 0) for name in names]
+        assert len({told._path(r) for r in requests}) == 12
+        assert len(told.think([site(name) for name in names])) == 12
+    assert server.most <= 4
+
+
+def test_several_requests_are_under_way_at_once(tmp_path):
+    with Server(0.15) as server:
+        started = time.monotonic()
+        teacher(server, tmp_path, concurrency=8).think([site(f"Town{i}") for i in range(8)])
+        assert time.monotonic() - started < 0.15 * 8 / 2
+    assert server.most > 2
+
+
+# --- what goes wrong -------------------------------------------------------------------------------------------------
+
+BAD = {
+    "too many requests": (429, b"slow down", {}),
+    "server error": (500, b"oops", {}),
+    "overloaded": (503, b"", {}),
+    "truncated json": (200, b'{"choices": [{"message": {"content": "The pl', {}),
+    "nonsense": (200, b"<html>It works!</html>", {}),
+    "other json": (200, b'{"error": null}', {}),
+    "a list": (200, b"[1, 2]", {}),
+    "body cut short": (200, b'{"cho', {"Content-Length": "5000"}),
+}
+
+
+@pytest.mark.parametrize("trouble", BAD, ids=str)
+def test_passing_trouble_is_tried_again(trouble, tmp_path):
+    with Server(BAD[trouble], BAD[trouble], completion(GOOD)) as server:
+        (text,) = teacher(server, tmp_path).think([site()])
+    assert isinstance(text, str) and len(server.seen) == 3
+
+
+@pytest.mark.parametrize("trouble", BAD, ids=str)
+def test_lasting_trouble_ends_as_a_failure_with_its_reason(trouble, tmp_path):
+    with Server(BAD[trouble]) as server:
+        (failure,) = teacher(server, tmp_path).think([site()])
+    assert isinstance(failure, engine.Failure) and "4 attempts" in failure.reason
+    assert len(server.seen) == 4
+
+
+def test_a_server_that_does_not_answer_in_time(tmp_path):
+    with Server(1.0, completion(GOOD)) as server:
+        (text,) = teacher(server, tmp_path, timeout_s=0.2).think([site()])
+    assert isinstance(text, str) and len(server.seen) == 2
+
+
+def test_no_server_at_all(tmp_path):
+    gone = Server(completion(GOOD))
+    gone.server.server_close()
+    (failure,) = teacher(gone, tmp_path).think([site()])
+    assert "connection lost" in failure.reason
+
+
+def test_it_waits_as_long_as_the_server_asks(tmp_path):
+    with Server((429, b"", {"Retry-After": "0.4"}), completion(GOOD)) as server:
+        teacher(server, tmp_path).think([site()])
+    assert server.times[1] - server.times[0] >= 0.4
+
+
+def test_waits_grow(tmp_path):
+    with Server((500, b"", {})) as server:
+        told = teacher(server, tmp_path, backoff_s=0.5, attempts=6)
+        waits = []
+        for attempt in range(1, 7):
+            state = teachers.tenacity.RetryCallState(None, None, (), {})
+            state.attempt_number = attempt
+            state.set_exception((teachers._Again, teachers._Again("x"), None))
+            waits.append(max(told._wait(state) for _ in range(200)))
+    assert waits[0] <= 0.5 and waits == sorted(waits) and waits[-1] > 8 and max(waits) <= told.MAX_WAIT_S
+
+
+def test_a_refused_request_is_not_repeated(tmp_path):
+    with Server((400, b"context too long", {})) as server:
+        (failure,) = teacher(server, tmp_path).think([site()])
+    assert "context too long" in failure.reason and len(server.seen) == 1
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_wrong_key_or_model_stops_the_run(status, tmp_path):
+    with Server((status, b"no such model", {})) as server:
+        with pytest.raises(engine.TeacherError, match="toy.*no such model.*check the address"):
+            teacher(server, tmp_path, concurrency=1).think([site(f"Town{i}") for i in range(50)])
+    assert len(server.seen) < 50
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        (completion(""), "an empty answer"),
+        (completion(None), "an empty answer"),
+        (completion(GOOD[:90], "length"), "cut off after"),
+        (completion(GOOD.partition("<answer>")[0]), "no answer"),
+        (completion("Sorry, no."), "words of reasoning"),
+    ],
+)
+def test_an_answer_that_cannot_be_learned_from(reply, reason, tmp_path):
+    with Server(reply) as server:
+        (failure,) = teacher(server, tmp_path).think([site()])
+    assert reason in failure.reason and len(server.seen) == 1
+
+
+# --- what it costs ---------------------------------------------------------------------------------------------------
+
+
+def test_the_same_question_is_never_asked_twice(tmp_path):
+    with Server(completion(GOOD)) as server:
+        first = teacher(server, tmp_path).think([site()])
+        again = teacher(server, tmp_path).think([site()])
+        assert first == again and len(server.seen) == 1
+        teacher(server, tmp_path).think([site()], seed=1)
+        teacher(server, tmp_path, temperature=0.1).think([site()])
+        assert len(server.seen) == 3
+
+
+def test_failures_are_not_kept(tmp_path):
+    with Server(*[(500, b"", {})] * 4, completion(GOOD)) as server:
+        assert isinstance(teacher(server, tmp_path).think([site()])[0], engine.Failure)
+        assert isinstance(teacher(server, tmp_path).think([site()])[0], str)
+
+
+def test_a_damaged_cache_entry_is_asked_again(tmp_path):
+    with Server(completion(GOOD)) as server:
+        told = teacher(server, tmp_path)
+        told.think([site()])
+        (entry,) = (tmp_path / "cache").rglob("*.json")
+        entry.write_text('{"te')
+        assert isinstance(told.think([site()])[0], str) and len(server.seen) == 2
+
+
+def test_estimate_counts_calls_tokens_and_money_without_calling(tmp_path):
+    with Server(completion(GOOD)) as server:
+        told = teacher(server, tmp_path, prices=(1.0, 10.0), max_tokens=500)
+        told.think([site()])
+        estimate = told.estimate([site(), site("Town1"), site("Town2")])
+        assert (estimate.calls, estimate.cached, estimate.completion_tokens) == (2, 1, 1000)
+        assert estimate.prompt_tokens > 200
+        assert estimate.cost == pytest.approx((estimate.prompt_tokens + 10 * 1000) / 1e6)
+        assert len(server.seen) == 1
+
+
+def test_a_budget_that_is_too_small_stops_before_the_first_call(tmp_path):
+    with Server(completion(GOOD)) as server:
+        with pytest.raises(engine.TeacherError, match="budget is 0.01"):
+            teacher(server, tmp_path, prices=(10.0, 100.0), budget=0.01).think([site(f"Town{i}") for i in range(20)])
+        assert server.seen == []
+
+
+def test_no_call_is_made_once_the_budget_is_used_up(tmp_path):
+    with Server(completion(GOOD)) as server:
+        told = teacher(server, tmp_path, prices=(1.0, 1.0), max_tokens=10, budget=0.01, concurrency=1)
+        told.spent, told.budget = 0.0, told.estimate([site(f"Town{i}") for i in range(20)]).cost
+        server.replies = [
+            (200, json.dumps({**json.loads(completion(GOOD)[1]), "usage": {"prompt_tokens": 5000}}).encode(), {})
+        ]  # far more than was estimated
+        texts = told.think([site(f"Town{i}") for i in range(20)])
+    failed = [text for text in texts if isinstance(text, engine.Failure)]
+    assert failed and "used up" in failed[0].reason and len(server.seen) + len(failed) == 20
+
+
+def test_a_budget_needs_prices(tmp_path):
+    with pytest.raises(ValueError, match="prices"):
+        engine.OpenAI("http://localhost/v1", "toy", cache=tmp_path, budget=1.0)
+
+
+def test_the_rate_limit_spaces_the_calls(tmp_path):
+    with Server(completion(GOOD)) as server:
+        teacher(server, tmp_path, requests_per_minute=600, concurrency=6).think([site(f"Town{i}") for i in range(5)])
+    gaps = [b - a for a, b in zip(sorted(server.times), sorted(server.times)[1:])]
+    assert sum(gaps) >= 0.38 and len(server.times) == 5
+
+
+# --- into records ----------------------------------------------------------------------------------------------------
+
+
+def test_a_lie_of_the_model_is_rejected_with_the_lie_named(tmp_path):
+    rows = {"id": ["x"], "lat": [45.76], "lon": [4.84], "taken_at": ["2024-07-10T10:00:00Z"], "city": ["Lyon"]}
+    with Server(completion(GOOD), completion(GOOD.replace("on the right", "on the left"))) as server:
+        good = engine.records_of(rows, teacher(server, tmp_path))
+        lie = engine.records_of(rows, teacher(server, tmp_path), seed=1)
+    assert good["reason"] == [""]
+    assert prompts.parse_place(good["completion"][0]).country_code == "FR"
+    assert lie["reason"] == ["false driving"] and "left" in lie["claim"][0]
+
+
+def test_a_local_model_is_a_teacher_too():
+    from georeplicate import policy
+
+    words = set(teachers._task(site()).replace("<", " <").replace(">", "> ").split())
+    splits = policy.splitter()
+    pieces = {piece for word in words for piece, _ in splits.pre_tokenize_str(word)}
+    tags = ("<think>", "</think>", "<answer>", "</answer>")
+    tiny = policy.build([*tags, *sorted(pieces - set(tags))], seed=0, hidden_size=32, layers=1, heads=2,
+                        vision_hidden_size=16, vision_layers=1, vision_heads=2)  # fmt: skip
+    local = engine.Local(tiny, max_tokens=20)
+    first, again = (local.think([site(), site()], seed=3) for _ in range(2))
+    assert first == again and len(first) == 2
+    assert all(isinstance(text, engine.Failure) for text in first)  # an untrained model writes nothing of use
