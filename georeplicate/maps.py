@@ -1,11 +1,10 @@
 """Maps, drawn without a network from the coast and borders that the atlas carries. The only file that knows Cartopy."""
 
 import cartopy.crs as ccrs
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from georeplicate import atlas
+from georeplicate import atlas, plots
 
 SPLIT_COLOURS = {"train": "crimson", "validation": "tab:orange", "test": "tab:blue", "base": "0.6"}
 
@@ -23,7 +22,7 @@ def world_axes(figure: Figure, position=111, *, resolution: str = "110m"):
 
 def splits(cities: pd.DataFrame) -> Figure:
     """Where the world's cities lie, coloured by split (columns lat, lon, split)."""
-    figure = plt.figure(figsize=(10, 5), layout="constrained")
+    figure = plots.new_figure(figsize=(10, 5), layout="constrained")
     axes = world_axes(figure)
     for name in ("base", "validation", "test", "train"):
         part = cities[cities.split == name]

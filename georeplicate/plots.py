@@ -11,6 +11,13 @@ from georeplicate import world
 SYNTHETIC = "synthetic rendering of real metadata"
 
 
+def new_figure(**options) -> Figure:
+    """An empty figure that pyplot has let go of: a notebook shows it once, where its cell returns it."""
+    figure = plt.figure(**options)
+    plt.close(figure)
+    return figure
+
+
 def _picture(axes, image, title: str = "") -> None:
     axes.imshow(np.asarray(image), interpolation="nearest" if np.asarray(image).shape[0] < 200 else "antialiased")
     axes.set_title(title, fontsize=9, loc="left")
@@ -23,7 +30,7 @@ def views(
 ) -> Figure:
     """The three views of one scene at a size pleasant to look at: panorama above, phone picture and tile below."""
     look = world.Difficulty(noise=0.008, light=0.0, compass=False) if difficulty is None else difficulty
-    figure = plt.figure(figsize=(10, 7.2), layout="constrained")
+    figure = new_figure(figsize=(10, 7.2), layout="constrained")
     grid = figure.add_gridspec(2, 2, height_ratios=(1, 1.75))
     panorama = figure.add_subplot(grid[0, :])
     _picture(panorama, world.panorama(scene, height, difficulty=look), f"360° panorama   {title}")
@@ -45,7 +52,7 @@ def views(
 def question(images: Sequence, letter: str | None = None, title: str = "") -> Figure:
     """A pairing question as the model sees it: [panorama, tile A, tile B, ...]; `letter` frames the right one."""
     panorama, *tiles = images
-    figure = plt.figure(figsize=(10, 4.6), layout="constrained")
+    figure = new_figure(figsize=(10, 4.6), layout="constrained")
     grid = figure.add_gridspec(2, len(tiles), height_ratios=(1.2, 1))
     _picture(figure.add_subplot(grid[0, :]), panorama, title)
     for i, tile in enumerate(tiles):
@@ -62,9 +69,8 @@ def gallery(scenes: Sequence[world.Scene], titles: Sequence[str], *, columns: in
     """Panoramas of many scenes side by side."""
     look = world.Difficulty(noise=0.008, light=0.0, compass=False)
     rows = -(-len(scenes) // columns)
-    figure, axes = plt.subplots(
-        rows, columns, figsize=(5.6 * columns, 1.75 * rows), layout="constrained", squeeze=False
-    )
+    figure = new_figure(figsize=(5.6 * columns, 1.75 * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False)
     for axis in axes.flat:
         axis.axis("off")
     for axis, scene, title in zip(axes.flat, scenes, titles, strict=False):

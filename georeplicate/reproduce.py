@@ -313,6 +313,7 @@ def _kernel_environment(out: Path, profile: str) -> Iterator[None]:
         "PYTHONHASHSEED": "0",
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "PYDEVD_DISABLE_FILE_VALIDATION": "1",  # else a warning about frozen modules in every notebook
+        "PYTHONWARNINGS": "ignore:IProgress not found",  # tqdm's plain bars are what we want in a saved notebook
     }
     if Profile.get(profile).source == "world":
         ours["HF_HUB_OFFLINE"] = "1"

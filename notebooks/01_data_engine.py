@@ -89,7 +89,7 @@ map_of_splits = maps.splits(cities)
 map_of_splits
 
 # %%
-sites = world.sites("train", per_region=2)
+sites = world.sites("train", per_region=4)
 columns = ["id", "lat", "lon", "taken_at", "land_cover", "climate", "temperature_c", "script", "driving_side"]
 sites[columns].head(6)
 
@@ -101,7 +101,7 @@ sites[columns].head(6)
 # name; everything that follows is a view of this one scene.
 
 # %%
-site = sites[sites.area == "Tokyo, JP"].iloc[0]
+site = sites[sites.id == "jp/tokyo/00003"].iloc[0]
 scene = world.build(site)
 scene.attributes
 
