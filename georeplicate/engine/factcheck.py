@@ -553,12 +553,18 @@ def scripts_of(f: Facts) -> frozenset[str]:
     return frozenset({f.script, *(_SCRIPT_OF.get(code, "Latn") for code in f.languages)})
 
 
+@functools.cache
+def _writing_words() -> tuple[dict[str, str], re.Pattern]:
+    """{name of a language: its code}, and a pattern that finds the names of languages and scripts."""
+    all_words = {**_EXTRA_LANGUAGES, **_language_words()}
+    return all_words, re.compile(rf"(?<![\w-]){_any([*all_words, *_script_words()])}(?![\w-])")
+
+
 def _writing(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
     """Scripts and languages share their names: what the name stands beside tells which is meant."""
-    all_words = {**_EXTRA_LANGUAGES, **_language_words()}
-    pattern = rf"(?<![\w-]){_any([*all_words, *_script_words()])}(?![\w-])"
+    all_words, pattern = _writing_words()
     listed = False
-    for match in re.finditer(pattern, sentence, 0):
+    for match in pattern.finditer(sentence):
         word, after, before = match[0], sentence[match.end() :], sentence[: match.start()]
         negated = _negated(sentence, match.start())
         if word in _script_words() and (word in _SCRIPT_ALONE or re.match(rf",?[ ](?:\w+ )?{_SCRIPT_NOUN}\b", after)):

@@ -123,6 +123,15 @@ SCHEMA = pa.schema(
 )
 
 
+FACTS_SCHEMA = pa.schema(
+    [(name, pa.string()) for name in ("id", "taken_at")]
+    + [(name, pa.float64()) for name in ("lat", "lon", *_NUMBERS)]
+    + [(name, pa.bool_()) for name in ("valid", "is_land")]
+    + [(name, pa.string()) for name in (*_WORDS, "languages")]
+    + [("place_population", pa.int64())]
+)
+
+
 def _describe(batch: Batch) -> atlas.Facts:
     missing = [name for name in METADATA if name not in batch]
     if missing:
@@ -205,21 +214,33 @@ def build(
     if num_proc > 1 and not teacher.in_processes:
         raise EngineError(f"the teacher {teacher.name!r} counts and loads in one process: use num_proc=1")
     settings = {"teacher": _describe_teacher(teacher), "seed": seed, "shard": shard}
-    work = partial(records_of, teacher=teacher, seed=seed)
-    parts = _shards(rows, out, shard, settings)
-    for name, batch, key in parts:
+    work, out, started = partial(records_of, teacher=teacher, seed=seed), Path(out), time.time()
+    for name, batch, key in _shards(rows, out, "accepted", settings):
         table = pa.Table.from_pydict(_mapped(work, batch, num_proc), schema=SCHEMA)
         accepted = pc.equal(table["reason"], "")
-        _write(Path(out) / "rejected" / name, table.filter(pc.invert(accepted)), key)
-        _write(Path(out) / "accepted" / name, table.filter(accepted).drop_columns(["reason", "claim"]), key)
-    return _close(out, settings)
+        _write(out / "rejected" / name, table.filter(pc.invert(accepted)), key)
+        _write(out / "accepted" / name, table.filter(accepted).drop_columns(["reason", "claim"]), key)
+    if not record.is_finished(out):
+        counts = _count(out)
+        record.write_bytes(out / "README.md", _card(counts, settings).encode())
+        _finish(out, "accepted", settings, started, accepted=counts["accepted"], rejected=counts["rejected"])
+    return out
 
 
 def build_facts(rows: Iterable[Mapping], out: str | Path, *, num_proc: int = 1, shard: int = FACTS_SHARD) -> Path:
-    """Only the facts of `rows`, in out/facts/NNNNN.parquet; otherwise as `build`."""
-    for name, batch, key in _shards(rows, out, shard, {"facts": list(_NUMBERS + _WORDS), "shard": shard}, "facts"):
-        _write(Path(out) / "facts" / name, pa.table(_mapped(facts_of, batch, num_proc)), key)
-    return Path(out)
+    """Only the facts of `rows`, in out/facts/NNNNN.parquet, invalid rows marked; otherwise as `build`."""
+    settings, out, started = {"facts": [*_NUMBERS, *_WORDS], "shard": shard}, Path(out), time.time()
+    for name, batch, key in _shards(rows, out, "facts", settings):
+        _write(out / "facts" / name, pa.Table.from_pydict(_mapped(facts_of, batch, num_proc), schema=FACTS_SCHEMA), key)
+    if not record.is_finished(out):
+        _finish(out, "facts", settings, started)
+    return out
+
+
+def _finish(out: Path, part: str, settings: dict, started: float, **counts: int) -> None:
+    digest = record.sha256_files((out / part).glob("*.parquet"), out)
+    more = {"settings": settings} | counts
+    record.finish(out, profile="engine", seed=settings.get("seed"), data_sha256=digest, started=started, **more)
 
 
 def _describe_teacher(teacher: Teacher) -> dict:
@@ -228,10 +249,9 @@ def _describe_teacher(teacher: Teacher) -> dict:
 
 
 def _shards(
-    rows: Iterable[Mapping], out: str | Path, size: int, settings: dict, last: str = "accepted"
+    rows: Iterable[Mapping], out: Path, last: str, settings: dict
 ) -> Iterator[tuple[str, dict[str, list], str]]:
-    """(file name, columns, hash of the columns) of each shard that is not yet there."""
-    out = Path(out)
+    """(file name, columns, hash of the metadata) of each shard that is not yet there in the folder `last`."""
     held = out / "settings.json"
     if held.is_file() and json.loads(held.read_text()) != settings:
         raise EngineError(f"{out} holds a run with other settings ({held.name}); choose another folder or delete it")
@@ -239,7 +259,7 @@ def _shards(
         record.write_json(held, settings)
     seen: set[bytes] = set()
     number = 0
-    for number, part in enumerate(_batches(rows, size), 1):
+    for number, part in enumerate(_batches(rows, settings["shard"]), 1):
         name = f"{number - 1:05d}.parquet"
         batch = _columns(part)
         _refuse_doubles(batch, seen)
@@ -312,31 +332,13 @@ def _write(path: Path, table: pa.Table, key: str) -> None:
 
 
 def load(out: str | Path, part: str = "accepted") -> Dataset:
-    """The records of a finished run as a Hugging Face dataset; part "rejected" has reason and claim too."""
+    """The records of a finished run as a Hugging Face dataset; part "rejected" has reason and claim too, part "facts"
+    is what `build_facts` made."""
     record.read_manifest(out)
     files = sorted(map(str, (Path(out) / part).glob("*.parquet")))
     if not files:
-        raise EngineError(f"{out} has no part {part!r}; choose accepted or rejected")
+        raise EngineError(f"{out} has no part {part!r}; choose accepted, rejected or facts")
     return Dataset(pa.concat_tables([pq.read_table(file).replace_schema_metadata(None) for file in files]))
-
-
-def _close(out: str | Path, settings: dict) -> Path:
-    """Data card and manifest, from the shards that lie there."""
-    out, started = Path(out), time.time()
-    counts = _count(out)
-    record.write_bytes(out / "README.md", _card(counts, settings).encode())
-    digest = record.sha256_files((out / "accepted").glob("*.parquet"), out)
-    record.finish(
-        out,
-        profile="engine",
-        seed=settings["seed"],
-        data_sha256=digest,
-        started=started,
-        accepted=counts["accepted"],
-        rejected=counts["rejected"],
-        settings=settings,
-    )
-    return out
 
 
 def _count(out: Path) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from numpy.typing import NDArray
 from georeplicate import atlas, geo
 
 SPACING_DEG = 0.05  # of points along the coast: the distance is at most some 3 km too long
-BAND_DEG = 2.0  # of latitude searched first; what lies outside is further than BAND_KM away
-BAND_KM = 220.0
 
 # States without a coast of their own (general knowledge; the Caspian counts as a lake).
 LANDLOCKED = frozenset(
@@ -18,20 +16,24 @@ LANDLOCKED = frozenset(
 )
 
 
-@functools.lru_cache(maxsize=4096)
 def coast_km(lat: float, lon: float) -> float:
     """Kilometres from a point, in degrees, to the coast of the sea (Natural Earth, 1:50 million)."""
-    points = _coast()
-    first, last = np.searchsorted(points[:, 1], (lat - BAND_DEG, lat + BAND_DEG))
-    near = points[first:last]
-    km = float(geo.haversine_km(lat, lon, near[:, 1], near[:, 0]).min()) if len(near) else np.inf
-    return km if km < BAND_KM else float(geo.haversine_km(lat, lon, points[:, 1], points[:, 0]).min())
+    points, tree = _coast()
+    _, nearest = tree.query(_unit_vectors(np.array([[lon, lat]])))
+    return float(geo.haversine_km(lat, lon, points[nearest[0], 1], points[nearest[0], 0]))
 
 
 @functools.cache
-def _coast() -> NDArray:
-    """(P, 2) longitude and latitude of points along all coasts, by latitude."""
+def _coast() -> tuple:
+    """(P, 2) longitude and latitude of points along all coasts, and a tree of them: nearest in space is nearest on the
+    globe."""
     import shapely
+    from scipy.spatial import cKDTree
 
     points = shapely.get_coordinates(shapely.segmentize(atlas.coast("50m"), SPACING_DEG))
-    return points[np.argsort(points[:, 1], kind="stable")]
+    return points, cKDTree(_unit_vectors(points))
+
+
+def _unit_vectors(lonlat: NDArray) -> NDArray:
+    lon, lat = np.deg2rad(lonlat).T
+    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)

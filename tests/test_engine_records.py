@@ -1,0 +1,320 @@
+"""Rows into records: nothing lost, the same bytes whatever happens in between, and both file formats there and back."""
+
+import itertools
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from georeplicate import atlas, engine, prompts, record, world
+from georeplicate.engine import bench, records
+
+
+def rows(n=60, seed=0):
+    return list(bench.places(n, seed))
+
+
+def files(folder, part="*"):
+    found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in Path(folder).glob(f"{part}/*.parquet")}
+    assert found
+    return found
+
+
+class Liar:
+    """A teacher that says of every place what is true of Paris, fails for some, and of some says nothing."""
+
+    name, in_processes = "liar", True
+
+    def think(self, sites, seed=0):
+        texts = [
+            "Cars drive on the right and the sun is in the south, so this must be Paris, France.",
+            engine.Failure("asleep"),
+            "There is a house, and there is a tree, and nothing else to be seen at all.",
+        ]
+        return [texts[int(site.id[1:]) % 3] for site in sites]
+
+
+# --- one batch -------------------------------------------------------------------------------------------------------
+
+
+def test_a_record_is_a_question_with_a_reasoned_answer():
+    batch = {
+        "id": ["syd"], "lat": [-33.87], "lon": [151.21], "taken_at": ["2024-06-21T02:00:00Z"], "city": ["Sydney"],
+        "image": [["syd.jpg", "tile.png"]],
+    }  # fmt: skip
+    made = engine.records_of(batch, engine.Template())
+    assert made["reason"] == [""] and made["image"] == [["syd.jpg", "tile.png"]] and made["country"] == ["AU"]
+    place = prompts.parse_place(made["completion"][0])
+    assert (place.city, place.country_code) == ("Sydney", "AU")
+    assert made["prompt"] == [prompts.geolocation()]
+
+
+def test_the_worlds_attributes_are_spoken_of():
+    site = next(world.sites("test", 1).itertuples())
+    seen = vars(world.build(site).attributes)
+    batch = {"id": [site.id], "lat": [site.lat], "lon": [site.lon], "taken_at": [site.taken_at], "city": [site.city]}
+    made = engine.records_of(batch | {name: [value] for name, value in seen.items()}, engine.Template("terse"))
+    from georeplicate.world.words import words
+
+    assert " ".join(words(world.build(site).attributes)) in made["completion"][0]
+
+
+def test_every_row_is_accepted_or_rejected_with_a_reason():
+    bad = [
+        {"id": "p1000", "lat": 91.0, "lon": 0.0, "taken_at": "2024-01-01T00:00:00Z"},
+        {"id": "p1001", "lat": None, "lon": 0.0, "taken_at": "2024-01-01T00:00:00Z"},
+        {"id": "p1002", "lat": 48.0, "lon": 2.0, "taken_at": "yesterday"},
+        {"id": "p1003", "lat": 48.0, "lon": 2.0, "taken_at": None},
+        {"id": "p1004", "lat": 0.0, "lon": -30.0, "taken_at": "2024-01-01T00:00:00Z"},
+    ]
+    everything = rows(30) + bad
+    batch = {name: [row[name] for row in everything] for name in records.METADATA}
+    made = engine.records_of(batch, Liar())
+    assert made["id"] == [row["id"] for row in everything]
+    reasons = dict(zip(made["id"], made["reason"]))
+    assert all("cannot be read" in reasons[f"p{n}"] for n in range(1000, 1004)) and "no country" in reasons["p1004"]
+    assert reasons["p0000001"] == "teacher: asleep" and "no conclusion" in reasons["p0000002"]
+    assert reasons["p0000000"].startswith("false ") and made["claim"][0]
+    assert "" not in made["reason"]
+
+
+def test_missing_columns_are_named():
+    with pytest.raises(engine.EngineError, match="lack taken_at"):
+        engine.records_of({"id": ["a"], "lat": [1.0], "lon": [2.0]}, engine.Template())
+
+
+def test_facts_of_a_batch_are_the_atlas():
+    batch = {name: [row[name] for row in rows(20)] for name in records.METADATA}
+    batch["lat"][3] = 95.0
+    columns = engine.facts_of(batch)
+    facts = atlas.describe(batch["lat"], batch["lon"], batch["taken_at"])
+    assert columns["valid"].tolist() == [i != 3 for i in range(20)]
+    np.testing.assert_array_equal(columns["elevation_m"], facts.elevation_m)
+    assert columns["country"].tolist() == facts.country.tolist()
+    assert columns["languages"][0] == " ".join(facts.languages[0])
+
+
+# --- whole runs ------------------------------------------------------------------------------------------------------
+
+
+def test_accepted_and_rejected_add_up_and_the_card_says_so(tmp_path):
+    mixed = rows(40) + [{"id": "sea", "lat": 0.0, "lon": -30.0, "taken_at": "2024-01-01T00:00:00Z"}]
+    engine.build(mixed, tmp_path, engine.Template(), shard=16)
+    good, bad = engine.load(tmp_path), engine.load(tmp_path, "rejected")
+    assert sorted([*good["id"], *bad["id"]]) == sorted(row["id"] for row in mixed)
+    manifest = record.read_manifest(tmp_path)
+    assert (manifest["accepted"], manifest["rejected"]) == (len(good), len(bad))
+    card = (tmp_path / "README.md").read_text()
+    assert yaml.safe_load(card.split("---")[1])["configs"][0]["data_files"][0]["path"] == "accepted/*.parquet"
+    assert f"rows 41: accepted {len(good)}, rejected {len(bad)}" in card
+    assert "| metadata: no country there" in card
+    for row in good:
+        assert prompts.parse_place(row["completion"]).country_code == row["country"]
+
+
+def test_word_statistics_of_the_card_are_right(tmp_path):
+    engine.build(rows(30), tmp_path, engine.Template("terse"))
+    thoughts = [c.split("<think>")[1].split("</think>")[0].split() for c in engine.load(tmp_path)["completion"]]
+    median = sorted(map(len, thoughts))[(len(thoughts) + 1) // 2 - 1]
+    different = {word.lower() for thought in thoughts for word in thought}
+    card = (tmp_path / "README.md").read_text()
+    assert f"median {median}," in card and f"different words: {len(different)}" in card
+
+
+def test_datasets_reads_the_shards_by_itself(tmp_path):
+    from datasets import load_dataset
+
+    engine.build(rows(20), tmp_path / "run", engine.Template(), shard=8)
+    files = str(tmp_path / "run" / "accepted" / "*.parquet")
+    read = load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
+    assert read["id"][:] == engine.load(tmp_path / "run")["id"][:]
+
+
+def test_same_seed_same_bytes_and_another_seed_other_words(tmp_path):
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        engine.build(rows(), tmp_path / name, engine.Template(), seed=seed, shard=25)
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+    assert files(tmp_path / "a", "accepted") != files(tmp_path / "c", "accepted")
+
+
+def test_a_record_does_not_depend_on_its_neighbours(tmp_path):
+    engine.build(rows(), tmp_path / "a", engine.Template(), shard=25)
+    engine.build(rows()[::-1], tmp_path / "b", engine.Template(), shard=7)
+    one, two = ({row["id"]: row for row in engine.load(tmp_path / name)} for name in "ab")
+    assert one == two
+
+
+def test_two_processes_write_what_one_writes(tmp_path):
+    for name, processes in (("one", 1), ("two", 2)):
+        engine.build(rows(), tmp_path / name, engine.Template(), shard=30, num_proc=processes)
+        engine.build_facts(rows(), tmp_path / f"{name}f", shard=40, num_proc=processes)
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+    assert files(tmp_path / "onef") == files(tmp_path / "twof")
+
+
+def test_a_killed_run_goes_on_and_ends_the_same(tmp_path):
+    class Killed(BaseException):
+        pass
+
+    class Mortal(engine.Template):
+        calls = 0
+
+        def think(self, sites, seed=0):
+            Mortal.calls += 1
+            if Mortal.calls == 3:
+                raise Killed
+            return super().think(sites, seed)
+
+    engine.build(rows(), tmp_path / "whole", engine.Template(), shard=12)
+    with pytest.raises(Killed):
+        engine.build(rows(), tmp_path / "torn", Mortal(), shard=12)
+    assert not (tmp_path / "torn" / "manifest.json").exists()
+    done = files(tmp_path / "torn", "accepted")
+    assert len(done) == 2
+    with pytest.raises(record.RecordError, match="no finished run"):
+        engine.load(tmp_path / "torn")
+    Mortal.calls = 10
+    engine.build(rows(), tmp_path / "torn", Mortal(), shard=12)
+    assert Mortal.calls == 13, "finished shards were made again"
+    assert files(tmp_path / "torn") == files(tmp_path / "whole")
+
+
+def test_a_finished_run_is_left_alone(tmp_path):
+    engine.build(rows(20), tmp_path, engine.Template())
+    before = (tmp_path / "manifest.json").read_bytes()
+    engine.build(rows(20), tmp_path, engine.Template())
+    assert (tmp_path / "manifest.json").read_bytes() == before
+
+
+def test_other_rows_or_settings_in_the_same_folder_are_refused(tmp_path):
+    engine.build(rows(40), tmp_path, engine.Template(), shard=10)
+    with pytest.raises(engine.EngineError, match="other settings"):
+        engine.build(rows(40), tmp_path, engine.Template(), seed=1, shard=10)
+    with pytest.raises(engine.EngineError, match="other settings"):
+        engine.build(rows(40), tmp_path, engine.Template("terse"), shard=10)
+    with pytest.raises(engine.EngineError, match="made from other rows"):
+        engine.build(rows(40, seed=1), tmp_path, engine.Template(), shard=10)
+    with pytest.raises(engine.EngineError, match="made from more rows"):
+        engine.build(rows(40)[:20], tmp_path, engine.Template(), shard=10)
+
+
+def test_double_ids_and_uneven_rows_are_refused(tmp_path):
+    with pytest.raises(engine.EngineError, match="two rows have the id 'p0000001'"):
+        engine.build([*rows(10), rows(2)[1]], tmp_path / "a", engine.Template(), shard=5)
+    with pytest.raises(engine.EngineError, match="has the columns"):
+        engine.build([*rows(3), {"id": "x"}], tmp_path / "b", engine.Template())
+
+
+def test_a_teacher_with_a_budget_stays_in_one_process(tmp_path):
+    teacher = engine.OpenAI("http://127.0.0.1:9/v1", "toy", cache=tmp_path / "cache")
+    with pytest.raises(engine.EngineError, match="num_proc=1"):
+        engine.build(rows(4), tmp_path / "out", teacher, num_proc=2)
+
+
+# --- streams ---------------------------------------------------------------------------------------------------------
+
+
+def test_rows_are_read_as_they_are_needed(tmp_path):
+    taken = 0
+
+    def endless():
+        nonlocal taken
+        for row in bench.places(10**9, block=50):
+            taken += 1
+            yield row
+
+    stream = records._shards(endless(), tmp_path, "facts", {"shard": 100})
+    next(stream), next(stream)
+    assert taken == 200
+
+
+def test_a_streamed_dataset_is_a_source(tmp_path):
+    from datasets import IterableDataset
+
+    stream = IterableDataset.from_generator(bench.places, gen_kwargs={"n": 30})
+    engine.build(stream, tmp_path / "a", engine.Template())
+    engine.build(rows(30), tmp_path / "b", engine.Template())
+    assert files(tmp_path / "a") == files(tmp_path / "b")
+
+
+@pytest.mark.parametrize("n", [40_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+def test_facts_of_many_places_stay_below_a_gigabyte(n):
+    command = [sys.executable, "-m", "georeplicate.engine.bench", "facts", str(n)]
+    answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert json.loads(answer.stdout.splitlines()[-1])["peak_mb"] < 1000
+
+
+# --- the official JSONL ----------------------------------------------------------------------------------------------
+
+
+def test_jsonl_there_and_back(tmp_path):
+    with_images = [row | {"image": [f"{row['id']}.jpg"]} for row in rows(12)]
+    engine.build(with_images, tmp_path / "run", engine.Template())
+    made = engine.load(tmp_path / "run")
+    path = engine.write_jsonl(made, tmp_path / "records.jsonl")
+    first = json.loads(path.read_text().splitlines()[0])
+    assert set(first) == {"id", "image", "conversations"}
+    assert [turn["from"] for turn in first["conversations"]] == ["human", "gpt"]
+    back = engine.read_jsonl(path)
+    assert back.to_list() == made.select_columns(["id", "image", "prompt", "completion"]).to_list()
+    again = engine.write_jsonl(back, tmp_path / "again.jsonl")
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_jsonl_as_the_official_loader_takes_it(tmp_path):
+    turns = [{"from": "human", "value": "<image>\nWhich?"}, {"from": "gpt", "value": "<answer> B </answer>"}]
+    lines = [
+        {"id": 7, "image": "a.jpg", "conversations": turns},
+        {"id": "8", "image": ["a.jpg", "b.jpg"], "conversations": turns, "accu_reward_method": "mcq"},
+    ]
+    path = tmp_path / "official.jsonl"
+    path.write_text("\n\n".join(map(json.dumps, lines)))
+    one, two = engine.read_jsonl(path)
+    assert one == {"id": "7", "image": ["a.jpg"], "prompt": "Which?", "completion": "<answer> B </answer>"}
+    assert two["image"] == ["a.jpg", "b.jpg"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    ['{"id": 1', "[]", '{"id": 1, "image": "a"}', '{"id": 1, "image": "a", "conversations": []}',
+     '{"id": 1, "image": "a", "conversations": [{"from": "gpt", "value": ""}, {"from": "human", "value": ""}]}'],
+)  # fmt: skip
+def test_a_line_that_does_not_fit_is_named(line, tmp_path):
+    path = tmp_path / "bad.jsonl"
+    path.write_text("\n" + line + "\n")
+    with pytest.raises(engine.EngineError, match="line 2"):
+        engine.read_jsonl(path)
+
+
+# --- many machines ---------------------------------------------------------------------------------------------------
+
+
+def test_the_same_map_function_on_ray():
+    ray = pytest.importorskip("ray", reason="the extra is not installed: pip install '.[ray]'")
+    ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+    try:
+        source = ray.data.from_items(rows(40))
+        found = source.map_batches(engine.facts_of, batch_format="numpy", batch_size=16).take_all()
+        made = source.map_batches(
+            engine.records_of, fn_kwargs={"teacher": engine.Template()}, batch_format="numpy", batch_size=16
+        ).take_all()
+    finally:
+        ray.shutdown()
+    batch = {name: [row[name] for row in rows(40)] for name in records.METADATA}
+    here = engine.facts_of(batch)
+    by_id = {row["id"]: row for row in found}
+    assert [by_id[name]["country"] for name in batch["id"]] == here["country"].tolist()
+    alone = engine.records_of(batch, engine.Template())
+    said = {row["id"]: row["completion"] for row in made}
+    assert [said[name] for name in batch["id"]] == alone["completion"]
+
+
+def test_the_shards_carry_no_time_and_no_path(tmp_path):
+    engine.build(itertools.islice(bench.places(8), 8), tmp_path, engine.Template())
+    schema = pq.read_schema(tmp_path / "accepted" / "00000.parquet")
+    assert set(schema.metadata) == {b"input"}
