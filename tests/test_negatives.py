@@ -107,6 +107,16 @@ def test_no_neighbours_are_missed_where_many_lie_within_the_floor():
     assert (np.sort(found[:150], axis=1) == [150, 151, 152, 153]).all()
 
 
+@pytest.mark.parametrize("kind", ["region", "random"])
+def test_large_pools_are_sampled_and_searched_whole_where_the_sample_is_too_small(monkeypatch, kind):
+    rows = coloured([(10.0, 10.0 + 0.05 * i) for i in range(40)])
+    monkeypatch.setattr(pairs, "SHUFFLED_WHOLE", 32)  # hence a sample of two, of which four are wanted
+    for q in pairs.questions(rows, k=5, negatives=kind, min_km=20.0):
+        own = "ABCDE".index(q["letter"])
+        assert q["candidate_ids"][own] == q["id"] and len(set(q["candidates"])) == 5
+        assert all(km >= 20 for i, km in enumerate(q["distances_km"]) if i != own)
+
+
 @pytest.mark.slow
 def test_a_quarter_of_a_million_places_in_a_minute_and_two_gigabytes():
     seconds, peak_gb = negatives.bench()

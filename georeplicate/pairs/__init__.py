@@ -46,6 +46,7 @@ from georeplicate.pairs import negatives as hard
 
 NEGATIVES = ("region", "near", "random", "neighbourhood")
 SAME_PLACE_KM = 0.1  # closer than this, two tiles may show the same street: never offered as a wrong answer
+SHUFFLED_WHOLE = 4096  # rows of a pool, to draw a handful from it
 ON_DISK = {
     "cv-cities": cvcities,
     "cvusa": cvusa,
@@ -127,7 +128,7 @@ def questions(
     if negatives in ("near", "neighbourhood"):
         when = rows["taken_at"][:] if negatives == "neighbourhood" else None
         nearest = hard.nearest(lat, lon, k - 1, taken_at=when, min_km=min_km, tile=tile, order=by_id)
-    out = []
+    asked = np.empty((len(ids), k), np.int64)
     for i, name in enumerate(ids):
         rng = np.random.default_rng([seed, crc32(name.encode())])
         if nearest is not None:
@@ -140,18 +141,18 @@ def questions(
                 f"questions: {name} ({areas[i]}) has {len(others)} neighbours at least {min_km} km away, "
                 f"{k - 1} are needed; load more sites of that area, lower k, or use negatives='near' or 'random'"
             )
-        candidates = rng.permutation(np.append(others[: k - 1], i))
-        km = geo.haversine_km(lat[i], lon[i], lat[candidates], lon[candidates])
-        out.append(
-            {
-                "id": name,
-                "letter": ascii_uppercase[int(np.flatnonzero(candidates == i)[0])],
-                "candidates": candidates.tolist(),
-                "candidate_ids": [ids[c] for c in candidates],
-                "distances_km": np.round(km, 3).tolist(),
-            }
-        )
-    return Dataset.from_list(out)
+        asked[i] = rng.permutation(np.append(others[: k - 1], i))
+    own = np.argmax(asked == np.arange(len(ids))[:, None], axis=1)
+    km = geo.haversine_km(lat[:, None], lon[:, None], lat[asked], lon[asked])
+    return Dataset.from_dict(
+        {
+            "id": ids,
+            "letter": [ascii_uppercase[i] for i in own],
+            "candidates": asked.tolist(),
+            "candidate_ids": [[ids[c] for c in candidates] for candidates in asked.tolist()],
+            "distances_km": np.round(km, 3).tolist(),
+        }
+    )
 
 
 def images(rows: Dataset, question: dict) -> list:
@@ -175,14 +176,21 @@ def _draw(rng, pool: np.ndarray, i: int, lat, lon, tile, count: int, min_km: flo
     A distance that is not known passes."""
     got: list[int] = []
     shown = {int(tile[i])}
-    order = rng.permutation(len(pool))
-    for start in range(0, len(order), 4 * count):
-        batch = pool[order[start : start + 4 * count]]
-        far = ~(geo.haversine_km(lat[i], lon[i], lat[batch], lon[batch]) < min_km)
-        for j in batch[far]:
-            if int(tile[j]) not in shown:
-                shown.add(int(tile[j]))
-                got.append(int(j))
-        if len(got) >= count:
-            break
-    return np.array(got[:count], int)
+    for order in _orders(rng, len(pool)):
+        for start in range(0, len(order), 4 * count):
+            batch = pool[order[start : start + 4 * count]]
+            far = ~(geo.haversine_km(lat[i], lon[i], lat[batch], lon[batch]) < min_km)
+            for j in batch[far]:
+                if int(tile[j]) not in shown:
+                    shown.add(int(tile[j]))
+                    got.append(int(j))
+            if len(got) >= count:
+                return np.array(got[:count], int)
+    return np.array(got, int)
+
+
+def _orders(rng, n: int):
+    """Shuffles of range(n): the whole, or of a large pool first a sample, which is nearly always enough and quicker."""
+    if n > SHUFFLED_WHOLE:
+        yield rng.choice(n, SHUFFLED_WHOLE // 16, replace=False)
+    yield rng.permutation(n)
