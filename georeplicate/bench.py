@@ -1,4 +1,5 @@
-"""Sizes and speeds of the foundation, on this machine, into results/bench/foundation.csv (`make bench`).
+"""Sizes and speeds of the foundation, on this machine, into results/bench/foundation.csv (`make bench`), and those of
+the data engine after them (engine/bench.py).
 
 Each speed is the best of three passes on one core after a first one that loads the data: other programs can only make
 it worse. The aims are the project's own; a row that misses its aim is written like the others.
@@ -14,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from georeplicate import atlas, pairs, record
+from georeplicate.engine import bench as engine_bench
 from georeplicate.pairs import negatives
 
 PACKAGE = Path(__file__).parent
@@ -77,6 +79,7 @@ def main() -> None:
         print(f"{what}: {value:,.10g} {unit} (aim {aim})", flush=True)
         rows.append({"what": what, "value": value, "unit": unit, "aim": aim, "cpu": machine["cpu"]})
     print(f"wrote {os.path.relpath(record.write_csv(OUT, pd.DataFrame(rows)))}")
+    engine_bench.main()
 
 
 if __name__ == "__main__":
