@@ -11,6 +11,7 @@ that CPU and GPU see the same pixels.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -29,6 +30,7 @@ from transformers import (
     AutoModelForImageTextToText,
     AutoProcessor,
     AutoTokenizer,
+    InternVLProcessor,
     PreTrainedModel,
     PreTrainedTokenizerFast,
     ProcessorMixin,
@@ -52,6 +54,7 @@ SPECIAL_TOKENS = (
 )
 UNKNOWN = "<|unknown|>"
 ROLES = ("system", "user", "assistant")
+_IMAGE_SIZES = ("image_grid_thw", "num_patches")  # what image processors say about each image
 
 # Qwen2-VL's chat format: images become <|vision_start|><|image_pad|><|vision_end|>; no default system turn, as the
 # paper's prompts have one user turn only.
@@ -77,15 +80,7 @@ CHAT_TEMPLATE = """\
 """
 
 
-class ImageTextProcessor(Qwen2_5_VLProcessor):
-    """Qwen2.5-VL's processor for images and text only: it takes no video processor."""
-
-    def __init__(self, image_processor=None, tokenizer=None, chat_template=None):
-        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
-        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
-        self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
-        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
-
+class _SavedAsItsParent(ProcessorMixin):
     def save_pretrained(self, save_directory, **kwargs):
         """Saved under the name of the class it stands for: under its own, AutoProcessor returns a bare tokenizer."""
         saved = super().save_pretrained(save_directory, **kwargs)
@@ -94,9 +89,33 @@ class ImageTextProcessor(Qwen2_5_VLProcessor):
             path = Path(save_directory) / name
             if path.exists():
                 content = json.loads(path.read_text())
-                content["processor_class"] = "Qwen2_5_VLProcessor"
+                content["processor_class"] = type(self).__mro__[2].__name__
                 path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
         return saved
+
+
+class ImageTextProcessor(_SavedAsItsParent, Qwen2_5_VLProcessor):
+    """Qwen2.5-VL's processor for images and text only: it takes no video processor."""
+
+    def __init__(self, image_processor=None, tokenizer=None, chat_template=None):
+        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
+        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
+        self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
+        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+
+
+class InternVLImageTextProcessor(_SavedAsItsParent, InternVLProcessor):
+    """InternVL's processor for images and text only. An image becomes one or more tiles of image_seq_length tokens."""
+
+    def __init__(self, image_processor=None, tokenizer=None, image_seq_length: int = 256, chat_template=None):
+        self.image_seq_length = image_seq_length
+        self.start_image_token, self.end_image_token = tokenizer.start_image_token, tokenizer.end_image_token
+        self.start_image_token_id = tokenizer.start_image_token_id
+        self.end_image_token_id = tokenizer.end_image_token_id
+        self.image_token, self.image_token_id = tokenizer.context_image_token, tokenizer.context_image_token_id
+        self.video_token = tokenizer.video_token
+        self.multimodal_pattern = re.compile(f"(?P<image>{re.escape(self.image_token)})")
+        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
 
 
 @dataclass
@@ -131,19 +150,27 @@ class Policy:
     def suppressed(self) -> list[int]:
         """Tokens that an answer must not contain: sampling an image placeholder would need an image behind it."""
         ending = set(self.eos_token_ids)
-        names = {*SPECIAL_TOKENS, UNKNOWN, "<IMG_CONTEXT>", "<img>", "</img>"}
+        names = {*SPECIAL_TOKENS, UNKNOWN, *_tokens_around_images(self.processor)}
         found = self.tokenizer.get_added_vocab()
         vocabulary = found if UNKNOWN in found else {**found, **_lookup(self.tokenizer, (UNKNOWN,))}
         return sorted(i for name, i in vocabulary.items() if name in names and i not in ending)
 
     def pixels(self, images: Sequence[Image.Image]) -> dict[str, torch.Tensor]:
-        """Preprocessed images: {"pixel_values", "image_grid_thw"}; a row may carry this under "pixels" instead of
-        "images", so that long runs in memory preprocess every image once."""
-        return dict(self.processor.image_processor(images=[as_rgb(image) for image in images], return_tensors="pt"))
+        """Preprocessed images: {"pixel_values"} and what the processor says about their sizes ("image_grid_thw" or
+        "num_patches"); a row may carry this under "pixels" instead of "images", so that long runs in memory preprocess
+        every image once. ValueError for processors whose images need more than that."""
+        options = getattr(type(self.processor), "images_kwargs", {})
+        made = dict(self.processor.image_processor([as_rgb(image) for image in images], return_tensors="pt", **options))
+        if more := sorted(made.keys() - {"pixel_values", *_IMAGE_SIZES}):
+            raise ValueError(
+                f"the images of {type(self.processor).__name__} come with {', '.join(more)}, which a batch of prompts "
+                f"cannot carry; model families that work: {', '.join(prefix.PICTURES)}"
+            )
+        return made
 
     def text(self, row: dict[str, Any]) -> str:
         """The chat-formatted prompt of a row: images first, then the text, then the assistant's turn is opened."""
-        count = len(row["pixels"]["image_grid_thw"]) if row.get("pixels") is not None else len(row.get("images") or [])
+        count = _count(row["pixels"]) if row.get("pixels") is not None else len(row.get("images") or [])
         return self.processor.apply_chat_template([user_turn(row["prompt"], count)], add_generation_prompt=True)
 
     def encode(self, rows: Iterable[dict[str, Any]]) -> prefix.Prompts:
@@ -157,29 +184,38 @@ class Policy:
             else None
             for row in rows
         ]
-        grids = [p["image_grid_thw"] if p else torch.empty(0, 3, dtype=torch.long) for p in pixels]
-        cells = self.processor.image_processor.merge_size**2
-        texts = []
-        for row, grid in zip(rows, grids, strict=True):
-            holes = iter((grid.prod(-1) // cells).tolist())
-            texts.append(re.sub(r"<\|image_pad\|>", lambda m: m.group() * next(holes), self.text(row)))  # noqa: B023
-        ids = self.tokenizer(texts, add_special_tokens=False)["input_ids"]
+        texts = [self._expanded(row, seen) for row, seen in zip(rows, pixels, strict=True)]
+        start = self.tokenizer.bos_token  # written by the chat template or, failing that, by the tokenizer
+        ids = self.tokenizer(texts, add_special_tokens=bool(start) and not texts[0].startswith(start))["input_ids"]
         for row, sequence in zip(rows, ids, strict=True):
             self._refuse_unknown(sequence, row["prompt"])
         width = max(map(len, ids))
         pad = self.tokenizer.pad_token_id
         input_ids = torch.tensor([[pad] * (width - len(s)) + s for s in ids])
         mask = torch.tensor([[0] * (width - len(s)) + [1] * len(s) for s in ids])
-        image_token = self.tokenizer.convert_tokens_to_ids("<|image_pad|>")
         seen = [p for p in pixels if p]
+        grids = [p["image_grid_thw"] for p in seen if "image_grid_thw" in p]
+        counted = "image_grid_thw" if grids else "pixel_values"
         return prefix.Prompts(
             input_ids=input_ids,
             attention_mask=mask,
-            mm_token_type_ids=((input_ids == image_token) & mask.bool()).long(),
+            mm_token_type_ids=((input_ids == self.processor.image_token_id) & mask.bool()).long(),
             pixel_values=torch.cat([p["pixel_values"] for p in seen]) if seen else None,
-            image_grid_thw=torch.cat([p["image_grid_thw"] for p in seen]) if seen else None,
-            images=[len(grid) for grid in grids],
+            image_grid_thw=torch.cat(grids) if grids else None,
+            images=[len(p[counted]) if p else 0 for p in pixels],
         ).to(self.model.device)
+
+    def _expanded(self, row: dict[str, Any], pixels: dict[str, torch.Tensor] | None) -> str:
+        """The prompt's text with as many image tokens as the model makes features of each image."""
+        if pixels is None:
+            return self.text(row)
+        sizes = {name: value.numpy() if name in _IMAGE_SIZES else value for name, value in pixels.items()}
+        order = itertools.count()
+        return re.sub(
+            re.escape(self.processor.image_token),
+            lambda _: self.processor.replace_image_token(sizes, next(order)),
+            self.text(row),
+        )
 
     def completion_ids(self, text: str) -> list[int]:
         """Token ids of an answer, closed by the end-of-turn token."""
@@ -266,6 +302,16 @@ class Policy:
             new.rename(path)
 
 
+def _tokens_around_images(processor: ProcessorMixin) -> set[str]:
+    kinds = ("image_token", "start_image_token", "end_image_token", "video_token")
+    return {getattr(processor, kind, None) for kind in kinds} - {None}
+
+
+def _count(pixels: dict[str, torch.Tensor]) -> int:
+    """How many images were preprocessed together."""
+    return len(pixels[next((name for name in _IMAGE_SIZES if name in pixels), "pixel_values")])
+
+
 def _lookup(tokenizer, names: Iterable[str]) -> dict[str, int]:
     vocabulary = tokenizer.get_vocab()
     return {name: vocabulary[name] for name in names if name in vocabulary}
@@ -310,12 +356,16 @@ def load(path_or_name: str | os.PathLike, *, dtype: torch.dtype | str = "auto", 
 
 
 def _load_processor(name: str, model_type: str) -> ProcessorMixin:
-    if model_type != "qwen2_5_vl":
-        processor = AutoProcessor.from_pretrained(name)
+    if model_type not in ("qwen2_5_vl", "internvl"):
+        processor = AutoProcessor.from_pretrained(name, backend="pil")
     else:
-        image_processor = AutoImageProcessor.from_pretrained(name, backend="pil")
-        tokenizer = AutoTokenizer.from_pretrained(name)
-        processor = ImageTextProcessor(image_processor, tokenizer, chat_template=tokenizer.chat_template)
+        parts = AutoImageProcessor.from_pretrained(name, backend="pil"), AutoTokenizer.from_pretrained(name)
+        options = {"chat_template": parts[1].chat_template}
+        if model_type == "qwen2_5_vl":
+            processor = ImageTextProcessor(*parts, **options)
+        else:
+            said = InternVLProcessor.get_processor_dict(name)[0]
+            processor = InternVLImageTextProcessor(*parts, said.get("image_seq_length", 256), **options)
     processor.tokenizer.padding_side = "left"  # right padding gives silently wrong M-RoPE positions in generation
     return processor
 

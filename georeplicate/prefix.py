@@ -12,12 +12,17 @@ its prompt (for Qwen2.5-VL in all three axes of M-RoPE). The model's code is unt
 
 `logprobs` is the kernel (differentiable), `logprobs_repeated` its naive twin, `generate` the same idea for sampling.
 Padding never reaches a linear layer: only real tokens are packed.
+
+What the kernel needs: a causal decoder whose layers all see the whole past and whose attention can be exchanged, and,
+for pictures, one of the layouts in `PICTURES`. `unsupported` says what a model lacks; such a model takes the plain path
+(the naive twin and its own `generate`), which is slower and equally right, and one sentence in the log says so.
 """
 
 from __future__ import annotations
 
 import functools
 import itertools
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
@@ -29,18 +34,23 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.vision_utils import get_vision_cu_seqlens, get_vision_position_ids, get_vision_window_index
 
+_log = logging.getLogger(__name__)
+
 ATTENTION = "shared_prefix"
 # transformers hands a vision tower's whole packed sequence, with its boundaries, only to implementations whose name
 # contains "flash"; all others are called once per image, which is slow for many small images.
 VISION_ATTENTION = "grouped_flash"
+# Families whose pictures are tokens of a causal sequence and enter as pixel_values (and image_grid_thw) alone.
+PICTURES = ("qwen2_5_vl", "internvl", "llava")
 
 
 @dataclass
 class Prompts:
     """N encoded prompts, padded on the left.
 
-    input_ids, attention_mask, mm_token_type_ids: [N, P]; pixel_values: [patches, values] and image_grid_thw:
-    [images, 3] of all images, prompt by prompt; images: number of images of each prompt.
+    input_ids, attention_mask, mm_token_type_ids: [N, P]; pixel_values of all images, prompt by prompt: [patches,
+    values] with image_grid_thw [images, 3] (Qwen), else [tiles, channels, height, width]; images: how many images (with
+    image_grid_thw) or tiles (without) each prompt has.
     """
 
     input_ids: torch.Tensor
@@ -72,19 +82,22 @@ class Prompts:
             images=[self.images[row] for row in rows],
         )
         if self.pixel_values is not None:
-            grids = self.image_grid_thw.split(self.images)
-            pixels = self.pixel_values.split([int(grid.prod(-1).sum()) for grid in grids])
-            chosen.image_grid_thw = torch.cat([grids[row] for row in rows])
+            counts = self.images
+            if self.image_grid_thw is not None:
+                grids = self.image_grid_thw.split(self.images)
+                counts = [int(grid.prod(-1).sum()) for grid in grids]
+                chosen.image_grid_thw = torch.cat([grids[row] for row in rows])
+            pixels = self.pixel_values.split(counts)
             chosen.pixel_values = torch.cat([pixels[row] for row in rows])
-            if len(chosen.image_grid_thw) == 0:
+            if len(chosen.pixel_values) == 0:
                 chosen.image_grid_thw = chosen.pixel_values = None
         return chosen
 
 
 def positions(model: PreTrainedModel, prompts: Prompts) -> torch.Tensor:
     """Rotary positions [axes, N, P]: three axes for M-RoPE models, one for the others. Padding holds 0."""
-    if not hasattr(model.model, "get_rope_index"):
-        return (prompts.attention_mask.cumsum(-1) - 1).clamp(min=0)[None]
+    if not _mrope(model):
+        return _count_tokens(prompts.attention_mask)[None]
     grids = [()] * len(prompts)
     if prompts.image_grid_thw is not None:
         rows = iter(map(tuple, prompts.image_grid_thw.tolist()))
@@ -98,11 +111,19 @@ def positions(model: PreTrainedModel, prompts: Prompts) -> torch.Tensor:
         distinct.setdefault(key, []).append(row)
     for (kind, grid), members in distinct.items():  # prompts of one layout share their positions
         types = torch.tensor([kind])
-        place, _ = model.model.get_rope_index(
+        place, _ = model.base_model.get_rope_index(
             torch.zeros_like(types), mm_token_type_ids=types, image_grid_thw=torch.tensor(grid) if grid else None
         )
         out[:, members, -len(kind) :] = place
     return out.to(prompts.input_ids.device)
+
+
+def _mrope(model: PreTrainedModel) -> bool:
+    return hasattr(model.base_model, "get_rope_index")
+
+
+def _count_tokens(attention_mask: torch.Tensor) -> torch.Tensor:
+    return (attention_mask.cumsum(-1) - 1).clamp(min=0)
 
 
 # ---------------------------------------------------------------------------------------------- vision, once a prompt
@@ -151,7 +172,7 @@ def image_features(model: PreTrainedModel, prompts: Prompts) -> BaseModelOutputW
     windowed = len(set(config.fullatt_block_indexes)) < config.depth
     indices = _vision_indices(ordered, config.spatial_merge_size, config.window_size, config.patch_size, windowed)
     indices = {name: value.to(pixels.device) for name, value in indices.items()}
-    visual = model.model.visual
+    visual = model.base_model.visual
     merged = visual(pixels.type(visual.dtype), grid_thw=torch.tensor(ordered, device=pixels.device), **indices)
     features = merged.pooler_output.split([patches[image] // config.spatial_merge_size**2 for image in order])
     back = [features[place] for place in sorted(range(len(order)), key=order.__getitem__)]
@@ -163,10 +184,7 @@ def _vision_inputs(model: PreTrainedModel, prompts: Prompts) -> dict:
         return {}
     if _qwen_vision(model):
         return {"mm_encoder_outputs": {"image": image_features(model, prompts)}}
-    inputs = {"pixel_values": prompts.pixel_values}
-    if prompts.image_grid_thw is not None:
-        inputs["image_grid_thw"] = prompts.image_grid_thw
-    return inputs
+    return {"pixel_values": prompts.pixel_values}
 
 
 # -------------------------------------------------------------------------------------------------- two-part attention
@@ -343,6 +361,8 @@ def _shared_prefix_attention(module, query, key, value, attention_mask, scaling,
     if shared is None:  # a plain call of the model
         plain = ALL_ATTENTION_FUNCTIONS["sdpa"]
         return plain(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+    if changed := [name for name in ("softcap", "s_aux", "position_bias") if kwargs.get(name) is not None]:
+        raise NotImplementedError(f"{type(module).__name__} wants {changed[0]}, which the shared prefix has not")
     if query.dtype != value.dtype:  # under autocast the rotation returns fp32
         query, key = query.to(value.dtype), key.to(value.dtype)
     return shared.attention(module.layer_idx, query, key, value, scaling), None
@@ -353,13 +373,42 @@ AttentionInterface.register(VISION_ATTENTION, _grouped_vision_attention)
 AttentionMaskInterface.register(ATTENTION, sdpa_mask)
 
 
+def unsupported(model: PreTrainedModel) -> str | None:
+    """What keeps this model from the kernel, as the end of a sentence, or None if nothing does."""
+    text = model.config.get_text_config()
+    if not model._supports_attention_backend or model.config.is_encoder_decoder:
+        return "its attention cannot be exchanged"
+    kinds = set(getattr(text, "layer_types", None) or ["full_attention"]) - {"full_attention"}
+    if getattr(text, "sliding_window", None) and not hasattr(text, "layer_types"):
+        kinds = {"sliding_attention"}
+    if kinds:
+        return f"some of its layers do not see the whole past ({', '.join(sorted(kinds))})"
+    if getattr(text, "attn_logit_softcapping", None):
+        return "it caps the attention's scores"
+    if hasattr(model.config, "vision_config") and model.config.model_type not in PICTURES:
+        return f"the way {model.config.model_type} lays out pictures is not known to it"
+    return None
+
+
+@functools.cache
+def _say_once(sentence: str) -> None:
+    _log.warning(sentence)
+
+
+def _shares(model: PreTrainedModel) -> bool:
+    reason = unsupported(model)
+    if reason:
+        _say_once(f"{type(model).__name__} repeats its prompts, without the shared-prefix kernel: {reason}")
+    return reason is None
+
+
 def decoder(model: PreTrainedModel) -> PreTrainedModel:
-    """The text decoder inside a vision-language model."""
-    return model.model.language_model if hasattr(model.model, "language_model") else model.model
+    """The text decoder inside a language or vision-language model."""
+    return model.get_decoder()
 
 
 def _qwen_vision(model: PreTrainedModel) -> bool:
-    return hasattr(model.model, "visual") and hasattr(model.config.vision_config, "fullatt_block_indexes")
+    return hasattr(model.base_model, "visual") and hasattr(model.config.vision_config, "fullatt_block_indexes")
 
 
 def enable(model: PreTrainedModel, attention: str = ATTENTION, vision_attention: str = VISION_ATTENTION) -> None:
@@ -367,7 +416,13 @@ def enable(model: PreTrainedModel, attention: str = ATTENTION, vision_attention:
     during the backward pass. Plain calls of the model keep working, on PyTorch's own attention."""
     decoder(model).config._attn_implementation = attention
     if _qwen_vision(model):
-        model.model.visual.config._attn_implementation = vision_attention
+        model.base_model.visual.config._attn_implementation = vision_attention
+
+
+def _disable(model: PreTrainedModel) -> None:
+    """PyTorch's own attention again, wherever ours was."""
+    if decoder(model).config._attn_implementation == ATTENTION:
+        enable(model, "sdpa", "sdpa")
 
 
 def _no_mask(device: torch.device) -> torch.Tensor:
@@ -392,6 +447,8 @@ def logprobs(
     completion may be empty). forward: what to call instead of `model`, when it is wrapped (DistributedDataParallel).
     Returns [R, C] in fp32, the R completions in order, C the longest one, 0 where padded.
     """
+    if not _shares(model):
+        return logprobs_repeated(model, prompts, completions, temperature=temperature, forward=forward)
     device = prompts.input_ids.device
     layout = _Packed(prompts.lengths, [[len(c) for c in group] for group in completions], device)
     flat = [c for group in completions for c in group]
@@ -434,7 +491,12 @@ def token_logprobs(logits: torch.Tensor, tokens: torch.Tensor, temperature: floa
 
 
 def logprobs_repeated(
-    model: PreTrainedModel, prompts: Prompts, completions: list[list[list[int]]], *, temperature: float = 1.0
+    model: PreTrainedModel,
+    prompts: Prompts,
+    completions: list[list[list[int]]],
+    *,
+    temperature: float = 1.0,
+    forward: Callable | None = None,
 ) -> torch.Tensor:
     """The naive twin of `logprobs`: prompt and images repeated for every completion, one plain call of the model."""
     device = prompts.input_ids.device
@@ -443,16 +505,23 @@ def logprobs_repeated(
     width = max((len(c) for c in flat), default=0)
     ids = torch.tensor([c + [0] * (width - len(c)) for c in flat], dtype=torch.long, device=device)
     mask = torch.tensor([[1] * len(c) + [0] * (width - len(c)) for c in flat], dtype=torch.long, device=device)
-    inputs = {
-        "input_ids": torch.cat([repeated.input_ids, ids], 1),
-        "attention_mask": torch.cat([repeated.attention_mask, mask], 1),
-        "mm_token_type_ids": torch.cat([repeated.mm_token_type_ids, torch.zeros_like(ids)], 1),
-    }
-    if repeated.pixel_values is not None:
-        inputs |= {"pixel_values": repeated.pixel_values, "image_grid_thw": repeated.image_grid_thw}
-    enable(model, "sdpa", "sdpa")  # nothing of ours may be left in the twin
-    logits = model(**inputs, use_cache=False).logits[:, -width - 1 : -1]
+    repeated.input_ids = torch.cat([repeated.input_ids, ids], 1)
+    repeated.attention_mask = torch.cat([repeated.attention_mask, mask], 1)
+    repeated.mm_token_type_ids = torch.cat([repeated.mm_token_type_ids, torch.zeros_like(ids)], 1)
+    inputs = _plain_inputs(model, repeated)
+    if not _mrope(model):  # M-RoPE models count by themselves, the others would count the padding too
+        inputs["position_ids"] = _count_tokens(repeated.attention_mask)
+    _disable(model)
+    logits = (forward or model)(**inputs, use_cache=False, logits_to_keep=width + 1).logits[:, :-1]
     return token_logprobs(logits, ids, temperature) * mask
+
+
+def _plain_inputs(model: PreTrainedModel, prompts: Prompts) -> dict[str, torch.Tensor]:
+    """What a plain call of the model takes."""
+    inputs = {name: value for name, value in vars(prompts).items() if isinstance(value, torch.Tensor)}
+    if not _mrope(model):
+        del inputs["mm_token_type_ids"]
+    return inputs
 
 
 # ---------------------------------------------------------------------------------------------------------- generation
@@ -502,6 +571,10 @@ def generate(
     Each prompt is prefilled once. temperature 0 decodes greedily; otherwise tokens are drawn with `generator`, from
     the top_k most probable ones if top_k > 0. `suppressed` tokens are never produced. Finished rows leave the batch.
     """
+    if not _shares(model):
+        return _generate_repeated(
+            model, prompts, num_generations, max_new_tokens, eos_token_ids, suppressed, temperature, top_k, generator
+        )
     device = prompts.input_ids.device
     layout = _Packed(prompts.lengths, [], device)
     layout.keep = {}
@@ -510,11 +583,11 @@ def generate(
     ends = torch.tensor(prompts.lengths, device=device).cumsum(0) - 1
     mrope = place.shape[0] == 3
     head = model.get_output_embeddings()
-    text = decoder(model)
+    text, embed = decoder(model), model.get_input_embeddings()
     N, G = len(prompts), num_generations
     enable(model)
     no_mask = _no_mask(device)
-    hidden = model.model(
+    hidden = model.base_model(
         input_ids=prompts.input_ids[valid][None],
         position_ids=(place[:, valid][:, None] if mrope else place[:, valid]),
         attention_mask=no_mask,
@@ -548,7 +621,7 @@ def generate(
         state.step = step
         spot = next_place + step
         hidden = text(
-            inputs_embeds=text.embed_tokens(token)[:, None],
+            inputs_embeds=embed(token)[:, None],
             position_ids=spot.expand(3, -1)[..., None] if mrope else spot[:, None],
             attention_mask=no_mask,
             use_cache=False,
@@ -557,6 +630,31 @@ def generate(
         logits = head(hidden)
     lists = [[t for t in row if t >= 0] for row in output.tolist()]
     return [lists[i * G : (i + 1) * G] for i in range(N)]
+
+
+def _generate_repeated(
+    model, prompts, group, max_new_tokens, eos_token_ids, suppressed, temperature, top_k, generator
+) -> list[list[list[int]]]:
+    """`generate` by the model's own loop, every prompt repeated. Its randomness is the global one, seeded here."""
+    _disable(model)
+    repeated = prompts.select([i for i in range(len(prompts)) for _ in range(group)])
+    sampling = {"do_sample": False}
+    if temperature:
+        sampling = {"do_sample": True, "temperature": temperature, "top_k": top_k, "top_p": 1.0}
+    device = prompts.input_ids.device
+    with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+        if generator is not None:
+            torch.manual_seed(int(torch.randint(2**62, (), generator=generator, device=device)))
+        written = model.generate(
+            **_plain_inputs(model, repeated),
+            max_new_tokens=max_new_tokens,
+            eos_token_id=list(eos_token_ids) or None,
+            suppress_tokens=list(suppressed) or None,
+            **sampling,
+        )[:, prompts.input_ids.shape[1] :].tolist()
+    ends = [next((i + 1 for i, t in enumerate(row) if t in set(eos_token_ids)), len(row)) for row in written]
+    lists = [row[:end] for row, end in zip(written, ends, strict=True)]
+    return [lists[i * group : (i + 1) * group] for i in range(len(prompts))]
 
 
 def _sample(logits, banned, temperature: float, top_k: int, generator) -> torch.Tensor:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 import torch
-from toy import TAGS, WORDS, questions, tiny_policy
+from toy import TAGS, WORDS, internvl_policy, llava_policy, questions, tiny_policy
 from transformers import AutoTokenizer, Qwen2_5_VLForConditionalGeneration
 
 from georeplicate import policy
@@ -23,6 +23,30 @@ def test_round_trip_gives_the_same_logprobs(saved):
     ids = [[before.completion_ids(row["completion"])] for row in rows]
     with torch.no_grad():
         assert torch.equal(before.logprobs(rows, ids), after.logprobs(rows, ids))
+
+
+@pytest.mark.parametrize("make", [internvl_policy, llava_policy])
+def test_other_families_survive_the_disk_and_encode_as_their_own_processor(make, tmp_path):
+    before, rows = make(sharpen=2.0), questions(3)
+    before.save(tmp_path / "made")
+    after = policy.load(tmp_path / "made")
+    ours = after.encode(rows[2:])
+    theirs = before.processor(images=rows[2]["images"], text=[before.text(rows[2])], return_tensors="pt")
+    assert torch.equal(ours.input_ids, theirs["input_ids"]) and torch.equal(ours.pixel_values, theirs["pixel_values"])
+    assert ours.mm_token_type_ids.sum() == (theirs["input_ids"] == before.model.config.image_token_id).sum() > 0
+    ready = [{"prompt": row["prompt"], "pixels": after.pixels(row["images"])} for row in rows]
+    ids = [[before.completion_ids(row["completion"])] for row in rows]
+    with torch.no_grad():
+        assert torch.equal(before.logprobs(rows, ids), after.logprobs(ready, ids))
+    assert not {after.processor.image_token_id, *after.processor.image_token_ids} - set(after.suppressed)
+
+
+def test_images_that_need_more_than_a_batch_can_carry_are_refused_by_name(saved):
+    made = policy.load(saved)
+    plain = made.processor.image_processor
+    made.processor.image_processor = lambda *a, **k: {**plain(*a, **k), "pixel_attention_mask": torch.ones(1)}
+    with pytest.raises(ValueError, match="pixel_attention_mask"):
+        made.encode(questions(1))
 
 
 def test_files_are_those_of_a_published_checkpoint(saved):

@@ -1,9 +1,14 @@
 """The shared-prefix kernel equals plain repeated calls of the model, in values and in all gradients."""
 
+import logging
+import re
+import types
+
 import numpy as np
 import pytest
 import torch
-from toy import questions, tiny_policy
+import transformers
+from toy import TEXT, internvl_policy, llava_policy, questions, tiny_policy
 
 from georeplicate import prefix
 
@@ -35,15 +40,20 @@ def tokens_of(policy, lengths, seed=0):
 
 def run(function, policy, prompts, completions):
     """Logprobs and the gradients of a weighted sum of them (weights differ, so that no token can stand for another)."""
-    policy.model.zero_grad()
+    policy.model.zero_grad(set_to_none=True)
     out = function(policy.model, prompts, completions)
     weights = torch.sin(torch.arange(out.numel(), dtype=torch.float32)).view_as(out) + 0.3
     (out * weights).sum().backward()
-    return out.detach(), {name: w.grad.clone() for name, w in policy.model.named_parameters()}
+    gradients = {name: w.grad for name, w in policy.model.named_parameters() if w.grad is not None}
+    # a bias of keys that no position rotates cancels in the softmax: its gradient is zero, hence rounding and no more
+    return out.detach(), {
+        name: g for name, g in gradients.items() if not re.search(r"vision_tower.*k_proj\.bias", name)
+    }
 
 
 def distance(one, other) -> float:
     """Largest relative error over the logprobs and over every parameter's gradient."""
+    assert one[1].keys() == other[1].keys()
     pairs = [(one[0], other[0])] + [(one[1][name], other[1][name]) for name in one[1]]
     return max(float((a - b).norm() / b.norm().clamp(min=1e-12)) for a, b in pairs)
 
@@ -55,6 +65,7 @@ def test_logprobs_and_all_gradients_equal_the_naive_twin(policy, lengths):
     ours = run(prefix.logprobs, policy, prompts, completions)
     naive = run(prefix.logprobs_repeated, policy, prompts, completions)
     assert naive[0][naive[0] != 0].std() > 1  # sharp enough to mean something
+    assert len(naive[1]) == len(list(policy.model.parameters()))
     assert all(gradient.abs().max() > 0 for gradient in naive[1].values())
     assert distance(ours, naive) <= 1e-5
 
@@ -94,6 +105,134 @@ def test_the_comparison_notices_mistakes(policy, monkeypatch, mistake):
     naive = run(prefix.logprobs_repeated, policy, prompts, completions)
     mistake(monkeypatch)
     assert distance(run(prefix.logprobs, policy, prompts, completions), naive) > 1e-2
+
+
+# ------------------------------------------------------------------------------------------- other models, same door
+
+OTHERS = {"InternVL": internvl_policy, "LLaVA": llava_policy}
+
+
+@pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS.keys())
+@pytest.mark.parametrize("lengths", [[[3, 1, 6], [5, 2, 2]], [[0, 4], [3]]])
+def test_other_vision_models_equal_the_naive_twin(make, lengths):
+    policy = make(sharpen=4.0)
+    prompts, completions = policy.encode(questions(2)), tokens_of(policy, lengths)
+    assert prefix.unsupported(policy.model) is None and len(set(prompts.lengths)) == 2
+    ours = run(prefix.logprobs, policy, prompts, completions)
+    naive = run(prefix.logprobs_repeated, policy, prompts, completions)
+    assert naive[0][naive[0] != 0].std() > 1
+    assert any("vision" in name for name in naive[1])
+    assert distance(ours, naive) <= 1e-5
+
+
+def one_place_later(monkeypatch):
+    right = prefix.positions
+    monkeypatch.setattr(prefix, "positions", lambda *a: right(*a) * 2)
+
+
+def swapped_tiles(monkeypatch):
+    right = prefix._vision_inputs
+    monkeypatch.setattr(prefix, "_vision_inputs", lambda *a: {"pixel_values": right(*a)["pixel_values"].flip(0)})
+
+
+@pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS.keys())
+@pytest.mark.parametrize("mistake", [one_place_later, leaking_mask, blind_to_padding, swapped_tiles])
+def test_the_comparison_notices_mistakes_in_other_models_too(make, mistake, monkeypatch):
+    policy = make(sharpen=4.0)
+    prompts, completions = policy.encode(questions(2)), tokens_of(policy, [[3, 1, 6], [5, 2, 2]])
+    naive = run(prefix.logprobs_repeated, policy, prompts, completions)
+    mistake(monkeypatch)
+    assert distance(run(prefix.logprobs, policy, prompts, completions), naive) > 1e-2
+
+
+@pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS.keys())
+def test_greedy_answers_of_other_models_are_their_own(make):
+    policy = make(sharpen=4.0)
+    prompts = policy.encode(questions(3))
+    arguments = dict(max_new_tokens=8, eos_token_ids=policy.eos_token_ids, suppressed=policy.suppressed, temperature=0)
+    shared = prefix.generate(policy.model, prompts, num_generations=1, **arguments)
+    plain = prefix._generate_repeated(policy.model, prompts, 1, *(*arguments.values(), 0, None))
+    assert shared == plain and len({tuple(group[0]) for group in shared}) > 1
+
+
+def text_model(kind: str, **more):
+    """A text model in the place of a policy, with prompts of 7 and 4 tokens."""
+    special = dict(bos_token_id=None, eos_token_id=None, pad_token_id=0)
+    config = getattr(transformers, f"{kind}Config")(**{**TEXT, **special, "vocab_size": 40, **more})
+    torch.manual_seed(0)
+    model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if weight.ndim > 1:
+                weight.mul_(6)
+            elif name.endswith("bias"):
+                weight.normal_(0, 0.3)
+        model.get_output_embeddings().weight.mul_(2)
+    ids = torch.randint(1, 40, (2, 7), generator=torch.Generator().manual_seed(1))
+    mask = torch.tensor([[1] * 7, [0] * 3 + [1] * 4])
+    return types.SimpleNamespace(model=model), prefix.Prompts(ids * mask, mask, torch.zeros_like(ids), images=[0, 0])
+
+
+COMPLETIONS = [[[5, 6, 7], [8], [9, 10, 11, 12]], [[13, 14], [], [15, 16, 17]]]
+
+
+@pytest.mark.parametrize("kind", ["Llama", "Qwen2", "Qwen3", "GPT2"])
+def test_decoders_without_pictures_equal_the_naive_twin(kind, monkeypatch):
+    """GPT-2 stands for learned absolute positions, which padding must not shift."""
+    holder, prompts = text_model(kind)
+    assert prefix.unsupported(holder.model) is None
+    ours = run(prefix.logprobs, holder, prompts, COMPLETIONS)
+    naive = run(prefix.logprobs_repeated, holder, prompts, COMPLETIONS)
+    assert naive[0][naive[0] != 0].std() > 1 and distance(ours, naive) <= 1e-5
+    for mistake in (leaking_mask, blind_to_padding, one_place_later):
+        with monkeypatch.context() as patch:
+            mistake(patch)
+            assert distance(run(prefix.logprobs, holder, prompts, COMPLETIONS), naive) > 1e-2
+
+
+UNSUPPORTED = {
+    "Mistral": (dict(sliding_window=3), "do not see the whole past"),
+    "Gemma2": (dict(layer_types=["full_attention"] * 2, head_dim=16), "caps the attention's scores"),
+    "Gemma3": (
+        dict(text_config={**TEXT, "vocab_size": 40, "head_dim": 16, "layer_types": ["full_attention"] * 2}),
+        "lays out pictures",
+    ),
+    "Bloom": (dict(n_layer=2, n_head=4), "cannot be exchanged"),
+}
+
+
+@pytest.mark.parametrize("kind", UNSUPPORTED)
+def test_unsupported_models_take_the_plain_path_and_say_so_once(kind, caplog):
+    more, reason = UNSUPPORTED[kind]
+    if kind == "Gemma3":
+        kind, more = (
+            "Gemma3",
+            {**more, "vision_config": dict(hidden_size=32, num_hidden_layers=1, num_attention_heads=2)},
+        )
+        config = transformers.Gemma3Config(**more)
+        model = transformers.Gemma3ForConditionalGeneration(config).eval()
+        holder, (_, prompts) = types.SimpleNamespace(model=model), text_model("Llama")
+    else:
+        holder, prompts = text_model(kind, **more)
+    prefix._say_once.cache_clear()
+    with caplog.at_level(logging.WARNING, logger="georeplicate.prefix"):
+        ours = run(prefix.logprobs, holder, prompts, COMPLETIONS)
+        run(prefix.logprobs, holder, prompts, COMPLETIONS)
+        answers = prefix.generate(
+            holder.model, prompts, num_generations=2, max_new_tokens=3, eos_token_ids=[1], suppressed=[2, 3]
+        )
+    said = [record.message for record in caplog.records if record.name == "georeplicate.prefix"]
+    assert len(said) == 1 and reason in said[0] and type(holder.model).__name__ in said[0]
+    for row, group in enumerate(COMPLETIONS):  # each completion alone, without padding and without our code
+        prompt = prompts.input_ids[row][prompts.attention_mask[row].bool()].tolist()
+        for place, completion in enumerate(group):
+            if completion:
+                with torch.no_grad():
+                    logits = holder.model(torch.tensor([prompt + completion]), use_cache=False).logits[0]
+                want = logits[len(prompt) - 1 : -1].log_softmax(-1).gather(1, torch.tensor(completion)[:, None])[:, 0]
+                assert torch.allclose(ours[0][row * 3 + place, : len(completion)], want, rtol=1e-4, atol=1e-4)
+    assert [len(group) for group in answers] == [2, 2]
+    assert all(len(c) <= 3 and not {2, 3} & set(c) and 1 not in c[:-1] for group in answers for c in group)
 
 
 def test_prompts_without_images(policy):

@@ -3,6 +3,19 @@
 import numpy as np
 import torch
 from PIL import Image
+from transformers import (
+    CLIPVisionConfig,
+    InternVLConfig,
+    InternVLForConditionalGeneration,
+    LlamaConfig,
+    LlavaConfig,
+    LlavaForConditionalGeneration,
+    LlavaProcessor,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+)
+from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
+from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
 from georeplicate import policy
 
@@ -24,11 +37,89 @@ def tiny_policy(seed: int = 0, sharpen: float = 1.0) -> policy.Policy:
         vision_layers=2,
         vision_heads=2,
     )
+    return sharpened(made, sharpen)
+
+
+def sharpened(made: policy.Policy, factor: float) -> policy.Policy:
     with torch.no_grad():
         for weight in made.model.parameters():
             if weight.ndim > 1:
-                weight.mul_(sharpen)
+                weight.mul_(factor)
     return made
+
+
+TEXT = dict(
+    hidden_size=64,
+    intermediate_size=128,
+    num_hidden_layers=2,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+    max_position_embeddings=512,
+)
+
+
+def internvl_policy(sharpen: float = 1.0) -> policy.Policy:
+    """As InternVL3: Qwen2 decoder with one-dimensional positions, images cut into 1 to 3 tiles (with a thumbnail)."""
+    tokenizer = policy.build_tokenizer([*WORDS, *TAGS])
+    names = {
+        "start_image_token": "<img>",
+        "end_image_token": "</img>",
+        "context_image_token": "<IMG_CONTEXT>",
+        "video_token": "<video>",
+    }
+    tokenizer = _with_tokens(tokenizer, names)
+    images = GotOcr2ImageProcessorPil(size={"height": 16, "width": 16}, max_patches=2)
+    template = policy.CHAT_TEMPLATE.replace("<|vision_start|><|image_pad|><|vision_end|>", "<IMG_CONTEXT>")
+    processor = policy.InternVLImageTextProcessor(images, tokenizer, image_seq_length=4, chat_template=template)
+    vision = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
+    config = InternVLConfig(
+        vision_config={"model_type": "internvl_vision", "image_size": [16, 16], "patch_size": [4, 4], **vision},
+        text_config=Qwen2Config(**TEXT, vocab_size=len(tokenizer)).to_dict(),
+        image_token_id=tokenizer.context_image_token_id,
+        tie_word_embeddings=False,
+        image_seq_length=4,
+    )
+    return _finished(InternVLForConditionalGeneration, config, processor, sharpen)
+
+
+def llava_policy(sharpen: float = 1.0) -> policy.Policy:
+    """As LLaVA 1.5: Llama decoder, one picture size, no tokens around a picture."""
+    tokenizer = policy.build_tokenizer([*WORDS, *TAGS])
+    tokenizer = _with_tokens(tokenizer, {"image_token": "<image>"})
+    size = {"height": 16, "width": 16}
+    template = policy.CHAT_TEMPLATE.replace("<|vision_start|><|image_pad|><|vision_end|>", "<image>")
+    processor = LlavaProcessor(
+        CLIPImageProcessorPil(size=size, crop_size=size),
+        tokenizer,
+        patch_size=8,
+        vision_feature_select_strategy="default",
+        num_additional_image_tokens=1,
+        chat_template=template,
+    )
+    vision = dict(hidden_size=32, num_hidden_layers=3, num_attention_heads=2, intermediate_size=64)
+    config = LlavaConfig(
+        vision_config=CLIPVisionConfig(**vision, image_size=16, patch_size=8),
+        text_config=LlamaConfig(**TEXT, vocab_size=len(tokenizer)),
+        image_token_id=processor.image_token_id,
+    )
+    return _finished(LlavaForConditionalGeneration, config, processor, sharpen)
+
+
+def _with_tokens(tokenizer, names: dict[str, str]):
+    kept = {name: getattr(tokenizer, name) for name in ("unk_token", "eos_token", "pad_token")}
+    return PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer.backend_tokenizer, extra_special_tokens=names, padding_side="left", **kept
+    )
+
+
+def _finished(kind, config, processor, sharpen):
+    torch.manual_seed(0)
+    model = kind(config).eval()
+    model.generation_config.eos_token_id = processor.tokenizer.eos_token_id
+    model.generation_config.pad_token_id = processor.tokenizer.pad_token_id
+    with torch.no_grad():
+        model.lm_head.weight.mul_(sharpen)
+    return sharpened(policy.Policy(model, processor), sharpen)
 
 
 def picture(rng: np.random.Generator, height: int, width: int) -> Image.Image:
