@@ -8,6 +8,8 @@ from matplotlib.figure import Figure
 
 from georeplicate import world
 
+# Without noise and compass; clean pictures also make small notebooks.
+FOR_PEOPLE = world.Difficulty(noise=0.0, light=0.0, compass=False)
 SYNTHETIC = "synthetic rendering of real metadata"
 
 
@@ -26,23 +28,22 @@ def _picture(axes, image, title: str = "") -> None:
 
 
 def views(
-    scene: world.Scene, title: str = "", *, height: int = 384, difficulty: world.Difficulty | None = None
+    scene: world.Scene, title: str = "", *, height: int = 384, difficulty: world.Difficulty = FOR_PEOPLE
 ) -> Figure:
     """The three views of one scene at a size pleasant to look at: panorama above, phone picture and tile below."""
-    look = world.Difficulty(noise=0.008, light=0.0, compass=False) if difficulty is None else difficulty
     figure = new_figure(figsize=(10, 7.2), layout="constrained")
     grid = figure.add_gridspec(2, 2, height_ratios=(1, 1.75))
     panorama = figure.add_subplot(grid[0, :])
-    _picture(panorama, world.panorama(scene, height, difficulty=look), f"360° panorama   {title}")
+    _picture(panorama, world.panorama(scene, height, difficulty=difficulty), f"360° panorama   {title}")
     panorama.set_xticks(np.linspace(0, 4 * height, 5), ["S", "W", "N", "E", "S"])
     _picture(
         figure.add_subplot(grid[1, 0]),
-        world.crop(scene, 2 * height, difficulty=look),
+        world.crop(scene, 2 * height, difficulty=difficulty),
         "a phone's picture, along the street",
     )
     _picture(
         figure.add_subplot(grid[1, 1]),
-        world.tile(scene, 2 * height, difficulty=look),
+        world.tile(scene, 2 * height, difficulty=difficulty),
         f"aerial tile, north up, {world.TILE_M:.0f} m wide",
     )
     figure.supxlabel(SYNTHETIC, fontsize=8, color="0.4")
@@ -67,7 +68,6 @@ def question(images: Sequence, letter: str | None = None, title: str = "") -> Fi
 
 def gallery(scenes: Sequence[world.Scene], titles: Sequence[str], *, columns: int = 2, height: int = 160) -> Figure:
     """Panoramas of many scenes side by side."""
-    look = world.Difficulty(noise=0.008, light=0.0, compass=False)
     rows = -(-len(scenes) // columns)
     figure = new_figure(figsize=(5.6 * columns, 1.75 * rows), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False)
@@ -75,6 +75,6 @@ def gallery(scenes: Sequence[world.Scene], titles: Sequence[str], *, columns: in
         axis.axis("off")
     for axis, scene, title in zip(axes.flat, scenes, titles, strict=False):
         axis.axis("on")
-        _picture(axis, world.panorama(scene, height, difficulty=look), title)
+        _picture(axis, world.panorama(scene, height, difficulty=FOR_PEOPLE), title)
     figure.supxlabel(SYNTHETIC, fontsize=8, color="0.4")
     return figure

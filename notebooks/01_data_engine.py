@@ -127,7 +127,8 @@ plots.gallery([world.build(o) for o in others], names)
 # First at a size for people (can you tell?), then as the mini model sees it.
 
 # %%
-rows = pairs.load("world", "test", per_region=6, regions=12, panorama_height=192, tile_size=256)
+large = dict(panorama_height=192, tile_size=256, difficulty=plots.FOR_PEOPLE)
+rows = pairs.load("world", "test", per_region=6, regions=12, **large)
 asked = pairs.questions(rows, k=size.k, negatives=size.negatives, seed=0)
 plots.question(pairs.images(rows, asked[7]), title=f"{asked[7]['id']}: which tile shows this place?")
 

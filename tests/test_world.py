@@ -244,9 +244,9 @@ def matcher():
     from georeplicate import pairs
     from georeplicate.world import gate
 
-    held_out = pairs.load("world", "test", per_region=5, regions=100)
+    held_out = pairs.load("world", "test", per_region=5, regions=90)
     start = time.process_time()
-    model = gate.train(pairs.load("world", "train", per_region=60), steps=100, seed=0)
+    model = gate.train(pairs.load("world", "train", per_region=40), steps=70, seed=0)
     return model, held_out, pairs.questions(held_out, seed=0), time.process_time() - start
 
 
