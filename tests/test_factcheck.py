@@ -133,6 +133,62 @@ def test_height_of_a_tower_is_no_elevation():
     assert not check("The tower is 300 m tall.", LYON).claims
 
 
+# Sentences in which words that could be claims are none.
+INNOCENT = [
+    "As the sun sets, the street empties.",
+    "Am I looking at a market?",
+    "The road runs along the river on the left.",
+    "Cars are parked on the left.",
+    "A church is on the left side of the road.",
+    "A 3 m high wall hides the garden.",
+    "The bridge stands 40 m above the river.",
+    "The light-coloured houses to the north are new.",
+    "The sun lights the houses to the south.",
+    "Limits of 2.5 and 3.5 tonnes are posted.",
+    "It was taken in Provence.",
+    "This looks like Bavaria to some, but the roofs differ.",
+    "A hot spring steams by the road.",
+    "Prices fall, and people march on; it may rain.",
+    "The lake shore has a small beach.",
+    "A Thai restaurant and a Chinese restaurant stand side by side.",
+    "A statue of Newton and a Van Gogh poster.",
+    "The delta and the hub are far.",
+    "A Volkswagen and a Toyota wait at the lights.",
+    "The houses have red roofs; water lies to the west.",
+    "From above, the road must run from north to south.",
+    "An English lawn and French windows.",
+    "Turkish delight is sold here.",
+    "The Roman arch is old.",
+    "It has a Victorian look, and a Georgian door.",
+    "The Pacific Hotel has five floors.",
+    "Half of the signs are blue.",
+    "The left house is white, the right one is red.",
+    "A bus stop stands right in front of us.",
+    "Turn right after the bakery.",
+    "The shop on the left sells bread, and traffic is light.",
+    "We see a Mediterranean restaurant.",
+    "The tower is 300 metres high.",
+    "Winter tyres are advertised.",
+    "Spring Street crosses Main Street.",
+    "Summer Road is empty.",
+    "Coca-Cola is advertised everywhere.",
+    "May I add that the trees are bare?",
+    "No sun is visible; the sky is grey in the north.",
+]
+
+
+@pytest.mark.parametrize("facts", [LYON, SYDNEY, NAIROBI, TOKYO], ids=lambda facts: facts.place)
+def test_innocent_sentences_hold_no_false_claim(facts):
+    wrong = {text: report.false for text in INNOCENT if not (report := check(text, facts)).ok}
+    assert not wrong
+
+
+def test_a_state_is_no_country_of_the_same_name():
+    atlanta = atlas.describe(33.75, -84.39, "2024-06-21T18:00:00Z")
+    assert check("This is Atlanta, Georgia.", atlanta).ok
+    assert not check("This must be Georgia.", LYON).ok
+
+
 def test_the_terse_register_is_read_word_by_word():
     line = "see drives-right script-latin speed-km sun-north both sand red-roofs know climate-c winter so Australia"
     assert [claim.value for claim in check(line, SYDNEY).false] == ["drives-right"]

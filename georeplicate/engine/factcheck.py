@@ -101,7 +101,6 @@ def _country_words() -> dict[str, str]:
 # --- sentences -------------------------------------------------------------------------------------------------------
 
 _END = re.compile(r"(?<!\bSt)(?<!\bMt)(?<![A-Z]\.[A-Z])(?<!\b[A-Z])(?<!\bapprox)(?<!\bca)[.!?]+(?=\s|$)|[\n;]+")
-_TITLE = re.compile(r"^(?:\W|\d)*(?:[A-Z][\w ]{0,50}:)(?=\s+[A-Z])")
 
 
 _QUOTES = str.maketrans({"’": "'", "‘": "'", "′": "'", "″": '"', "“": '"', "”": '"', "−": "-", "º": "°", "–": "-"})
@@ -188,10 +187,21 @@ _ORDINARY = frozenset(
     "santa san new north south east west northern southern eastern western university college station "
     "park springs green "
     "may august best is as an the this that moscow road street hall pacific atlantic bay side center centre general "
-    "roman latin mission salt mile rand bray bello date opera sun sur temple independence ica natal anda "
+    "delta hub hue newton van perm jackson richardson madison ajax coro brent george newport male "
+    "mango florence toyota lincoln columbia roman latin mission salt mile rand bray bello date "
+    "opera sun sur temple independence ica natal anda "
     "bo po same so "
     "spring summer autumn winter noon lake lakes mount valley long white black golden table jasper portage main".split()
 )
+
+
+@functools.cache
+def _towns() -> frozenset[str]:
+    """Keys of names of smaller places, read only behind a word such as "in"; names that divisions bear too are none."""
+    places = atlas.cities(15_000)
+    return frozenset(map(names.key, places.name)) - frozenset(map(names.key, places.admin.unique())) - _ORDINARY
+
+
 _WORD = r"[^\W\d_][^\W\d_'’\-]*(?:['’\-][^\W\d_]+)*"
 _LINK = frozenset("- es of de da do del la las los el al and & di du le e the".split())
 _NEAR_CUE = re.compile(
@@ -265,7 +275,7 @@ def _name(sentence: str, start: int, end: int, f: Facts, city: str) -> list[Clai
         true = code == f.country or table().get(f.country, {}).get("sovereign") == code or _same_word(f, code, quote)
         if not true and re.match(r",? [A-Z]", after) and atlas.geocode(quote, f.country):
             return []  # "Mexico City", "Panama City"
-        if not true and not negated and _is_near(quote, f):
+        if not true and not negated and (_is_near(quote, f) or _is_division_of(quote, f)):
             return [_claim("place", quote, quote, True)]  # a city that bears a country's name
         return [_claim("country", code, quote, true, negated)]
     if quote in _demonyms() and re.match(_WATER_NOUN, after):
@@ -287,8 +297,13 @@ def _name(sentence: str, start: int, end: int, f: Facts, city: str) -> list[Clai
         return [_claim("place", quote, quote, True, negated)]
     if re.match(_WATER_NOUN, after):
         return []
-    if key in _big_cities() or (key not in _ORDINARY and cue and len(key) > 3 and atlas.geocode(quote, None)):
-        return [] if contrast and not negated else [_claim("place", quote, quote, _is_near(quote, f), negated)]
+    if key in _big_cities() or (cue and key in _towns()):
+        if contrast and not negated:
+            return []
+        true = _is_near(quote, f) or _is_division_of(quote, f)
+        return [_claim("place", quote, quote, true, negated)]
+    if cue and key not in _ORDINARY and len(key) > 3 and (_is_near(quote, f) or _is_division_of(quote, f)):
+        return [_claim("place", quote, quote, True, negated)]  # too small a place to be missed, if it were elsewhere
     return None
 
 
@@ -296,6 +311,21 @@ def _same_word(f: Facts, code: str, quote: str) -> bool:
     """Names that two states share: Congo, Guinea, Ireland, Georgia."""
     own = table().get(f.country, {}).get("names", ())
     return any(names.key(quote) == names.key(name) for name in own)
+
+
+def _is_division_of(name: str, f: Facts) -> bool:
+    """Is it the province, state or county that the nearest place lies in? (Georgia in the United States)"""
+    return names.key(name) in {names.key(admin) for admin in _divisions().get((f.place, f.country), ())}
+
+
+@functools.cache
+def _divisions() -> dict[tuple[str, str], set[str]]:
+    """{(place, country): its first-order divisions; more than one where places share a name}."""
+    places, found = atlas.cities(0), {}
+    for place, country, admin in zip(places.name, places.country, places.admin):
+        if admin:
+            found.setdefault((place, country), set()).add(admin)
+    return found
 
 
 def _is_near(place: str, f: Facts) -> bool:
@@ -365,7 +395,8 @@ def _coordinates(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
         marked = len(re.findall(r"°|degrees|[NSEW]\b|north|south|east|west", match[0]))
         decimals = len(re.findall(r"\d\.\d", match[0]))
         announced = re.search(r"latitude|longitude|coordinates|\bpin\b|\blat\b|\bGPS\b", sentence, re.IGNORECASE)
-        if marked < 2 and decimals < 2 and not announced:
+        stands_out = re.search(r"(?:\bnear|\baround|\bat|\babout|[:(]|^)\s*$", sentence[: match.start()], re.IGNORECASE)
+        if marked < 2 and not (decimals == 2 and stands_out) and not announced:
             continue
         point = coordinates.read_pair(match["lat"], match["lon"])
         if isinstance(point, coordinates.Unusable):
@@ -380,7 +411,11 @@ def _coordinates(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
 
 # --- climate ---------------------------------------------------------------------------------------------------------
 
-_KOPPEN = re.compile(r"\b(?:A[fmws]|B[WS][hk]|C[fsw][abc]|D[fsw][abcd]|E[TF])\b")
+# Codes of two letters are words too ("As", "Am"): they count only where the classification is spoken of.
+_KOPPEN = re.compile(r"\b(?:B[WS][hk]|C[fsw][abc]|D[fsw][abcd])\b")
+_KOPPEN_SHORT = re.compile(
+    r"(?:\b(?:K[öo]e?ppen|class|classification|type|climate|zone)\b(?:\W+(?:\w+\W+){0,3}?)|\()(A[fmws]|E[TF])\b"
+)
 _CLIMATE_WORD = re.compile(
     r"\b(?:climat\w*|zone|regime|K[öo]e?ppen|setting|conditions|belt|weather|place|country)\b", re.I
 )
@@ -405,10 +440,11 @@ _CLIMATE = re.compile(rf"\b{_any(_CLIMATE_TERMS)}\b", re.IGNORECASE)
 
 def _climate(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
     known = f.climate in lexicon.CLIMATES
-    for match in _KOPPEN.finditer(sentence):
-        yield _claim(
-            "climate", match[0], match[0], f.climate == match[0] if known else None, _negated(sentence, match.start())
-        )
+    codes = [(m[0], m.start()) for m in _KOPPEN.finditer(sentence)]
+    codes += [(m[1], m.start(1)) for m in _KOPPEN_SHORT.finditer(sentence)]
+    for code, start in codes:
+        true = f.climate == code if known else None
+        yield _claim("climate", code, code, true, _negated(sentence, start))
     for match in _CLIMATE.finditer(sentence):
         word = match[0].lower()
         near = sentence[match.end() : match.end() + 45]
@@ -450,8 +486,9 @@ _WHEEL = re.compile(
     re.IGNORECASE,
 )
 _SIDE_LANE = re.compile(rf"\b{_DRIVERS}\b[^,.:;]{{0,30}}\bon the (?P<side>left|right)\b", re.IGNORECASE)
+_OF_DRIVING = r"(?:dr[io]v|keep|kept|travel)"  # verbs that say enough; others need a driver or vehicle before them
 _NOT_DRIVING = re.compile(
-    r"\b(?:house|building|shop|sign|tree|turn\w*|bend|write|written|letters|text|look|corner|see)\w*\b", re.I
+    r"\b(?:house|building|shop|sign|tree|turn\w*|bend|write|written|letters|text|look|corner|see|park|stop)\w*\b", re.I
 )
 
 
@@ -467,25 +504,20 @@ def _driving(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
             continue
         found.setdefault((match["side"] or match["side2"]).lower(), (match[0], match.start()))
         blocked.append(match.span())
-    context = re.search(rf"\b{_DRIVERS}\b|\bdriv\w+|\broad\b|\btraffic\b", sentence, re.IGNORECASE)
-    if context:
-        for pattern in (_DRIVES, _SIDE_LANE):
-            for match in pattern.finditer(sentence):
-                overlaps = any(a < match.end() and match.start("side") < b for a, b in blocked)
-                beside = _NOT_DRIVING.search(match[0]) or re.match(r"[- ](?:turn|bank)", sentence[match.end() :])
-                if not overlaps and not beside and not found.get(match["side"].lower()):
-                    found[match["side"].lower()] = (match[0], match.start("side"))
+    for pattern in (_DRIVES, _SIDE_LANE):
+        for match in pattern.finditer(sentence):
+            clause = re.split(r"[,;:]", sentence[: match.start() + 1])[-1] + match[0]
+            if not (re.match(_OF_DRIVING, match[0], re.I) or re.search(rf"\b{_DRIVERS}\b", clause, re.IGNORECASE)):
+                continue
+            overlaps = any(a < match.end() and match.start("side") < b for a, b in blocked)
+            beside = _NOT_DRIVING.search(match[0]) or re.match(r"[- ](?:turn|bank)", sentence[match.end() :])
+            if not overlaps and not beside:
+                found.setdefault(match["side"].lower(), (match[0], match.start("side")))
     for side, (quote, start) in found.items():
         if f.driving_side:
-            yield _claim(
-                "driving",
-                side,
-                quote,
-                side == f.driving_side,
-                _negated(sentence, start)
-                or " nobody " in f" {quote.lower()} "
-                or bool(re.search(r"\bnobody\b", sentence[:start], re.I)),
-            )
+            nobody = re.search(r"\b(?:nobody|no one|none)\b", sentence[: start + len(quote)], re.IGNORECASE)
+            negated = _negated(sentence, start) or nobody is not None
+            yield _claim("driving", side, quote, side == f.driving_side, negated)
 
 
 _SPEED = re.compile(
@@ -513,10 +545,13 @@ _TEXT_NOUN = (
 )
 _SCRIPT_NOUN = r"(?:script|alphabet|letters?|lettering|characters?|writing|type|syllables|abjad|fidel)"
 _SPOKEN_IN = re.compile(
-    r"(?:\b(?:in|speaks?|spoken|read|reads|languages? (?:is|are|here is)|besides|beneath|with|both|only|and|says?|"
-    r"official|(?:is|are)) (?:the )?|, )$",
+    r"\b(?:in|speaks?|spoken|read|reads|languages? (?:is|are|here is)|besides|beneath|official|says?) (?:the )?$",
     re.IGNORECASE,
 )
+_LISTED_IN = re.compile(
+    r"(?:\b(?:with|both|only|and|(?:is|are)) (?:the )?|, )$", re.IGNORECASE
+)  # said of other things too
+_OTHER_NOUN = re.compile(r"[- ](?!(?:and|or|only|with|as|here)\b)[a-z]")
 _EXTRA_LANGUAGES = {
     "Afrikaans": "af", "Zulu": "zu", "Xhosa": "xh", "Welsh": "cy", "Basque": "eu", "Galician": "gl", "Punjabi": "pa",
     "Marathi": "mr", "Telugu": "te", "Gujarati": "gu", "Kannada": "kn", "Malayalam": "ml", "Javanese": "jv",
@@ -578,6 +613,7 @@ def _writing(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
             continue
         spoken = (
             _SPOKEN_IN.search(before) is not None
+            or (_LISTED_IN.search(before) and not _OTHER_NOUN.match(after))
             or re.match(rf"[- ](?:\w+ )?{_TEXT_NOUN}\b", after)
             or re.search(r"\b(?:language|spell\w+|written|reads?|words?|slogan)\b", sentence)
             or re.match(r" (?:is|are) (?:painted|written|spoken|printed|used)\b", after)
@@ -635,7 +671,8 @@ def _hemisphere(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
 
 _DIRECTION = r"(?P<{0}>(?:north|south)(?:[- ]?(?:east|west))?|east|west)(?:wards?|ern)?\b"
 _SUN = re.compile(
-    rf"\b(?P<body>sun|sunlight|light|shadows?)\b(?P<gap>[^,.;:]{{0,50}}?)\b(?:the |due |point(?:s|ed)? "
+    rf"\b(?P<body>sun|sunlight|(?:morning |evening )?light(?= \w+ from)"
+    rf"|shadows?)\b(?P<gap>[^,.;:]{{0,50}}?)\b(?:the |due |point(?:s|ed)? "
     rf"|falls? |runs? |fall |run |from |a bit |to )+{_DIRECTION.format('to')}",
     re.IGNORECASE,
 )
@@ -656,7 +693,7 @@ def _azimuth(direction: str) -> float:
 def _sun(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
     seen: list[tuple[str, str, str, int]] = []
     for match in _SUN.finditer(sentence):
-        if match["body"].lower() == "light" and re.search(r"\btraffic\b", sentence, re.I):
+        if re.search(r"\b(?:traffic|house|roof|wall|road|street|side|water|hill|mountain)s?\b", match["gap"], re.I):
             continue
         seen.append((match["body"].lower(), match["to"], match[0], match.start()))
     seen += [("sun", m["to"], m[0], m.start()) for m in _INTO_SUN.finditer(sentence)]
@@ -692,6 +729,7 @@ _SEASON = re.compile(
     r"|\b(?P<dry>dry) season",
     re.IGNORECASE,
 )
+_OTHER_SEASON = re.compile(r"s\b| (?:rain|temperature|palace|of water|tires|tyres|coats|sales?|[A-Z])")
 _HABIT = re.compile(r"\b(?:dry|wet|hot|warm|mild|cool|cold|rainy|humid) (?:and \w+ )?(?:in|all) $", re.IGNORECASE)
 _MONTHS = ("january february march april may june july august september october november december").split()
 _MONTH = re.compile(
@@ -709,7 +747,11 @@ def _season(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
             if (
                 general
                 or _HABIT.search(before)
-                or re.match(r"s\b| (?:rain|temperature|palace|of water)", sentence[match.end() :])
+                or re.match(
+                    r"s\b| (?:rain|temperature|palace|of water|ty?ires|tyres|coats|sales?|[A-Z])",
+                    sentence[match.end() :],
+                )
+                or re.search(r"\bhot $", before)
             ):
                 continue
             season = _SEASONS[match["season"].lower()]
@@ -726,12 +768,8 @@ def _season(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
         yield _claim("season", season, quote, true, negated)
     if f.when is not None:
         for match in _MONTH.finditer(sentence):
-            if (
-                match["m"] in ("May", "March")
-                and match[0] == match["m"]
-                and match.start()
-                and sentence.strip() != match[0]
-            ):
+            verb = match["m"] in ("May", "March") and match[0] == match["m"]
+            if verb and not re.match(r" (?:\d|means|belongs|brings|is )|$", sentence[match.end() :]):
                 continue
             month = _MONTHS.index(match["m"].lower()) + 1
             yield _claim("season", match["m"], match[0], month == f.when.month, _negated(sentence, match.start()))
@@ -766,7 +804,9 @@ _HEIGHT_CONTEXT = re.compile(
     re.IGNORECASE,
 )
 _OTHER_HEIGHT = re.compile(
-    r"\b(?:tall|wide|long|tower|building|skyscraper|away|distance|ahead|further|coast|shore|ocean\b(?! level))", re.I
+    r"\b(?:tall|wide|long|tower|building|skyscraper|wall|fence|pole|roof|tree|hedge|sign|bridge|mast|storeys?|away|"
+    r"distance|ahead|further|coast|shore|ocean\b(?! level))",
+    re.I,
 )
 _SEA_LEVEL = re.compile(
     r"\b(?:at|close to|near|level with|barely (?:above|higher than)|hardly above|not much above"
@@ -854,7 +894,9 @@ def _coast(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
         yield _claim("coast", "landlocked", locked[0], f.country in shore.LANDLOCKED)
         return
     inland, sea = _INLAND.search(plain), _SEA.search(plain)
-    if not (inland or sea) or re.search(r"\bdistances?\b", plain, re.I):
+    fresh = re.search(r"\b(?:lakes?|rivers?|lagoons?)\b", plain, re.I)
+    fresh = fresh and not re.search(r"\b(?:sea|ocean|coast)", plain, re.I)
+    if fresh or not (inland or sea) or re.search(r"\bdistances?\b", plain, re.I):
         return
     km = _KM.search(plain)
     if inland or (_FAR.search(plain) and not re.search(r"\bnot far\b", plain, re.I)) or km:

@@ -113,7 +113,7 @@ DEMONYMS = {
     "AR": "Argentine Argentinian Argentinean", "AM": "Armenian", "AU": "Australian Aussie", "AT": "Austrian",
     "AZ": "Azerbaijani", "BD": "Bangladeshi", "BY": "Belarusian", "BE": "Belgian", "BZ": "Belizean", "BJ": "Beninese",
     "BT": "Bhutanese", "BO": "Bolivian", "BA": "Bosnian", "BW": "Botswanan", "BR": "Brazilian",
-    "GB": "British Scottish Welsh", "BN": "Bruneian", "BG": "Bulgarian", "MM": "Burmese", "BI": "Burundian",
+    "GB": "British English Scottish Welsh", "BN": "Bruneian", "BG": "Bulgarian", "MM": "Burmese", "BI": "Burundian",
     "KH": "Cambodian", "CM": "Cameroonian", "CA": "Canadian", "TD": "Chadian", "CL": "Chilean", "CN": "Chinese",
     "CO": "Colombian", "CG": "Congolese", "CR": "Costa-Rican", "HR": "Croatian", "CU": "Cuban", "CY": "Cypriot",
     "CZ": "Czech", "DK": "Danish", "NL": "Dutch", "EC": "Ecuadorian", "EG": "Egyptian", "EE": "Estonian",
