@@ -72,6 +72,11 @@ def test_set_aside_rows_are_announced_with_count_reason_and_remedy(roots):
     assert rows["id"][:] == ["pano1"]
 
 
+def test_an_id_listed_twice_is_kept_once():
+    columns = {"id": ["a", "b", "a"], "lat": [1, 2, 3], "lon": [1, 2, 3]}
+    assert schema.table(columns).problem.tolist() == ["", "", "id listed before"]
+
+
 def test_a_list_of_rows_to_set_aside_is_obeyed_for_its_own_split(roots, tmp_path):
     file = tmp_path / "bad.csv"
     file.write_text("split,id,reason\ntrain,pano2,blurred\ntest,pano0,blurred\n")
@@ -299,6 +304,12 @@ def test_cvglobal_the_list_of_val_lies_in_another_folder(roots):
 )
 def test_photos_time_in_utc_or_none(roots, name, moment):
     assert listed(roots, "photos", "all").loc[name, "taken_at"] == moment
+
+
+def test_photos_in_auckland_are_thirteen_hours_ahead_and_not_eleven_behind(tmp_path):
+    local = {"local": "2023:01:15 12:00:00", "clock": (23, 0, 0)}
+    photo = make_fixtures.photo(tmp_path / "auckland.jpg", -36.85, 174.76, **local)
+    assert photos.read_exif(photo)[2] == "2023-01-14T23:00:00+00:00"
 
 
 def test_photos_position_city_and_country(roots):

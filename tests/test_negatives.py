@@ -91,6 +91,14 @@ def test_the_order_of_the_rows_and_the_run_change_nothing_even_among_equals():
     assert (mixed[again] == plain[mixed]).all()
 
 
+def test_of_many_at_one_distance_the_first_in_order_are_taken_though_the_tree_names_others_first():
+    lat, lon = geo.destination(np.full(60, 10.0), np.full(60, 10.0), np.arange(60) * 6.0, 5.0)
+    lat, lon = np.append(lat, 10.0), np.append(lon, 10.0)
+    for seed in range(5):
+        order = np.append(np.random.default_rng(seed).permutation(60), 60)
+        assert negatives.nearest(lat, lon, 4, min_km=0.1, order=order)[60].tolist() == order[:4].tolist()
+
+
 def test_one_tile_never_stands_twice():
     lat, lon = np.full(30, 40.0), 10 + 0.01 * np.arange(30)
     tile = np.arange(30) // 3
@@ -154,8 +162,8 @@ def test_the_colour_matcher_is_right_where_colours_tell_and_wrong_where_they_mis
 def test_the_colour_matcher_looks_at_the_ground_only():
     rows = coloured(PLACES)
     sky = [picture.copy() for picture in rows["panorama"]]
-    for picture in sky:
-        picture.paste((120, 160, 255), (0, 0, 16, 4))
+    for i, picture in enumerate(sky):
+        picture.paste(rows[(i + 1) % len(rows)]["aerial"].resize((16, 4)), (0, 0))  # the colours of the next place
     same_sky = rows.remove_columns("panorama").add_column("panorama", [None] * len(rows))
     with pytest.raises(ValueError, match="has no panorama"):
         hardness.colour_accuracy(same_sky, pairs.questions(same_sky, k=3, negatives="random"))

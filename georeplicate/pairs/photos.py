@@ -8,7 +8,8 @@ nearest. `panorama` is the photo, whatever its angle of view. `aerial` is the wh
 many metres around the photo, north up, cut from it once and kept in ROOT/crops.
 
 taken_at is in UTC. It comes from the EXIF time and its offset; where a camera wrote no offset but its receiver wrote
-the time of day (which is UTC), from both; otherwise it is None, because the sun stands elsewhere in each time zone.
+the time of day (which is UTC), from both (in Tonga, Samoa and Kiribati, which keep the date of the other side, the day
+can then be one too late); otherwise it is None, because the sun stands elsewhere in each time zone.
 City and country are those of the nearest place in the atlas. A photo without a place or without a tile is a row with a
 problem, not a silent gap.
 """
