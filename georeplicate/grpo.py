@@ -87,7 +87,8 @@ def loss(
 
 
 class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
-    """TRL's GRPOTrainer whose rollouts and losses share prompts. Groups must not be split between processes."""
+    """TRL's GRPOTrainer whose rollouts and losses share prompts. Groups must not be split between processes; how many
+    processes share the work changes nothing but rounding."""
 
     def __init__(
         self,
@@ -114,11 +115,11 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
             model=policy.model,
             reward_funcs=[_scored_by_us],
             args=args,
-            train_dataset=Dataset.from_dict({"prompt": [""] * len(drawn), "row": drawn}),
+            train_dataset=Dataset.from_dict({"prompt": [""] * len(drawn), "draw": range(len(drawn))}),
             processing_class=policy.processor,
             peft_config=peft_config,
         )
-        self.rows, self.reward_fn, self.bf16 = rows, reward_fn, bf16
+        self.rows, self.drawn, self.reward_fn, self.bf16 = rows, drawn, reward_fn, bf16
         self.policy = policies.Policy(training.bare(self), policy.processor)
         self._pieces: list[dict] | None = None
 
@@ -127,12 +128,17 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
     def _prepare_inputs(self, generation_batch):
         cycle = self.args.steps_per_generation * self.num_iterations
         if self._pieces is None or self._step % cycle == 0:
-            self._pieces = self._roll_out([self.rows[x["row"]] for x in generation_batch[:: self.num_generations]])
+            self._pieces = self._roll_out([x["draw"] for x in generation_batch[:: self.num_generations]])
         return self._pieces[self._step % self.args.steps_per_generation]
 
-    def _roll_out(self, rows: list[dict]) -> list[dict]:
-        """Answers, rewards, advantages and fixed logprobs of one generation batch, in micro-batches of whole groups."""
+    def _roll_out(self, draws: list[int]) -> list[dict]:
+        """Answers, rewards, advantages and fixed logprobs of one generation batch, in micro-batches of whole groups.
+
+        The randomness of a group comes from (seed, number of the draw) and nothing else: a resumed run samples the same
+        answers, and so does a run with another number of processes.
+        """
         started = time.perf_counter()
+        rows = [self.rows[self.drawn[draw]] for draw in draws]
         prompts = self.policy.encode(rows)
         answers = self.policy.generate(
             prompts,
@@ -140,7 +146,7 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
             max_new_tokens=self.max_completion_length,
             temperature=self.temperature,
             top_k=self.args.top_k,
-            generator=self._generator(),
+            seeds=[(self.args.seed, draw) for draw in draws],
         )
         generated = time.perf_counter()
         rewards = self._score(rows, answers)
@@ -180,12 +186,6 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
             peak_mb=_peak_mb(self.accelerator.device),
         )
         return pieces
-
-    def _generator(self) -> torch.Generator:
-        """Randomness from (seed, step, process) and nothing else, so that a resumed run samples the same answers."""
-        place = self._step % self.args.gradient_accumulation_steps
-        key = ((self.args.seed * 1_000_003 + self.state.global_step) * 1009 + place) * 4099
-        return torch.Generator(self.accelerator.device).manual_seed((key + self.accelerator.process_index) % 2**63)
 
     def _score(self, rows: list[dict], answers: policies.Answers) -> torch.Tensor:
         totals: list[float] = []

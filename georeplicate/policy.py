@@ -243,9 +243,11 @@ class Policy:
         temperature: float = 1.0,
         top_k: int = 0,
         generator: torch.Generator | None = None,
+        seeds: Sequence[Sequence[int]] | None = None,
         batch_size: int = 64,
     ) -> Answers:
-        """Answers of all rows, `batch_size` prompts at a time; temperature 0 decodes greedily."""
+        """Answers of all rows, `batch_size` prompts at a time; temperature 0 decodes greedily. seeds: one for each row
+        (any number of integers), so that a row's answers depend on no other row; else `generator` draws for all."""
         if isinstance(rows, prefix.Prompts):
             batches = [
                 rows.select(list(range(i, min(i + batch_size, len(rows))))) for i in range(0, len(rows), batch_size)
@@ -257,6 +259,7 @@ class Policy:
         self.model.eval()
         ids: list[list[list[int]]] = []
         for prompts in batches:
+            here = None if seeds is None else seeds[len(ids) : len(ids) + len(prompts)]
             ids += prefix.generate(
                 self.model,
                 prompts,
@@ -267,6 +270,7 @@ class Policy:
                 temperature=temperature,
                 top_k=top_k,
                 generator=generator,
+                seeds=here,
             )
         self.model.train(training)
         flat = [completion for group in ids for completion in group]

@@ -23,9 +23,10 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from transformers import AttentionInterface, AttentionMaskInterface, PreTrainedModel
@@ -565,16 +566,21 @@ def generate(
     temperature: float = 1.0,
     top_k: int = 0,
     generator: torch.Generator | None = None,
+    seeds: Sequence[Sequence[int]] | None = None,
 ) -> list[list[list[int]]]:
     """For each prompt its completions as lists of token ids; a finished one ends with an end token.
 
-    Each prompt is prefilled once. temperature 0 decodes greedily; otherwise tokens are drawn with `generator`, from
-    the top_k most probable ones if top_k > 0. `suppressed` tokens are never produced. Finished rows leave the batch.
+    Each prompt is prefilled once. temperature 0 decodes greedily; otherwise tokens are drawn, from the top_k most
+    probable ones if top_k > 0, with `generator`, or with one seed for each prompt: its answers then depend on no other
+    prompt. `suppressed` tokens are never produced. Finished rows leave the batch.
     """
     if not _shares(model):
-        return _generate_repeated(
-            model, prompts, num_generations, max_new_tokens, eos_token_ids, suppressed, temperature, top_k, generator
-        )
+        options = num_generations, max_new_tokens, eos_token_ids, suppressed, temperature, top_k
+        if seeds is None:
+            return _generate_repeated(model, prompts, *options, generator)
+        return [  # the model's own loop draws for a whole batch at once
+            _generate_repeated(model, prompts.select([i]), *options, seed)[0] for i, seed in enumerate(seeds)
+        ]
     device = prompts.input_ids.device
     layout = _Packed(prompts.lengths, [], device)
     layout.keep = {}
@@ -603,8 +609,9 @@ def generate(
     ending = torch.tensor(list(eos_token_ids), device=device)
     banned = torch.tensor(list(suppressed), dtype=torch.long, device=device)
     alive = torch.ones(N * G, dtype=torch.bool)
+    luck = _luck(N, G, max_new_tokens, generator, seeds).to(device) if temperature else None
     for step in range(max_new_tokens):
-        token = _sample(logits, banned, temperature, top_k, generator)
+        token = _sample(logits, banned, temperature, top_k, None if luck is None else luck[:, step])
         output[rows[alive], step] = token.cpu()[alive]
         alive &= ~torch.isin(token, ending).cpu()
         if not alive.any() or step + 1 == max_new_tokens:
@@ -618,6 +625,7 @@ def generate(
             state.keep(members.to(device), order.to(device), group)
             alive, rows = alive[order], rows[order]
             token, next_place = token[order.to(device)], next_place[order.to(device)]
+            luck = None if luck is None else luck[order.to(device)]
         state.step = step
         spot = next_place + step
         hidden = text(
@@ -633,9 +641,10 @@ def generate(
 
 
 def _generate_repeated(
-    model, prompts, group, max_new_tokens, eos_token_ids, suppressed, temperature, top_k, generator
+    model, prompts, group, max_new_tokens, eos_token_ids, suppressed, temperature, top_k, luck
 ) -> list[list[list[int]]]:
-    """`generate` by the model's own loop, every prompt repeated. Its randomness is the global one, seeded here."""
+    """`generate` by the model's own loop, every prompt repeated. Its randomness is the global one, seeded here by
+    `luck`: a generator, a seed or None."""
     _disable(model)
     repeated = prompts.select([i for i in range(len(prompts)) for _ in range(group)])
     sampling = {"do_sample": False}
@@ -643,8 +652,10 @@ def _generate_repeated(
         sampling = {"do_sample": True, "temperature": temperature, "top_k": top_k, "top_p": 1.0}
     device = prompts.input_ids.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        if generator is not None:
-            torch.manual_seed(int(torch.randint(2**62, (), generator=generator, device=device)))
+        if isinstance(luck, torch.Generator):
+            torch.manual_seed(int(torch.randint(2**62, (), generator=luck, device=luck.device)))
+        elif luck is not None:
+            torch.manual_seed(int(np.random.default_rng(luck).integers(2**62)))
         written = model.generate(
             **_plain_inputs(model, repeated),
             max_new_tokens=max_new_tokens,
@@ -657,7 +668,17 @@ def _generate_repeated(
     return [lists[i * group : (i + 1) * group] for i in range(len(prompts))]
 
 
-def _sample(logits, banned, temperature: float, top_k: int, generator) -> torch.Tensor:
+def _luck(prompts: int, group: int, steps: int, generator, seeds) -> torch.Tensor:
+    """One uniform number for every token that may be drawn: [prompts * group, steps], double."""
+    if seeds is None:
+        device = generator.device if generator is not None else "cpu"
+        return torch.rand(prompts * group, steps, generator=generator, dtype=torch.double, device=device)
+    drawn = [np.random.default_rng(seed).random((group, steps)) for seed in seeds]
+    return torch.from_numpy(np.concatenate(drawn))
+
+
+def _sample(logits, banned, temperature: float, top_k: int, luck) -> torch.Tensor:
+    """One token per row; luck [rows] in [0, 1) decides which."""
     logits = logits.float().index_fill(1, banned, -torch.inf)
     if temperature == 0:
         return logits.argmax(-1)
@@ -665,7 +686,5 @@ def _sample(logits, banned, temperature: float, top_k: int, generator) -> torch.
     if 0 < top_k < logits.shape[1]:
         smallest = logits.topk(top_k).values[:, -1:]
         logits = logits.masked_fill(logits < smallest, -torch.inf)
-    # one uniform number per row against the cumulated probabilities; double, because a vocabulary can be long
-    cumulated = logits.softmax(-1).double().cumsum(-1)
-    drawn = torch.rand(len(logits), 1, generator=generator, dtype=torch.double, device=logits.device)
-    return (cumulated <= drawn * cumulated[:, -1:]).sum(-1)
+    cumulated = logits.softmax(-1).double().cumsum(-1)  # double, because a vocabulary can be long
+    return (cumulated <= luck[:, None] * cumulated[:, -1:]).sum(-1)

@@ -218,9 +218,14 @@ def test_unsupported_models_take_the_plain_path_and_say_so_once(kind, caplog):
     with caplog.at_level(logging.WARNING, logger="georeplicate.prefix"):
         ours = run(prefix.logprobs, holder, prompts, COMPLETIONS)
         run(prefix.logprobs, holder, prompts, COMPLETIONS)
-        answers = prefix.generate(
-            holder.model, prompts, num_generations=2, max_new_tokens=3, eos_token_ids=[1], suppressed=[2, 3]
-        )
+        options = dict(num_generations=2, max_new_tokens=3, eos_token_ids=[1], suppressed=[2, 3], temperature=50.0)
+        answers = prefix.generate(holder.model, prompts, seeds=[[0], [1]], **options)
+        assert prefix.generate(holder.model, prompts.select([1]), seeds=[[1]], **options) == answers[1:]
+        drawn = [
+            prefix.generate(holder.model, prompts, generator=torch.Generator().manual_seed(s), **options)
+            for s in (0, 0, 1)
+        ]
+        assert drawn[0] == drawn[1] != drawn[2]
     said = [record.message for record in caplog.records if record.name == "georeplicate.prefix"]
     assert len(said) == 1 and reason in said[0] and type(holder.model).__name__ in said[0]
     for row, group in enumerate(COMPLETIONS):  # each completion alone, without padding and without our code
@@ -316,6 +321,17 @@ def test_sampled_tokens_follow_the_models_distribution():
         counts = np.bincount([c[0] for c in group], minlength=len(policy.tokenizer))
         assert counts[banned].sum() == 0
         assert np.abs(counts[ids] / 4000 - expected).max() < 4 * np.sqrt(0.25 / 4000)
+
+
+def test_a_seed_per_prompt_makes_its_answers_independent_of_the_batch():
+    policy = tiny_policy(sharpen=2.0)
+    prompts, seeds = policy.encode(questions(3)), [(7, 0), (7, 1), (7, 2)]
+    options = dict(num_generations=4, max_new_tokens=10)
+    together = policy.generate(prompts, seeds=seeds, **options).ids
+    apart = [policy.generate(prompts.select([i]), seeds=seeds[i : i + 1], **options).ids[0] for i in (2, 0, 1)]
+    assert together == [apart[1], apart[2], apart[0]]
+    assert len({len(c) for group in together for c in group}) > 1  # rows left the batch on the way
+    assert policy.generate(prompts, seeds=[(7, 0), (7, 1), (7, 3)], **options).ids[2] != together[2]
 
 
 def test_rows_that_finish_early_do_not_disturb_the_others(policy, monkeypatch):
