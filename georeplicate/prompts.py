@@ -95,10 +95,15 @@ def place_answer(country: str, city: str = "") -> str:
     return f"country: {country}" + (f"\ncity: {city}" if city else "")
 
 
+def four_steps(cues: str, evidence: str, knowledge: str, conclusion: str) -> str:
+    """Reasoning in the paper's template: one paragraph a step, each behind its title."""
+    said = zip(CHAIN_OF_THOUGHT_STEPS.values(), (cues, evidence, knowledge, conclusion), strict=True)
+    return "\n".join(f"{title}: {text.strip()}" for title, text in said)
+
+
 def chain_of_thought(cues: str, evidence: str, knowledge: str, conclusion: str, answer: str) -> str:
     """A supervised completion: cues -> cross-view evidence -> geographic knowledge -> conclusion, then the answer."""
-    said = dict(zip(CHAIN_OF_THOUGHT_STEPS, (cues, evidence, knowledge, conclusion), strict=True))
-    return reply(answer, "\n".join(f"{CHAIN_OF_THOUGHT_STEPS[step]}: {text.strip()}" for step, text in said.items()))
+    return reply(answer, four_steps(cues, evidence, knowledge, conclusion))
 
 
 def ask_for_chain_of_thought(facts: Mapping[str, str], answer: str) -> str:

@@ -100,10 +100,8 @@ class Template:
         if self.register == "terse":
             return _terse(facts, attributes)
         city = (facts.place if facts.place_km <= CITY_KM else "") if city is None else city
-        titles = prompts.CHAIN_OF_THOUGHT_STEPS.values()
         steps = _cues(facts, attributes, rng), _evidence(facts, attributes, rng), _knowledge(facts, rng)
-        steps += (_conclusion(facts, city, rng),)
-        return "\n".join(f"{title}: {step}" for title, step in zip(titles, steps, strict=True))
+        return prompts.four_steps(*steps, _conclusion(facts, city, rng))
 
     def think(self, sites: Sequence, seed: int = 0) -> list[str]:
         """The text for each teachers.Site, drawn from (seed, its id) alone."""
