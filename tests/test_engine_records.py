@@ -28,7 +28,7 @@ def files(folder, part="*"):
 class Liar:
     """A teacher that says of every place what is true of Paris, fails for some, and of some says nothing."""
 
-    name, in_processes = "liar", True
+    name, in_processes, sees = "liar", True, False
 
     def think(self, sites, seed=0):
         texts = [
@@ -214,6 +214,24 @@ def test_a_teacher_with_a_budget_stays_in_one_process(tmp_path):
     teacher = engine.OpenAI("http://127.0.0.1:9/v1", "toy", cache=tmp_path / "cache")
     with pytest.raises(engine.EngineError, match="num_proc=1"):
         engine.build(rows(4), tmp_path / "out", teacher, num_proc=2)
+
+
+def test_pairs_of_the_world_become_records_and_only_a_seeing_teacher_gets_the_pictures(tmp_path):
+    from georeplicate import pairs
+
+    class Seeing(engine.Template):
+        sees = True
+
+        def think(self, sites, seed=0):
+            assert all(len(site.images) == 2 and site.images[0].startswith(b"\x89PNG") for site in sites)
+            return super().think(sites, seed)
+
+    world_pairs = pairs.load("world", "test", per_region=1, regions=4)
+    engine.build(world_pairs, tmp_path / "blind", engine.Template())
+    engine.build(world_pairs, tmp_path / "seeing", Seeing())
+    made = engine.load(tmp_path / "blind")
+    assert made["id"][:] == world_pairs["id"][:] and made["country"][:] == world_pairs["country"][:]
+    assert files(tmp_path / "blind", "accepted") == files(tmp_path / "seeing", "accepted")
 
 
 # --- streams ---------------------------------------------------------------------------------------------------------

@@ -33,6 +33,7 @@ from georeplicate.engine.teachers import Failure, Site, Teacher
 from georeplicate.world.scene import Attributes
 
 METADATA = ("id", "lat", "lon", "taken_at")
+PICTURES = ("panorama", "aerial")
 SHARD = 2000  # records a Parquet file: a minute's work, so that a kill costs little
 FACTS_SHARD = 20_000
 
@@ -79,7 +80,7 @@ def records_of(batch: Batch, teacher: Teacher, seed: int = 0) -> dict[str, list]
     facts = _describe(batch)
     n = len(batch["id"])
     reasons = [_unusable(facts, i) for i in range(n)]
-    sites = {i: _site(batch, i, facts) for i in range(n) if not reasons[i]}
+    sites = {i: _site(batch, i, facts, teacher.sees) for i in range(n) if not reasons[i]}
     texts = dict(zip(sites, teacher.think(list(sites.values()), seed), strict=True))
     columns: dict[str, list] = {name: [] for name in SCHEMA.names}
     for i in range(n):
@@ -147,11 +148,11 @@ def _unusable(facts: atlas.Facts, i: int) -> str:
     return ""
 
 
-def _site(batch: Batch, i: int, facts: atlas.Facts) -> Site:
+def _site(batch: Batch, i: int, facts: atlas.Facts, with_pictures: bool) -> Site:
     given = {name: batch[name][i] for name in Attributes.__dataclass_fields__ if name in batch}
     complete = len(given) == len(Attributes.__dataclass_fields__) and all(given.values())
     city = batch["city"][i] if "city" in batch else ""
-    pictures = (batch[name][i] for name in ("panorama", "aerial") if name in batch)
+    pictures = [batch[name][i] for name in PICTURES if name in batch] if with_pictures else []
     return Site(
         id=str(batch["id"][i]),
         facts=facts[i],
@@ -251,7 +252,7 @@ def _describe_teacher(teacher: Teacher) -> dict:
 def _shards(
     rows: Iterable[Mapping], out: Path, last: str, settings: dict
 ) -> Iterator[tuple[str, dict[str, list], str]]:
-    """(file name, columns, hash of the metadata) of each shard that is not yet there in the folder `last`."""
+    """(file name, columns, hash of all but the pictures) of each shard that is not yet there in the folder `last`."""
     held = out / "settings.json"
     if held.is_file() and json.loads(held.read_text()) != settings:
         raise EngineError(f"{out} holds a run with other settings ({held.name}); choose another folder or delete it")
@@ -263,7 +264,8 @@ def _shards(
         name = f"{number - 1:05d}.parquet"
         batch = _columns(part)
         _refuse_doubles(batch, seen)
-        key = sha256(json.dumps([[str(v) for v in batch[c]] for c in METADATA if c in batch]).encode()).hexdigest()
+        told = {column: list(map(str, values)) for column, values in batch.items() if column not in PICTURES}
+        key = sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
         done = out / last / name
         if not done.is_file():
             yield name, batch, key

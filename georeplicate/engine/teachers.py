@@ -52,6 +52,7 @@ class Failure:
 class Teacher(Protocol):
     name: str
     in_processes: bool  # may copies of it work in several processes at once?
+    sees: bool  # does it look at the pictures?
 
     def think(self, sites: Sequence[Site], seed: int = 0) -> list[str | Failure]: ...
 
@@ -149,6 +150,7 @@ class OpenAI:
 
     name = "openai"
     in_processes = False  # budget and rate are counted in one process
+    sees = True
 
     MAX_WAIT_S = 60.0
     _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
@@ -345,6 +347,7 @@ class Local:
 
     name = "local"
     in_processes = False  # one model, one process
+    sees = True
 
     def __init__(self, policy, *, max_tokens: int = 700, temperature: float = 0.7, batch_size: int = 8):
         if isinstance(policy, str | os.PathLike):

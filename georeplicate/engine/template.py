@@ -77,6 +77,7 @@ class Template:
     register: str = "english"
     name = "template"
     in_processes = True
+    sees = False
 
     def __post_init__(self):
         if self.register not in REGISTERS:
