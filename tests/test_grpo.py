@@ -13,7 +13,7 @@ from toy import questions, tiny_policy
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from georeplicate import grpo, policy, training
+from georeplicate import grpo, policy, prefix, training
 from georeplicate.checkpoint import CheckpointError
 
 
@@ -105,6 +105,46 @@ def test_loss_equals_that_of_trl():
         },  # fmt: skip
     )
     assert close(ours, theirs)
+
+
+# ------------------------------------------------------------------------------------------ the kernel over a whole run
+
+
+def replay(logprobs, steps=20):
+    """Losses of a run on the same given answers and rewards, with the given way to compute logprobs."""
+    made = tiny_policy(sharpen=2.0)
+    draw = torch.Generator().manual_seed(0)
+    words = [i for i in range(len(made.tokenizer)) if i not in made.suppressed]
+    prompts = made.encode(questions(2))
+
+    def sentence():
+        length = int(torch.randint(1, 8, (), generator=draw))
+        return [words[int(i)] for i in torch.randint(len(words), (length,), generator=draw)]
+
+    batches = [[[sentence() for _ in range(4)] for _ in range(2)] for _ in range(4)]
+    gains = [grpo.group_advantages(torch.rand(2, 4, generator=draw)).flatten() for _ in batches]
+    with torch.no_grad():
+        before = [prefix.logprobs_repeated(made.model, prompts, batch) for batch in batches]
+    optimizer = torch.optim.AdamW(made.model.parameters(), lr=1e-3, weight_decay=0)
+    losses = []
+    for step in range(steps):
+        batch, fixed, gain = (x[step % len(batches)] for x in (batches, before, gains))
+        new = logprobs(made.model, prompts, batch)
+        value, _ = grpo.loss(new, fixed, fixed, gain, (fixed != 0).float())
+        optimizer.zero_grad()
+        value.backward()
+        optimizer.step()
+        losses.append(value.item())
+    return torch.tensor(losses)
+
+
+def test_loss_curves_of_kernel_and_naive_twin_agree_over_20_steps(monkeypatch):
+    naive, ours = replay(prefix.logprobs_repeated), replay(prefix.logprobs)
+    assert naive.max() - naive.min() > 0.1  # the policy leaves the one that wrote the answers
+    assert (ours - naive).abs().max() <= 1e-4
+    right = prefix.positions
+    monkeypatch.setattr(prefix, "positions", lambda *a: right(*a) + torch.arange(3)[:, None, None])
+    assert (replay(prefix.logprobs) - naive).abs().max() > 1e-3
 
 
 # --------------------------------------------------------------------------------------------------------- the trainer
