@@ -167,6 +167,7 @@ def summary(predictions: pd.DataFrame) -> dict[str, float]:
     }
 
 
+VERDICTS = ("match", "other")
 _KIND = {word: kind for kind, values in WORDS.items() for word in values.values()}
 
 
@@ -182,7 +183,7 @@ def thoughts(text: str) -> list[tuple[str, dict[str, str], str]]:
             spoken.append((word, {}, ""))
         elif spoken and word in _KIND:
             spoken[-1][1].setdefault(_KIND[word], word)
-        elif spoken and word in ("match", "so"):
+        elif spoken and word in VERDICTS:
             spoken[-1] = (*spoken[-1][:2], word)
     return spoken
 
@@ -191,7 +192,7 @@ def faithful(predictions: pd.DataFrame, questions: Dataset, said: dict[str, tupl
     """How true the written thinking is, as shares over all that was said.
 
     said: site id -> its six true words. words_true: described attributes that are true of the picture spoken of;
-    verdict_follows: `match` after equal words and `so` after different ones (words both sides were given);
+    verdict_follows: `match` after equal words and `other` after different ones (words both sides were given);
     answer_follows: the answer is the last letter called `match`.
     """
     candidates = {q["id"]: q["candidate_ids"] for q in questions}
