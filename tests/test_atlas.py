@@ -91,8 +91,9 @@ def test_seasons_turn_with_the_hemisphere():
 # ------------------------------------------------------------------------------------- sea, coasts, poles, antimeridian
 
 
-def test_the_sea_says_so():
-    sea = at(0.0, -150.0)
+@pytest.mark.parametrize("lon", [-150.0, 0.0])  # 0, 0 is where lost coordinates end up, and map data draw an islet there
+def test_the_sea_says_so(lon):
+    sea = at(0.0, lon)
     assert sea.valid and not sea.is_land
     assert (sea.land_cover, sea.climate, sea.elevation_m) == ("water", "ocean", 0.0)
     assert (sea.country, sea.country_name, sea.driving_side, sea.speed_unit, sea.region) == ("",) * 5

