@@ -39,6 +39,7 @@ bench: $(INSTALLED)  ## measure sizes and speeds on this machine into results/be
 	$(BIN)/python -m georeplicate.bench
 	$(BIN)/python -m georeplicate.bench_rewards
 	$(BIN)/python -m georeplicate.world.gate
+	$(BIN)/python -m georeplicate.bench_grpo
 
 atlas: $(INSTALLED)  ## rebuild the embedded data from its sources and compare checksums (needs a network and npm)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[atlas]'
