@@ -28,6 +28,7 @@ _DECIMAL_COMMAS = re.compile(
 )
 _ONE_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{1,10})(?![\d.,])")
 _LONGITUDE_FIRST = re.compile(r"\bpoint ?\( ?$", re.IGNORECASE)  # well-known text: POINT(longitude latitude)
+_LONGITUDE_FIRST_REACH = 12  # characters before a pair that this can be read from: the whole text would be quadratic
 _AXES = {"N": "lat", "S": "lat", "E": "lon", "W": "lon"}
 _SAME_POINT_DEG = 0.01  # a point written twice, in decimals and in minutes, differs by rounding only
 
@@ -119,8 +120,7 @@ class _Reader:
         if not hemisphere and self._peek().kind == "hemisphere":
             hemisphere = self._take()
         side = hemisphere[:1].upper()
-        # Two signs for one direction may cancel or repeat each other, and "4.35 O" is west in French and east in
-        # German.
+        # Two signs for one direction may cancel or repeat each other; "4.35 O" is west in French, east in German.
         readable &= not (sign and side) and not self._stray_letter() and all(part < 60 for part in parts)
         size = abs(float(number)) + sum(part / 60**power for power, part in enumerate(parts, 1))
         negative = sign == "-" or side in ("S", "W")
@@ -197,7 +197,7 @@ def read_pair(lat: str, lon: str) -> tuple[float, float] | Unusable:
 def find_pair(text: str, expected: bool = False) -> tuple[tuple[float, float] | Unusable | None, str]:
     """The coordinates that stand as a pair in ``text`` (None if there are none), and the text without them.
 
-    Two numbers are a pair if nothing but a separator parts them and both have marks or two decimals; others numbers
+    Two numbers are a pair if nothing but a separator parts them and both have marks or two decimals; other numbers
     only if they are the whole text. ``expected``: the text was announced as coordinates, so that any two numbers are a
     pair and none is a fault.
     """
@@ -217,7 +217,8 @@ def find_pair(text: str, expected: bool = False) -> tuple[tuple[float, float] | 
             point = Unusable("bad_coordinates", text.strip())  # three in a row
             continue
         spans.append((first.start, second.end))
-        if _LONGITUDE_FIRST.search(text[: tokens[first.start].start]):
+        begin = tokens[first.start].start
+        if _LONGITUDE_FIRST.search(text[max(0, begin - _LONGITUDE_FIRST_REACH) : begin]):
             first, second = second, first
         here = _point(first, second, labelled=False)
         if point is None or isinstance(here, Unusable):

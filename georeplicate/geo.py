@@ -62,7 +62,7 @@ def _complaint(lat: float, lon: float, where: tuple, n_bad: int, n: int) -> str:
     if np.isnan(lat) or np.isnan(lon):
         remedy = "a coordinate is missing: drop the row or pass its mask from geo.is_valid"
     elif 90 < abs(lat) <= 180 and abs(lon) <= 90:
-        remedy = f"latitude and longitude look swapped: try lat={lon:g}, lon={lat:g}"
+        remedy = f"latitude runs from -90 to 90; the two look swapped: try lat={lon:g}, lon={lat:g}"
     elif abs(lat) > 90:
         remedy = "latitude runs from -90 (south) to 90 (north)"
     else:

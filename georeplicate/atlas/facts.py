@@ -242,7 +242,7 @@ def _relief(lat: NDArray, lon: NDArray) -> NDArray:
 
 def elevation_m(lat: ArrayLike, lon: ArrayLike) -> NDArray | float:
     """Height above the sea in metres, mean of about 9 x 9 km, interpolated; 0 over the sea. Any shape; NaN for a bad
-    point of an array, ValueError for a bad scalar."""
+    point of an array, ValueError for a bad scalar. Under Greenland's ice it is that of the rock (data/SOURCES.md)."""
     lat, lon = np.broadcast_arrays(_degrees(lat), _degrees(lon))
     if lat.ndim == 0:
         geo.validate(lat, lon)
