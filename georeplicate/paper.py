@@ -1,5 +1,4 @@
-"""What the paper and its official code say, as data: tables, settings, claims, conflicts, inferences, and where we
-deviate.
+"""What the paper and its official code say, as data: tables, settings, claims, conflicts, inferences, our deviations.
 
 Nothing in the project types a published number a second time: notebooks and tables take it from here, tests pin our
 defaults to it. Each entry names its source and how strong that source is (``STRENGTHS``), because the full text of the
@@ -436,8 +435,7 @@ INFERENCES = (
         "table1.copied",
         "Rows of Table 1 look copied from GLOBE's table rather than measured anew",
         "Where GLOBE's numbers could be seen (within 25 and 200 km: GeoCLIP, Qwen2.5-VL-7B, GeoReasoner-7B, GLOBE-7B) "
-        "they "
-        "are equal to the last digit. The origin of the rows Hybrid and RFM-YFCC was not found.",
+        "they are equal to the last digit. The origin of the rows Hybrid and RFM-YFCC was not found.",
         "a statement of the authors, or a prediction file for these rows",
     ),
     Inference(

@@ -1,7 +1,6 @@
 """One dial for everything that has a size: Profile.get("smoke" | "mini" | "small" | "single_gpu" | "paper").
 
-A profile is frozen and checked when it is made; sizes that follow from others are computed here and nowhere
-else.
+A profile is frozen and checked when it is made; sizes that follow from others are computed here and nowhere else.
 `smoke` proves that every notebook runs; `mini` is the committed result, two CPU cores and a synthetic world; `small` is
 the same on a workstation; `single_gpu` and `paper` use real photographs and the Qwen2.5-VL models.
 

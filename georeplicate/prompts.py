@@ -7,10 +7,9 @@ taken over is the scheme of the official code: one user turn, no system prompt, 
 letter belongs to an image by order alone.
 
 Parsers: ``parse_choice`` and ``parse_place`` return a typed answer or ``Malformed(reason)`` for every string and raise
-for none.
-``mode="paper"`` reads the answer that was given and refuses what is ambiguous; ``mode="released"`` behaves as the
-published code does, quirks included (multiple choice as in Geo-R1, which is VLM-R1's; places as in GLOBE's evaluation
-script). Everything runs in linear time: long text is only searched for tags, and an answer may hold
+for none. ``mode="paper"`` reads the answer that was given and refuses what is ambiguous; ``mode="released"`` behaves as
+the published code does, quirks included (multiple choice as in Geo-R1, which is VLM-R1's; places as in GLOBE's
+evaluation script). Everything runs in linear time: long text is only searched for tags, and an answer may hold
 ``MAX_ANSWER_CHARS`` characters.
 """
 
@@ -62,8 +61,7 @@ def _ask(question: str, what: str, thinking: bool) -> str:
 
 
 def pairing(k: int = 5, thinking: bool = True) -> str:
-    """The cross-view question for one panorama and ``k`` aerial tiles (2 <= k <= 26), to be sent after the k + 1
-    images.
+    """The cross-view question for one panorama and ``k`` aerial tiles (2 <= k <= 26), sent after the k + 1 images.
 
     k is not published; 5 is our reading of the base model's 19 %, which the paper calls nearly random.
     """
@@ -433,8 +431,8 @@ def parse_choice(text: str, mode: Mode = "paper", letters: str = LETTERS) -> Cho
 
     paper: the answer blocks outside the thinking, else the text outside it. "(A)", "A)", "**D**", "option b",
     "\\boxed{C}" and "Satellite image A is the match" are read; two different letters, a letter that is only ruled out,
-    or one beyond ``letters`` are refused. Loose text may weigh several letters if it then declares one ("the answer is
-    B").
+    or one beyond ``letters`` are refused. Loose text may weigh several letters if it then declares one
+    ("the answer is B").
     released: as in the official code (see ``released_choice``), whatever ``letters`` says.
     """
     _check_mode(mode)
@@ -479,8 +477,8 @@ def released_choice(answer: str) -> str | None:
     first.
     """
     squeezed = " ".join(answer.upper().split())
-    # Splitting also trims, which the official code does not do here: an outer space keeps a final letter from being a
-    # candidate.
+    # Splitting also trims, which the official code does not do here: there an outer space keeps a final letter from
+    # being a candidate.
     squeezed = " " * answer[:1].isspace() + squeezed + " " * answer[-1:].isspace()
     times = Counter(_RELEASED_CANDIDATE.findall(squeezed))
     if len(times) < 2:

@@ -3,11 +3,10 @@
 They never raise and never return None, whatever the text and the token count; every one runs in linear time. Two modes:
 
 paper      what the method says: the answer that was given counts, right and wrong answers have different length
-rewards, and the
-           length reward stays at its end value for longer answers.
+           rewards, and the length reward stays at its end value for longer answers.
 released   what the official code does (VLM-R1's recipe, unchanged): few spellings of a letter are read, a space around
-the
-           completion fails its format, and every answer has the length reward of a right one, periodic in its length.
+           the completion fails its format, and every answer has the length reward of a right one, periodic in its
+           length.
 
 ``CONSTANTS`` lists every number with its source and the strength of that source; docs/rewards_paper.md and
 docs/rewards_released.md are written from it. Which letter a text means is decided in ``prompts.parse_choice``.

@@ -91,7 +91,7 @@ def test_seasons_turn_with_the_hemisphere():
 # ------------------------------------------------------------------------------------- sea, coasts, poles, antimeridian
 
 
-@pytest.mark.parametrize("lon", [-150.0, 0.0])  # 0, 0 is where lost coordinates end up, and map data draw an islet there
+@pytest.mark.parametrize("lon", [-150.0, 0.0])  # at 0, 0, where lost coordinates end up, map data draw an islet
 def test_the_sea_says_so(lon):
     sea = at(0.0, lon)
     assert sea.valid and not sea.is_land

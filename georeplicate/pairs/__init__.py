@@ -101,9 +101,9 @@ def questions(
 ) -> Dataset:
     """One pairing question a row: which of k aerial tiles belongs to this panorama?
 
-    negatives  "region": k - 1 others of the same `area`; "near": the k - 1 nearest rows on the sphere; "neighbourhood":
-               the nearest among those of the same season and time of day, where both rows have a timestamp; "random":
-               any others
+    negatives  "region": k - 1 others of the same `area`; "near": the k - 1 nearest rows on the sphere;
+               "neighbourhood": the nearest among those of the same season and time of day, where both rows have a
+               timestamp; "random": any others
     min_km     never offer a tile closer than this to the true place
     Never offered either: the own tile under another row's name (several panoramas may share a tile), nor a tile twice.
     Each question depends on (seed, row id) and on which rows there are, not on their order. Chance is 1/k, and
@@ -156,8 +156,7 @@ def questions(
 
 
 def images(rows: Dataset, question: dict) -> list:
-    """[panorama, tile A, tile B, ...] as PIL images: the order in which the model sees them, letters bound by
-    position."""
+    """[panorama, tile A, tile B, ...] as PIL images, in the order in which the model sees them."""
     tiles = rows.select(question["candidates"])["aerial"]
     own = question["candidates"][ascii_uppercase.index(question["letter"])]
     return [rows[own]["panorama"], *tiles]

@@ -98,8 +98,7 @@ REGION_WALLS = {
     "Asia": (1, 3, 1, 6, 0, 2),
 }
 
-# Countries with yellow centre lines: the Americas as a whole (by subregion), and these. General knowledge, no single
-# source.
+# Yellow centre lines: the Americas as a whole (by subregion), and these countries. General knowledge, no one source.
 YELLOW_LINE_REGIONS = ("Northern America", "Central America", "South America", "Caribbean")
 YELLOW_LINE_COUNTRIES = ("NO", "KR", "TW", "CN", "PH", "ZA", "IL")
 
@@ -114,8 +113,7 @@ def choose(rng: np.random.Generator, names: tuple[str, ...], weights) -> str:
 def cover_weights(
     land_cover: str, climate: str, temperature_c: float, rain_mm: float, urban: float
 ) -> tuple[float, ...]:
-    """Weights of COVERS from the real land cover, the Köppen zone and the month's weather; `urban` in 0..1 adds
-    paving.
+    """Weights of COVERS from the real land cover, the Köppen zone and the month's weather; `urban` 0..1 adds paving.
 
     Frozen months turn every green cover to snow. Returns weights in the order of COVERS.
     """

@@ -37,8 +37,8 @@ class Difficulty:
     noise     standard deviation of the pixel noise, 0..1, drawn anew for each view
     light     range of brightness and tint differences between the two views, 0..1
     compass   a thin band of hue that marks the azimuth in both views
-    negatives "region" (same neighbourhood), "near" (the nearest sites) or "random" (anywhere): read by
-    pairs.questions
+    negatives "region" (same neighbourhood), "near" (the nearest sites) or "random" (anywhere), to be handed to
+              pairs.questions
     """
 
     vary: frozenset[str] = frozenset(Attributes.__dataclass_fields__)
