@@ -9,9 +9,9 @@ at chance. This file makes such a starting point at mini scale, from places of t
     the form      <think> place ... D ... other B ... match </think> <answer> B </answer>, stopping at random
     geography     cities and countries in text; weakly, the country of a phone's picture
 
-No prompt holds a panorama and a tile of one place, or of places within 50 km, and what is said about a panorama and a
-tile together never depends on whether they agree: no verdict, or one by the toss of a coin. Reinforcement learning has
-to find out by itself that comparing works across views. `tests/test_base.py` holds the stream to this.
+No prompt holds a panorama and a tile of one place, or of places within 50 km, and no verdict is ever said about a
+panorama and a tile. Reinforcement learning has to find out by itself that comparing works across views.
+`tests/test_base.py` holds the stream to this.
 
 The words for both views are the same, which gives away part of the alignment: said here because it matters.
 """
@@ -131,20 +131,17 @@ class Stream:
         i, view = int(rng.integers(self.n)), ("panorama", "tile")[rng.integers(2)]
         return Example(((view, i, int(rng.integers(2))),), DESCRIBE, (" ".join(self.said[i]),))
 
-    def captions(self, rng, share_coin: float = 0.0) -> Example:
-        """A panorama and five tiles of places far apart, put into words; verdicts, if any, by the toss of a coin."""
+    def captions(self, rng, *, search: bool = False) -> Example:
+        """A panorama and five tiles of places far apart, put into words; never a verdict.
+
+        search: three to six words each, about one to five of the tiles, as a search that stops anywhere would.
+        """
         sites = self.far_apart(rng, 6)
-        spoken = self.spoken(rng) if share_coin else np.arange(6)
-        order = rng.permutation(5)[: rng.integers(1, 6) if share_coin else 5]
-        coin = rng.random() < share_coin
-        looked = [
-            (LETTERS[j], self._some(sites[1 + j], spoken), (MATCH, DIFFERENT)[rng.integers(2)] if coin else "")
-            for j in order
-        ]
-        pictures = (
-            ("panorama", sites[0], int(rng.integers(2))),
-            *(("tile", s, int(rng.integers(2))) for s in sites[1:]),
-        )
+        spoken = self.spoken(rng) if search else np.arange(6)
+        order = rng.permutation(5)[: rng.integers(1, 6) if search else 5]
+        looked = [(LETTERS[j], self._some(sites[1 + j], spoken), "") for j in order]
+        tiles = (("tile", s, int(rng.integers(2))) for s in sites[1:])
+        pictures = (("panorama", sites[0], int(rng.integers(2))), *tiles)
         return Example(pictures, PAIR, (think(self._some(sites[0], spoken), looked, LETTERS[order[-1]]),))
 
     def compare(self, rng, view: str) -> Example:
@@ -196,7 +193,7 @@ class Stream:
         tasks = {
             "caption": self.caption,
             "captions": self.captions,
-            "form": lambda r: self.captions(r, share_coin=0.2),
+            "form": lambda r: self.captions(r, search=True),
             "tiles": lambda r: self.compare(r, "tile"),
             "panoramas": lambda r: self.compare(r, "panorama"),
             "text": self.compare_text,

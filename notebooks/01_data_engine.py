@@ -11,17 +11,17 @@
 # ---
 
 # %% [markdown]
-# # 01 · How does a coordinate become a question that nobody had to label?
+# # 01 · How does a coordinate become training data that nobody had to label?
 #
-# The paper's supervision is indirect: a photograph's position and time are known, an aerial tile of the same position
-# can be fetched, and *whether the two belong together* is the reward. This notebook follows one place from its
-# coordinate to that question.
+# The paper's supervision is indirect. A photograph's position and time are known: from these metadata a teacher writes
+# the chain of thought for the first stage, and *whether a panorama and an aerial tile belong together* is the reward of
+# the second. This notebook follows one place from its coordinate to both.
 #
 # | | |
 # |---|---|
-# | **You will see** | facts of a place from embedded real data; a scene built from them; its views; the question |
+# | **You will see** | facts of a place; a scene and its views; a chain of thought and its check; the question |
 # | **Needs** | nothing but this repository: no network, no GPU, about a minute |
-# | **Writes** | `tables/splits.csv`, `figures/splits.png` and `figures/question.png` |
+# | **Writes** | `tables/splits.csv`, `tables/records.csv`, `figures/splits.png` and `figures/question.png` |
 #
 # > **Synthetic pictures.** The metadata here are real (land cover, climate, relief, sun, countries, places). The
 # > pictures are *renderings* of them: no photograph is shown, and nothing measured on them is about photographs.
@@ -29,14 +29,16 @@
 # %% tags=["parameters"]
 profile = "mini"
 out = "../.georeplicate/mini"
-# artefacts: tables/splits.csv figures/splits.png figures/question.png
+# artefacts: tables/splits.csv tables/records.csv figures/splits.png figures/question.png
 
 # %%
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
+from PIL import Image
 
-from georeplicate import atlas, maps, pairs, plots, world
+from georeplicate import atlas, engine, maps, pairs, plots, world
 from georeplicate.profiles import Profile
 
 size = Profile.get(profile)
@@ -118,7 +120,74 @@ others = [sites[sites.area == name].iloc[1] for name in names]
 plots.gallery([world.build(o) for o in others], names)
 
 # %% [markdown]
-# ## (4) The question
+# ## (4) A chain of thought, and its check
+#
+# > Paper (through secondary notes): one reasoning template, from visual cues over cross-view evidence and geographic
+# > knowledge to a conclusion; a *fact-check engine* compares what is claimed with the metadata and filters.
+#
+# The official repository holds neither. Ours is a grammar over what is true and visible; any OpenAI-compatible server
+# or a local model can take its place. First the grammar's text about the place above:
+
+# %%
+here = atlas.describe(site.lat, site.lon, site.taken_at)
+thought = engine.Template().write(here, scene.attributes, rng=np.random.default_rng(0), city=site.city)
+print(thought)
+
+# %% [markdown]
+# The check reads every claim out of the text and compares it with the atlas. It knows nothing of the grammar: it reads
+# what any teacher writes.
+
+# %%
+claims = engine.check(thought, here, city=site.city).claims
+pd.DataFrame([{"kind": c.kind, "words": c.quote, "value": c.value, "true": c.true} for c in claims])
+
+# %% [markdown]
+# A text with a false claim is rejected, and the claim is named.
+
+# %%
+wrong = "Traffic keeps to the right and the sun stands in the north at noon, so this must be Osaka, Japan."
+[str(claim) for claim in engine.check(wrong, here, city=site.city).false]
+
+# %% [markdown]
+# How good is the check? All but exact on its own grammar with one fact replaced. On sentences worded otherwise the
+# honest row is `late`: it was written after the patterns and not read while they were made.
+
+# %%
+checked = pd.read_csv("../results/bench/engine.csv")
+checked = checked[checked.what.str.contains("precision|recall")].set_index("what").value
+checked.rename(lambda what: what.removeprefix("fact check, ")).to_frame()
+
+# %% [markdown]
+# The engine turns rows of metadata into records, accepted and rejected, with a data card. Two bad rows are planted
+# here: a receiver that had no position (0, 0), and a Paris that says it lies in Germany.
+
+# %%
+metadata = sites[["id", "lat", "lon", "taken_at", "city", "country"]].head(40)
+lost = ("lost", 0.0, 0.0, "2024-06-21T12:00:00Z", "Lagos", "NG")
+mistaken = ("mistaken", 48.8566, 2.3522, "2024-06-21T12:00:00Z", "Paris", "DE")
+planted = pd.DataFrame([lost, mistaken], columns=metadata.columns)
+folder = engine.build(pd.concat([metadata, planted]).to_dict("records"), Path(out) / "records", engine.Template())
+engine.load(folder, "rejected").to_pandas()[["id", "reason", "claim"]]
+
+# %%
+records = engine.load(folder).to_pandas()
+print(records.completion.iloc[-1])
+records[["id", "teacher", "country"]].groupby("country").size().rename("accepted records").to_frame().T
+
+# %% [markdown]
+# ### The same on a real photograph
+#
+# A phone's picture (from the test images of the npm package `exif`, MIT) knows where and when it was taken. The same
+# calls, from its EXIF data alone: nothing was looked at to write this.
+
+# %%
+picture = "../tests/data/found/photos/test1.jpg"
+lat, lon, taken_at = pairs.photos.read_exif(picture)
+print(engine.Template().write(atlas.describe(lat, lon, taken_at), rng=np.random.default_rng(1)))
+Image.open(picture)
+
+# %% [markdown]
+# ## (5) The question
 #
 # A panorama and five tiles: one of the same place, four *hard negatives* from the same neighbourhood, never the same
 # place. Letters are bound to tiles by their order and shuffled for every question. The paper does not publish the
@@ -158,6 +227,9 @@ letters.to_frame().T
 # A matcher that is *told* which pairs belong together learns the world quickly; with either side blanked it falls to
 # chance (20 %). So the answer is in the pictures, in both of them, and nowhere else. (Measured by `make bench`; read
 # here from its file.)
+#
+# > **It is an easy world.** Colours agree between the views far better than between a street camera and a satellite: a
+# > comparison of colour histograms that learns nothing already answers about two thirds of these questions.
 
 # %%
 gate = pd.read_csv("../results/bench/world_gate.csv")
@@ -166,14 +238,16 @@ gate.pivot(index="dial", columns="control", values="accuracy")
 # %%
 tables.mkdir(parents=True, exist_ok=True), figures.mkdir(parents=True, exist_ok=True)
 cities.groupby(["split", "seen_country"], as_index=False).size().to_csv(tables / "splits.csv", index=False)
+records[["id", "lat", "lon", "taken_at", "country", "completion"]].to_csv(tables / "records.csv", index=False)
 map_of_splits.savefig(figures / "splits.png", dpi=120)
 picture_of_question.savefig(figures / "question.png", dpi=120)
 
 # %% [markdown]
 # ## Answer
 #
-# A coordinate becomes a question by way of its facts: position and moment fix land cover, climate, sun and country;
-# these fix one scene; the scene gives a panorama and a tile; four neighbours give the wrong answers. Which letter is
-# right is known because the position is known. Nobody labelled anything.
+# By way of its facts. Position and moment fix land cover, climate, sun and country; a teacher turns these into a chain
+# of thought, which a check compares with the same facts; and they fix one scene, which gives a panorama and a tile,
+# with four neighbours as wrong answers. What is true and which letter is right is known because the position is known.
+# Nobody labelled anything.
 #
 # *Try:* `world.Difficulty(compass=False, noise=0.1)` in `plots.views`, or `negatives="random"` in `pairs.questions`.

@@ -54,38 +54,50 @@ def said(e):
     return place, parts
 
 
-def test_verdicts_across_views_do_not_depend_on_agreement(examples):
-    """Permutation test: the share of agreeing words is the same behind `match` and behind `other`."""
-    agreement, match = [], []
+def test_no_verdict_is_ever_said_about_a_panorama_and_a_tile(examples):
     for e in cross_view(examples):
-        place, parts = said(e)
-        for _, tile, verdict in parts:
-            if verdict:
-                agreement.append(np.mean([a == b for a, b in zip(place, tile, strict=True)]))
-                match.append(verdict == base.MATCH)
-    agreement, match = np.array(agreement), np.array(match)
-    assert len(match) > 150 and 0.4 < match.mean() < 0.6
-
-    def gap(labels):
-        return abs(agreement[labels].mean() - agreement[~labels].mean())
-
-    rng = np.random.default_rng(0)
-    p = np.mean([gap(rng.permutation(match)) >= gap(match) for _ in range(2000)])
-    assert p > 0.01
+        assert base.MATCH not in e.completions[0].split() and base.DIFFERENT not in e.completions[0].split()
 
 
-def test_the_permutation_test_can_fail(examples):
-    """Negative control: verdicts within one view are truthful, and the same statistic sees it at once."""
-    agreement, match = [], []
+def agreement_and_answer(examples):
+    """Of each tile put into words: the share of its words that the place has too, and whether it was the answer."""
+    agreement, answer = [], []
     for e in examples:
-        views = {view for view, _, _ in e.pictures}
-        if len(views) == 1 and len(e.pictures) == 6:
-            place, parts = said(e)
-            for _, other, verdict in parts:
-                agreement.append(np.mean([a == b for a, b in zip(place, other, strict=True)]))
-                match.append(verdict == base.MATCH)
-    agreement, match = np.array(agreement), np.array(match)
-    assert (agreement[match] == 1).all() and agreement[~match].mean() < 0.7
+        place, parts = said(e)
+        for letter, words_of_it, _ in parts:
+            agreement.append(np.mean([a == b for a, b in zip(place, words_of_it, strict=True)]))
+            answer.append(e.completions[0].endswith(f"<answer> {letter} </answer>"))
+    return np.array(agreement), np.array(answer)
+
+
+def p_value(agreement, answer) -> float:
+    """Permutation test: does what is answered depend on how well a tile agrees?"""
+    gap = agreement[answer].mean() - agreement[~answer].mean()
+    rng = np.random.default_rng(0)
+    drawn = [agreement[a].mean() - agreement[~a].mean() for a in (rng.permutation(answer) for _ in range(2000))]
+    return float(np.mean(np.abs(drawn) >= abs(gap)))
+
+
+def test_what_is_answered_across_views_does_not_depend_on_agreement(examples):
+    agreement, answer = agreement_and_answer(cross_view(examples))
+    assert answer.sum() > 500
+    assert p_value(agreement, answer) > 0.01
+
+
+def test_the_permutation_test_can_fail(stream):
+    """Negative control: a stream that stops a little more often at tiles that agree is found out."""
+    rng = np.random.default_rng(1)
+    agreement, answer = agreement_and_answer([stream.captions(rng, search=True) for _ in range(600)])
+    leaky = answer | (agreement > 0.6) & (rng.random(len(answer)) < 0.3)
+    assert p_value(agreement, leaky) < 0.01
+
+
+def test_verdicts_within_one_view_are_truthful(examples):
+    within = [e for e in examples if len({view for view, _, _ in e.pictures}) == 1 and len(e.pictures) == 6]
+    assert len(within) > 100
+    for e in within:
+        place, parts = said(e)
+        assert all((verdict == base.MATCH) == (spoken == place) for _, spoken, verdict in parts)
 
 
 def test_the_answer_is_the_letter_looked_at_last_whatever_the_verdict(examples):

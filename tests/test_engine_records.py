@@ -102,6 +102,18 @@ def test_facts_of_a_batch_are_the_atlas():
 # --- whole runs ------------------------------------------------------------------------------------------------------
 
 
+def test_metadata_that_name_another_country_are_rejected():
+    """Paris said to lie in Germany, by code and by name; France by any of its names passes."""
+    place = {"lat": 48.8566, "lon": 2.3522, "taken_at": "2024-01-01T00:00:00Z", "city": "Paris"}
+    said = ("DE", "Deutschland", "FR", "France", "", None)
+    batch = {
+        name: [{**place, "id": str(i), "country": c}.get(name) for i, c in enumerate(said)] for name in records.METADATA
+    }
+    batch["country"] = list(said)
+    reasons = engine.records_of(batch, engine.Template())["reason"]
+    assert [("country named" in r) for r in reasons] == [True, True, False, False, False, False]
+
+
 def test_accepted_and_rejected_add_up_and_the_card_says_so(tmp_path):
     mixed = rows(40) + [{"id": "sea", "lat": 0.0, "lon": -30.0, "taken_at": "2024-01-01T00:00:00Z"}]
     engine.build(mixed, tmp_path, engine.Template(), shard=16)

@@ -79,7 +79,7 @@ def records_of(batch: Batch, teacher: Teacher, seed: int = 0) -> dict[str, list]
     """
     facts = _describe(batch)
     n = len(batch["id"])
-    reasons = [_unusable(facts, i) for i in range(n)]
+    reasons = [_unusable(batch, facts, i) for i in range(n)]
     sites = {i: _site(batch, i, facts, teacher.sees) for i in range(n) if not reasons[i]}
     texts = dict(zip(sites, teacher.think(list(sites.values()), seed), strict=True))
     columns: dict[str, list] = {name: [] for name in SCHEMA.names}
@@ -140,11 +140,15 @@ def _describe(batch: Batch) -> atlas.Facts:
     return atlas.describe(list(batch["lat"]), list(batch["lon"]), list(batch["taken_at"]))
 
 
-def _unusable(facts: atlas.Facts, i: int) -> str:
+def _unusable(batch: Batch, facts: atlas.Facts, i: int) -> str:
+    """Why row i cannot become a record; "" if it can."""
     if not facts.valid[i]:
         return "metadata: the coordinate or the moment cannot be read"
     if not facts.country[i]:
         return "metadata: no country there (the sea, or land that no state claims)"
+    given = str(batch["country"][i] or "") if "country" in batch else ""
+    if given and atlas.country_code(given) != facts.country[i]:
+        return "metadata: the country named is not that of the coordinate"
     return ""
 
 
