@@ -152,7 +152,7 @@ def sft_rows(profile: Profile, policy: policies.Policy, seed: int, count: int) -
         )
     album = base.Album(policy, base.base_sites(2, 50, 0), seed=0, sizes=base.sizes(profile))
     stream = base.Stream(album.sites, album.words)
-    replay = stream.batch(rng, {"form": count // 4, "tiles": count // 4, "panoramas": count // 4, "text": 0})
+    replay = stream.batch(rng, {"form": count // 4, "tiles": count // 4, "panoramas": count // 4})
     replay = [replay[j] for j in rng.permutation(len(replay))[: count - len(out)]]
     return [*out, *map(album.row, replay)]
 

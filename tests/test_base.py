@@ -17,7 +17,12 @@ def stream():
 def examples(stream):
     """What the four stages show, in their proportions."""
     rng = np.random.default_rng(0)
-    return [e for _, mix, _, _ in base.STAGES for _ in range(24) for e in stream.batch(rng, mix)]
+    return [
+        e
+        for _, mix, _, _ in base.STAGES
+        for _ in range(24 if "form" in mix or "captions" in mix else 2)
+        for e in stream.batch(rng, mix)
+    ]
 
 
 def cross_view(examples):
@@ -27,7 +32,7 @@ def cross_view(examples):
 def test_no_prompt_holds_a_panorama_and_a_tile_of_one_neighbourhood(stream, examples):
     """Stronger than asked: every two places of such a prompt lie more than 50 km apart."""
     mixed = cross_view(examples)
-    assert len(mixed) > 600
+    assert len(mixed) > 400
     for e in mixed:
         sites = [site for _, site, _ in e.pictures]
         assert len(set(sites)) == len(sites)
@@ -80,7 +85,7 @@ def p_value(agreement, answer) -> float:
 
 def test_what_is_answered_across_views_does_not_depend_on_agreement(examples):
     agreement, answer = agreement_and_answer(cross_view(examples))
-    assert answer.sum() > 500
+    assert answer.sum() > 400
     assert p_value(agreement, answer) > 0.01
 
 
@@ -94,7 +99,7 @@ def test_the_permutation_test_can_fail(stream):
 
 def test_verdicts_within_one_view_are_truthful(examples):
     within = [e for e in examples if len({view for view, _, _ in e.pictures}) == 1 and len(e.pictures) == 6]
-    assert len(within) > 100
+    assert len(within) > 20
     for e in within:
         place, parts = said(e)
         assert all((verdict == base.MATCH) == (spoken == place) for _, spoken, verdict in parts)
