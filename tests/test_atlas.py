@@ -199,6 +199,13 @@ def test_bad_rows_of_an_array_are_marked_and_spoil_nothing():
     assert np.isnat(found.when[4]) and found[4].when is None and found[0].when == datetime(2024, 6, 21, 12, tzinfo=UTC)
 
 
+def test_the_same_question_has_the_same_answer_gaps_included():
+    def ask(lat):
+        return at([48.85, lat, 0.0], [2.35, 0.0, -150.0], [NOON, NOON, "noon"])
+
+    assert ask(91.0) == ask(91.0) and ask(91.0) != ask(51.0)
+
+
 def test_only_bad_rows_and_no_rows():
     assert not at([91.0, np.nan], [0.0, 0.0]).valid.any()
     assert len(at([], [])) == 0
@@ -215,6 +222,7 @@ def test_a_text_among_the_coordinates_loses_its_own_row_only():
 def test_every_way_to_write_a_moment_is_the_same_moment():
     aware = datetime(2024, 6, 21, 14, tzinfo=timezone(timedelta(hours=2)))
     ways = [NOON, "2024-06-21T14:00+02:00", aware, np.datetime64("2024-06-21T12:00"), pd.Timestamp(NOON)]
+    ways.append(np.array(NOON))
     facts_of = [at(48.85, 2.35, way) for way in ways]
     assert {f.when for f in facts_of} == {datetime(2024, 6, 21, 12, tzinfo=UTC)}
     assert len({f.sun_azimuth_deg for f in facts_of}) == 1
@@ -238,6 +246,7 @@ def test_a_row_of_many_equals_the_same_place_alone():
         for field in facts.fields(facts.Facts):
             assert getattr(alone, field.name) == getattr(row, field.name), field.name
         assert type(row.lat) is float and type(row.is_land) is bool and type(row.country) is str
+        assert alone == row and alone != many[i - 1] and alone != "a place"
     assert many[many.is_land].country.tolist() == ["CN", "AU"]
     with pytest.raises(TypeError):
         len(at(0.0, 0.0))

@@ -57,6 +57,17 @@ class Facts:
     place_km: float | NDArray  # distance to it
     place_population: int | NDArray  # 0 where GeoNames has none
 
+    def __eq__(self, other: object) -> bool:
+        """The same in every field and row, as one truth value for arrays too; NaN equals NaN, NaT equals NaT."""
+        if not isinstance(other, Facts):
+            return NotImplemented
+        columns = ((np.asarray(getattr(self, f.name)), np.asarray(getattr(other, f.name))) for f in fields(self))
+        return all(
+            np.array_equal(a, b, equal_nan=a.dtype.kind == b.dtype.kind and a.dtype.kind in "fM") for a, b in columns
+        )
+
+    __hash__ = None  # arrays have none
+
     def __len__(self) -> int:
         if isinstance(self.lat, np.ndarray):
             return len(self.lat)
@@ -116,6 +127,8 @@ def _number(value) -> float:
 
 def _utc(when) -> np.datetime64:
     """One moment in UTC, or a ValueError that names what it lacks."""
+    if isinstance(when, np.ndarray) and when.ndim == 0:
+        when = when[()]
     if isinstance(when, np.datetime64) and not np.isnat(when):
         return when.astype("datetime64[us]")
     moment = when
