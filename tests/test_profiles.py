@@ -70,9 +70,3 @@ def test_derived_sizes_of_mini():
 def test_a_wrong_value_names_profile_field_and_remedy(change, words):
     with pytest.raises(ValueError, match=f"profile 'mini': .*{words}"):
         dataclasses.replace(Profile.get("mini"), **change)
-
-
-def test_profiles_and_pairs_know_the_same_negatives():
-    from georeplicate import pairs, profiles
-
-    assert profiles.NEGATIVES == pairs.NEGATIVES

@@ -43,8 +43,8 @@ from georeplicate.pairs import (
     world,
 )
 from georeplicate.pairs import negatives as hard
+from georeplicate.profiles import NEGATIVES
 
-NEGATIVES = ("region", "near", "random", "neighbourhood")
 SAME_PLACE_KM = 0.1  # closer than this, two tiles may show the same street: never offered as a wrong answer
 SHUFFLED_WHOLE = 4096  # rows of a pool, to draw a handful from it
 ON_DISK = {

@@ -148,7 +148,7 @@ def main() -> None:
 def _measure(dial: str, difficulty: Difficulty, args: argparse.Namespace) -> list[dict]:
     load = partial(pairs.load, "world", difficulty=difficulty, workers=2)
     rows, held_out = load("train", per_region=args.per_region), load("test", per_region=8, regions=100)
-    asked = pairs.questions(held_out, seed=args.seed)
+    asked = pairs.questions(held_out, negatives=difficulty.negatives, seed=args.seed)
     start = time.process_time()
     model = train(rows, steps=args.steps, seed=args.seed)
     seconds = round(time.process_time() - start)
@@ -159,7 +159,7 @@ def _measure(dial: str, difficulty: Difficulty, args: argparse.Namespace) -> lis
             "accuracy": round(accuracy(model, held_out, asked, control=control), 4),
             "n": len(asked),
             "k": 5,
-            "negatives": "region",
+            "negatives": difficulty.negatives,
             "train_sites": len(rows),
             "steps": args.steps,
             "seed": args.seed,
