@@ -2,7 +2,7 @@
 
 Map of the package, from what knows least to what knows most (imports run upwards in this list only):
 
-    geo          kilometres, thresholds, GeoScore, neighbours; the only file that knows radians and the Earth's radius
+    geo          kilometres, thresholds, GeoScore, neighbours; the only file that knows the Earth's radius
     coordinates  latitude and longitude as people and models write them
     profiles     Profile.get("smoke" | "mini" | "small" | "single_gpu" | "paper"): sizes and settings, frozen, checked
     record       run manifest, atomic writes, checksums

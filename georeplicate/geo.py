@@ -1,4 +1,4 @@
-"""Kilometres, thresholds and neighbours on the Earth: the only file that knows radians and the Earth's radius.
+"""Kilometres, thresholds and neighbours on the Earth: the only file that knows the Earth's radius.
 
 Everything outside speaks degrees (latitude north, longitude east) and kilometres. Distances are great-circle distances
 on a sphere of the mean radius unless a name says `geodesic`. Papers on geolocation differ in exactly these choices
