@@ -137,7 +137,7 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
         The randomness of a group comes from (seed, number of the draw) and nothing else: a resumed run samples the same
         answers, and so does a run with another number of processes.
         """
-        started = time.perf_counter()
+        started = time.perf_counter()  # (1) answers
         rows = [self.rows[self.drawn[draw]] for draw in draws]
         prompts = self.policy.encode(rows)
         answers = self.policy.generate(
@@ -149,8 +149,8 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
             seeds=[(self.args.seed, draw) for draw in draws],
         )
         generated = time.perf_counter()
-        rewards = self._score(rows, answers)
-        advantages = group_advantages(rewards)
+        rewards = self._score(rows, answers)  # (2)
+        advantages = group_advantages(rewards)  # (3)
         size = len(rows) // self.args.steps_per_generation
         pieces = []
         for start in range(0, len(rows), size):
@@ -163,7 +163,7 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
                 "old": None,
                 "reference": None,
             }
-            with torch.no_grad():
+            with torch.no_grad():  # (4) log-probabilities that stay fixed
                 if self.args.gradient_accumulation_steps % (self.args.steps_per_generation * self.num_iterations):
                     piece["old"] = self._logprobs(self.policy.model, piece)
                 if self.beta and self.ref_model is not None:
@@ -214,11 +214,11 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         started = time.perf_counter()
-        logprobs = self._logprobs(self.policy.model, inputs, forward=model)
+        logprobs = self._logprobs(self.policy.model, inputs, forward=model)  # (4) the one with a gradient
         lengths = torch.tensor([len(c) for group in inputs["ids"] for c in group], device=logprobs.device)
         mask = (torch.arange(logprobs.shape[1], device=logprobs.device) < lengths[:, None]).float()
         old = logprobs.detach() if inputs["old"] is None else inputs["old"]
-        value, watch = loss(
+        value, watch = loss(  # (5)
             logprobs,
             old,
             inputs["reference"],
