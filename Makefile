@@ -38,7 +38,7 @@ pair: $(INSTALLED)  ## write notebooks/*.ipynb from the last run of PROFILE=mini
 bench: $(INSTALLED)  ## measure sizes and speeds on this machine into results/bench/
 	$(BIN)/python -m georeplicate.bench
 	$(BIN)/python -m georeplicate.bench_rewards
-	$(BIN)/python -m georeplicate.world.gate
+	$(BIN)/python -m georeplicate.gate
 	$(BIN)/python -m georeplicate.bench_grpo
 
 atlas: $(INSTALLED)  ## rebuild the embedded data from its sources and compare checksums (needs a network and npm)

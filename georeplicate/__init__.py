@@ -24,6 +24,7 @@ Map of the package, from what knows least to what knows most (imports run upward
     plots, maps  figures and maps, pure functions of rows; only maps knows Cartopy
     docs         pages made from the code: rewards, malformed answers, what is known of the paper
     reproduce    runs the notebooks in order and decides whether each really finished
+    gate         is the world learnable, and free of shortcuts?
     bench, bench_rewards, bench_grpo    sizes and speeds on this machine
 
 Nothing is imported here, so that ``import georeplicate.geo`` does not load torch.

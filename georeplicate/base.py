@@ -41,6 +41,7 @@ LETTERS = "ABCDE"
 MATCH, DIFFERENT = "match", "other"
 PAIR = "which tile shows the place ?"
 DESCRIBE = "describe the picture"
+DESCRIBE_ALL = "describe the pictures one by one"
 WHERE = "where was this picture taken ?"
 COUNTRY_OF = "which country is {city} in ?"
 APART_KM = world.APART_KM
@@ -142,7 +143,7 @@ class Stream:
         looked = [(LETTERS[j], self._some(sites[1 + j], spoken), "") for j in order]
         tiles = (("tile", s, int(rng.integers(2))) for s in sites[1:])
         pictures = (("panorama", sites[0], int(rng.integers(2))), *tiles)
-        return Example(pictures, PAIR, (think(self._some(sites[0], spoken), looked, LETTERS[order[-1]]),))
+        return Example(pictures, DESCRIBE_ALL, (think(self._some(sites[0], spoken), looked, LETTERS[order[-1]]),))
 
     def compare(self, rng, view: str) -> Example:
         """Five pictures against one of the same view; one of the five is the reference's second picture."""
@@ -216,6 +217,7 @@ def vocabulary() -> list[str]:
     texts = [
         PAIR,
         DESCRIBE,
+        DESCRIBE_ALL,
         WHERE,
         COUNTRY_OF.format(city=""),
         f"place {MATCH} {DIFFERENT} country city : , .",

@@ -241,8 +241,7 @@ def test_a_hundred_pairs_a_second_within_reach(scenes, places):
 
 @pytest.fixture(scope="module")
 def matcher():
-    from georeplicate import pairs
-    from georeplicate.world import gate
+    from georeplicate import gate, pairs
 
     held_out = pairs.load("world", "test", per_region=5, regions=90)
     start = time.process_time()
@@ -260,7 +259,7 @@ def matcher():
     ],
 )
 def test_the_world_is_learnable_and_has_no_shortcut(matcher, control, low, high):
-    from georeplicate.world import gate
+    from georeplicate import gate
 
     model, held_out, asked, seconds = matcher
     assert seconds < 300

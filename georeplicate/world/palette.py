@@ -129,7 +129,7 @@ def cover_weights(
     w["snow"] = 0.0
     if "crop" in land_cover:
         w["crops"] += 3
-    if land_cover in ("barren", "barren_or_sparsely_vegetated"):
+    if land_cover == "barren":
         w["sand"] += 4
     if "savanna" in land_cover or "shrub" in land_cover:
         w["straw"] += 1.5

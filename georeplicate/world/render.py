@@ -12,12 +12,11 @@ angles are degrees clockwise from north.
 
 from functools import cache
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 
 from georeplicate.world import palette
-from georeplicate.world.scene import DEFAULT, EYE_M, TILE_M, Boxes, Difficulty, Scene
+from georeplicate.world.scene import DEFAULT, EYE_M, TILE_M, Boxes, Difficulty, Scene, rng_of
 
 MAP_M = 160.0  # width of the ground map: what lies beyond has no shadows
 PANORAMA_RISE = 45.0  # the panorama's band reaches this many degrees above and below the horizon
@@ -76,7 +75,7 @@ def crop(
     if not 10 <= fov <= 120:
         raise ValueError(f"crop: fov={fov} degrees; expected 10 to 120")
     if heading is None:
-        heading = scene.heading + _rng(seed, scene, "heading").uniform(-20, 20)
+        heading = scene.heading + rng_of(seed, scene.site_id, "heading").uniform(-20, 20)
     scale = 2 if size < 256 else 1
     n = size * scale
     u = ((np.arange(n) + 0.5) / n * 2 - 1) * np.tan(np.deg2rad(fov / 2))
@@ -471,13 +470,9 @@ def _compass_frame(picture: np.ndarray) -> None:
     picture[edge] = hue(np.rad2deg(np.arctan2(x, -y)))[edge]
 
 
-def _rng(seed: int, scene: Scene, what: str) -> np.random.Generator:
-    return np.random.default_rng([seed, crc32(scene.site_id.encode()), crc32(what.encode())])
-
-
 def _expose(scene: Scene, picture: np.ndarray, difficulty: Difficulty, seed: int, view: str) -> np.ndarray:
     """Light, tint and noise of one camera; each view has its own."""
-    rng = _rng(seed, scene, view)
+    rng = rng_of(seed, scene.site_id, view)
     gain = 1 + difficulty.light * rng.uniform(-1, 1) + 0.35 * difficulty.light * rng.uniform(-1, 1, 3)
     noisy = picture * gain.astype(np.float32) + difficulty.noise * rng.standard_normal(picture.shape, np.float32)
     return (np.clip(noisy, 0, 1) * 255 + 0.5).astype(np.uint8)

@@ -11,6 +11,7 @@ from zlib import crc32
 
 import numpy as np
 
+from georeplicate.profiles import NEGATIVES
 from georeplicate.world import palette as p
 
 EYE_M = 3.0  # a street-view camera on a car's roof
@@ -53,8 +54,8 @@ class Difficulty:
             raise ValueError(
                 f"difficulty: unknown cues {sorted(unknown)}; choose from {sorted(Attributes.__dataclass_fields__)}"
             )
-        if self.negatives not in ("region", "near", "random"):
-            raise ValueError(f'difficulty: negatives={self.negatives!r}; choose "region", "near" or "random"')
+        if self.negatives not in NEGATIVES:
+            raise ValueError(f"difficulty: negatives={self.negatives!r}; choose from {', '.join(NEGATIVES)}")
 
 
 DEFAULT = Difficulty()
@@ -123,7 +124,8 @@ class Scene:
         return np.array((0.80, 0.86, 0.93)) * (1 - warm) + np.array((0.95, 0.84, 0.70)) * warm
 
 
-def _rng(seed: int, site_id: str, what: str) -> np.random.Generator:
+def rng_of(seed: int, site_id: str, what: str) -> np.random.Generator:
+    """A generator that depends on these three alone: what is drawn for one purpose moves nothing else."""
     return np.random.default_rng([seed, crc32(site_id.encode()), crc32(what.encode())])
 
 
@@ -168,8 +170,8 @@ def draw_attributes(site, rng: np.random.Generator, difficulty: Difficulty) -> A
 def build(site, seed: int = 0, difficulty: Difficulty = DEFAULT) -> Scene:
     """The scene of one row of `sites(...)`. Raises nothing for any valid site; the same arguments give the same
     scene, bit for bit."""
-    a = draw_attributes(site, _rng(seed, site.id, "attributes"), difficulty)
-    rng = _rng(seed, site.id, "geometry")
+    a = draw_attributes(site, rng_of(seed, site.id, "attributes"), difficulty)
+    rng = rng_of(seed, site.id, "geometry")
     # --- ground
     cover = p.COVER_RGB[a.cover]
     rural = site.land_cover != "urban"
