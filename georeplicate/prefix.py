@@ -43,6 +43,7 @@ ATTENTION = "shared_prefix"
 VISION_ATTENTION = "grouped_flash"
 # Families whose pictures are tokens of a causal sequence and enter as pixel_values (and image_grid_thw) alone.
 PICTURES = ("qwen2_5_vl", "internvl", "llava")
+LONG = 192  # tokens of a completion, from where on PyTorch's fused kernel is faster (measured on a CPU)
 
 
 @dataclass
@@ -286,7 +287,8 @@ class _Packed:
             width = self.completions.width
             future = torch.ones(width, width, dtype=torch.bool, device=q.device).triu(1)
             empty = None if self.prompts.full else ~self.prompts.valid
-            after = _two_part(qc, kc, vc, kp, vp, future, empty, scale)
+            two_part = _two_part_in_blocks if _in_blocks(qc) else _two_part
+            after = two_part(qc, kc, vc, kp, vp, future, empty, scale)
             packed = torch.cat([packed, self.completions.gather(after)])
         return packed[None]
 
@@ -299,6 +301,31 @@ def _two_part(q, k, v, prefix_k, prefix_v, blocked, prefix_empty, scale: float) 
     never repeated: all queries of a group are one long block against it.
     """
     return _TwoPart.apply(q, k, v, prefix_k, prefix_v, blocked, prefix_empty, scale)
+
+
+def _in_blocks(q: torch.Tensor) -> bool:
+    """Whether the fused kernel is worth repeating the prefix's keys and values for it: without a backward pass, and
+    where completions are long. (On a CPU it is slow in bf16, see `_attend`.)"""
+    if q.device.type == "cpu" and q.dtype == torch.bfloat16:
+        return False
+    return q.shape[2] > LONG or not torch.is_grad_enabled()
+
+
+def _two_part_in_blocks(q, k, v, prefix_k, prefix_v, blocked, prefix_empty, scale: float) -> torch.Tensor:
+    """As `_two_part`, through PyTorch's fused kernel, which never holds all weights but wants the prefix repeated."""
+    rows, h, C, _ = q.shape
+    N, kv, P, _ = prefix_k.shape
+    k, v = (
+        torch.cat([whole[:, None].expand(-1, rows // N, -1, -1, -1).flatten(0, 1), own], 2)
+        for whole, own in ((prefix_k, k), (prefix_v, v))
+    )
+    seen = torch.cat([blocked.new_ones(C, P), ~blocked], 1)
+    if prefix_empty is not None:
+        there = torch.cat([~prefix_empty, blocked.new_ones(N, C)], 1).repeat_interleave(rows // N, 0)
+        seen = seen & there[:, None, None]
+    if h != kv and q.device.type == "cuda":  # with a mask, no fused kernel there shares keys between heads
+        k, v = (x.repeat_interleave(h // kv, 1) for x in (k, v))
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=seen, scale=scale, enable_gqa=k.shape[1] != h)
 
 
 class _TwoPart(torch.autograd.Function):
@@ -323,7 +350,7 @@ class _TwoPart(torch.autograd.Function):
         out = _by_row(on_prefix @ prefix_v, rows) + on_self @ v
         ctx.save_for_backward(q, grouped, k, v, prefix_k, prefix_v, on_prefix, on_self, out)
         ctx.scale, ctx.shape = scale, (rows, h, C, d)
-        return out.view(rows, h, C, d)
+        return out.reshape(rows, h, C, d)
 
     @staticmethod
     def backward(ctx, gradient):
@@ -337,7 +364,7 @@ class _TwoPart(torch.autograd.Function):
         on_prefix_scores = (by_group @ prefix_v.transpose(-1, -2)).sub_(_by_group(inner, N)).mul_(on_prefix)
         to_q = (on_self_scores @ k + _by_row(on_prefix_scores @ prefix_k, rows)) * ctx.scale
         return (
-            to_q.view(ctx.shape),
+            to_q.reshape(ctx.shape),
             on_self_scores.transpose(-1, -2) @ q,
             on_self.transpose(-1, -2) @ gradient,
             on_prefix_scores.transpose(-1, -2) @ grouped,

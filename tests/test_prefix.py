@@ -58,8 +58,10 @@ def distance(one, other) -> float:
     return max(float((a - b).norm() / b.norm().clamp(min=1e-12)) for a, b in pairs)
 
 
+@pytest.mark.parametrize("long", [0, 10_000], ids=["fused kernel", "own kernel"])
 @pytest.mark.parametrize("lengths", GROUPS.values(), ids=GROUPS.keys())
-def test_logprobs_and_all_gradients_equal_the_naive_twin(policy, lengths):
+def test_logprobs_and_all_gradients_equal_the_naive_twin(policy, lengths, long, monkeypatch):
+    monkeypatch.setattr(prefix, "LONG", long)
     prompts = policy.encode(questions(2))
     completions = tokens_of(policy, lengths)
     ours = run(prefix.logprobs, policy, prompts, completions)
@@ -76,15 +78,17 @@ def shifted_positions(monkeypatch):
 
 
 def leaking_mask(monkeypatch):
-    right = prefix._two_part
-    monkeypatch.setattr(
-        prefix, "_two_part", lambda q, k, v, pk, pv, blocked, *a: right(q, k, v, pk, pv, blocked & False, *a)
-    )
+    for name in ("_two_part", "_two_part_in_blocks"):
+        right = getattr(prefix, name)
+        wrong = lambda q, k, v, pk, pv, b, *a, right=right: right(q, k, v, pk, pv, b & False, *a)  # noqa: E731
+        monkeypatch.setattr(prefix, name, wrong)
 
 
 def blind_to_padding(monkeypatch):
-    right = prefix._two_part
-    monkeypatch.setattr(prefix, "_two_part", lambda q, k, v, pk, pv, b, empty, *a: right(q, k, v, pk, pv, b, None, *a))
+    for name in ("_two_part", "_two_part_in_blocks"):
+        right = getattr(prefix, name)
+        wrong = lambda q, k, v, pk, pv, b, e, *a, right=right: right(q, k, v, pk, pv, b, None, *a)  # noqa: E731
+        monkeypatch.setattr(prefix, name, wrong)
 
 
 def swapped_images(monkeypatch):
@@ -98,8 +102,10 @@ def swapped_images(monkeypatch):
     monkeypatch.setattr(prefix, "image_features", swapped)
 
 
+@pytest.mark.parametrize("long", [0, 10_000], ids=["fused kernel", "own kernel"])
 @pytest.mark.parametrize("mistake", [shifted_positions, leaking_mask, blind_to_padding, swapped_images])
-def test_the_comparison_notices_mistakes(policy, monkeypatch, mistake):
+def test_the_comparison_notices_mistakes(policy, monkeypatch, mistake, long):
+    monkeypatch.setattr(prefix, "LONG", long)
     prompts = policy.encode(questions(2))
     completions = tokens_of(policy, [[3, 1, 6], [5, 2, 2]])
     naive = run(prefix.logprobs_repeated, policy, prompts, completions)
@@ -250,7 +256,9 @@ def test_prompts_without_images(policy):
     assert torch.allclose(ours, naive, rtol=1e-5, atol=1e-5)
 
 
-def test_windowed_vision_and_grouped_query_heads_as_in_the_7b():
+@pytest.mark.parametrize("long", [0, 10_000], ids=["fused kernel", "own kernel"])
+def test_windowed_vision_and_grouped_query_heads_as_in_the_7b(long, monkeypatch):
+    monkeypatch.setattr(prefix, "LONG", long)
     policy = tiny_policy()
     config = policy.model.config
     config.vision_config.fullatt_block_indexes = [1]  # the first block sees windows of 2 x 2 cells only
@@ -262,9 +270,12 @@ def test_windowed_vision_and_grouped_query_heads_as_in_the_7b():
         for weight in policy.model.parameters():
             if weight.ndim > 1:
                 weight.mul_(6)
-    prompts, completions = policy.encode(questions(2)), tokens_of(policy, [[3, 1], [5, 2]])
-    ours = run(prefix.logprobs, policy, prompts, completions)
-    assert distance(ours, run(prefix.logprobs_repeated, policy, prompts, completions)) <= 1e-5
+    for lengths in ([[3, 1], [5, 2]], [[4, 2, 3]]):  # a single prompt lies in memory otherwise
+        prompts, completions = policy.encode(questions(len(lengths))), tokens_of(policy, lengths)
+        ours = run(prefix.logprobs, policy, prompts, completions)
+        assert distance(ours, run(prefix.logprobs_repeated, policy, prompts, completions)) <= 1e-5
+        with torch.no_grad():  # the fused kernel in any case
+            assert torch.allclose(prefix.logprobs(policy.model, prompts, completions), ours[0], atol=1e-4)
 
 
 def test_gradient_checkpointing_changes_nothing(policy):
