@@ -24,7 +24,7 @@ smoke:  ## the same at the smallest size, in minutes
 	@$(MAKE) --no-print-directory reproduce PROFILE=smoke
 
 test: $(INSTALLED)  ## run the tests; they need no network
-	$(BIN)/pytest
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
 check: $(INSTALLED)  ## style, formatting, and that committed notebooks match their sources
 	$(BIN)/ruff check .
