@@ -9,9 +9,9 @@ at chance. This file makes such a starting point at mini scale, from places of t
     the form      <think> place ... D ... other B ... match </think> <answer> B </answer>, stopping at random
     geography     cities and countries in text; weakly, the country of a phone's picture
 
-No prompt holds a panorama and a tile of one place, or of places within 50 km, and no verdict is ever said about a
-panorama and a tile. Reinforcement learning has to find out by itself that comparing works across views.
-`tests/test_base.py` holds the stream to this.
+No prompt holds a panorama and a tile of one place, or of places within 50 km, and what is said about a panorama and a
+tile together never depends on whether they agree: no verdict, or one by the toss of a coin. Reinforcement learning has
+to find out by itself that comparing works across views. `tests/test_base.py` holds the stream to this.
 
 The words for both views are the same, which gives away part of the alignment: said here because it matters.
 """
@@ -133,17 +133,31 @@ class Stream:
         return Example(((view, i, int(rng.integers(2))),), DESCRIBE, (" ".join(self.said[i]),))
 
     def captions(self, rng, *, search: bool = False) -> Example:
-        """A panorama and five tiles of places far apart, put into words; never a verdict.
+        """A panorama and five tiles of places far apart, put into words; never a verdict, and a prompt of its own.
 
-        search: three to six words each, about one to five of the tiles, as a search that stops anywhere would.
+        search: three to six words each, about one to five of the pictures, as a search that stops anywhere would; a
+        third of these show one view alone, so that it is the prompt that asks for a verdict and not the pictures.
         """
         sites = self.far_apart(rng, 6)
         spoken = self.spoken(rng) if search else np.arange(6)
         order = rng.permutation(5)[: rng.integers(1, 6) if search else 5]
-        looked = [(LETTERS[j], self._some(sites[1 + j], spoken), "") for j in order]
-        tiles = (("tile", s, int(rng.integers(2))) for s in sites[1:])
-        pictures = (("panorama", sites[0], int(rng.integers(2))), *tiles)
-        return Example(pictures, DESCRIBE_ALL, (think(self._some(sites[0], spoken), looked, LETTERS[order[-1]]),))
+        views = ("panorama", "tile")
+        if search and rng.random() < 1 / 3:
+            views = (views[rng.integers(2)],) * 2
+        return self._put_into_words(rng, DESCRIBE_ALL, views, sites, spoken, order, lambda: "")
+
+    def toss(self, rng) -> Example:
+        """The pairing prompt with places far apart, and verdicts by the toss of a coin: the form, and nothing else."""
+        order = rng.permutation(5)[: rng.integers(1, 6)]
+        coin = lambda: (MATCH, DIFFERENT)[rng.integers(2)]  # noqa: E731
+        sites = self.far_apart(rng, 6)
+        return self._put_into_words(rng, PAIR, ("panorama", "tile"), sites, self.spoken(rng), order, coin)
+
+    def _put_into_words(self, rng, prompt, views, sites, spoken, order, verdict) -> Example:
+        looked = [(LETTERS[j], self._some(sites[1 + j], spoken), verdict()) for j in order]
+        others = tuple((views[1], s, int(rng.integers(2))) for s in sites[1:])
+        pictures = ((views[0], sites[0], int(rng.integers(2))), *others)
+        return Example(pictures, prompt, (think(self._some(sites[0], spoken), looked, LETTERS[order[-1]]),))
 
     def compare(self, rng, view: str) -> Example:
         """Five pictures against one of the same view; one of the five is the reference's second picture."""
@@ -196,6 +210,7 @@ class Stream:
             "caption": self.caption,
             "captions": self.captions,
             "form": lambda r: self.captions(r, search=True),
+            "toss": self.toss,
             "tiles": lambda r: self.compare(r, "tile"),
             "panoramas": lambda r: self.compare(r, "panorama"),
             "text of 1": lambda r: self.compare_text(r, 1),
