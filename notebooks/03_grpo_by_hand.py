@@ -49,7 +49,7 @@ from georeplicate import grpo, pairs, plots, policy, rewards
 from georeplicate.profiles import Profile
 
 size, paper = Profile.get(profile), Profile.get("paper")
-pd.options.display.float_format = "{:.4f}".format
+pd.options.display.float_format, pd.options.display.max_colwidth = "{:.4f}".format, None
 pd.Series({"beta": paper.beta, "clip": paper.epsilon, "temperature": paper.temperature}).to_frame("the paper's values")
 
 # %% [markdown]
@@ -77,7 +77,7 @@ texts = {
     "wrong": f"{thought.format(wrong)} <answer> {wrong} </answer>",
     "repeats itself": f"the road turns north at the tower , {'the road turns north , ' * 4}tile {wrong} .",
 }
-pd.Series(texts, name="answer").to_frame().style
+pd.Series(texts, name="answer").to_frame()
 
 # %% [markdown]
 # The policy that has to answer is a real Qwen2.5-VL, only small: the same classes as the 7B model, a word-level
