@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help reproduce smoke test check pair bench atlas data clean
+.PHONY: help reproduce smoke test check pair base table2 ablations bench atlas data clean
 
 help:  ## list what can be made
 	@echo "usage: make TARGET [PROFILE=mini] [PYTHON=python3]"
@@ -34,6 +34,15 @@ check: $(INSTALLED)  ## style, formatting, and that committed notebooks match th
 
 pair: $(INSTALLED)  ## write notebooks/*.ipynb from the last run of PROFILE=mini
 	$(BIN)/python -m georeplicate.reproduce --pair
+
+base: $(INSTALLED)  ## train the mini base policy into .georeplicate/base (an hour on one core; goes on after a kill)
+	OMP_NUM_THREADS=1 $(BIN)/python -m georeplicate.base
+
+table2: $(INSTALLED)  ## train and ask the four systems of Table 2 from that base (no result is committed yet)
+	$(BIN)/python -m georeplicate.experiment --profile "$(PROFILE)"
+
+ablations: $(INSTALLED)  ## train and ask the controls: random reward, shuffled pairing, blank pictures, released rewards
+	$(BIN)/python -m georeplicate.experiment --profile "$(PROFILE)" --ablations
 
 bench: $(INSTALLED)  ## measure sizes and speeds on this machine into results/bench/
 	$(BIN)/python -m georeplicate.bench

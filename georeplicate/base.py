@@ -372,6 +372,8 @@ def loss(policy: policies.Policy, album: Album, examples: list[Example]) -> torc
     return -(logprobs * weight).sum() / weight.sum()
 
 
+OUT = Path(__file__).resolve().parents[1] / ".georeplicate" / "base"
+VISION = ("vision", {}, 400, 1e-3)  # see probe_vision
 # What is practised in which order: name, examples of each task per step, steps, peak learning rate. Comparing is
 # learnt in text first, from one list to five, and only then within pictures; without that it was not learnt at all.
 STAGES = (
@@ -391,9 +393,6 @@ STAGES = (
 SHAPE = dict(hidden_size=128, layers=4, heads=4, vision_hidden_size=128, vision_layers=3, vision_heads=4)
 
 
-SHIPPED = Path(__file__).parent / "mini_base"
-
-
 def sizes(profile: Profile) -> dict[str, int]:
     return {"panorama": profile.panorama_px[0], "tile": profile.tile_px, "crop": profile.crop_px}
 
@@ -404,24 +403,41 @@ def base_sites(per_region: int, wild: int, seed: int) -> pd.DataFrame:
     return sites[sites.country.isin(country_tokens())].reset_index(drop=True)
 
 
+def build(out: Path, *, seed: int = 0, per_region: int = 8, wild: int = 400) -> Path:
+    """The base policy, stage by stage, each saved below `out`; returns `out/policy`.
+
+    A stage that was finished is loaded and not repeated: each begins with an optimizer and a generator of its own, so
+    a build that was killed ends in the same weights.
+    """
+    final = out / "policy"
+    if final.exists():
+        return final
+    profile = Profile.get("mini")
+    policy = policies.build(vocabulary(), seed=seed, **SHAPE)
+    sites = base_sites(per_region, wild, seed)
+    album = Album(policy, sites, seed=seed, sizes=sizes(profile))
+    stream = Stream(sites, album.words)
+    for name, mix, steps, lr in (VISION, *STAGES):
+        folder = out / "stages" / name.replace(" ", "-")
+        if folder.exists():
+            policy = policies.load(folder)
+            continue
+        if name == VISION[0]:
+            log = [probe_vision(policy, album, steps=steps, batch=48, lr=lr, seed=seed)]
+        else:
+            log = train_stage(policy, album, stream, mix, name=name, steps=steps, lr=lr, seed=seed)
+        record.write_csv(out / "logs" / f"{folder.name}.csv", pd.DataFrame(log))
+        policy.save(folder)
+    policy.save(final)
+    return final
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=Path(".georeplicate/base"))
+    parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--per-region", type=int, default=8)
-    parser.add_argument("--wild", type=int, default=400)
     args = parser.parse_args()
-    policy = policies.build(vocabulary(), seed=args.seed, **SHAPE)
-    sites = base_sites(args.per_region, args.wild, args.seed)
-    album = Album(policy, sites, seed=args.seed, sizes=sizes(Profile.get("mini")))
-    stream = Stream(sites, album.words)
-    seen = probe_vision(policy, album, steps=400, batch=48, lr=1e-3, seed=args.seed)
-    record.write_json(args.out / "vision.json", seen)
-    log = []
-    for name, mix, steps, lr in STAGES:
-        log += train_stage(policy, album, stream, mix, name=name, steps=steps, lr=lr, seed=args.seed)
-        policy.save(args.out / name)
-        record.write_csv(args.out / "log.csv", pd.DataFrame(log))
+    print(f"the base policy is in {build(args.out, seed=args.seed)}")
 
 
 if __name__ == "__main__":

@@ -277,12 +277,14 @@ def ask(run: Run, profile: Profile, policy: policies.Policy, base_path: Path) ->
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="mini")
-    parser.add_argument("--base", type=Path, default=base.SHIPPED)
+    parser.add_argument("--base", type=Path, default=base.OUT / "policy", help="made by `make base`")
     parser.add_argument("--ablations", action="store_true", help="the controls instead of Table 2")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
     args = parser.parse_args()
     profile, work = Profile.get(args.profile), WORK / args.profile
+    if not args.base.exists():
+        raise SystemExit(f"there is no base policy at {args.base}: run `make base` first, or name one with --base")
     seeds = tuple(range(args.seeds))
     runs = ablation_runs(seeds) if args.ablations else table2_runs(seeds)
     one = partial(execute, profile=profile, work=work, base_path=args.base)

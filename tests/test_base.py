@@ -157,3 +157,28 @@ def test_the_vocabulary_holds_every_word_of_the_stream(examples):
 def test_the_stream_is_reproducible(stream):
     one, two = (stream.batch(np.random.default_rng(7), {"form": 3, "tiles": 3, "where": 2}) for _ in range(2))
     assert one == two
+
+
+def test_a_build_that_was_killed_ends_in_the_same_weights(tmp_path, monkeypatch):
+    sites = base.base_sites(1, 0, 0).iloc[:24].reset_index(drop=True)
+    monkeypatch.setattr(base, "base_sites", lambda *_: sites)
+    monkeypatch.setattr(base, "SHAPE", dict(hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1))
+    monkeypatch.setattr(base, "VISION", ("vision", {}, 2, 1e-3))
+    monkeypatch.setattr(base, "STAGES", tuple((n, {k: 1 for k in mix}, 2, lr) for n, mix, _, lr in base.STAGES))
+    whole = base.build(tmp_path / "whole")
+
+    save, saved = policy.Policy.save, []
+
+    def killed(self, path):
+        save(self, path)
+        saved.append(path)
+        if len(saved) == 3:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(policy.Policy, "save", killed)
+        with pytest.raises(KeyboardInterrupt):
+            base.build(tmp_path / "killed")
+    again = base.build(tmp_path / "killed")
+    assert (again / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
+    assert (tmp_path / "killed" / "logs" / "within.csv").exists()

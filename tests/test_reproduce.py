@@ -15,7 +15,7 @@ import pytest
 from georeplicate import record, reproduce
 from georeplicate.reproduce import ReproduceError
 
-PARAMETERS = '# %% tags=["parameters"]\nprofile = "mini"\nout = "../work/mini"\n'
+PARAMETERS = '# %% tags=["parameters"]\nprofile = "mini"\nout = "../made/mini"\n'
 
 
 @pytest.fixture
