@@ -14,7 +14,7 @@ INSTALLED := $(VENV)/.installed
 
 help:  ## list what can be made
 	@echo "usage: make TARGET [PROFILE=mini] [PYTHON=python3]"
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
 	  while IFS=$$'\t' read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
 
 reproduce: $(INSTALLED)  ## run the notebooks in order (PROFILE=smoke | mini | small | single_gpu | paper)

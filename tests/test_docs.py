@@ -28,7 +28,7 @@ def project_files() -> list[str]:
 
 
 def make_targets() -> set[str]:
-    return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    return set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 # --- paths, targets, tree ------------------------------------------------------------------------------------------
@@ -48,13 +48,13 @@ def test_every_path_named_exists(text):
 @pytest.mark.parametrize("text", [*TEXTS, ".ci/run", *(p.relative_to(ROOT).as_posix() for p in NOTEBOOKS)])
 def test_every_make_target_named_exists(text):
     prose = (ROOT / text).read_text()
-    named = set(re.findall(r"(?:`|^ *\$? *)make ([a-z-]+)", prose, re.MULTILINE))
+    named = set(re.findall(r"(?:`|^ *\$? *)make ([a-z0-9-]+)", prose, re.MULTILINE))
     assert named <= make_targets(), f"{text} names make {sorted(named - make_targets())}, which the Makefile lacks"
 
 
 def test_make_alone_lists_every_target():
     listing = subprocess.run(["make", "-C", ROOT, "--no-print-directory"], capture_output=True, text=True, check=True)
-    assert set(re.findall(r"^  ([a-z-]+) ", listing.stdout, re.MULTILINE)) == make_targets()
+    assert set(re.findall(r"^  ([a-z0-9-]+) ", listing.stdout, re.MULTILINE)) == make_targets()
 
 
 def tree_in_readme() -> set[str]:
