@@ -103,8 +103,10 @@ def _asked(profile: Profile, policy_path: Path, split: str, seed: int):
     """(questions, rows for the policy) of a split."""
     rows, _, _ = _places(profile, split)
     questions = pairs.questions(rows, k=profile.k, negatives=profile.negatives, seed=seed)
-    if split == "test":
-        questions = questions.shuffle(seed=0).select(range(min(profile.n_test_sites, len(questions))))
+    # no more than will be asked: the pixels of a question take 0.2 MB
+    count = {"train": profile.rl_steps * profile.prompts_per_update, "test": profile.n_test_sites}.get(split)
+    if count is not None:
+        questions = questions.shuffle(seed=seed).select(range(min(count, len(questions))))
     return questions, evaluate.pairing_rows(policies.load(policy_path), rows, questions, base.PAIR)
 
 

@@ -108,7 +108,7 @@ class Profile:
 
 _MINI = dict(
     source="world",
-    n_train_sites=16_000,
+    n_train_sites=4_000,
     n_validation_sites=400,
     n_test_sites=600,
     panorama_px=(32, 128),
