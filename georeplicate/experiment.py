@@ -17,6 +17,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 from zlib import crc32
 
@@ -27,7 +28,6 @@ import torch
 from georeplicate import atlas, base, engine, evaluate, grpo, pairs, record, rewards, sft, world
 from georeplicate import policy as policies
 from georeplicate.profiles import Profile
-from georeplicate.world.words import words
 
 WORK = Path(__file__).resolve().parents[1] / ".georeplicate"
 REPLAY = 0.4  # share of the SFT records that keep the base's own skills alive
@@ -79,7 +79,7 @@ def ablation_runs(seeds=SEEDS) -> list[Run]:
 
 @cache
 def _places(profile: Profile, split: str):
-    """(rows, {site id: its six words}) of a split, at the profile's size."""
+    """(rendered pairs, their sites) of a split, at the profile's size."""
     count = {"train": profile.n_train_sites, "validation": profile.n_validation_sites, "test": profile.n_test_sites}[
         split
     ]
@@ -94,14 +94,13 @@ def _places(profile: Profile, split: str):
         panorama_height=profile.panorama_px[0],
         tile_size=profile.tile_px,
     )
-    sites = world.sites(split, per_region, regions=regions)
-    return rows, sites, {row.id: words(world.build(row).attributes) for row in sites.itertuples()}
+    return rows, world.sites(split, per_region, regions=regions)
 
 
 @cache
 def _asked(profile: Profile, policy_path: Path, split: str, seed: int):
     """(questions, rows for the policy) of a split."""
-    rows, _, _ = _places(profile, split)
+    rows, _ = _places(profile, split)
     questions = pairs.questions(rows, k=profile.k, negatives=profile.negatives, seed=seed)
     # no more than will be asked: the pixels of a question take 0.2 MB
     count = {"train": profile.rl_steps * profile.prompts_per_update, "test": profile.n_test_sites}.get(split)
@@ -135,7 +134,7 @@ def sft_rows(profile: Profile, policy: policies.Policy, seed: int, count: int) -
     Never a pairing question with its answer: the replay is the base's own stream, on the base's own places.
     """
     rng = np.random.default_rng([seed, 11])
-    _, sites, said = _places(profile, "train")
+    _, sites = _places(profile, "train")
     facts = atlas.describe(sites.lat.to_numpy(), sites.lon.to_numpy(), list(sites.taken_at))
     teacher, out = engine.Template("terse"), []
     for i in rng.integers(len(sites), size=round(count * (1 - REPLAY))):
@@ -161,7 +160,7 @@ def sft_rows(profile: Profile, policy: policies.Policy, seed: int, count: int) -
 
 def geolocation_rows(profile: Profile, policy: policies.Policy, split: str, count: int) -> list[dict]:
     """Phone pictures of a split as questions: country and city?"""
-    _, sites, _ = _places(profile, split)
+    _, sites = _places(profile, split)
     out = []
     for site in sites.iloc[np.unique(np.linspace(0, len(sites) - 1, min(count, len(sites))).astype(int))].itertuples():
         picture = policies.Image.fromarray(world.crop(world.build(site), profile.crop_px))
@@ -176,7 +175,7 @@ def geolocation_rows(profile: Profile, policy: policies.Policy, split: str, coun
 
 
 def reward_function(kind: str, seed: int):
-    """(text, row, n_tokens) -> Reward; "random" is a coin of the text alone, so it cannot know the answer."""
+    """(text, row, n_tokens) -> Reward; "random" is a coin of text and question: blind to the letter."""
     if kind == "random":
         return lambda text, row, n: float(
             np.random.default_rng([seed, crc32((text + row["id"]).encode())]).random() < 0.5
@@ -233,6 +232,7 @@ def train(run: Run, profile: Profile, folder: Path, start: Path) -> Path:
     _, asked = _asked(profile, start, "train", run.seed)
     asked = controlled(asked, run.control, run.seed)
     if run.stage == "supervised":
+        # as many answers an update as GRPO samples, each of them the right letter
         rows = [row | {"completion": f"<answer> {row['letter']} </answer>"} for row in asked]
         return sft.train(
             start, rows, folder, steps=profile.rl_steps, seed=run.seed, batch_size=profile.prompts_per_update * 8,
@@ -290,7 +290,9 @@ def main() -> None:
     seeds = tuple(range(args.seeds))
     runs = ablation_runs(seeds) if args.ablations else table2_runs(seeds)
     one = partial(execute, profile=profile, work=work, base_path=args.base)
-    with ProcessPoolExecutor(args.workers, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+    # spawned, not forked: torch's thread pools do not survive a fork
+    fresh = dict(mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,))
+    with ProcessPoolExecutor(args.workers, **fresh) as pool:
         first = [r for r in runs if r.start == "base"]
         done = {r.name: pool.submit(one, r) for r in first}
         for r in runs:

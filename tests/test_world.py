@@ -264,3 +264,10 @@ def test_the_world_is_learnable_and_has_no_shortcut(matcher, control, low, high)
     model, held_out, asked, seconds = matcher
     assert seconds < 300
     assert low <= gate.accuracy(model, held_out, asked, control=control) <= high
+
+
+def test_no_two_sites_are_one_place():
+    """Small islands, too: draws that fall into the sea are moved ashore, none is used twice."""
+    for split in ("train", "test", "base"):
+        table = world.sites(split, 12)
+        assert not table.duplicated(["lat", "lon"]).any() and table.id.is_unique

@@ -1,6 +1,6 @@
 """One scene, seen from the ground and from the air.
 
-All views read the same ground map and the same boxes, crowns and sun, so shadows, colours and places agree between
+All views read the same ground and the same boxes, crowns and sun, so shadows, colours and places agree between
 them by construction. A picture is painted far to near (painter's algorithm) on a grid of viewing angles: columns
 share an azimuth, so walls stay upright, and a panorama and a phone's picture differ only in that grid. Everything is
 plain numpy; sizes are the caller's.
@@ -18,7 +18,7 @@ import numpy as np
 from georeplicate.world import palette
 from georeplicate.world.scene import DEFAULT, EYE_M, TILE_M, Boxes, Difficulty, Scene, rng_of
 
-MAP_M = 160.0  # width of the ground map: what lies beyond has no shadows
+SHADOWS_WITHIN_M = 80.0  # of the camera; ground further off is drawn without shadows
 PANORAMA_RISE = 45.0  # the panorama's band reaches this many degrees above and below the horizon
 RELIEF_GAIN = 2.0  # the horizon's true elevation angles, exaggerated so that a small picture can show them
 SHADOW = 0.52
@@ -208,7 +208,7 @@ def _floor(scene: Scene, picture: np.ndarray, direction: np.ndarray, slope: np.n
     x, y = distance * direction[columns, 0], distance * direction[columns, 1]
     step = np.median(np.abs(np.diff(slope[:, 0])))  # metres a pixel spans at one metre
     colour = _ground(scene, x, y, float(step) * 8)
-    near = np.flatnonzero(distance < MAP_M / 2)
+    near = np.flatnonzero(distance < SHADOWS_WITHIN_M)
     colour[near[_shadow_mask(scene, x[near], y[near])]] *= SHADOW
     picture[rows, columns] = _fade(scene, colour, distance[:, None])
 

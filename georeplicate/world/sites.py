@@ -60,7 +60,7 @@ def cities() -> pd.DataFrame:
 def sites(split: str, per_region: int, *, regions: int | None = None, wild: int = 0, seed: int = 0) -> pd.DataFrame:
     """Sites of a split: `per_region` around each of its cities, and `wild` on random land (split "base" only).
 
-    regions   take only the first so many cities of the split, spread over the file (None: all)
+    regions   take only so many cities, spread evenly over the split (None: all)
     Returns one row a site: id, split, area (the neighbourhood from which hard negatives come), city, country,
     seen_country, lat, lon (degrees), taken_at (ISO-8601, UTC), horizon (24 elevation angles in degrees, from north
     clockwise) and the atlas's facts named in FACTS. Moments of one region lie within 30 days and between 9 h and
@@ -100,13 +100,11 @@ def _places(table: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
     ours = (found.is_land & (found.country == np.repeat(table.country.to_numpy(), count * draws))).reshape(lat.shape)
     for r, city in enumerate(table.itertuples()):
         keep = np.flatnonzero(ours[r])[:count]
-        if (
-            len(keep) < count
-        ):  # a tiny island, or a coast the country map draws coarsely: stay near the city's own point
-            keep = np.concatenate([keep, np.arange(count * draws)[: count - len(keep)]])
-            near = geo.destination(city.lat, city.lon, pool[r, keep, 0] * 360, 0.5 * np.sqrt(pool[r, keep, 1]))
-            at_sea = ~ours[r, keep]
-            lat[r, keep[at_sea]], lon[r, keep[at_sea]] = near[0][at_sea], near[1][at_sea]
+        if len(keep) < count:  # a tiny island: the other draws are moved to the city's own point
+            moved = np.flatnonzero(~ours[r])[: count - len(keep)]
+            near = geo.destination(city.lat, city.lon, pool[r, moved, 0] * 360, 0.5 * np.sqrt(pool[r, moved, 1]))
+            lat[r, moved], lon[r, moved] = near
+            keep = np.concatenate([keep, moved])
         day = _survey_day(city.lat, crc32(f"{seed}/{city.country}/{city.city}".encode()))
         area = f"{city.city}, {city.country}"
         slug = "".join(c if c.isalnum() else "-" for c in city.city.lower())
