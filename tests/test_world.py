@@ -2,7 +2,9 @@
 honest?"""
 
 import copy
+import importlib
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -266,8 +268,17 @@ def test_the_world_is_learnable_and_has_no_shortcut(matcher, control, low, high)
     assert low <= gate.accuracy(model, held_out, asked, control=control) <= high
 
 
-def test_no_two_sites_are_one_place():
-    """Small islands, too: draws that fall into the sea are moved ashore, none is used twice."""
-    for split in ("train", "test", "base"):
-        table = world.sites(split, 12)
-        assert not table.duplicated(["lat", "lon"]).any() and table.id.is_unique
+def test_no_two_sites_are_one_place_even_on_the_smallest_island(monkeypatch):
+    """Draws that fall into the sea are moved to the town's own point; none is used twice. Here two draws find land."""
+    sites = importlib.import_module("georeplicate.world.sites")  # `world.sites` is the function
+    town = world.cities().iloc[[0]]
+
+    def islet(lat, lon, when):
+        land = np.isin(np.arange(len(lat)), (0, 2))
+        return SimpleNamespace(is_land=land, country=np.full(len(lat), town.country.iloc[0]))
+
+    monkeypatch.setattr(sites.atlas, "describe", islet)
+    places = sites._places(town, 6, 0)
+    assert len(places) == 6 and places.id.is_unique and not places.duplicated(["lat", "lon"]).any()
+    km = geo.haversine_km(places.lat, places.lon, town.lat.iloc[0], town.lon.iloc[0])
+    assert (km[2:] <= 0.5).all() and (km <= world.RADIUS_KM).all()
