@@ -44,6 +44,9 @@ DESCRIBE = "describe the picture"
 DESCRIBE_ALL = "describe the pictures one by one"
 WHERE = "where was this picture taken ?"
 COUNTRY_OF = "which country is {city} in ?"
+# Asked of nobody in training: whether anything learnt elsewhere answers them is measured (evaluate.py).
+CLIMATE = "which climate has the place ?"
+GROUND = "what covers the ground ?"
 APART_KM = world.APART_KM
 
 
@@ -235,6 +238,8 @@ def vocabulary() -> list[str]:
         DESCRIBE_ALL,
         WHERE,
         COUNTRY_OF.format(city=""),
+        CLIMATE,
+        GROUND,
         f"place {MATCH} {DIFFERENT} country city : , .",
         *LETTERS,
     ]
