@@ -1,16 +1,31 @@
 """Figures: pure functions from data to a matplotlib Figure. Nothing here trains, downloads or writes a file."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+import html
+import textwrap
+from collections.abc import Mapping, Sequence
+from itertools import groupby
 
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+import seaborn as sns
+from IPython.display import HTML
 from matplotlib.figure import Figure
+from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea, VPacker
 
 from georeplicate import world
 
 # Without noise and compass; clean pictures also make small notebooks.
 FOR_PEOPLE = world.Difficulty(noise=0.0, light=0.0, compass=False)
 SYNTHETIC = "synthetic rendering of real metadata"
+MINI = f"mini models, trained and asked on a {SYNTHETIC}"
+
+# One colour a system in every figure, from seaborn's palette for the colour-blind.
+PALETTE = [sns.color_palette("colorblind").as_hex()[i] for i in (0, 2, 1, 4, 3, 9, 5, 6, 8)]
+COLOURS = {"mini-base": "0.45", "mini-Zero": PALETTE[0], "mini-R1": PALETTE[1], "mini-SFT": PALETTE[2]}
+TRUE, FALSE = "#0173b2", "#c44e00"
 
 
 def new_figure(**options) -> Figure:
@@ -18,6 +33,20 @@ def new_figure(**options) -> Figure:
     figure = plt.figure(**options)
     plt.close(figure)
     return figure
+
+
+def colours(systems: Sequence[str]) -> dict[str, str]:
+    """A colour for each system: those of Table 2 keep theirs, others take what the palette has left."""
+    left = iter(PALETTE[3:] * (1 + len(systems) // 6))
+    return {system: COLOURS.get(system) or next(left) for system in systems}
+
+
+def _seeds(count: int) -> str:
+    return f"{count} seed" if count == 1 else f"{count} seeds"
+
+
+def _note(figure: Figure, text: str) -> None:
+    figure.supxlabel(text, fontsize=8, color="0.4")
 
 
 def _picture(axes, image, title: str = "") -> None:
@@ -46,14 +75,19 @@ def views(
         world.tile(scene, 2 * height, difficulty=difficulty),
         f"aerial tile, north up, {world.TILE_M:.0f} m wide",
     )
-    figure.supxlabel(SYNTHETIC, fontsize=8, color="0.4")
+    _note(figure, SYNTHETIC)
     return figure
 
 
 def question(images: Sequence, letter: str | None = None, title: str = "") -> Figure:
     """A pairing question as the model sees it: [panorama, tile A, tile B, ...]; `letter` frames the right one."""
-    panorama, *tiles = images
     figure = new_figure(figsize=(10, 4.6), layout="constrained")
+    _question(figure, images, letter, title)
+    return figure
+
+
+def _question(figure, images: Sequence, letter: str | None, title: str) -> None:
+    panorama, *tiles = images
     grid = figure.add_gridspec(2, len(tiles), height_ratios=(1.2, 1))
     _picture(figure.add_subplot(grid[0, :]), panorama, title)
     for i, tile in enumerate(tiles):
@@ -62,8 +96,7 @@ def question(images: Sequence, letter: str | None = None, title: str = "") -> Fi
         _picture(axes, tile, name)
         if name == letter:
             axes.spines[:].set(color="crimson", linewidth=3)
-    figure.supxlabel(SYNTHETIC, fontsize=8, color="0.4")
-    return figure
+    _note(figure, SYNTHETIC)
 
 
 def gallery(scenes: Sequence[world.Scene], titles: Sequence[str], *, columns: int = 2, height: int = 160) -> Figure:
@@ -76,5 +109,244 @@ def gallery(scenes: Sequence[world.Scene], titles: Sequence[str], *, columns: in
     for axis, scene, title in zip(axes.flat, scenes, titles, strict=False):
         axis.axis("on")
         _picture(axis, world.panorama(scene, height, difficulty=FOR_PEOPLE), title)
-    figure.supxlabel(SYNTHETIC, fontsize=8, color="0.4")
+    _note(figure, SYNTHETIC)
+    return figure
+
+
+# --- training --------------------------------------------------------------------------------------------------------
+
+
+def curves(
+    logs: pd.DataFrame,
+    panels: Mapping[str, str],
+    *,
+    smooth: int = 1,
+    rulers: Mapping[str, float] | None = None,
+    columns: int = 3,
+) -> Figure:
+    """Training logs over updates: a thin line a seed, a thick one for the mean of a system's seeds.
+
+    logs: rows of all runs, with run, system, training_seed, step and the columns that `panels` names with their axis
+    labels. smooth: width in updates of a centred running mean over each seed's line. rulers: {column: value}, a dashed
+    line where the value is expected. ValueError for a column that the logs lack.
+    """
+    missing = [name for name in ("run", "system", "step", *panels) if name not in logs]
+    if missing:
+        raise ValueError(f"the logs lack {', '.join(missing)}; they have {', '.join(map(str, logs.columns))}")
+    rows = -(-len(panels) // columns)
+    wide = min(columns, len(panels))
+    figure = new_figure(figsize=(max(6.0, 3.7 * wide), 2.9 * rows), layout="constrained")
+    axes = list(figure.subplots(rows, wide, squeeze=False).flat)
+    palette = colours(list(dict.fromkeys(logs.system)))
+    style = dict(x="step", hue="system", palette=palette, errorbar=None, legend=False)
+    for axis, (name, label) in zip(axes, panels.items()):
+        drawn = logs[["run", "system", "step", name]].dropna().sort_values(["run", "step"])
+        line = drawn.groupby("run")[name].rolling(smooth, center=True, min_periods=1).mean()
+        drawn = drawn.assign(**{name: line.droplevel(0)})
+        sns.lineplot(drawn, y=name, ax=axis, units="run", estimator=None, linewidth=0.7, alpha=0.45, **style)
+        sns.lineplot(drawn, y=name, ax=axis, linewidth=2, **style)
+        if rulers and name in rulers:
+            axis.axhline(rulers[name], color="0.3", linestyle=(0, (4, 3)), linewidth=0.9, zorder=0)
+        axis.set(xlabel="update", ylabel=label)
+        axis.margins(x=0.01)
+    for axis in axes[len(panels) :]:
+        axis.remove()
+    handles = [plt.Line2D([], [], color=colour, linewidth=2) for colour in palette.values()]
+    seeds = logs.groupby("system", sort=False).run.nunique()
+    names = [f"{system} ({_seeds(seeds[system])})" for system in palette]
+    figure.legend(handles, names, loc="outside upper left", ncols=4, fontsize=8, frameon=False)
+    sns.despine(figure)
+    smoothed = f"; running mean over {smooth} updates" if smooth > 1 else ""
+    _note(figure, f"thin: one seed, thick: mean{smoothed}. {MINI}")
+    return figure
+
+
+def group(parts: pd.DataFrame, advantages: Sequence[float]) -> Figure:
+    """One question's answers as bars: the parts of each reward, stacked, and the advantages they become.
+
+    parts: one row an answer (its index is the bar's name), one column a reward; negative parts hang below zero.
+    """
+    figure = new_figure(figsize=(10, 3.2), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    names, at = [str(name) for name in parts.index], np.arange(len(parts))
+    for sign in (1, -1):
+        floor = np.zeros(len(parts))
+        for number, column in enumerate(parts):
+            height = (sign * parts[column].to_numpy()).clip(0) * sign
+            label = column if sign == 1 else None
+            left.bar(at, height, bottom=floor, color=PALETTE[number], edgecolor="white", linewidth=0.5, label=label)
+            floor = floor + height
+    right.bar(at, advantages, color=[TRUE if a > 0 else FALSE for a in advantages])
+    for axis, title in ((left, "reward"), (right, "advantage")):
+        axis.axhline(0, color="0.3", linewidth=0.8)
+        axis.set_xticks(at, names)
+        axis.set_title(title, fontsize=10, loc="left")
+    left.legend(fontsize=8, frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0.25, 1.0))
+    sns.despine(figure)
+    _note(figure, MINI)
+    return figure
+
+
+def loss_mask(tokenizer, ids: Sequence[int], counted: Sequence[bool]) -> HTML:
+    """A training row token by token: those the loss counts bold on colour, the others grey. For any tokenizer.
+
+    Equal neighbours (the tokens of a picture) are drawn once, with their number; a line break is drawn as ↵.
+    """
+    if len(ids) != len(counted):
+        raise ValueError(f"{len(ids)} tokens and {len(counted)} marks: one mark a token is needed")
+    pieces = []
+    for (token, marked), run in groupby(zip(map(int, ids), map(bool, counted), strict=True)):
+        times = len(list(run))
+        shown = html.escape(_shown(tokenizer, token)) + (f" ×{times}" if times > 1 else "")
+        if marked:
+            pieces.append(f'<b style="background:#cfe3f5;color:#00304f;padding:0 .2em;margin:.1em">{shown}</b>')
+        else:
+            pieces.append(f'<span style="color:#767676;padding:0 .2em;margin:.1em">{shown}</span>')
+    return HTML('<div style="font-family:monospace;line-height:1.9">' + "\n".join(pieces) + "</div>")
+
+
+def _shown(tokenizer, token: int) -> str:
+    """A token as its text; by its name in the vocabulary where it is no whole character."""
+    text = tokenizer.decode([token], skip_special_tokens=False)
+    if not text or "\ufffd" in text:
+        text = str(tokenizer.convert_ids_to_tokens(token))
+    return text.replace("\n", "↵")
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+
+def answer(
+    images: Sequence,
+    text: str,
+    thoughts: Sequence[tuple[str, Mapping[str, str], str]],
+    *,
+    said: Sequence[Sequence[str]],
+    letter: str,
+    choice: str = "",
+    title: str = "",
+) -> Figure:
+    """A question's pictures beside what a model wrote about them, each word coloured by whether it is true.
+
+    images: [panorama, tile A, ...], said: the true words of each; thoughts: `text` as `evaluate.thoughts` reads it (the
+    text itself is shown where nothing can be read). letter: the right tile, framed; choice: the one answered. A verdict
+    is true if it says `match` of the right tile or `other` of a wrong one.
+    """
+    figure = new_figure(figsize=(11.5, 3.7), layout="constrained")
+    pictures, page = figure.subfigures(1, 2, width_ratios=(1.15, 1))
+    _question(pictures, images, letter, title)
+    lines = [_thought(name, words, verdict, images, said, letter) for name, words, verdict in thoughts]
+    if not lines:
+        lines = [[(line, "0.2", False)] for line in textwrap.wrap(text or "(nothing was written)", 62)[:14]]
+    right = choice == letter
+    ending = f"answer {choice or '(none)'}   {'right' if right else 'wrong, it is ' + letter}"
+    lines += [[("", "0", False)], [(ending, TRUE if right else FALSE, True)]]
+    axes = page.add_subplot()
+    axes.axis("off")
+    rows = [HPacker(children=[_word(*word) for word in line], pad=0, sep=5, align="baseline") for line in lines]
+    axes.add_artist(AnchoredOffsetbox("center left", child=VPacker(children=rows, pad=0, sep=5), frameon=False, pad=0))
+    page.supxlabel("blue: true, orange with ✗: false, of the picture spoken of", fontsize=8, color="0.4")
+    return figure
+
+
+def _thought(name, words, verdict, images, said, letter) -> list[tuple[str, str, bool]]:
+    """A line of the search as (word, colour, bold)."""
+    index = 0 if name == "place" else 1 + ord(name) - ord("A")
+    known = index < len(images)
+    line = [(name, "0.2", True)]
+    for word in words.values():
+        true = known and word in said[index]
+        line.append((word if true else f"{word} ✗", TRUE if true else FALSE, False))
+    if verdict:
+        true = (verdict == "match") == (name == letter)
+        line.append((verdict if true else f"{verdict} ✗", TRUE if true else FALSE, True))
+    return line
+
+
+def _word(text: str, colour: str, bold: bool) -> TextArea:
+    return TextArea(
+        text, textprops=dict(color=colour, fontsize=9, fontweight="bold" if bold else "normal", parse_math=False)
+    )
+
+
+# --- results ---------------------------------------------------------------------------------------------------------
+
+
+def headline(published: pd.DataFrame, measured: pd.DataFrame, *, chance: float = 0.2) -> Figure:
+    """Table 2 twice, on one scale and clearly apart: the paper's percent on the left, our shares on the right.
+
+    published: `paper.table2()`; measured: rows with system, stands_for, accuracy, accuracy_low, accuracy_high,
+    training_seeds (shares, not percent).
+    """
+    figure = new_figure(figsize=(10, 2.9), layout="constrained")
+    left, right = figure.subplots(1, 2, sharex=True)
+    order = {name: -i for i, name in enumerate(published.model)}
+    left.scatter(published.accuracy_percent, published.model.map(order), marker="D", color="0.2", zorder=3)
+    left.set_yticks(list(order.values()), list(order))
+    left.set_title("paper: photographs, a 7B model", fontsize=10, loc="left")
+    ours = measured[measured.stands_for.isin(order)]
+    palette = colours(list(ours.system))
+    for row in ours.itertuples():
+        at, percent = order[row.stands_for], 100 * row.accuracy
+        right.plot([100 * row.accuracy_low, 100 * row.accuracy_high], [at, at], color=palette[row.system], linewidth=4)
+        right.plot(percent, at, "o", color=palette[row.system], markeredgecolor="white", markersize=8)
+    seeds = ours.training_seeds.map(_seeds)
+    right.set_yticks([order[s] for s in ours.stands_for], [f"{a} ({b})" for a, b in zip(ours.system, seeds)])
+    right.set_title("ours: mini stand-ins, synthetic world", fontsize=10, loc="left")
+    for axis in (left, right):
+        axis.axvline(100 * chance, color="0.3", linestyle=(0, (4, 3)), linewidth=0.9, zorder=1)
+        axis.set(xlim=(0, 100), ylim=(0.5 - len(order), 0.5), xlabel="pairing accuracy, percent")
+        axis.grid(axis="x", color="0.92")
+        axis.set_axisbelow(True)
+    sns.despine(figure, left=True)
+    _note(figure, f"dashed: chance; bars: 95 % intervals. Right: {MINI}")
+    return figure
+
+
+PARTS = {
+    "preparation": "pictures and prompts",
+    "generation": "generation",
+    "reference": "reference log-probabilities",
+    "forward": "forward",
+    "backward": "backward",
+    "update": "optimizer",
+}
+
+
+def step_times(bench: pd.DataFrame) -> Figure:
+    """One GRPO step by its parts, ours and TRL's, a row of panels for each device and model.
+
+    Right the peak memory beyond the loaded model. bench: rows device, model, impl, P, C, G, part, seconds, peak_mb
+    (results/bench/grpo_step.csv). Implementations without a whole step are left out; "vision" lies inside the other
+    parts and is no part of its own.
+    """
+    steps = bench[bench.part == "step"]
+    devices = list(dict.fromkeys(zip(steps.device, steps.model)))
+    sizes = list(dict.fromkeys(zip(steps.P, steps.C)))
+    figure = new_figure(figsize=(10, 0.8 + 0.62 * len(sizes) * len(devices)), layout="constrained")
+    axes = figure.subplots(len(devices), 2, squeeze=False, width_ratios=(2.2, 1))
+    for (device, model), (left, right) in zip(devices, axes):
+        here = bench[(bench.device == device) & (bench.model == model)]
+        whole = here[here.part == "step"].set_index(["impl", "P", "C"])
+        split = here.pivot_table(index=["impl", "P", "C"], columns="part", values="seconds")
+        for (impl, P, C), row in whole.iterrows():
+            at = -sizes.index((P, C)) + (0.19 if impl == "ours" else -0.19)
+            start = 0.0
+            for number, part in enumerate(PARTS):
+                width = split.loc[(impl, P, C)].get(part, 0.0)
+                left.barh(at, width, 0.34, start, color=PALETTE[number], label=part)
+                start += width
+            left.text(start, at, f" {'ours' if impl == 'ours' else 'TRL'} {row.seconds:.3g} s", va="center", fontsize=8)
+            right.barh(at, row.peak_mb, 0.34, color=TRUE if impl == "ours" else "0.6")
+            right.text(row.peak_mb, at, f" {row.peak_mb:.0f}", va="center", fontsize=8)
+        names = [f"prompt {P}, answers {C}" for P, C in sizes]
+        left.set_yticks(-np.arange(len(sizes)), names)
+        right.set_yticks([])
+        left.set_title(f"seconds a step on {device}, model {model}, G = {here.G.iloc[0]}", fontsize=10, loc="left")
+        right.set_title("peak memory, MB", fontsize=10, loc="left")
+        for axis in (left, right):
+            axis.margins(x=0.16)
+    handles = [plt.Rectangle((0, 0), 1, 1, color=PALETTE[i]) for i in range(len(PARTS))]
+    figure.legend(handles, PARTS.values(), loc="outside lower left", ncols=6, fontsize=8, frameon=False)
+    sns.despine(figure, left=True)
     return figure
