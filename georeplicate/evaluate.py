@@ -1,25 +1,35 @@
 """From a policy to predictions.csv: one row per question and decoding, with the text, so every number can be redone.
 
-`pairing` asks the cross-view question, `faithful` compares what was written while thinking with what is true of the
-world, `summary` turns rows into shares with intervals. Decoding "greedy" takes the likeliest token, "t1" samples at
-temperature 1 with a fixed seed.
+    pairing        which tile shows the place? the question that GRPO is about, with what was said while thinking
+    geolocation    country and city of a phone's picture
+    aerial         the same question about a tile, which nobody trained
+    climate        which climate has the place? forced choice among five words, from a phone's picture
+    ground         what covers the ground? forced choice among six words, from a tile
+
+Decoding "greedy" takes the likeliest token, "t1" samples at temperature 1 with a fixed seed, "forced" compares the
+log-probabilities of given answers. `rulers` says how far one gets without looking at any picture; nothing in it was
+chosen on the test places.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import pandas as pd
 import torch
 from datasets import Dataset
+from PIL import Image
 from scipy.stats import binomtest
 
-from georeplicate import atlas, geo, prompts, rewards
+from georeplicate import atlas, base, geo, prompts, rewards, world
 from georeplicate import policy as policies
-from georeplicate.world.words import WORDS
+from georeplicate.world.words import WORDS, words
 
 COLUMNS = [
     "system",
@@ -40,23 +50,144 @@ COLUMNS = [
     "reward_format",
     "reward_length",
     "reward_repetition",
+    "seen_country",
+    "words",
+    "words_true",
+    "verdicts",
+    "verdicts_follow",
+    "answer_follows",
     "text",
 ]
+TEXT = ("system", "task", "decoding", "id", "truth", "choice", "text")  # an empty one is "", and "NA" is Namibia
 TEMPERATURE = {"greedy": 0.0, "t1": 1.0}
+FORCED = {
+    "climate": tuple(f"climate-{group}" for group in "abcde"),
+    "ground": tuple(WORDS["cover"].values()),
+}
 
 
-def pairing_rows(policy: policies.Policy, rows: Dataset, questions: Dataset, prompt: str) -> list[dict]:
-    """The questions as rows that the policy and GRPO take: {pixels, prompt, letter, id}."""
-    pixels = {view: [policy.pixels([picture]) for picture in rows[view]] for view in ("panorama", "aerial")}
-    out = []
-    for question in questions:
+def read(path: str | Path) -> pd.DataFrame:
+    """predictions.csv as it was written: text stays text, numbers that are not given are NaN."""
+    table = pd.read_csv(path, dtype=dict.fromkeys(TEXT, str), keep_default_na=False, na_values={
+        name: [""] for name in COLUMNS if name not in TEXT
+    })  # fmt: skip
+    for name in ("format_ok", "seen_country"):
+        table[name] = table[name].astype("boolean")
+    return table
+
+
+# --- what is asked --------------------------------------------------------------------------------------------------
+
+
+class PairingRows(Sequence):
+    """Pairing questions as rows that the policy and GRPO take: {pixels, prompt, letter, id, said}.
+
+    The pixels of a question are joined when it is asked for: all questions of a split would take some 0.2 MB each.
+    said: the six true words of the panorama and of each tile, or None where they are not known.
+    """
+
+    def __init__(self, pictures: dict[str, list[dict]], questions: Dataset, prompt: str, said: dict | None):
+        self.pictures, self.questions, self.prompt, self.said = pictures, list(questions), prompt, said
+
+    def __len__(self) -> int:
+        return len(self.questions)
+
+    def __getitem__(self, i: int) -> dict:
+        if isinstance(i, slice):
+            return [self[j] for j in range(*i.indices(len(self)))]
+        question = self.questions[i]
         own = question["candidates"][prompts.LETTERS.index(question["letter"])]
-        chosen = [pixels["panorama"][own], *(pixels["aerial"][c] for c in question["candidates"])]
-        joined = {name: torch.cat([p[name] for p in chosen]) for name in chosen[0]}
+        tiles = self.pictures["aerial"]
+        chosen = [self.pictures["panorama"][own], *(tiles[c] for c in question["candidates"])]
+        return {
+            "pixels": {name: torch.cat([p[name] for p in chosen]) for name in chosen[0]},
+            "prompt": self.prompt,
+            "letter": question["letter"],
+            "id": question["id"],
+            "said": self.said and [self.said[site] for site in (question["id"], *question["candidate_ids"])],
+        }
+
+
+def pictures(policy: policies.Policy, rows: Dataset) -> dict[str, list[dict]]:
+    """Panoramas and tiles as the processor hands them to the model; the same for every policy of one architecture."""
+    return {view: [policy.pixels([picture]) for picture in rows[view]] for view in ("panorama", "aerial")}
+
+
+def pairing_rows(
+    policy: policies.Policy,
+    rows: Dataset,
+    questions: Dataset,
+    prompt: str = base.PAIR,
+    *,
+    said: dict[str, tuple[str, ...]] | None = None,
+    prepared: dict[str, list[dict]] | None = None,
+) -> PairingRows:
+    """The questions about these pairs. said: `true_words` of their sites; prepared: their `pictures`, made earlier."""
+    return PairingRows(prepared or pictures(policy, rows), questions, prompt, said)
+
+
+def true_words(sites: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Site id -> the six words that are true of it, in the order of WORDS."""
+    return {site.id: words(world.build(site).attributes) for site in sites.itertuples()}
+
+
+def place_rows(policy: policies.Policy, sites: pd.DataFrame, *, crop_px: int, tile_px: int) -> list[dict]:
+    """Sites as places to ask about: {id, lat, lon, country, seen_country, climate, cover, pixels, tile_pixels}.
+
+    pixels show a phone's picture, tile_pixels the place from above; climate and cover are words of FORCED.
+    """
+    out = []
+    for site in sites.itertuples():
+        scene = world.build(site)
+        crop, tile = world.crop(scene, crop_px), world.tile(scene, tile_px)
         out.append(
-            {"pixels": joined, "prompt": prompt, "letter": question["letter"], "id": question["id"], "site": own}
+            {name: getattr(site, name) for name in ("id", "lat", "lon", "country", "seen_country")}
+            | {"climate": climate_word(site.climate), "cover": words(scene.attributes)[0]}
+            | {"pixels": policy.pixels([Image.fromarray(crop)]), "tile_pixels": policy.pixels([Image.fromarray(tile)])}
         )
     return out
+
+
+def climate_word(code: str) -> str:
+    """The word for a Köppen-Geiger class: "Cfb" -> "climate-c"."""
+    return f"climate-{code[0].lower()}"
+
+
+# --- asking ---------------------------------------------------------------------------------------------------------
+
+
+def ask(
+    policy: policies.Policy, questions: Sequence[dict], places: Sequence[dict] = (), *, max_new_tokens: int
+) -> pd.DataFrame:
+    """Everything that is asked of a policy, in the order of COLUMNS; system and training seed are left open.
+
+    questions: pairing rows, asked in both decodings; places: `place_rows`, asked in the four other tasks.
+    """
+    tables = [pairing(policy, questions, decoding=how, max_new_tokens=max_new_tokens) for how in TEMPERATURE]
+    if len(places):
+        tables += [
+            geolocation(policy, places, task=task, max_new_tokens=max_new_tokens) for task in ("geolocation", "aerial")
+        ]
+        tables += [forced(policy, places, task=task) for task in FORCED]
+    return pd.concat([table.reindex(columns=COLUMNS) for table in tables], ignore_index=True)
+
+
+def _batches(rows: Sequence[dict], size: int) -> Iterable[list[dict]]:
+    return ([rows[j] for j in range(i, min(i + size, len(rows)))] for i in range(0, len(rows), size))
+
+
+def _answers(policy, rows: list[dict], decoding: str, max_new_tokens: int, seed: int) -> list[tuple[str, int]]:
+    """(text, tokens) of each row. What is drawn for a row depends on (seed, its id) alone."""
+    if decoding not in TEMPERATURE:
+        raise ValueError(f"decoding={decoding!r}; choose from {', '.join(TEMPERATURE)}")
+    answers = policy.generate(
+        rows,
+        max_new_tokens=max_new_tokens,
+        temperature=TEMPERATURE[decoding],
+        seeds=[(seed, crc32(row["id"].encode())) for row in rows],
+        batch_size=len(rows),
+    )
+    return list(zip(answers.texts, answers.lengths, strict=True))
 
 
 def pairing(
@@ -68,81 +199,80 @@ def pairing(
     seed: int = 0,
     batch_size: int = 64,
 ) -> pd.DataFrame:
-    """Answers to pairing rows -> one row each: id, truth, choice ("" where none can be read), tokens, format, text."""
-    if decoding not in TEMPERATURE:
-        raise ValueError(f"decoding={decoding!r}; choose from {', '.join(TEMPERATURE)}")
-    answers = policy.generate(
-        list(asked),
-        max_new_tokens=max_new_tokens,
-        temperature=TEMPERATURE[decoding],
-        generator=torch.Generator().manual_seed(seed),
-        batch_size=batch_size,
-    )
+    """Answers to pairing rows -> one row each: id, truth, choice ("" where none can be read), tokens, format, rewards,
+    the counts of `faithful` (where it is known what is true) and the text."""
     out = []
-    for row, text, tokens in zip(asked, answers.texts, answers.lengths, strict=True):
-        choice = prompts.parse_choice(text)
-        reward = rewards.total(text, row["letter"], tokens)
-        out.append(
-            {
-                "task": "pairing",
-                "decoding": decoding,
-                "id": row["id"],
-                "truth": row["letter"],
-                "choice": choice.letter if isinstance(choice, prompts.Choice) else "",
-                "completion_tokens": tokens,
-                "format_ok": bool(reward.parts["format"]),
-                **{f"reward_{name}": value for name, value in reward.parts.items()},
-                "text": text,
-            }
-        )
+    for rows in _batches(asked, batch_size):
+        for row, (text, tokens) in zip(rows, _answers(policy, rows, decoding, max_new_tokens, seed), strict=True):
+            given = prompts.parse_choice(text)
+            choice = given.letter if isinstance(given, prompts.Choice) else ""
+            reward = rewards.total(text, row["letter"], tokens)
+            out.append(
+                {
+                    "task": "pairing",
+                    "decoding": decoding,
+                    "id": row["id"],
+                    "truth": row["letter"],
+                    "choice": choice,
+                    "completion_tokens": tokens,
+                    "format_ok": bool(reward.parts["format"]),
+                    **{f"reward_{name}": value for name, value in reward.parts.items()},
+                    **(faithful(text, choice, row["said"]) if row.get("said") else {}),
+                    "text": text,
+                }
+            )
     return pd.DataFrame(out)
 
 
 def geolocation(
     policy: policies.Policy,
-    asked: Sequence[dict],
+    places: Sequence[dict],
     *,
+    task: str = "geolocation",
     decoding: str = "greedy",
     max_new_tokens: int,
     seed: int = 0,
+    batch_size: int = 64,
 ) -> pd.DataFrame:
-    """Answers to rows {pixels, prompt, id, lat, lon, country} -> one row each: truth and choice (country codes), error.
+    """Where was this taken? Asked about phone pictures, or about tiles (task "aerial"); one row each, with the error.
 
     The place named is geocoded offline (`atlas.geocode`; a country without a city counts at its largest city); an
-    answer without a place has an empty choice and a NaN error, and counts as wrong.
+    answer without a place has an empty choice and a NaN error, and counts as wrong. truth and choice are country codes.
     """
-    answers = policy.generate(
-        list(asked),
-        max_new_tokens=max_new_tokens,
-        temperature=TEMPERATURE[decoding],
-        generator=torch.Generator().manual_seed(seed),
-    )
+    pixels = {"geolocation": "pixels", "aerial": "tile_pixels"}[task]
     out = []
-    for row, text, tokens in zip(asked, answers.texts, answers.lengths, strict=True):
-        place = prompts.parse_place(text)
-        code, found = "", None
-        if isinstance(place, prompts.Place):
-            code = place.country_code or ""
-            found = atlas.geocode(place.city, place.country) or _largest_city(code)
-        lat, lon = found or (np.nan, np.nan)
-        out.append(
-            {
-                "task": "geolocation",
-                "decoding": decoding,
-                "id": row["id"],
-                "truth": row["country"],
-                "choice": code,
-                "lat": row["lat"],
-                "lon": row["lon"],
-                "pred_lat": lat,
-                "pred_lon": lon,
-                "error_km": geo.haversine_km(row["lat"], row["lon"], lat, lon),
-                "completion_tokens": tokens,
-                "format_ok": bool(rewards.format(text)),
-                "text": text,
-            }
-        )
+    for rows in _batches(places, batch_size):
+        asked = [{"pixels": row[pixels], "prompt": base.WHERE, "id": row["id"]} for row in rows]
+        for row, (text, tokens) in zip(rows, _answers(policy, asked, decoding, max_new_tokens, seed), strict=True):
+            code, (lat, lon) = named_place(text)
+            out.append(
+                {
+                    "task": task,
+                    "decoding": decoding,
+                    "id": row["id"],
+                    "truth": row["country"],
+                    "choice": code,
+                    "lat": row["lat"],
+                    "lon": row["lon"],
+                    "pred_lat": lat,
+                    "pred_lon": lon,
+                    "error_km": geo.haversine_km(row["lat"], row["lon"], lat, lon),
+                    "completion_tokens": tokens,
+                    "format_ok": bool(rewards.format(text)),
+                    "seen_country": bool(row["seen_country"]),
+                    "text": text,
+                }
+            )
     return pd.DataFrame(out)
+
+
+def named_place(text: str) -> tuple[str, tuple[float, float]]:
+    """(country code or "", (lat, lon) or NaNs) of the place that an answer names."""
+    place = prompts.parse_place(text)
+    if not isinstance(place, prompts.Place):
+        return "", (np.nan, np.nan)
+    code = place.country_code or ""
+    return code, atlas.geocode(place.city, place.country) or _largest_city(code) or (np.nan, np.nan)
 
 
 @cache
@@ -151,6 +281,96 @@ def _largest_city(country: str) -> tuple[float, float] | None:
     if not len(table):
         return None
     return float(table.lat.iloc[0]), float(table.lon.iloc[0])  # biggest first
+
+
+@torch.no_grad()
+def forced(policy: policies.Policy, places: Sequence[dict], *, task: str, batch_size: int = 64) -> pd.DataFrame:
+    """The likeliest of a few given answers, `<answer> WORD </answer>`, without thinking; one row a place.
+
+    task "climate" shows a phone's picture, "ground" a tile. All answers have equally many tokens, so their
+    log-probabilities compare as they are.
+    """
+    pixels, prompt, fact = {
+        "climate": ("pixels", base.CLIMATE, "climate"),
+        "ground": ("tile_pixels", base.GROUND, "cover"),
+    }[task]
+    options = FORCED[task]
+    if wrong := {row[fact] for row in places} - set(options):
+        raise ValueError(f"{task}: {sorted(wrong)} are no answers; choose from {', '.join(options)}")
+    texts = [f"<answer> {word} </answer>" for word in options]
+    completions = [policy.completion_ids(text) for text in texts]
+    out = []
+    for rows in _batches(places, batch_size):
+        asked = [{"pixels": row[pixels], "prompt": prompt} for row in rows]
+        scores = policy.logprobs(asked, [completions] * len(rows)).sum(1).view(len(rows), len(options))
+        for row, best in zip(rows, scores.argmax(1).tolist(), strict=True):
+            out.append(
+                {
+                    "task": task,
+                    "decoding": "forced",
+                    "id": row["id"],
+                    "truth": row[fact],
+                    "choice": options[best],
+                    "lat": row["lat"],
+                    "lon": row["lon"],
+                    "seen_country": bool(row["seen_country"]),
+                    "text": texts[best],
+                }
+            )
+    return pd.DataFrame(out)
+
+
+# --- is the thinking faithful? --------------------------------------------------------------------------------------
+
+_KIND = {word: kind for kind, values in WORDS.items() for word in values.values()}
+
+
+def thoughts(text: str) -> list[tuple[str, dict[str, str], str]]:
+    """What a mini policy wrote while thinking: [(name, {attribute: word}, verdict)], the place first, then letters.
+
+    Any string gives a list; words that are none of the world's are passed over.
+    """
+    inside = re.search(r"<think>(.*?)(?:</think>|$)", text, re.DOTALL)
+    spoken: list[tuple[str, dict[str, str], str]] = []
+    for word in (inside.group(1) if inside else "").split():
+        if word == "place" or (len(word) == 1 and word in prompts.LETTERS):
+            spoken.append((word, {}, ""))
+        elif spoken and word in _KIND:
+            spoken[-1][1].setdefault(_KIND[word], word)
+        elif spoken and word in (base.MATCH, base.DIFFERENT):
+            spoken[-1] = (*spoken[-1][:2], word)
+    return spoken
+
+
+def faithful(text: str, choice: str, said: Sequence[Sequence[str]]) -> dict[str, float]:
+    """Counts behind the shares that say whether written thinking can be believed.
+
+    said: the six true words of the panorama, of tile A, of tile B, ...
+    words, words_true         attributes described, and how many are true of the picture spoken of
+    verdicts, verdicts_follow verdicts on tiles of which something was said, and how many follow from the words: `match`
+                              where the words that both sides were given are equal, `other` where not
+    answer_follows            1 if the answer is the last letter called `match`, else 0; NaN if none was
+    """
+    truth = [dict(zip(WORDS, six, strict=True)) for six in said]
+    counts = {"words": 0, "words_true": 0, "verdicts": 0, "verdicts_follow": 0, "answer_follows": np.nan}
+    place: dict[str, str] = {}
+    for name, described, verdict in thoughts(text):
+        index = 0 if name == "place" else 1 + prompts.LETTERS.index(name)
+        if index >= len(truth):
+            continue  # a letter that no tile has
+        counts["words"] += len(described)
+        counts["words_true"] += sum(truth[index][kind] == word for kind, word in described.items())
+        if name == "place":
+            place = described
+            continue
+        shared = described.keys() & place.keys()
+        if verdict and shared:
+            equal = all(described[kind] == place[kind] for kind in shared)
+            counts["verdicts"] += 1
+            counts["verdicts_follow"] += (verdict == base.MATCH) == equal
+        if verdict == base.MATCH:
+            counts["answer_follows"] = float(choice == name)
+    return counts
 
 
 def summary(predictions: pd.DataFrame) -> dict[str, float]:
@@ -167,56 +387,54 @@ def summary(predictions: pd.DataFrame) -> dict[str, float]:
     }
 
 
-VERDICTS = ("match", "other")
-_KIND = {word: kind for kind, values in WORDS.items() for word in values.values()}
+# --- rulers: answers that look at no picture ------------------------------------------------------------------------
 
 
-def thoughts(text: str) -> list[tuple[str, dict[str, str], str]]:
-    """What a mini policy wrote while thinking: [(name, {attribute: word}, verdict)], the place first, then letters.
+@dataclass(frozen=True)
+class Rulers:
+    """Guesses to measure a policy against.
 
-    Any string gives a list; words that are none of the world's are passed over.
+    land: (lat, lon) of many random land points. constant: the one place that answers best, for each kind of country
+    ("all", "seen", "unseen") and each measure: columns countries, measure (a distance in km, "median" or "country"),
+    lat, lon, country. commonest: {"climate": word, "ground": word}.
     """
-    inside = re.search(r"<think>(.*?)(?:</think>|$)", text, re.DOTALL)
-    spoken: list[tuple[str, dict[str, str], str]] = []
-    for word in (inside.group(1) if inside else "").split():
-        if word == "place" or (len(word) == 1 and word in prompts.LETTERS):
-            spoken.append((word, {}, ""))
-        elif spoken and word in _KIND:
-            spoken[-1][1].setdefault(_KIND[word], word)
-        elif spoken and word in VERDICTS:
-            spoken[-1] = (*spoken[-1][:2], word)
-    return spoken
+
+    land: tuple[np.ndarray, np.ndarray]
+    constant: pd.DataFrame
+    commonest: dict[str, str]
 
 
-def faithful(predictions: pd.DataFrame, questions: Dataset, said: dict[str, tuple[str, ...]]) -> dict[str, float]:
-    """How true the written thinking is, as shares over all that was said.
+@cache
+def world_rulers(draws: int = 2000, seed: int = 0) -> Rulers:
+    """Rulers for the world's test places, chosen on one place of each city of the split "validation"."""
+    return rulers(world.sites("validation", 1), draws=draws, seed=seed)
 
-    said: site id -> its six true words. words_true: described attributes that are true of the picture spoken of;
-    verdict_follows: `match` after equal words and `other` after different ones (words both sides were given);
-    answer_follows: the answer is the last letter called `match`.
+
+def rulers(places: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> Rulers:
+    """Chosen on these places (a table like world.sites): every measure gets the constant that serves it best.
+
+    The constant is one of the places; ties go to the one with the highest mean GeoScore.
     """
-    candidates = {q["id"]: q["candidate_ids"] for q in questions}
-    kinds = list(WORDS)
-    true_words, follows, answers = [], [], []
-    for row in predictions.itertuples():
-        spoken = thoughts(row.text)
-        if not spoken:
-            continue
-        place = spoken[0][1] if spoken[0][0] == "place" else {}
-        last_match = ""
-        for name, attributes, verdict in spoken:
-            index = prompts.LETTERS.index(name) if name != "place" else -1
-            if index >= len(candidates[row.id]):
-                continue
-            site = row.id if name == "place" else candidates[row.id][index]
-            truth = dict(zip(kinds, said[site], strict=True))
-            true_words += [truth[kind] == word for kind, word in attributes.items()]
-            shared = attributes.keys() & place.keys()
-            if name != "place" and verdict and shared:
-                follows.append((verdict == "match") == all(attributes[k] == place[k] for k in shared))
-            if verdict == "match" and name != "place":
-                last_match = name
-        if last_match:
-            answers.append(row.choice == last_match)
-    share = lambda values: float(np.mean(values)) if values else float("nan")  # noqa: E731
-    return {"words_true": share(true_words), "verdict_follows": share(follows), "answer_follows": share(answers)}
+    rows = []
+    for kind, chosen in by_country(places):
+        lat, lon = chosen.lat.to_numpy(), chosen.lon.to_numpy()
+        km = geo.haversine_km(lat[:, None], lon[:, None], lat, lon)  # [guess, place]
+        score = geo.geoscore(km).mean(1) / 1e9  # below any difference in the measures themselves
+        gains = {limit: (km <= limit).mean(1) for limit in geo.THRESHOLDS_KM} | {"median": -np.median(km, 1)}
+        country = chosen.country.to_numpy()
+        gains["country"] = (country[:, None] == country).mean(1)
+        for measure, gain in gains.items():
+            best = chosen.iloc[int(np.argmax(gain + score))]
+            rows.append((kind, measure, best.lat, best.lon, best.country))
+    covers = pd.Series([words(world.build(site).attributes)[0] for site in places.itertuples()])
+    return Rulers(
+        land=atlas.random_land(draws, np.random.default_rng([seed, 41])),
+        constant=pd.DataFrame(rows, columns=["countries", "measure", "lat", "lon", "country"]),
+        commonest={"climate": places.climate.map(climate_word).mode()[0], "ground": covers.mode()[0]},
+    )
+
+
+def by_country(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """("all", rows), ("seen", ...), ("unseen", ...) by whether the country is one of the training cities'."""
+    seen = rows.seen_country.astype(bool)
+    return [("all", rows), ("seen", rows[seen]), ("unseen", rows[~seen])]
