@@ -7,15 +7,13 @@
     ground         what covers the ground? forced choice among six words, from a tile
 
 Decoding "greedy" takes the likeliest token, "t1" samples at temperature 1 with a fixed seed, "forced" compares the
-log-probabilities of given answers. `rulers` says how far one gets without looking at any picture; nothing in it was
-chosen on the test places.
+log-probabilities of given answers.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from zlib import crc32
@@ -23,13 +21,11 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 import torch
-from datasets import Dataset
-from PIL import Image
 from scipy.stats import binomtest
 
-from georeplicate import atlas, base, geo, prompts, rewards, world
+from georeplicate import atlas, base, geo, prompts, rewards
 from georeplicate import policy as policies
-from georeplicate.world.words import WORDS, words
+from georeplicate.world.words import WORDS
 
 COLUMNS = [
     "system",
@@ -76,83 +72,6 @@ def read(path: str | Path) -> pd.DataFrame:
     return table
 
 
-# --- what is asked --------------------------------------------------------------------------------------------------
-
-
-class PairingRows(Sequence):
-    """Pairing questions as rows that the policy and GRPO take: {pixels, prompt, letter, id, said}.
-
-    The pixels of a question are joined when it is asked for: all questions of a split would take some 0.2 MB each.
-    said: the six true words of the panorama and of each tile, or None where they are not known.
-    """
-
-    def __init__(self, pictures: dict[str, list[dict]], questions: Dataset, prompt: str, said: dict | None):
-        self.pictures, self.questions, self.prompt, self.said = pictures, list(questions), prompt, said
-
-    def __len__(self) -> int:
-        return len(self.questions)
-
-    def __getitem__(self, i: int) -> dict:
-        if isinstance(i, slice):
-            return [self[j] for j in range(*i.indices(len(self)))]
-        question = self.questions[i]
-        own = question["candidates"][prompts.LETTERS.index(question["letter"])]
-        tiles = self.pictures["aerial"]
-        chosen = [self.pictures["panorama"][own], *(tiles[c] for c in question["candidates"])]
-        return {
-            "pixels": {name: torch.cat([p[name] for p in chosen]) for name in chosen[0]},
-            "prompt": self.prompt,
-            "letter": question["letter"],
-            "id": question["id"],
-            "said": self.said and [self.said[site] for site in (question["id"], *question["candidate_ids"])],
-        }
-
-
-def pictures(policy: policies.Policy, rows: Dataset) -> dict[str, list[dict]]:
-    """Panoramas and tiles as the processor hands them to the model; the same for every policy of one architecture."""
-    return {view: [policy.pixels([picture]) for picture in rows[view]] for view in ("panorama", "aerial")}
-
-
-def pairing_rows(
-    policy: policies.Policy,
-    rows: Dataset,
-    questions: Dataset,
-    prompt: str = base.PAIR,
-    *,
-    said: dict[str, tuple[str, ...]] | None = None,
-    prepared: dict[str, list[dict]] | None = None,
-) -> PairingRows:
-    """The questions about these pairs. said: `true_words` of their sites; prepared: their `pictures`, made earlier."""
-    return PairingRows(prepared or pictures(policy, rows), questions, prompt, said)
-
-
-def true_words(sites: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    """Site id -> the six words that are true of it, in the order of WORDS."""
-    return {site.id: words(world.build(site).attributes) for site in sites.itertuples()}
-
-
-def place_rows(policy: policies.Policy, sites: pd.DataFrame, *, crop_px: int, tile_px: int) -> list[dict]:
-    """Sites as places to ask about: {id, lat, lon, country, seen_country, climate, cover, pixels, tile_pixels}.
-
-    pixels show a phone's picture, tile_pixels the place from above; climate and cover are words of FORCED.
-    """
-    out = []
-    for site in sites.itertuples():
-        scene = world.build(site)
-        crop, tile = world.crop(scene, crop_px), world.tile(scene, tile_px)
-        out.append(
-            {name: getattr(site, name) for name in ("id", "lat", "lon", "country", "seen_country")}
-            | {"climate": climate_word(site.climate), "cover": words(scene.attributes)[0]}
-            | {"pixels": policy.pixels([Image.fromarray(crop)]), "tile_pixels": policy.pixels([Image.fromarray(tile)])}
-        )
-    return out
-
-
-def climate_word(code: str) -> str:
-    """The word for a Köppen-Geiger class: "Cfb" -> "climate-c"."""
-    return f"climate-{code[0].lower()}"
-
-
 # --- asking ---------------------------------------------------------------------------------------------------------
 
 
@@ -161,7 +80,8 @@ def ask(
 ) -> pd.DataFrame:
     """Everything that is asked of a policy, in the order of COLUMNS; system and training seed are left open.
 
-    questions: pairing rows, asked in both decodings; places: `place_rows`, asked in the four other tasks.
+    questions: pairing rows {pixels, prompt, letter, id, said}, asked in both decodings. places: rows {id, lat, lon,
+    country, seen_country, climate, cover, pixels (a phone's picture), tile_pixels}, asked in the four other tasks.
     """
     tables = [pairing(policy, questions, decoding=how, max_new_tokens=max_new_tokens) for how in TEMPERATURE]
     if len(places):
@@ -288,13 +208,14 @@ def forced(policy: policies.Policy, places: Sequence[dict], *, task: str, batch_
     """The likeliest of a few given answers, `<answer> WORD </answer>`, without thinking; one row a place.
 
     task "climate" shows a phone's picture, "ground" a tile. All answers have equally many tokens, so their
-    log-probabilities compare as they are.
+    log-probabilities compare as they are. A place without a right word (at sea there is no climate) is not asked about.
     """
     pixels, prompt, fact = {
         "climate": ("pixels", base.CLIMATE, "climate"),
         "ground": ("tile_pixels", base.GROUND, "cover"),
     }[task]
     options = FORCED[task]
+    places = [row for row in places if row[fact]]
     if wrong := {row[fact] for row in places} - set(options):
         raise ValueError(f"{task}: {sorted(wrong)} are no answers; choose from {', '.join(options)}")
     texts = [f"<answer> {word} </answer>" for word in options]
@@ -385,56 +306,3 @@ def summary(predictions: pd.DataFrame) -> dict[str, float]:
         "completion_tokens": float(predictions.completion_tokens.mean()),
         "format_rate": float(predictions.format_ok.mean()),
     }
-
-
-# --- rulers: answers that look at no picture ------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Rulers:
-    """Guesses to measure a policy against.
-
-    land: (lat, lon) of many random land points. constant: the one place that answers best, for each kind of country
-    ("all", "seen", "unseen") and each measure: columns countries, measure (a distance in km, "median" or "country"),
-    lat, lon, country. commonest: {"climate": word, "ground": word}.
-    """
-
-    land: tuple[np.ndarray, np.ndarray]
-    constant: pd.DataFrame
-    commonest: dict[str, str]
-
-
-@cache
-def world_rulers(draws: int = 2000, seed: int = 0) -> Rulers:
-    """Rulers for the world's test places, chosen on one place of each city of the split "validation"."""
-    return rulers(world.sites("validation", 1), draws=draws, seed=seed)
-
-
-def rulers(places: pd.DataFrame, *, draws: int = 2000, seed: int = 0) -> Rulers:
-    """Chosen on these places (a table like world.sites): every measure gets the constant that serves it best.
-
-    The constant is one of the places; ties go to the one with the highest mean GeoScore.
-    """
-    rows = []
-    for kind, chosen in by_country(places):
-        lat, lon = chosen.lat.to_numpy(), chosen.lon.to_numpy()
-        km = geo.haversine_km(lat[:, None], lon[:, None], lat, lon)  # [guess, place]
-        score = geo.geoscore(km).mean(1) / 1e9  # below any difference in the measures themselves
-        gains = {limit: (km <= limit).mean(1) for limit in geo.THRESHOLDS_KM} | {"median": -np.median(km, 1)}
-        country = chosen.country.to_numpy()
-        gains["country"] = (country[:, None] == country).mean(1)
-        for measure, gain in gains.items():
-            best = chosen.iloc[int(np.argmax(gain + score))]
-            rows.append((kind, measure, best.lat, best.lon, best.country))
-    covers = pd.Series([words(world.build(site).attributes)[0] for site in places.itertuples()])
-    return Rulers(
-        land=atlas.random_land(draws, np.random.default_rng([seed, 41])),
-        constant=pd.DataFrame(rows, columns=["countries", "measure", "lat", "lon", "country"]),
-        commonest={"climate": places.climate.map(climate_word).mode()[0], "ground": covers.mode()[0]},
-    )
-
-
-def by_country(rows: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """("all", rows), ("seen", ...), ("unseen", ...) by whether the country is one of the training cities'."""
-    seen = rows.seen_country.astype(bool)
-    return [("all", rows), ("seen", rows[seen]), ("unseen", rows[~seen])]

@@ -1,0 +1,478 @@
+"""Tables: pure functions of predictions (rows as in evaluate.COLUMNS, with run, stands_for and checkpoint).
+
+    table2          the four systems on the pairing question          geolocation     shares within 1 ... 2500 km
+    orderings       does the paper's order of systems hold here?      zero_shot       country, climate and ground
+    controls        what must stay at chance, and what else was tried changes         what GRPO moved, task by task
+    reward_modes    rewards as released against as described          faithfulness    is the thinking true of the world?
+
+Every share has a 95 % interval by a crossed bootstrap: training seeds and places are drawn anew, with replacement, at
+once. Questions of one city stay together, as they share candidates and cues (with few cities each question stands for
+itself). Two systems meet in the same draws of places, so differences are paired by question; their seeds are drawn
+apart, unless one went on from the other's run. A share of 0 or 1 has no spread to draw from and gets Wilson's interval.
+Three seeds show little of their own spread: read the intervals as the least there is.
+
+All sums are of whole numbers, so the digits do not depend on the machine. Numbers of the synthetic world are named as
+such in every row (`benchmark`) and caption.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from zlib import crc32
+
+import numpy as np
+import pandas as pd
+from scipy.stats import binomtest
+
+from georeplicate import geo, paper, record
+from georeplicate.rulers import Rulers, by_country
+
+BENCHMARK = "world-mini (synthetic)"
+SYNTHETIC = (
+    "Synthetic stand-in: mini models, trained and asked on pictures that were rendered from real metadata. The atlas "
+    "renders, teaches and scores, so this says how well the renderer's cues are read, and nothing about photographs."
+)
+CHANCE_MOST = 0.26  # a control is at chance if its interval ends below this; chance is 0.2
+AT_CHANCE = ("random-reward", "shuffled-pairing", "blank-panorama", "blank-tiles")
+BASE, SFT, ZERO, R1 = ORDER = tuple(row.model for row in paper.TABLE2)  # the paper's spelling
+DRAWS = 10_000
+FEW = 20  # with fewer cities than this, questions are drawn one by one
+
+
+# --- shares, intervals, differences ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A ratio of sums, `counted` over `possible`, still split by training seed and place: (seeds, places) each."""
+
+    seeds: tuple
+    places: tuple
+    counted: np.ndarray
+    possible: np.ndarray
+
+    @property
+    def value(self) -> float:
+        return float(self.counted.sum() / self.possible.sum()) if self.possible.sum() else float("nan")
+
+    def draws(self, lot: str = "") -> np.ndarray:
+        """(DRAWS,) values under redrawn seeds and places. Equal `lot`s and numbers of seeds draw the same seeds."""
+        places = _lots(len(self.places), "places")
+        seeds = _lots(len(self.seeds), f"seeds {lot}")
+        counted, possible = (((places @ part.T) * seeds).sum(1) for part in (self.counted, self.possible))
+        with np.errstate(invalid="ignore"):
+            return np.divide(counted, possible)
+
+    def interval(self) -> tuple[float, float]:
+        """95 % interval of the value; NaN where nothing was possible."""
+        if self.value in (0.0, 1.0) and (self.counted <= self.possible).all():
+            n = len(self.places)
+            low, high = binomtest(round(self.value * n), n).proportion_ci(method="wilson")
+            return float(low), float(high)
+        low, high = _quantiles(self.draws())
+        return low, high
+
+
+def _quantiles(draws: np.ndarray) -> tuple[float, float]:
+    known = draws[~np.isnan(draws)]
+    return tuple(map(float, np.quantile(known, (0.025, 0.975)))) if known.size else (float("nan"),) * 2
+
+
+@cache
+def _lots(n: int, what: str) -> np.ndarray:
+    """(DRAWS, n): how often each of n is drawn; always the same for the same n and purpose."""
+    rng = np.random.default_rng([n, crc32(what.encode())])
+    return rng.multinomial(n, np.full(n, 1 / n), DRAWS).astype(float)
+
+
+def sample(rows: pd.DataFrame, counted, possible=1) -> Sample:
+    """counted, possible: a number, or one for each of the rows (of one system, task and decoding).
+
+    ValueError where the seeds were not asked the same questions, each once.
+    """
+    asked = rows.groupby("training_seed").id.apply(lambda ids: tuple(sorted(ids)))
+    if asked.nunique() > 1 or len(set(asked.iloc[0])) < len(asked.iloc[0]):
+        raise ValueError(
+            f"{rows.system.iloc[0]}, {rows.task.iloc[0]}: the seeds {', '.join(map(str, asked.index))} must be asked "
+            "the same questions, each once"
+        )
+    cities = rows.id.str.rpartition("/")[0]
+    place = cities if cities.nunique() >= FEW else rows.id
+    numbers = pd.DataFrame({"seed": rows.training_seed, "place": place, "counted": counted, "possible": possible})
+    grid = numbers.fillna(0).groupby(["seed", "place"])[["counted", "possible"]].sum().unstack(fill_value=0)
+    parts = (grid[name].to_numpy(float) for name in ("counted", "possible"))
+    return Sample(tuple(grid.index), tuple(grid["counted"].columns), *parts)
+
+
+def measured(name: str, found: Sample) -> dict[str, float]:
+    """{name, name_low, name_high}."""
+    low, high = found.interval()
+    return {name: found.value, f"{name}_low": low, f"{name}_high": high}
+
+
+def difference(first: Sample, *others: Sample, same_seeds: bool = False) -> dict[str, float]:
+    """First minus the largest of the others: difference, low, high, p_value (two-sided, for no difference).
+
+    Paired by place. same_seeds: seed i of the first continued seed i of the other, so both are drawn together.
+    """
+    if any(other.places != first.places for other in others):
+        raise ValueError("only systems that were asked the same questions can be compared")
+    lots = ["one"] * (1 + len(others)) if same_seeds else map(str, range(1 + len(others)))
+    mine, *theirs = (found.draws(lot) for found, lot in zip((first, *others), lots))
+    draws = mine - np.max(theirs, axis=0)
+    draws = draws[~np.isnan(draws)]
+    low, high = _quantiles(draws)
+    tail = min((draws <= 0).sum(), (draws >= 0).sum())
+    return {
+        "difference": first.value - max(other.value for other in others),
+        "low": low,
+        "high": high,
+        "p_value": min(1.0, 2 * (1 + int(tail)) / (1 + len(draws))),
+    }
+
+
+def verdict(found: dict[str, float], holds: str = "holds", fails: str = "does not hold") -> str:
+    """By the interval of a difference: above 0, below 0, or neither."""
+    return holds if found["low"] > 0 else fails if found["high"] < 0 else "cannot tell"
+
+
+# --- who answered ----------------------------------------------------------------------------------------------------
+
+
+def _systems(p: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:
+    """(what names it, its rows) of each system: those of Table 2 in the paper's order, then the others."""
+    for system in sorted(p.system.unique(), key=lambda name: (_rank(p, name), name)):
+        rows = p[p.system == system]
+        said = {
+            "system": system,
+            "stands_for": rows.stands_for.iloc[0],
+            "checkpoint": ", ".join(sorted(set(rows.checkpoint))),
+            "benchmark": BENCHMARK,
+            "training_seeds": rows.training_seed.nunique(),
+            "n": rows.id.nunique(),
+        }
+        yield said, rows
+
+
+def _rank(p: pd.DataFrame, system: str) -> int:
+    stands_for = p.stands_for[p.system == system].iloc[0]
+    return ORDER.index(stands_for) if stands_for in ORDER else len(ORDER)
+
+
+def _standing(p: pd.DataFrame) -> pd.DataFrame:
+    """The rows of the four systems of Table 2."""
+    return p[p.stands_for.isin(ORDER)]
+
+
+def _right(rows: pd.DataFrame) -> Sample:
+    return sample(rows, rows.choice == rows.truth)
+
+
+def _tokens(rows: pd.DataFrame) -> Sample:
+    return sample(rows, rows.completion_tokens)
+
+
+def _format(rows: pd.DataFrame) -> Sample:
+    return sample(rows, rows.format_ok.astype(bool))
+
+
+def _within(km: float) -> Callable[[pd.DataFrame], Sample]:
+    return lambda rows: sample(rows, rows.error_km <= km)
+
+
+def _decoded(rows: pd.DataFrame, task: str, decoding: str) -> pd.DataFrame:
+    return rows[(rows.task == task) & (rows.decoding == decoding)]
+
+
+# --- the pairing question --------------------------------------------------------------------------------------------
+
+
+def table2(p: pd.DataFrame) -> pd.DataFrame:
+    """Table 2 of the paper, on stand-ins: accuracy greedy and at temperature 1; length and format greedy."""
+    return pd.DataFrame([said | _pairing(rows) for said, rows in _systems(_standing(_asked(p)))])
+
+
+def _asked(p: pd.DataFrame) -> pd.DataFrame:
+    return p[p.task == "pairing"]
+
+
+def _pairing(rows: pd.DataFrame) -> dict[str, float]:
+    greedy, t1 = (_decoded(rows, "pairing", decoding) for decoding in ("greedy", "t1"))
+    return {
+        **measured("accuracy", _right(greedy)),
+        **measured("accuracy_t1", _right(t1)),
+        "completion_tokens": _tokens(greedy).value,
+        "format_rate": _format(greedy).value,
+    }
+
+
+def orderings(p: pd.DataFrame) -> pd.DataFrame:
+    """The paper's orderings, each as a difference between the systems that stand for them, paired by question."""
+    claims = (
+        ("GRPO after SFT is more accurate than GRPO alone", "accuracy", _right, R1, (ZERO,)),
+        ("GRPO alone writes longer than GRPO after SFT", "completion_tokens", _tokens, ZERO, (R1,)),
+        ("SFT writes longest", "completion_tokens", _tokens, SFT, (BASE, ZERO, R1)),
+    )
+    rows = []
+    for decoding in ("greedy", "t1"):
+        asked = {name: part for name, part in _standing(_decoded(p, "pairing", decoding)).groupby("stands_for")}
+        for claim, measure, of, first, others in claims:
+            if not {first, *others} <= asked.keys():
+                continue
+            here = {name: of(asked[name]) for name in (first, *others)}
+            longest = max(others, key=lambda name: here[name].value)
+            found = difference(here[first], *(here[name] for name in others))
+            rows.append(
+                {"claim": claim, "benchmark": BENCHMARK, "decoding": decoding, "measure": measure}
+                | {"first": asked[first].system.iloc[0], "second": asked[longest].system.iloc[0]}
+                | {"first_value": here[first].value, "second_value": here[longest].value}
+                | found
+                | {"verdict": verdict(found)}
+            )
+    return pd.DataFrame(rows)
+
+
+def controls(p: pd.DataFrame) -> pd.DataFrame:
+    """Every run that is none of Table 2's, with GRPO alone for comparison; at_chance: "yes" or "no" where it must be.
+
+    At chance means that both intervals, greedy and at temperature 1, end at CHANCE_MOST or below.
+    """
+    asked = _asked(p)
+    rows = []
+    for said, part in _systems(asked[~asked.stands_for.isin(ORDER) | (asked.stands_for == ZERO)]):
+        found = _pairing(part)
+        at_chance = ""
+        if said["system"].endswith(AT_CHANCE):
+            most = max(found["accuracy_high"], found["accuracy_t1_high"])
+            at_chance = "yes" if most <= CHANCE_MOST else "no"
+        rows.append(said | found | {"at_chance": at_chance})
+    return pd.DataFrame(rows)
+
+
+def reward_modes(p: pd.DataFrame) -> pd.DataFrame:
+    """GRPO from the base under the rewards as released against as described: accuracy, length, format; paired."""
+    rows = []
+    for decoding in ("greedy", "t1"):
+        asked = _decoded(p, "pairing", decoding)
+        paper_mode, released = asked[asked.stands_for == ZERO], asked[asked.system.str.endswith("-released")]
+        if not (len(paper_mode) and len(released)):
+            continue
+        for measure, of in (("accuracy", _right), ("completion_tokens", _tokens), ("format_rate", _format)):
+            one, other = of(released), of(paper_mode)
+            found = difference(one, other)
+            rows.append(
+                {"measure": measure, "benchmark": BENCHMARK, "decoding": decoding}
+                | {"training_seeds": len(one.seeds), **measured("released", one), **measured("paper", other)}
+                | found
+                | {"verdict": verdict(found, "released higher", "released lower")}
+            )
+    return pd.DataFrame(rows)
+
+
+# --- the thinking ----------------------------------------------------------------------------------------------------
+
+# what may be believed: column, its counts, what they are counted of (in predictions)
+THINKING = {
+    "words_true": ("words_true", "words"),
+    "verdicts_follow": ("verdicts_follow", "verdicts"),
+    "answer_follows": ("answer_follows", None),
+}
+
+
+def _thinking(rows: pd.DataFrame, name: str) -> Sample:
+    counted, possible = THINKING[name]
+    return sample(rows, rows[counted], rows[counted].notna() if possible is None else rows[possible])
+
+
+def faithfulness(p: pd.DataFrame) -> pd.DataFrame:
+    """Is what was written while thinking true, does the verdict follow from the words and the answer from the verdict?
+
+    Shares of all that was said: described words that are true of the picture spoken of; verdicts that follow from the
+    words before them; answers that are the last letter called `match` (among answers that called one).
+    """
+    rows = []
+    for decoding in ("greedy", "t1"):
+        for said, part in _systems(_standing(_decoded(p, "pairing", decoding))):
+            row = said | {"decoding": decoding}
+            for name in THINKING:
+                row |= measured(name, _thinking(part, name))
+            row["words_per_answer"] = sample(part, part.words).value
+            row["verdicts_per_answer"] = sample(part, part.verdicts).value
+            rows.append(row)
+    return pd.DataFrame(rows)
+
+
+# --- the places ------------------------------------------------------------------------------------------------------
+
+LOCATED = ("geolocation", "aerial")
+TAUGHT = {"geolocation": "base and SFT", "aerial": "nobody", "climate": "nobody", "ground": "nobody"}
+
+
+def geolocation(p: pd.DataFrame, rulers: Rulers) -> pd.DataFrame:
+    """Shares of places located within 1 ... 2500 km, in seen and unseen countries; two rulers below.
+
+    An answer without a place is wrong at every distance and infinitely far. The best constant guess is another place
+    in each column, the one that served that column best on the validation places.
+    """
+    rows = []
+    for task in LOCATED:
+        asked = _decoded(_standing(p), task, "greedy")
+        for said, part in _systems(asked):
+            for countries, chosen in by_country(part):
+                rows.append(_located(said | {"task": task, "countries": countries}, chosen))
+        if not len(asked):
+            continue
+        places = asked.drop_duplicates("id").sort_values("id")
+        for countries, chosen in by_country(places):
+            said = {"stands_for": "", "checkpoint": "", "benchmark": BENCHMARK, "task": task, "countries": countries}
+            rows.append({"system": "random land point"} | said | _random_land(chosen, rulers.land))
+            constant = rulers.constant[rulers.constant.countries == countries].set_index("measure")
+            rows.append({"system": "best constant guess"} | said | _constant(chosen, constant))
+    order = ["system", "stands_for", "checkpoint", "benchmark", "task", "countries", "training_seeds", "n"]
+    return pd.DataFrame(rows).pipe(lambda t: t[order + [c for c in t if c not in order]] if len(t) else t)
+
+
+def _located(said: dict, rows: pd.DataFrame) -> dict:
+    row = said | {"n": rows.id.nunique()}
+    for km in geo.THRESHOLDS_KM:
+        row |= measured(f"acc_{km}km", _within(km)(rows))
+    row["median_km"] = _median(rows.error_km)
+    row |= measured("country_accuracy", _right(rows))
+    row["answered"] = sample(rows, rows.pred_lat.notna()).value
+    return row
+
+
+def _median(km) -> float:
+    """Median error to the metre; an answer without a place is infinitely far."""
+    return float(np.round(np.median(np.where(np.isnan(km), np.inf, km)), 3))
+
+
+def _random_land(places: pd.DataFrame, land: pd.DataFrame) -> dict:
+    """Averaged over all land points, each of them guessed at every place."""
+    places = places.assign(training_seed=0)
+    truth = places[["lat", "lon"]].to_numpy(float).T[..., None]
+    km = geo.haversine_km(*truth, land.lat.to_numpy(), land.lon.to_numpy())
+    row = {"training_seeds": 1, "n": len(places)}
+    for limit in geo.THRESHOLDS_KM:
+        row |= measured(f"acc_{limit}km", sample(places, (km <= limit).sum(1), len(land)))
+    row["median_km"] = _median(km.ravel())
+    same = (places.truth.to_numpy()[:, None] == land.country.to_numpy()).sum(1)
+    return row | measured("country_accuracy", sample(places, same, len(land))) | {"answered": 1.0}
+
+
+def _constant(places: pd.DataFrame, constant: pd.DataFrame) -> dict:
+    places = places.assign(training_seed=0)
+    km = {m: geo.haversine_km(places.lat, places.lon, *constant.loc[m, ["lat", "lon"]]) for m in constant.index}
+    row = {"training_seeds": 1, "n": len(places)}
+    for limit in geo.THRESHOLDS_KM:
+        row |= measured(f"acc_{limit}km", sample(places, km[limit] <= limit))
+    row["median_km"] = _median(km["median"])
+    right = places.truth == constant.loc["country", "country"]
+    return row | measured("country_accuracy", sample(places, right)) | {"answered": 1.0}
+
+
+def zero_shot(p: pd.DataFrame, rulers: Rulers) -> pd.DataFrame:
+    """The right country (of a phone's picture, of a tile), climate group and ground cover, beside a constant answer.
+
+    `taught` says who was trained on a task. The constant answer is the commonest of the validation places.
+    """
+    country = rulers.constant.query("countries == 'all' and measure == 'country'").country.iloc[0]
+    commonest = dict.fromkeys(LOCATED, country) | rulers.commonest
+    rows = []
+    for task, taught in TAUGHT.items():
+        asked = _standing(p[p.task == task])
+        if not len(asked):
+            continue
+        for said, part in _systems(asked):
+            rows.append({"task": task, "taught": taught} | said | measured("accuracy", _right(part)))
+        places = asked.drop_duplicates("id").assign(training_seed=0)
+        said = {"system": f"always {commonest[task]}", "stands_for": "", "checkpoint": "", "benchmark": BENCHMARK}
+        found = measured("accuracy", sample(places, places.truth == commonest[task]))
+        rows.append({"task": task, "taught": ""} | said | {"training_seeds": 1, "n": len(places)} | found)
+    return pd.DataFrame(rows)
+
+
+def changes(p: pd.DataFrame) -> pd.DataFrame:
+    """What GRPO on pairing moved: after minus before, paired by question, and by seed where it went on from SFT."""
+    measures = [("pairing", "right letter", "greedy", "GRPO", _right)]
+    for task in LOCATED:
+        measures.append((task, "right country", "greedy", TAUGHT[task], _right))
+        measures += [(task, f"within {km} km", "greedy", TAUGHT[task], _within(km)) for km in (750, 2500)]
+    measures += [(task, "right word", "forced", "nobody", _right) for task in ("climate", "ground")]
+    for name, what in zip(THINKING, ("words that are true", "verdicts that follow", "answers that follow")):
+        measures.append(("thinking", what, "greedy", "nobody", lambda rows, name=name: _thinking(rows, name)))
+    rows = []
+    for before, after in ((BASE, ZERO), (SFT, R1)):
+        for task, measure, decoding, taught, of in measures:
+            asked = _decoded(p, "pairing" if task == "thinking" else task, decoding)
+            one, other = asked[asked.stands_for == before], asked[asked.stands_for == after]
+            if not (len(one) and len(other)):
+                continue
+            start, end = of(one), of(other)
+            found = difference(end, start, same_seeds=start.seeds == end.seeds and before == SFT)
+            rows.append(
+                {"task": task, "measure": measure, "taught": taught, "benchmark": BENCHMARK}
+                | {"before": one.system.iloc[0], "after": other.system.iloc[0]}
+                | {"before_value": start.value, "after_value": end.value}
+                | found
+                | {"verdict": verdict(found, "higher", "lower")}
+            )
+    return pd.DataFrame(rows)
+
+
+# --- on paper --------------------------------------------------------------------------------------------------------
+
+
+def shown(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table as text for readers: intervals beside their values, shares with three digits."""
+    out = {}
+    for name in frame:
+        stem = "difference" if name in ("low", "high") and "difference" in frame else name.rpartition("_")[0]
+        if name in ("low", "high") or name.endswith(("_low", "_high")) and stem in frame:
+            continue
+        low, high = ("low", "high") if name == "difference" else (f"{name}_low", f"{name}_high")
+        text = [_text(value, name) for value in frame[name]]
+        if low in frame:
+            ends = ([_text(value, name) for value in frame[end]] for end in (low, high))
+            text = [f"{v} [{a}, {b}]" if v else "" for v, a, b in zip(text, *ends)]
+        out[name] = text
+    return pd.DataFrame(out)
+
+
+def _text(value, name: str) -> str:
+    if isinstance(value, str):
+        return value
+    if value is None or pd.isna(value):
+        return ""
+    if isinstance(value, int | np.integer):
+        return str(value)
+    if np.isinf(value):
+        return "none"
+    if name == "p_value":
+        return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    return f"{value:.0f}" if name.endswith("_km") else f"{value:.1f}" if abs(value) > 1 else f"{value:.3f}"
+
+
+def write(frame: pd.DataFrame, stem: str | Path, caption: str = "") -> list[Path]:
+    """`stem`.csv with all digits, and .md and .tex for readers; their caption ends by saying that it is synthetic.
+
+    The LaTeX table wants the packages booktabs and graphicx.
+    """
+    stem, caption = Path(stem), f"{caption} {SYNTHETIC}".strip()
+    text = shown(frame)
+    latex = text.rename(columns=lambda name: name.replace("_", " ")).to_latex(
+        index=False, escape=True, caption=caption.replace("%", r"\%"), label=f"tab:{stem.name}", position="htbp"
+    )
+    for edge, fitted in (
+        (r"\begin{tabular}", "\\resizebox{\\textwidth}{!}{%\n\\begin{tabular}"),
+        (r"\end{tabular}", "\\end{tabular}}"),
+    ):
+        latex = latex.replace(edge, fitted)
+    return [
+        record.write_csv(stem.with_suffix(".csv"), frame),
+        record.write_bytes(stem.with_suffix(".md"), f"{caption}\n\n{paper.markdown(text)}".encode()),
+        record.write_bytes(stem.with_suffix(".tex"), latex.encode()),
+    ]

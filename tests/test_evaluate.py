@@ -1,0 +1,220 @@
+"""From answers to rows: what is right, what is said while thinking, what is read again from the file."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+
+from georeplicate import base, evaluate, policy, rulers, world
+from georeplicate.policy import Answers
+
+SAID = [
+    ("grass", "red-roofs", "no-water", "crossroads", "few-trees", "houses-east"),  # the place
+    ("sand", "red-roofs", "no-water", "crossroads", "few-trees", "houses-east"),  # tile A
+    ("grass", "red-roofs", "no-water", "crossroads", "few-trees", "houses-east"),  # tile B
+]
+
+
+class Saying:
+    """A policy that gives these answers, in order."""
+
+    def __init__(self, *texts: str):
+        self.texts = list(texts)
+
+    def generate(self, rows, **options) -> Answers:
+        said, self.texts = self.texts[: len(rows)], self.texts[len(rows) :]
+        return Answers([[[0]]] * len(said), said, [len(text.split()) for text in said], [True] * len(said))
+
+
+# --- thinking --------------------------------------------------------------------------------------------------------
+
+
+def test_a_true_search_is_faithful_in_every_count():
+    text = "<think> place grass red-roofs A sand red-roofs other B grass red-roofs match </think> <answer> B </answer>"
+    assert evaluate.faithful(text, "B", SAID) == {
+        "words": 6, "words_true": 6, "verdicts": 2, "verdicts_follow": 2, "answer_follows": 1,
+    }  # fmt: skip
+
+
+def test_words_are_compared_with_the_picture_they_speak_of():
+    # "grass" is true of the place and of B, not of A; "sand" of A alone
+    counts = evaluate.faithful("<think> place sand A grass B sand </think>", "A", SAID)
+    assert (counts["words"], counts["words_true"]) == (3, 0)
+    assert counts["verdicts"] == 0 and math.isnan(counts["answer_follows"])
+
+
+def test_a_verdict_follows_from_the_words_whether_or_not_they_are_true():
+    text = "<think> place sand A sand match B sand other </think>"  # equal words: match follows, other does not
+    counts = evaluate.faithful(text, "A", SAID)
+    assert (counts["verdicts"], counts["verdicts_follow"]) == (2, 1)
+
+
+def test_only_words_that_both_sides_were_given_decide_a_verdict():
+    equal = evaluate.faithful("<think> place grass red-roofs B grass no-water match </think>", "B", SAID)
+    nothing_shared = evaluate.faithful("<think> place grass B red-roofs match </think>", "B", SAID)
+    assert (equal["verdicts"], equal["verdicts_follow"]) == (1, 1)
+    assert nothing_shared["verdicts"] == 0 and nothing_shared["answer_follows"] == 1
+
+
+def test_the_answer_is_held_against_the_last_match():
+    text = "<think> place grass A grass match B grass match </think>"
+    assert evaluate.faithful(text, "B", SAID)["answer_follows"] == 1
+    assert evaluate.faithful(text, "A", SAID)["answer_follows"] == 0
+    assert evaluate.faithful(text, "", SAID)["answer_follows"] == 0
+
+
+@pytest.mark.parametrize("text", ["", "<think>", "match other", "<think> Z grass match E sand", "\x00" * 40])
+def test_any_text_can_be_counted(text):
+    counts = evaluate.faithful(text, "", SAID)
+    assert counts["words"] == counts["verdicts"] == 0
+
+
+# --- answers to rows -------------------------------------------------------------------------------------------------
+
+
+def test_pairing_rows_say_what_was_right_and_why():
+    rows = [{"id": f"x/{i}", "letter": "B", "said": SAID} for i in range(2)]
+    right = "<think> place grass B grass match </think> <answer> B </answer>"
+    table = evaluate.pairing(Saying(right, "no idea"), rows, max_new_tokens=9)
+    assert table.choice.tolist() == ["B", ""] and table.format_ok.tolist() == [True, False]
+    assert table.words_true.tolist() == [2, 0] and table.completion_tokens.tolist() == [len(right.split()), 2]
+
+
+def place(**more) -> dict:
+    return {"id": "fr/x/0", "lat": 48.86, "lon": 2.35, "country": "FR", "seen_country": True} | more
+
+
+def test_a_place_is_geocoded_and_an_unreadable_answer_is_an_empty_row():
+    says = Saying(
+        "<answer> country : France city : Paris </answer>",
+        "<answer> country : Namibia </answer>",  # a country alone counts at its largest city
+        "<think> place",
+    )
+    table = evaluate.geolocation(says, [place(pixels=None)] * 3, max_new_tokens=9)
+    assert table.choice.tolist() == ["FR", "NA", ""]
+    assert table.error_km[0] < 10 and 7000 < table.error_km[1] < 8500 and np.isnan(table.error_km[2])
+
+
+def test_the_aerial_task_shows_the_tile():
+    seen = []
+    says = SimpleNamespace(generate=lambda rows, **_: seen.extend(rows) or Answers([], ["x"], [1], [True]))
+    evaluate.geolocation(says, [place(pixels="crop", tile_pixels="tile")], task="aerial", max_new_tokens=9)
+    assert seen[0]["pixels"] == "tile" and seen[0]["prompt"] == base.WHERE
+
+
+# --- a real policy, untrained ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def untrained():
+    made = policy.build(
+        base.vocabulary(), seed=0, hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1
+    )
+    with torch.no_grad():
+        for weight in made.model.parameters():  # far from uniform, so that answers differ from picture to picture
+            if weight.ndim > 1:
+                weight.mul_(4.0)
+    return made
+
+
+@pytest.fixture(scope="module")
+def places(untrained):
+    rng = np.random.default_rng(0)
+
+    def picture(size):
+        return untrained.pixels([Image.new("RGB", (size, size), tuple(map(int, rng.integers(0, 256, 3))))])
+
+    return [
+        place(id=f"fr/x/{i}", climate="climate-c", cover="grass", pixels=picture(64), tile_pixels=picture(48))
+        for i in range(7)
+    ]
+
+
+@pytest.fixture(scope="module")
+def questions(untrained, places):
+    def join(row):
+        parts = [row["pixels"], *[other["tile_pixels"] for other in places[:3]]]
+        return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
+
+    return [{"pixels": join(row), "prompt": base.PAIR, "letter": "A", "id": row["id"], "said": SAID} for row in places]
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("task", evaluate.FORCED)
+def test_a_forced_choice_is_the_likeliest_answer(untrained, places, task):
+    chosen = evaluate.forced(untrained, places, task=task, batch_size=3)
+    prompt, pixels = {"climate": (base.CLIMATE, "pixels"), "ground": (base.GROUND, "tile_pixels")}[task]
+    for row, choice in zip(places, chosen.choice, strict=True):
+        likelihood = {  # each answer alone behind its prompt
+            word: float(
+                untrained.logprobs(
+                    [{"pixels": row[pixels], "prompt": prompt}],
+                    [[untrained.completion_ids(f"<answer> {word} </answer>")]],
+                ).sum()
+            )
+            for word in evaluate.FORCED[task]
+        }
+        assert choice == max(likelihood, key=likelihood.get)
+    assert chosen.choice.nunique() > 1  # else the test would be blind to rows that were mixed up
+
+
+def test_answers_that_are_no_options_are_refused_and_unknown_ones_left_out(untrained, places):
+    with pytest.raises(ValueError, match="Cfb.*climate-a"):
+        evaluate.forced(untrained, [places[0] | {"climate": "Cfb"}], task="climate")
+    assert len(evaluate.forced(untrained, [places[0] | {"climate": ""}, places[1]], task="climate")) == 1
+
+
+def test_what_is_drawn_for_a_question_depends_on_no_other(untrained, questions):
+    options = dict(decoding="t1", max_new_tokens=6)
+    together = evaluate.pairing(untrained, questions, **options)
+    apart = evaluate.pairing(untrained, questions[::-1], batch_size=2, **options)
+    assert together.text.tolist() == apart.text.tolist()[::-1]
+    assert together.text.nunique() > 1
+
+
+def test_everything_that_is_asked_is_in_the_table_and_in_the_file(untrained, questions, places, tmp_path):
+    table = evaluate.ask(untrained, questions, places, max_new_tokens=6)
+    assert list(table.columns) == evaluate.COLUMNS
+    assert table.groupby(["task", "decoding"]).size().to_dict() == {
+        ("aerial", "greedy"): 7, ("climate", "forced"): 7, ("geolocation", "greedy"): 7, ("ground", "forced"): 7,
+        ("pairing", "greedy"): 7, ("pairing", "t1"): 7,
+    }  # fmt: skip
+    table = table.assign(system="mini-test", training_seed=0)
+    table.loc[0, "truth"], table.loc[1, "choice"] = "NA", ""  # Namibia, and no answer
+    table.to_csv(tmp_path / "predictions.csv", index=False)
+    again = evaluate.read(tmp_path / "predictions.csv")
+    assert again.truth[0] == "NA" and again.choice[1] == ""
+    assert again.text.tolist() == table.text.tolist()
+    pairing = again.task == "pairing"
+    assert again.seen_country[pairing].isna().all() and again.seen_country[~pairing].all()
+    assert again.error_km[again.task == "geolocation"].tolist() == pytest.approx(
+        table.error_km[table.task == "geolocation"].tolist(), nan_ok=True
+    )
+
+
+# --- rulers ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_best_constant_is_the_place_that_most_others_are_near():
+    sites = world.sites("validation", 1).iloc[:4].copy()
+    # three places in a row of 150 km steps, one on the other side of the Earth
+    sites["lat"], sites["lon"] = [0.0, 0.0, 0.0, 0.0], [0.0, 1.35, 2.7, 180.0]
+    sites["country"], sites["seen_country"] = ["AA", "AA", "BB", "AA"], [False, False, False, True]
+    sites["climate"] = ["Cfb", "Cfa", "ocean", "Af"]
+    found = rulers.choose(sites, draws=50, seed=0)
+    best = found.constant.set_index(["countries", "measure"])
+    assert best.loc[("all", 200), "lon"] == 1.35 and best.loc[("seen", 200), "lon"] == 180.0
+    assert best.loc[("all", "country"), "country"] == "AA"
+    assert found.commonest["climate"] == "climate-c" and len(found.land) == 50
+
+
+def test_rulers_are_chosen_without_the_test_places():
+    constant = rulers.of_world().constant
+    validation = world.sites("validation", 1)
+    points = set(zip(validation.lat, validation.lon))
+    assert set(zip(constant.lat, constant.lon)) <= points
+    assert pd.unique(constant.countries).tolist() == ["all", "seen", "unseen"]

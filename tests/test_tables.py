@@ -1,0 +1,286 @@
+"""Tables from predictions: shares that can be redone by hand, intervals that cover, differences that are paired."""
+
+import fakes
+import numpy as np
+import pandas as pd
+import pytest
+
+from georeplicate import geo, rulers, tables
+
+TABLE2 = (
+    "system stands_for checkpoint benchmark training_seeds n accuracy accuracy_low accuracy_high accuracy_t1 "
+    "accuracy_t1_low accuracy_t1_high completion_tokens format_rate"
+).split()
+
+
+@pytest.fixture(scope="module")
+def sites():
+    return fakes.places()
+
+
+@pytest.fixture(scope="module")
+def p(sites):
+    return fakes.predictions(sites)
+
+
+@pytest.fixture(scope="module")
+def rule():
+    return rulers.of_world()
+
+
+def answers(right, *, seeds: int = 1, cities: int = 1, system: str = "x", **columns) -> pd.DataFrame:
+    """Rows of one system: right (seeds, questions), questions spread over so many cities."""
+    right = np.atleast_2d(right)
+    n = right.shape[1]
+    ids = [f"aa/city{i % cities}/{i}" for i in range(n)]
+    return pd.DataFrame(
+        {
+            "system": system,
+            "task": "pairing",
+            "decoding": "greedy",
+            "training_seed": np.repeat(np.arange(len(right)), n),
+            "id": ids * len(right),
+            "truth": "A",
+            "choice": np.where(right.ravel(), "A", "B"),
+        }
+        | columns
+    )
+
+
+def right(rows) -> tables.Sample:
+    return tables.sample(rows, rows.choice == rows.truth)
+
+
+# --- intervals -------------------------------------------------------------------------------------------------------
+
+
+def coverage(cities: int, per_city: int, spread: float, together: bool) -> float:
+    """How often the interval holds the truth when the questions of a city are alike."""
+    rng = np.random.default_rng(5)
+    hits = 0
+    for _ in range(120):
+        chance = np.repeat(np.clip(0.4 + rng.choice([-spread, spread], cities), 0, 1), per_city)
+        rows = answers(rng.random(cities * per_city) < chance)
+        rows["id"] = [f"aa/{i // per_city}/{i}" if together else f"{i}" for i in range(len(rows))]
+        low, high = right(rows).interval()
+        hits += low <= 0.4 <= high
+    return hits / 120
+
+
+def test_a_95_percent_interval_holds_the_truth_about_as_often():
+    assert 0.9 <= coverage(150, 1, 0.0, together=False) <= 0.995
+
+
+def test_questions_of_one_city_count_as_one_piece_of_evidence():
+    assert coverage(40, 10, 0.4, together=True) >= 0.88
+    assert coverage(40, 10, 0.4, together=False) < 0.75  # what would be claimed if they were taken apart
+
+
+def test_seeds_that_disagree_widen_the_interval():
+    alike = np.tile(np.arange(60) % 10 < 5, (3, 1))
+    apart = np.stack([np.arange(60) % 10 < k for k in (1, 5, 9)])
+    widths = [np.ptp(right(answers(x)).interval()) for x in (alike, apart)]
+    assert right(answers(alike)).value == right(answers(apart)).value == 0.5
+    assert widths[1] > 1.5 * widths[0]
+
+
+def test_nothing_right_is_not_taken_for_certainty():
+    low, high = right(answers(np.zeros(30))).interval()
+    assert low == 0 and high == pytest.approx(0.1135, abs=1e-3)  # Wilson, 0 of 30
+
+
+def test_seeds_must_have_been_asked_the_same():
+    rows = answers(np.ones((2, 5)))
+    with pytest.raises(ValueError, match="same questions"):
+        right(rows.iloc[:-1])
+    with pytest.raises(ValueError, match="once"):
+        right(pd.concat([rows, rows]))
+
+
+# --- differences -----------------------------------------------------------------------------------------------------
+
+
+def test_a_system_does_not_differ_from_itself():
+    one = right(answers(np.arange(60) % 3 == 0))
+    found = tables.difference(one, one)
+    assert (found["difference"], found["low"], found["high"], found["p_value"]) == (0, 0, 0, 1)
+    assert tables.verdict(found) == "cannot tell"
+
+
+def test_differences_are_paired_by_question():
+    hard = np.arange(90) % 2 == 0  # half of the questions are right in both; five more in one of them
+    better = hard.copy()
+    better[1:11:2] = True
+    shuffled = np.random.default_rng(0).permutation(better)
+    paired = tables.difference(right(answers(better)), right(answers(hard)))
+    unpaired = tables.difference(right(answers(shuffled)), right(answers(hard)))
+    assert paired["difference"] == pytest.approx(unpaired["difference"]) == pytest.approx(5 / 90)
+    assert tables.verdict(paired) == "holds" and paired["p_value"] < 0.02
+    assert tables.verdict(unpaired) == "cannot tell" and unpaired["p_value"] > 0.1
+
+
+def test_the_longest_of_the_others_is_what_counts():
+    tokens = [tables.sample(answers(np.ones(40)), np.full(40, t)) for t in (50, 20, 60)]
+    found = tables.difference(*tokens)
+    assert found["difference"] == -10 and tables.verdict(found) == "does not hold"
+
+
+def test_seeds_are_drawn_together_only_where_one_run_went_on_from_the_other():
+    level = np.stack([np.arange(60) % 10 < k for k in (2, 5, 8)])  # seeds far apart, but both systems alike
+    one, other = right(answers(level)), right(answers(level))
+    assert np.ptp([tables.difference(one, other, same_seeds=True)[k] for k in ("low", "high")]) == 0
+    assert np.ptp([tables.difference(one, other)[k] for k in ("low", "high")]) > 0.3
+
+
+# --- Table 2 and its company -----------------------------------------------------------------------------------------
+
+
+def test_table2_is_what_the_rows_say(p):
+    table = tables.table2(p)
+    assert list(table.columns) == TABLE2
+    assert table.stands_for.tolist() == ["Qwen2.5-VL-7B", "Geo-SFT", "Geo-R1-Zero", "Geo-R1"]
+    assert table.training_seeds.tolist() == [1, 3, 3, 3] and (table.n == 100).all()
+    assert set(table.benchmark) == {"world-mini (synthetic)"}
+    for row in table.itertuples():
+        rows = p[(p.system == row.system) & (p.task == "pairing")]
+        greedy = rows[rows.decoding == "greedy"]
+        assert row.accuracy == (greedy.truth == greedy.choice).mean()
+        assert row.completion_tokens == pytest.approx(greedy.completion_tokens.mean())
+        assert row.accuracy_low < row.accuracy < row.accuracy_high
+        assert row.accuracy_t1_low < row.accuracy_t1 < row.accuracy_t1_high
+
+
+def test_the_order_of_rows_changes_nothing(p, rule):
+    mixed = p.sample(frac=1, random_state=0)
+    pd.testing.assert_frame_equal(tables.table2(p), tables.table2(mixed))
+    pd.testing.assert_frame_equal(tables.geolocation(p, rule), tables.geolocation(mixed, rule))
+
+
+def test_orderings_hold_fail_or_stay_open(p):
+    found = tables.orderings(p).query("decoding == 'greedy'").set_index("measure")
+    assert found.loc["accuracy", "verdict"] == "cannot tell"  # 0.84 and 0.81 on 100 questions
+    claims = tables.orderings(p).query("decoding == 'greedy'").set_index("claim").verdict
+    assert claims["SFT writes longest"] == claims["GRPO alone writes longer than GRPO after SFT"] == "holds"
+    swapped = p.assign(stands_for=p.stands_for.replace({"Geo-SFT": "Geo-R1", "Geo-R1": "Geo-SFT"}))
+    claims = tables.orderings(swapped).query("decoding == 'greedy'").set_index("claim").verdict
+    assert set(claims) == {"does not hold"}
+
+
+def test_orderings_need_both_systems(p):
+    assert len(tables.orderings(p[p.stands_for != "Geo-R1"])) == 0
+
+
+def test_controls_must_end_below_the_mark():
+    rows = fakes.predictions(fakes.places(100, 4), systems=("mini-Zero-random-reward", "mini-Zero-blank-tiles"))
+    leaky = (rows.system == "mini-Zero-blank-tiles") & (rows.index % 9 == 0)
+    rows.loc[leaky, "choice"] = rows.truth[leaky]
+    found = tables.controls(rows).set_index("system")
+    assert found.at_chance.to_dict() == {"mini-Zero-random-reward": "yes", "mini-Zero-blank-tiles": "no"}
+    assert found.loc["mini-Zero-random-reward", "accuracy_high"] <= 0.26
+
+
+def test_controls_stand_beside_grpo_itself_and_only_they_must_be_at_chance(p):
+    found = tables.controls(p).set_index("system")
+    assert found.index[0] == "mini-Zero" and found.at_chance[["mini-Zero", "mini-supervised"]].tolist() == ["", ""]
+    assert found.loc["mini-Zero-released", "training_seeds"] == 3
+
+
+def test_released_rewards_are_held_against_the_papers(p):
+    found = tables.reward_modes(p).set_index(["measure", "decoding"])
+    assert found.loc[("completion_tokens", "greedy"), "verdict"] == "released lower"
+    assert len(found) == 6
+    assert tables.reward_modes(p[p.stands_for != ""]).empty
+
+
+def test_faithfulness_is_a_share_of_all_that_was_said():
+    rows = answers(np.ones(3), stands_for="Geo-R1", checkpoint="c")
+    rows["words"], rows["words_true"] = [6, 2, 0], [6, 0, 0]
+    rows["verdicts"], rows["verdicts_follow"] = [2, 2, 0], [1, 2, 0]
+    rows["answer_follows"] = [1.0, np.nan, 0.0]
+    found = tables.faithfulness(rows).iloc[0]
+    assert (found.words_true, found.verdicts_follow, found.answer_follows) == (6 / 8, 3 / 4, 1 / 2)
+    assert found.words_per_answer == 8 / 3
+
+
+def test_who_says_nothing_has_no_share():
+    rows = answers(np.ones(3), stands_for="Geo-R1", checkpoint="c", words=0, words_true=0)
+    rows = rows.assign(verdicts=0, verdicts_follow=0, answer_follows=np.nan)
+    found = tables.faithfulness(rows).iloc[0]
+    assert np.isnan(found.words_true) and np.isnan(found.words_true_low)
+
+
+# --- places ----------------------------------------------------------------------------------------------------------
+
+
+def located(error_km, **columns) -> pd.DataFrame:
+    error = np.array(error_km, float)
+    rows = answers(np.zeros(len(error)), stands_for="Geo-SFT", checkpoint="c")
+    return rows.assign(
+        task="geolocation", error_km=error, pred_lat=np.where(np.isnan(error), np.nan, 0), seen_country=True,
+        lat=0.0, lon=0.0, **columns,
+    )  # fmt: skip
+
+
+def test_an_answer_without_a_place_is_wrong_and_counts(rule):
+    row = tables.geolocation(located([0.5, 30, np.nan, 800]), rule).iloc[0]
+    assert [row[f"acc_{km}km"] for km in geo.THRESHOLDS_KM] == [0.25, 0.25, 0.5, 0.5, 0.75]
+    assert row.median_km == 415 and row.answered == 0.75
+    assert tables.geolocation(located([1, np.nan, np.nan]), rule).median_km[0] == np.inf
+
+
+def test_the_tables_shares_are_those_of_geo(p, rule):
+    table = tables.geolocation(p, rule)
+    row = table[(table.system == "mini-R1") & (table.task == "aerial") & (table.countries == "unseen")].iloc[0]
+    rows = p[(p.system == "mini-R1") & (p.task == "aerial") & ~p.seen_country.astype(bool)]
+    for km, share in geo.threshold_accuracy(rows.error_km).items():
+        assert row[f"acc_{km}km"] == pytest.approx(share)
+
+
+def test_rulers_stand_below_and_are_measured_on_the_same_places(p, rule):
+    table = tables.geolocation(p, rule)
+    land = table[(table.system == "random land point") & (table.task == "geolocation")].set_index("countries")
+    assert land.n.to_dict() == {"all": 100, "seen": 8, "unseen": 92}
+    assert 0.03 < land.acc_2500km["all"] < 0.12  # about the share of the Earth's land within 2500 km
+    constant = table[table.system == "best constant guess"].set_index(["task", "countries"])
+    best = rule.constant.set_index(["countries", "measure"]).loc[("all", 2500)]
+    places = p[p.task == "geolocation"].drop_duplicates("id")
+    km = geo.haversine_km(places.lat, places.lon, best.lat, best.lon)
+    assert constant.loc[("geolocation", "all"), "acc_2500km"] == pytest.approx((km <= 2500).mean())
+
+
+def test_zero_shot_has_every_task_and_a_constant_answer(p, rule):
+    table = tables.zero_shot(p, rule)
+    assert table.groupby("task", sort=False).size().to_dict() == dict.fromkeys(tables.TAUGHT, 5)
+    climate = table[(table.task == "climate") & (table.stands_for == "")].iloc[0]
+    truth = p[p.task == "climate"].drop_duplicates("id").truth
+    assert climate.accuracy == (truth == climate.system.removeprefix("always ")).mean()
+
+
+def test_changes_are_those_that_grpo_made(p):
+    table = tables.changes(p).set_index(["after", "task", "measure"])
+    assert table.loc[("mini-Zero", "pairing", "right letter"), "verdict"] == "higher"
+    assert table.loc[("mini-R1", "thinking", "words that are true"), "verdict"] == "lower"
+    assert table.loc["mini-R1"].before.unique().tolist() == ["mini-SFT"]
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_files_keep_all_digits_and_say_that_they_are_synthetic(p, tmp_path):
+    table = tables.table2(p)
+    csv, md, tex = tables.write(table, tmp_path / "table2", "Pairing, 95 % intervals.")
+    assert [path.name for path in (csv, md, tex)] == ["table2.csv", "table2.md", "table2.tex"]
+    pd.testing.assert_frame_equal(pd.read_csv(csv), table, check_exact=True)
+    for path in (md, tex):
+        assert "ynthetic stand-in" in path.read_text() and "[" in path.read_text()
+    assert r"95 \% intervals" in tex.read_text() and "accuracy low" not in md.read_text()
+
+
+def test_readers_see_intervals_beside_values():
+    frame = pd.DataFrame(
+        {"difference": [-0.5, np.nan], "low": [-0.75, np.nan], "high": [0.25, np.nan], "median_km": [np.inf, 12.4]}
+    )
+    assert tables.shown(frame).to_dict("list") == {
+        "difference": ["-0.500 [-0.750, 0.250]", ""],
+        "median_km": ["none", "12"],
+    }
