@@ -1,11 +1,31 @@
-"""Maps, drawn without a network from the coast and borders that the atlas carries. The only file that knows Cartopy."""
+"""Maps, drawn without a network from the coast and borders that the atlas carries. The only file that knows Cartopy.
+
+Maps of answers take rows of evaluate.py (one task, any number of systems) and draw the first seed of each system, as
+all seeds are asked about the same places.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
 
 import cartopy.crs as ccrs
+import numpy as np
 import pandas as pd
+from matplotlib import patheffects
+from matplotlib.cm import ScalarMappable
+from matplotlib.collections import LineCollection
+from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
-from georeplicate import atlas, plots
+from georeplicate import atlas, geo, plots
 
+FLAT = ccrs.PlateCarree()
+# blue is near and orange is far, as true and false are elsewhere
+DISTANCE = LinearSegmentedColormap.from_list("distance", [plots.TRUE, "#56a5c4", "#d8c98f", "#dd8a3c", "#a63a00"])
+SHARE = DISTANCE.reversed()
+TICKS_KM = (*geo.THRESHOLDS_KM, 20_000)  # the last is half the Earth's girth
+KM = LogNorm(1, TICKS_KM[-1])
 SPLIT_COLOURS = {"train": "crimson", "validation": "tab:orange", "test": "tab:blue", "base": "0.6"}
 
 
@@ -13,10 +33,10 @@ def world_axes(figure: Figure, position=111, *, resolution: str = "110m"):
     """Axes of the whole Earth in Equal Earth projection, with land, coast and borders of Natural Earth."""
     axes = figure.add_subplot(position, projection=ccrs.EqualEarth())
     axes.set_global()
-    flat = ccrs.PlateCarree()
-    axes.add_geometries(atlas.land(resolution).geoms, flat, facecolor="0.93", edgecolor="none")
-    axes.add_geometries(atlas.borders(resolution).geoms, flat, facecolor="none", edgecolor="0.75", linewidth=0.3)
-    axes.add_geometries(atlas.coast(resolution).geoms, flat, facecolor="none", edgecolor="0.55", linewidth=0.4)
+    axes.add_geometries(atlas.land(resolution).geoms, FLAT, facecolor="0.93", edgecolor="none")
+    axes.add_geometries(atlas.borders(resolution).geoms, FLAT, facecolor="none", edgecolor="0.75", linewidth=0.3)
+    axes.add_geometries(atlas.coast(resolution).geoms, FLAT, facecolor="none", edgecolor="0.55", linewidth=0.4)
+    axes.spines["geo"].set(edgecolor="0.7", linewidth=0.6)
     return axes
 
 
@@ -35,9 +55,165 @@ def splits(cities: pd.DataFrame) -> Figure:
             c=SPLIT_COLOURS[name],
             marker=marker,
             linewidths=0,
-            transform=ccrs.PlateCarree(),
+            transform=FLAT,
             label=f"{name} ({len(part)} cities)",
             zorder=4 if name == "train" else 3,
         )
     axes.legend(loc="lower left", fontsize=8, frameon=False)
     return figure
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+
+def errors(answers: pd.DataFrame) -> Figure:
+    """City by city, how far off its places were located; a panel for each system.
+
+    answers: rows with system, run, training_seed, task, id, lat, lon, error_km. A city's error is the median over its
+    places, of which an answer without a place is infinitely far; a city where most answers are such is a cross.
+    """
+    figure, panels = _panels(answers)
+    for axes, title, rows in panels:
+        km = rows.error_km.fillna(np.inf)
+        cities = rows.assign(km=km, city=_city(rows.id)).groupby("city")
+        table = cities.agg(lat=("lat", "mean"), lon=("lon", "mean"), km=("km", "median"))
+        found = table[np.isfinite(table.km)].sort_values("km", ascending=False)  # the nearest on top
+        lost = table[np.isinf(table.km)]
+        at = dict(transform=FLAT, zorder=4)
+        axes.scatter(lost.lon, lost.lat, s=24, c="0.25", marker="x", linewidths=1.0, **at)
+        colour = dict(c=found.km.clip(1), cmap=DISTANCE, norm=KM)
+        axes.scatter(found.lon, found.lat, s=38, edgecolors="0.25", linewidths=0.5, **colour, **at)
+        axes.set_title(f"{title}, median error {_km(np.median(km))}", fontsize=10, loc="left")
+    _legend(figure, Line2D([], [], color="0.25", marker="x", linestyle="", label="no place named"))
+    _bar(figure, KM, DISTANCE, "median error of a city's places, km", {km: f"{km:,}" for km in TICKS_KM})
+    plots._note(figure, f"points: cities, where they truly are. {plots.MINI}")
+    return figure
+
+
+def arcs(answers: pd.DataFrame, *, most: int = 150) -> Figure:
+    """Great circles from each place to where the answer put it; a panel for each system.
+
+    Of more than `most` answers every so manyth is drawn. answers: rows with pred_lat and pred_lon besides what `errors`
+    takes.
+    """
+    figure, panels = _panels(answers, most)
+    for axes, title, rows in panels:
+        found = rows[rows.error_km.notna()].sort_values("error_km", ascending=False)
+        lines = [_great_circle(axes.projection, row) for row in found.itertuples()]
+        colours = DISTANCE(KM(found.error_km.clip(1)))
+        axes.add_collection(LineCollection(lines, colors=colours, linewidths=0.8, alpha=0.7, zorder=3), autolim=False)
+        axes.scatter(found.lon, found.lat, s=8, c="0.15", linewidths=0, transform=FLAT, zorder=4)
+        named = found.groupby(["pred_lat", "pred_lon"]).size().reset_index(name="times")
+        ring = dict(facecolors="none", edgecolors="0.15", linewidths=0.8, transform=FLAT, zorder=5)
+        axes.scatter(named.pred_lon, named.pred_lat, s=16 * named.times**0.7, **ring)
+        axes.set_title(f"{title}, {len(rows) - len(found)} without a place", fontsize=10, loc="left")
+    _legend(
+        figure,
+        Line2D([], [], color="0.15", marker="o", markersize=3, linestyle="", label="true place"),
+        Line2D([], [], color="0.15", marker="o", markersize=7, fillstyle="none", linestyle="", label="place named"),
+    )
+    _bar(figure, KM, DISTANCE, "error, km", {km: f"{km:,}" for km in TICKS_KM})
+    plots._note(figure, f"rings grow with how often a place is named. {plots.MINI}")
+    return figure
+
+
+def countries(answers: pd.DataFrame) -> Figure:
+    """How often the country is right, country by country; a panel for each system.
+
+    answers: rows with truth, choice (country codes) and seen_country besides what `errors` takes. Countries of the
+    training cities are ringed and named.
+    """
+    figure, panels = _panels(answers)
+    for axes, title, rows in panels:
+        rows = rows.assign(right=rows.choice == rows.truth, seen=rows.seen_country.astype(bool))
+        table = rows.groupby("truth").agg(
+            lat=("lat", "mean"), lon=("lon", "mean"), n=("id", "size"), right=("right", "mean"), seen=("seen", "any")
+        )
+        table = table.sort_values(["seen", "n"], ascending=[True, False])
+        axes.scatter(
+            table.lon,
+            table.lat,
+            s=12 * table.n**0.8,
+            c=table.right,
+            cmap=SHARE,
+            norm=Normalize(0, 1),
+            edgecolors=np.where(table.seen, "black", "0.45"),
+            linewidths=np.where(table.seen, 1.3, 0.5),
+            transform=FLAT,
+            zorder=4,
+        )
+        for row in table[table.seen].itertuples():
+            x, y = axes.projection.transform_point(row.lon, row.lat, FLAT)
+            aside = (6, 5) if row.lat > -20 else (6, -11)
+            axes.annotate(row.Index, (x, y), aside, textcoords="offset points", fontsize=7, zorder=6).set_path_effects(
+                [patheffects.withStroke(linewidth=2, foreground="white")]
+            )
+        axes.set_title(f"{title}, right country {rows.right.mean():.0%}", fontsize=10, loc="left")
+    ring = dict(marker="o", markerfacecolor="none", markeredgecolor="black", linestyle="")
+    _legend(figure, Line2D([], [], markersize=6, markeredgewidth=1.3, label="country of a training city", **ring))
+    _bar(
+        figure,
+        Normalize(0, 1),
+        SHARE,
+        "right country, share of its places",
+        {x: f"{x:.0%}" for x in (0, 0.25, 0.5, 0.75, 1)},
+    )
+    plots._note(figure, f"points grow with the number of places. {plots.MINI}")
+    return figure
+
+
+def _panels(answers: pd.DataFrame, most: int | None = None) -> tuple[Figure, Iterator[tuple]]:
+    """A figure, and (axes, title, rows) of each system's first seed. ValueError if there is nothing to draw."""
+    if not len(answers):
+        raise ValueError("there are no answers to draw: no run was asked where its pictures were taken")
+    systems = [rows for _, rows in answers.groupby("system", sort=False)]
+    columns, lines = min(2, len(systems)), -(-len(systems) // 2)
+    size = (10, 5.9) if columns == 1 else (13, 3.3 * lines + 1.3)
+    figure = plots.new_figure(figsize=size, layout="constrained")
+    grid = figure.add_gridspec(lines, columns)
+
+    def panels():
+        for i, rows in enumerate(systems):
+            rows = rows[rows.training_seed == rows.training_seed.min()].sort_values("id")
+            what = {"geolocation": "phone pictures", "aerial": "aerial tiles"}[rows.task.iloc[0]]
+            asked = f"{len(rows)} {what} in {_city(rows.id).nunique()} cities"
+            if most is not None and len(rows) > most:
+                asked = f"{most} of {len(rows)} {what}"
+                rows = rows.iloc[np.linspace(0, len(rows) - 1, most).round().astype(int)]
+            title = f"{rows.system.iloc[0]} ({rows.run.iloc[0]}): {asked}"
+            yield world_axes(figure, grid[divmod(i, columns)]), title, rows
+
+    return figure, panels()
+
+
+def _city(ids: pd.Series) -> pd.Series:
+    return ids.str.rpartition("/")[0]
+
+
+def _great_circle(projection: ccrs.Projection, row) -> np.ndarray:
+    """(101, 2) projected points from the true place to the named one; NaN where the line leaves the map's edge."""
+    between = ccrs.Geodetic().get_geod().npts(row.lon, row.lat, row.pred_lon, row.pred_lat, 99)
+    degrees = np.array([(row.lon, row.lat), *between, (row.pred_lon, row.pred_lat)])
+    line = projection.transform_points(FLAT, *degrees.T)[:, :2]
+    west, east = projection.x_limits
+    jumps = np.abs(np.diff(line[:, 0])) > (east - west) / 10  # over the date line, or past a pole
+    line[1:][jumps] = np.nan
+    return line
+
+
+def _km(km: float) -> str:
+    return f"{km:,.0f} km" if np.isfinite(km) else "infinite"
+
+
+def _bar(figure: Figure, norm: Normalize, colours, label: str, ticks: dict[float, str]) -> None:
+    bar = figure.colorbar(
+        ScalarMappable(norm, colours), ax=figure.axes, location="bottom", aspect=50, shrink=0.55, pad=0.03
+    )
+    bar.set_ticks(list(ticks), labels=list(ticks.values()), fontsize=8)
+    bar.minorticks_off()
+    bar.set_label(label, fontsize=9)
+    bar.outline.set_visible(False)
+
+
+def _legend(figure: Figure, *handles: Line2D) -> None:
+    figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), fontsize=8, frameon=False)

@@ -1,0 +1,84 @@
+"""Maps of answers: what is drawn where. How they look was judged by eye."""
+
+import fakes
+import numpy as np
+import pytest
+from matplotlib.collections import PathCollection
+from matplotlib.colors import to_rgba
+
+from georeplicate import maps
+
+
+@pytest.fixture(scope="module")
+def located():
+    p = fakes.predictions(fakes.places(), systems=("mini-base", "mini-SFT"))
+    return p[p.task == "geolocation"]
+
+
+def drawn(figure):
+    """The scatters of the first panel."""
+    figure.draw_without_rendering()
+    return [part for part in figure.axes[0].collections if isinstance(part, PathCollection)]
+
+
+def test_the_title_names_system_run_and_count(located):
+    figure = maps.errors(located[located.system == "mini-SFT"])
+    title = figure.axes[0].get_title(loc="left")
+    assert "mini-SFT (sft-s0): 100 phone pictures in 25 cities" in title
+    assert "synthetic" in figure.get_supxlabel()
+
+
+def test_a_panel_a_system_and_one_seed_each(located):
+    figure = maps.errors(located)
+    titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
+    assert [title.split(":")[0] for title in titles] == ["mini-base (base-s0)", "mini-SFT (sft-s0)"]
+
+
+def test_a_city_has_the_colour_of_its_median_error_and_a_cross_where_most_name_nothing(located):
+    rows = located[located.system == "mini-base"].copy()
+    rows["error_km"] = 200.0
+    first, second = rows.id.str.rpartition("/")[0].unique()[:2]
+    rows.loc[rows.id.str.startswith(first), "error_km"] = [1.0, 1.0, 1.0, 9000.0]
+    rows.loc[rows.id.str.startswith(second), "error_km"] = [np.nan, np.nan, np.nan, 5.0]
+    crosses, points = drawn(maps.errors(rows))
+    assert len(crosses.get_offsets()) == 1 and len(points.get_offsets()) == 24
+    colours = {tuple(np.round(colour, 3)) for colour in points.get_facecolors()}
+    assert colours == {tuple(np.round(maps.DISTANCE(maps.KM(km)), 3)) for km in (1, 200)}
+
+
+def test_arcs_break_where_they_leave_the_map():
+    projection = maps.ccrs.EqualEarth()
+
+    class Row:
+        lon, lat, pred_lon, pred_lat = 170.0, 10.0, -170.0, 20.0
+
+    line = maps._great_circle(projection, Row)
+    assert len(line) == 101 and np.isnan(line).any()
+    assert np.nanmax(np.abs(np.diff(line[:, 0]))) < 1e6  # no stroke across the whole map
+    Row.lon, Row.pred_lon = 0.0, 90.0
+    line = maps._great_circle(projection, Row)
+    assert not np.isnan(line).any()
+    ends = projection.transform_points(maps.FLAT, np.array([0.0, 90.0]), np.array([10.0, 20.0]))[:, :2]
+    assert np.allclose(line[[0, -1]], ends)
+
+
+def test_only_so_many_arcs_are_drawn_and_the_title_says_so(located):
+    rows = located[(located.system == "mini-SFT") & (located.training_seed == 0)]
+    figure = maps.arcs(rows, most=40)
+    shown = [c for c in figure.axes[0].collections if isinstance(c, maps.LineCollection)]
+    assert "40 of 100 phone pictures" in figure.axes[0].get_title(loc="left")
+    assert sum(len(c.get_segments()) for c in shown) <= 40
+
+
+def test_countries_of_training_cities_are_named_and_coloured_by_share(located):
+    rows = located[located.system == "mini-SFT"].assign(choice=lambda r: r.truth)
+    figure = maps.countries(rows)
+    named = {text.get_text() for text in figure.axes[0].texts}
+    assert named == set(rows.truth[rows.seen_country.astype(bool)])
+    (points,) = drawn(figure)
+    assert np.allclose(points.get_facecolors(), to_rgba(maps.plots.TRUE), atol=0.01)
+
+
+def test_nothing_to_draw_is_said(located):
+    with pytest.raises(ValueError, match="no answers"):
+        maps.errors(located.iloc[:0])
