@@ -6,12 +6,14 @@ at chance. This file makes such a starting point at mini scale, from places of t
     captions      six words about any picture, also among six pictures of places far apart
     comparing     within one view only: five tiles against a tile, five panoramas against a panorama, and within text;
                   one picture of the five may be a second picture of the reference; then `match`, else `other`
-    the form      <think> place ... D ... other B ... match </think> <answer> B </answer>, stopping at random
+    the form      <think> place ... D ... other B ... match </think> <answer> B </answer>, stopping at random; before a
+                  panorama and tiles with lists drawn by lot, which describe none of the pictures
     geography     cities and countries in text; weakly, the country of a phone's picture
 
 No prompt holds a panorama and a tile of one place, or of places within 50 km, and what is said about a panorama and a
-tile together never depends on whether they agree: no verdict, or one by the toss of a coin. Reinforcement learning has
-to find out by itself that comparing works across views. `tests/test_base.py` holds the stream to this.
+tile together never depends on whether they agree: captions without a verdict, or verdicts on lists of words drawn by
+lot. Reinforcement learning has to find out by itself that comparing works across views. `tests/test_base.py` holds the
+stream to this.
 
 The words for both views are the same, which gives away part of the alignment: said here because it matters.
 """
@@ -38,7 +40,8 @@ from georeplicate.profiles import Profile
 from georeplicate.world.words import WORDS, words
 
 LETTERS = "ABCDE"
-MATCH, DIFFERENT = "match", "other"
+VERDICTS = MATCH, DIFFERENT = "match", "other"
+FORM = ("<think>", "place", *LETTERS, "</think>", "<answer>", "</answer>", "<|im_end|>")
 PAIR = "which tile shows the place ?"
 DESCRIBE = "describe the picture"
 DESCRIBE_ALL = "describe the pictures one by one"
@@ -147,20 +150,14 @@ class Stream:
         views = ("panorama", "tile")
         if search and rng.random() < 1 / 3:
             views = (views[rng.integers(2)],) * 2
-        return self._put_into_words(rng, DESCRIBE_ALL, views, sites, spoken, order, lambda: "")
+        looked = [(LETTERS[j], self._some(sites[1 + j], spoken), "") for j in order]
+        text = think(self._some(sites[0], spoken), looked, LETTERS[order[-1]])
+        return Example(self._six(rng, views, sites), DESCRIBE_ALL, (text,))
 
-    def toss(self, rng) -> Example:
-        """The pairing prompt with places far apart, and verdicts by the toss of a coin: the form, and nothing else."""
-        order = rng.permutation(5)[: rng.integers(1, 6)]
-        coin = lambda: (MATCH, DIFFERENT)[rng.integers(2)]  # noqa: E731
-        sites = self.far_apart(rng, 6)
-        return self._put_into_words(rng, PAIR, ("panorama", "tile"), sites, self.spoken(rng), order, coin)
-
-    def _put_into_words(self, rng, prompt, views, sites, spoken, order, verdict) -> Example:
-        looked = [(LETTERS[j], self._some(sites[1 + j], spoken), verdict()) for j in order]
-        others = tuple((views[1], s, int(rng.integers(2))) for s in sites[1:])
-        pictures = ((views[0], sites[0], int(rng.integers(2))), *others)
-        return Example(pictures, prompt, (think(self._some(sites[0], spoken), looked, LETTERS[order[-1]]),))
+    def _six(self, rng, views: tuple[str, str], sites: list[int]) -> tuple[tuple[str, int, int], ...]:
+        """Pictures: the first site in the first view, the other five in the second."""
+        others = tuple((views[1], site, int(rng.integers(2))) for site in sites[1:])
+        return ((views[0], sites[0], int(rng.integers(2))), *others)
 
     def compare(self, rng, view: str) -> Example:
         """Five pictures against one of the same view; one of the five is the reference's second picture."""
@@ -183,6 +180,18 @@ class Stream:
         Half of the lists are equal; of the others two thirds are near misses, one or two words drawn anew. The loss
         counts the verdicts alone: the words are drawn by lot.
         """
+        return Example((), PAIR, (self._lists(rng, most),), only=VERDICTS)
+
+    def beside(self, rng) -> Example:
+        """The same lists beside a panorama and five tiles of places far apart, under the pairing prompt.
+
+        The lists are drawn by lot and describe none of these pictures, so no verdict says anything about whether a tile
+        agrees with the panorama; the loss counts the verdicts and the form, never a described word.
+        """
+        pictures = self._six(rng, ("panorama", "tile"), self.far_apart(rng, 6))
+        return Example(pictures, PAIR, (self._lists(rng, 5),), only=(*VERDICTS, *FORM))
+
+    def _lists(self, rng, most: int) -> str:
         spoken = np.sort(rng.choice(6, rng.integers(1 if most == 1 else 3, 7), replace=False))
         kinds = [list(values.values()) for values in WORDS.values()]
         place, looked = [str(rng.choice(kinds[k])) for k in spoken], []
@@ -193,7 +202,7 @@ class Stream:
                 for at in rng.permutation(len(spoken))[:changed]:
                     listed[at] = str(rng.choice(kinds[spoken[at]]))
             looked.append((LETTERS[j], tuple(listed), MATCH if listed == place else DIFFERENT))
-        return Example((), PAIR, (think(tuple(place), looked, looked[-1][0]),), only=(MATCH, DIFFERENT))
+        return think(tuple(place), looked, looked[-1][0])
 
     def fact(self, rng) -> Example:
         city, country = self.towns[rng.integers(len(self.towns))]
@@ -213,7 +222,7 @@ class Stream:
             "caption": self.caption,
             "captions": self.captions,
             "form": lambda r: self.captions(r, search=True),
-            "toss": self.toss,
+            "beside": self.beside,
             "tiles": lambda r: self.compare(r, "tile"),
             "panoramas": lambda r: self.compare(r, "panorama"),
             "text of 1": lambda r: self.compare_text(r, 1),
@@ -378,19 +387,20 @@ def loss(policy: policies.Policy, album: Album, examples: list[Example]) -> torc
 
 
 OUT = Path(__file__).resolve().parents[1] / ".georeplicate" / "base"
+SHIPPED = Path(__file__).resolve().parent / "weights" / "mini-base"  # what OUT / "policy" was when it was committed
 VISION = ("vision", {}, 400, 1e-3)  # see probe_vision
 # What is practised in which order: name, examples of each task per step, steps, peak learning rate. Comparing is
 # learnt in text first, from one list to five, and only then within pictures; without that it was not learnt at all.
 STAGES = (
     ("captions", {"captions": 12, "caption": 8}, 900, 1e-3),
     ("details", {"captions": 5, "caption": 72}, 500, 1e-3),
-    ("text of 1", {"text of 1": 96}, 160, 8e-4),
-    ("text of 3", {"text of 3": 48}, 80, 8e-4),
-    ("text of 5", {"text of 5": 48}, 160, 8e-4),
-    ("text and pictures", {"text of 5": 40, "caption": 16, "form": 3}, 260, 7e-4),
+    ("text of 1", {"text of 1": 96}, 200, 8e-4),
+    ("text of 3", {"text of 3": 48}, 120, 1e-3),
+    ("text of 5", {"text of 5": 48}, 700, 1e-3),
+    ("text and pictures", {"text of 5": 40, "caption": 16, "form": 2, "beside": 3}, 260, 7e-4),
     (
         "within",
-        {"text of 5": 40, "caption": 7, "form": 4, "tiles": 7, "panoramas": 6, "where": 5, "fact": 3},
+        {"text of 5": 32, "caption": 7, "form": 3, "beside": 3, "tiles": 7, "panoramas": 6, "where": 5, "fact": 3},
         600,
         7e-4,
     ),

@@ -15,7 +15,7 @@ def stream():
 
 @pytest.fixture(scope="module")
 def examples(stream):
-    """What the four stages show, in their proportions."""
+    """What the stages show, in their proportions."""
     rng = np.random.default_rng(0)
     return [
         e
@@ -59,14 +59,17 @@ def said(e):
     return place, parts
 
 
-def agreement_and(examples, label):
-    """Of each tile put into words: the share of its words that the place has too, and label(example, part)."""
+def agreement_and(stream, examples, label):
+    """Of each tile spoken of beside a panorama: the share of the six true words that the two pictures have in common,
+    and label(example, part). Parts with the label None are left out."""
     agreement, labels = [], []
-    for e in examples:
-        place, parts = said(e)
-        for part in parts:
-            agreement.append(np.mean([a == b for a, b in zip(place, part[1], strict=True)]))
-            labels.append(label(e, part))
+    for e in cross_view(examples):
+        place = stream.said[e.pictures[0][1]]
+        for part in said(e)[1]:
+            if (found := label(e, part)) is not None:
+                tile = stream.said[e.pictures[1 + base.LETTERS.index(part[0])][1]]
+                agreement.append(np.mean([a == b for a, b in zip(place, tile, strict=True)]))
+                labels.append(found)
     return np.array(agreement), np.array(labels)
 
 
@@ -74,8 +77,8 @@ def answered(e, part) -> bool:
     return e.completions[0].endswith(f"<answer> {part[0]} </answer>")
 
 
-def matched(e, part) -> bool:
-    return part[2] == base.MATCH
+def matched(e, part) -> bool | None:
+    return part[2] == base.MATCH if part[2] else None
 
 
 def p_value(agreement, answer) -> float:
@@ -86,31 +89,46 @@ def p_value(agreement, answer) -> float:
     return float(np.mean(np.abs(drawn) >= abs(gap)))
 
 
-def test_what_is_answered_across_views_does_not_depend_on_agreement(examples):
-    agreement, answer = agreement_and(cross_view(examples), answered)
+def test_what_is_answered_across_views_does_not_depend_on_agreement(stream, examples):
+    agreement, answer = agreement_and(stream, examples, answered)
     assert answer.sum() > 400
     assert p_value(agreement, answer) > 0.01
 
 
-def test_verdicts_across_views_are_tossed(stream):
-    """Only the task "toss" says verdicts there; on many of its examples they are as likely behind words that agree."""
+def test_verdicts_beside_a_panorama_and_tiles_do_not_depend_on_the_pictures(stream):
+    """Only the task "beside" says verdicts there, on lists drawn by lot."""
     rng = np.random.default_rng(2)
-    agreement, match = agreement_and([stream.toss(rng) for _ in range(600)], matched)
-    assert 0.45 < match.mean() < 0.55
+    agreement, match = agreement_and(stream, [stream.beside(rng) for _ in range(600)], matched)
+    assert 0.4 < match.mean() < 0.6 and len(match) > 1000
     assert p_value(agreement, match) > 0.01
+
+
+def test_lists_beside_pictures_describe_none_of_them(stream):
+    """The words are right about the pictures as often as about any other places, and the loss counts none of them."""
+    rng = np.random.default_rng(4)
+    examples = [stream.beside(rng) for _ in range(600)]
+    assert not set(examples[0].only) & {word for words in stream.said for word in words}
+    own, other = [], []
+    for e in examples:
+        for letter, listed, _ in said(e)[1]:
+            site, another = e.pictures[1 + base.LETTERS.index(letter)][1], int(rng.integers(stream.n))
+            own.append(len(set(listed) & set(stream.said[site])) / len(listed))
+            other.append(len(set(listed) & set(stream.said[another])) / len(listed))
+    own, other = np.array(own), np.array(other)
+    assert p_value(np.r_[own, other], np.r_[np.ones(len(own), bool), np.zeros(len(other), bool)]) > 0.01
 
 
 def test_no_other_task_says_a_verdict_about_a_panorama_and_a_tile(stream):
     rng = np.random.default_rng(3)
-    tasks = {name for _, mix, _, _ in base.STAGES for name in mix} - {"toss"}
+    tasks = {name for _, mix, _, _ in base.STAGES for name in mix} - {"beside"}
     for e in cross_view(stream.batch(rng, dict.fromkeys(tasks, 60))):
         assert base.MATCH not in e.completions[0].split() and base.DIFFERENT not in e.completions[0].split()
 
 
 def test_the_permutation_test_can_fail(stream):
-    """Negative control: a stream that says `match` more often behind words that agree is found out."""
+    """Negative control: a stream that says `match` more often where the pictures agree is found out."""
     rng = np.random.default_rng(1)
-    agreement, match = agreement_and([stream.toss(rng) for _ in range(600)], matched)
+    agreement, match = agreement_and(stream, [stream.beside(rng) for _ in range(600)], matched)
     leaky = match | (agreement > 0.4) & (rng.random(len(match)) < 0.4)
     assert p_value(agreement, leaky) < 0.01
 

@@ -1,4 +1,5 @@
-"""The pages about rewards and parsers beside this file, written from the data that the code and the tests use.
+"""The pages about rewards and parsers beside this file, and the model card of the shipped base, written from the data
+that the code and the tests use.
 
 ``python -m georeplicate.docs`` rewrites them; a test compares the committed pages with what is written here, so that no
 number and no outcome in them can be out of date.
@@ -6,7 +7,9 @@ number and no outcome in them can be out of date.
 
 from __future__ import annotations
 
+import csv
 import json
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +17,7 @@ from pathlib import Path
 from georeplicate import paper, prompts, rewards
 
 FOLDER = Path(__file__).parent
+MEASURED_BASE = FOLDER.parents[1] / "results" / "bench" / "base.csv"
 MALFORMED_ANSWERS = FOLDER / "data" / "malformed_answers.jsonl"
 
 
@@ -159,9 +163,76 @@ def paper_page() -> str:
     return f"# The paper as data\n\n{_NOTICE}\n{strengths}\n\n{body}"
 
 
+_CARD = """\
+---
+license: mit
+library_name: transformers
+pipeline_tag: image-text-to-text
+tags: [synthetic, geolocation]
+---
+# mini-base
+
+{notice}
+A `Qwen2_5_VLForConditionalGeneration` of {millions:.1f} million parameters with a word-level vocabulary of {words}
+words. It stands for Qwen2.5-VL-7B in the mini experiment: it has general skills, and pairs panoramas with tiles at
+chance. It knows a **synthetic world** only (renderings of real metadata) and can do nothing with a photograph.
+
+## What it was shown
+
+Made by `make base` (`georeplicate/base.py`, whose docstring lists the tasks) from places of the split "base" alone,
+all of them more than 50 km from every place that is trained or tested on. The vision tower is first taught to tell
+the six attributes apart ({vision} steps), then:
+
+{stages}
+**How clean it is.** No prompt holds a panorama and a tile of one place or of places within 50 km. Comparing is taught
+within one view and within text. Beside a panorama and tiles the pairing prompt is only practised with lists of words
+drawn by lot that describe none of the pictures; the loss counts the verdicts about these lists and the form. So what
+it is taught to say about a panorama and a tile does not depend on whether they agree: `tests/test_base.py` holds the
+stream to this, with permutation tests and one that must fail. The words for both views are the same, which gives part
+of the alignment away.
+
+## What it can do
+
+On validation places, which chose its settings (`python -m georeplicate.readiness`, `results/bench/base.csv`):
+
+{measured}
+## Limits
+
+One model, one seed. What it says is about a toy world of six attributes; nothing in it should be used to locate
+anything.
+"""
+
+
+def model_card() -> str:
+    """The card of the shipped base: what it was shown, from the stages themselves, and what it can do, as measured."""
+    from safetensors import safe_open
+
+    from georeplicate import base  # loads torch, which no other page needs
+
+    with safe_open(base.SHIPPED / "model.safetensors", "np") as weights:
+        count = sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())
+    stages = ["| stage | updates | examples an update |", "| --- | ---: | --- |"]
+    stages += [
+        f"| {name} | {steps} | {', '.join(f'{task}: {n}' for task, n in mix.items())} |"
+        for name, mix, steps, _ in base.STAGES
+    ]
+    measured = ["| what | value | n |", "| --- | ---: | ---: |"]
+    with open(MEASURED_BASE, encoding="utf-8", newline="") as file:
+        measured += [f"| {row['what']} | {float(row['value']):.3f} | {row['n']} |" for row in csv.DictReader(file)]
+    return _CARD.format(
+        notice=_NOTICE,
+        millions=count / 1e6,
+        words=len(base.vocabulary()),
+        vision=base.VISION[2],
+        stages="\n".join([*stages, ""]),
+        measured="\n".join([*measured, ""]),
+    )
+
+
 def pages() -> dict[Path, str]:
     """Every page by its path."""
     return {
+        FOLDER.parent / "weights" / "mini-base" / "README.md": model_card(),
         FOLDER / "rewards_paper.md": rewards_page("paper"),
         FOLDER / "rewards_released.md": rewards_page("released"),
         FOLDER / "malformed_answers.md": malformed_page(),

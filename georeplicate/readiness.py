@@ -1,0 +1,110 @@
+"""Is a policy ready for reinforcement learning? Asked of validation places, in a minute, before any long run starts
+(`python -m georeplicate.readiness`).
+
+GRPO raises the probability of what is sometimes done right; what is never done it cannot find. For the pairing question
+this means: describe both views truly, and call a tile `match` more often when it is the right one. A base that does
+this may still pair at chance, as long as its answer does not depend on what it has found.
+
+    words       share of described words that are true, by view and attribute
+    match       how often the right tile, and a wrong one, is called `match` where a verdict is given; sampled at T=1
+    pairing     accuracy, greedy and sampled; near 1 / k for a base that was shown no pairs
+    country     of phone pictures, beside the most frequent country
+
+A run below GATE was never seen to take off (a handful of runs of one world: `results/LOG.md`).
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from georeplicate import base, evaluate, places, prompts, record
+from georeplicate import policy as policies
+from georeplicate.profiles import Profile
+from georeplicate.world.words import WORDS
+
+GATE = {"match, right tile": 0.6, "match, right tile minus wrong tile": 0.4}
+OUT = Path(__file__).resolve().parents[1] / "results" / "bench" / "base.csv"
+
+
+def verdicts(answers: pd.DataFrame, said: dict[str, Sequence[Sequence[str]]]) -> pd.DataFrame:
+    """Every word and verdict of sampled pairing answers: {view, attribute, true} and {right, match} rows in one table.
+
+    answers: rows of `evaluate.pairing`; said: question id -> the true words of the panorama and of each tile.
+    """
+    rows = []
+    for answer in answers.itertuples():
+        for name, spoken, verdict in evaluate.thoughts(answer.text):
+            view = "panorama" if name == "place" else "tile"
+            at = 0 if name == "place" else 1 + prompts.LETTERS.index(name)
+            if at >= len(said[answer.id]):
+                continue
+            truth = dict(zip(WORDS, said[answer.id][at], strict=True))
+            rows += [{"view": view, "attribute": kind, "true": truth[kind] == word} for kind, word in spoken.items()]
+            if verdict and view == "tile":
+                rows.append({"right": name == answer.truth, "match": verdict == base.MATCH})
+    return pd.DataFrame(rows, columns=["view", "attribute", "true", "right", "match"])
+
+
+def measure(
+    policy: policies.Policy, questions: Sequence[dict], views: Sequence[dict], *, max_new_tokens: int
+) -> pd.DataFrame:
+    """{what, value, n} of a policy on pairing rows (with `said`) and `places.place_rows`."""
+    sampled, greedy = (
+        evaluate.pairing(policy, questions, decoding=how, max_new_tokens=max_new_tokens) for how in ("t1", "greedy")
+    )
+    found = verdicts(sampled, {row["id"]: row["said"] for row in questions})
+    described, judged = found.dropna(subset="view"), found.dropna(subset="right")
+    rows = [
+        (f"words true, {view}, {attribute}", group.true.astype(float).mean(), len(group))
+        for (view, attribute), group in described.groupby(["view", "attribute"], sort=False)
+    ]
+    match = {right: judged[judged.right == right].match.astype(float) for right in (True, False)}
+    rows += [
+        ("match, right tile", match[True].mean(), len(match[True])),
+        ("match, wrong tile", match[False].mean(), len(match[False])),
+        ("match, right tile minus wrong tile", match[True].mean() - match[False].mean(), len(judged)),
+    ]
+    rows += [
+        (f"pairing accuracy, {how}", (table.choice == table.truth).mean(), len(table))
+        for how, table in (("greedy", greedy), ("T=1", sampled))
+    ]
+    located = evaluate.geolocation(policy, views, max_new_tokens=max_new_tokens)
+    for countries, part in (
+        ("all", located),
+        ("seen", located[located.seen_country]),
+        ("unseen", located[~located.seen_country]),
+    ):
+        rows.append((f"country accuracy, {countries} countries", (part.choice == part.truth).mean(), len(part)))
+    rows.append(
+        ("country accuracy, most frequent country", located.truth.value_counts(normalize=True).iloc[0], len(located))
+    )
+    return pd.DataFrame(rows, columns=["what", "value", "n"])
+
+
+def is_ready(measured: pd.DataFrame) -> bool:
+    """Whether every value of GATE is reached; one that could not be measured is not."""
+    values = measured.set_index("what").value
+    return all(bool(np.nan_to_num(values[what]) >= least) for what, least in GATE.items())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--policy", type=Path, default=base.OUT / "policy")
+    parser.add_argument("--out", type=Path, default=OUT)
+    args = parser.parse_args()
+    profile = Profile.get("mini")
+    policy = policies.load(args.policy)
+    questions, views = (ask(profile, "validation", args.policy) for ask in (places.questions, places.views))
+    measured = measure(policy, questions, views, max_new_tokens=profile.max_completion_length)
+    record.write_csv(args.out, measured)
+    print(measured.round(3).to_string(index=False))
+    print("ready for GRPO" if is_ready(measured) else f"not ready for GRPO: the gate is {GATE}")
+
+
+if __name__ == "__main__":
+    main()
