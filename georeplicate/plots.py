@@ -303,6 +303,73 @@ def headline(published: pd.DataFrame, measured: pd.DataFrame, *, chance: float =
     return figure
 
 
+def intervals(
+    panels: Mapping[str, pd.DataFrame],
+    measure: str,
+    *,
+    label: str,
+    rulers: Mapping[str, tuple[float, str]] | None = None,
+) -> Figure:
+    """Shares with their 95 % intervals, a dot and a bar for each system; a panel for each entry of `panels`.
+
+    panels: {title: rows with system and `measure`, `measure`_low, `measure`_high}, drawn as percent. rulers: {title:
+    (share, what it is)}, a dashed line each. All panels have one scale. ValueError if there are no rows.
+    """
+    systems = list(dict.fromkeys(system for rows in panels.values() for system in rows.system))
+    if not systems:
+        raise ValueError("there is nothing to draw: no panel has rows")
+    low, high = f"{measure}_low", f"{measure}_high"
+    shares = [value for rows in panels.values() for value in rows[[low, high]].to_numpy().ravel()]
+    shares += [share for share, _ in (rulers or {}).values()]
+    limits = 20 * np.floor(5 * np.nanmin(shares)) - 1.5, 20 * np.ceil(5 * np.nanmax(shares)) + 1.5
+    figure = new_figure(figsize=(max(5.5, 2.4 * len(panels) + 1.8), 1.5 + 0.3 * len(systems)), layout="constrained")
+    axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
+    palette, order = colours(systems), {system: -i for i, system in enumerate(systems)}
+    for axis, (title, rows) in zip(axes, panels.items()):
+        at, colour = rows.system.map(order), rows.system.map(palette)
+        axis.hlines(at, 100 * rows[low], 100 * rows[high], colors=colour, linewidth=4, alpha=0.45)
+        axis.scatter(100 * rows[measure], at, s=26, c=colour, zorder=3)
+        if title in (rulers or {}):
+            share, what = rulers[title]
+            axis.axvline(100 * share, color="0.3", linestyle=(0, (4, 3)), linewidth=0.9, zorder=1)
+            axis.set_xlabel(f"dashed: {what}", fontsize=8)
+        axis.set_title(title, fontsize=10, loc="left")
+        axis.set(xlim=limits, ylim=(0.4 - len(systems), 0.6))
+        axis.set_yticks(list(order.values()), systems)
+        axis.tick_params(axis="y", length=0)
+        axis.grid(axis="x", color="0.92")
+        axis.set_axisbelow(True)
+    sns.despine(figure, left=True)
+    _note(figure, f"{label}, percent; bars: 95 % intervals. {MINI}")
+    return figure
+
+
+def changes(rows: pd.DataFrame) -> Figure:
+    """What a stage moved: a difference with its interval for each task and measure, a panel for each pair of systems.
+
+    rows: before, after, task, measure, difference, low, high (shares, drawn as percentage points).
+    """
+    pairs = list(dict.fromkeys(zip(rows.before, rows.after)))
+    names = list(dict.fromkeys(rows.task + ": " + rows.measure))
+    figure = new_figure(figsize=(2.3 + 3.9 * len(pairs), 1.2 + 0.27 * len(names)), layout="constrained")
+    for axis, (before, after) in zip(figure.subplots(1, len(pairs), sharey=True, sharex=True, squeeze=False)[0], pairs):
+        for row in rows[(rows.before == before) & (rows.after == after)].itertuples():
+            at = -names.index(f"{row.task}: {row.measure}")
+            colour = TRUE if row.low > 0 else FALSE if row.high < 0 else "0.55"
+            axis.hlines(at, 100 * row.low, 100 * row.high, colors=colour, linewidth=4, alpha=0.45)
+            axis.scatter(100 * row.difference, at, s=26, color=colour, zorder=3)
+        axis.axvline(0, color="0.3", linewidth=0.9, zorder=1)
+        axis.set_yticks(-np.arange(len(names)), names)
+        axis.set_title(f"{before} to {after}", fontsize=10, loc="left")
+        axis.set_xlabel("change, percentage points", fontsize=9)
+        axis.tick_params(axis="y", length=0)
+        axis.grid(axis="x", color="0.92")
+        axis.set_axisbelow(True)
+    sns.despine(figure, left=True)
+    _note(figure, f"blue: higher, orange: lower, grey: cannot tell. {MINI}")
+    return figure
+
+
 PARTS = {
     "preparation": "pictures and prompts",
     "generation": "generation",

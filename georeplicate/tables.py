@@ -2,8 +2,9 @@
 
     table2          the four systems on the pairing question          geolocation     shares within 1 ... 2500 km
     orderings       does the paper's order of systems hold here?      zero_shot       country, climate and ground
-    controls        what must stay at chance, and what else was tried changes         what GRPO moved, task by task
-    reward_modes    rewards as released against as described          faithfulness    is the thinking true of the world?
+    controls        what must stay at chance, and what else was tried zones           geolocation by climate group
+    reward_modes    rewards as released against as described          changes         what GRPO moved, task by task
+    faithfulness    is the thinking true of the world?
 
 Every share has a 95 % interval by a crossed bootstrap: training seeds and places are drawn anew, with replacement, at
 once. Questions of one city stay together, as they share candidates and cues (with few cities each question stands for
@@ -27,7 +28,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from georeplicate import geo, paper, record
+from georeplicate import atlas, geo, paper, record
 from georeplicate.rulers import Rulers, by_country
 
 BENCHMARK = "world-mini (synthetic)"
@@ -374,6 +375,19 @@ def _constant(places: pd.DataFrame, constant: pd.DataFrame) -> dict:
     return row | measured("country_accuracy", sample(places, right)) | {"answered": 1.0}
 
 
+def zones(p: pd.DataFrame) -> pd.DataFrame:
+    """Geolocation of phone pictures by climate group: within 750 km, right country, median error."""
+    group = p[p.task == "climate"].drop_duplicates("id").set_index("id").truth
+    asked = _decoded(_standing(p), "geolocation", "greedy")
+    asked = asked.assign(zone=asked.id.map(group)).dropna(subset="zone")
+    rows = []
+    for zone, here in asked.groupby("zone"):
+        for said, part in _systems(here):
+            row = {"zone": zone} | said | measured("acc_750km", _within(750)(part))
+            rows.append(row | measured("country_accuracy", _right(part)) | {"median_km": _median(part.error_km)})
+    return pd.DataFrame(rows)
+
+
 def zero_shot(p: pd.DataFrame, rulers: Rulers) -> pd.DataFrame:
     """The right country (of a phone's picture, of a tile), climate group and ground cover, beside a constant answer.
 
@@ -389,7 +403,8 @@ def zero_shot(p: pd.DataFrame, rulers: Rulers) -> pd.DataFrame:
         for said, part in _systems(asked):
             rows.append({"task": task, "taught": taught} | said | measured("accuracy", _right(part)))
         places = asked.drop_duplicates("id").assign(training_seed=0)
-        said = {"system": f"always {commonest[task]}", "stands_for": "", "checkpoint": "", "benchmark": BENCHMARK}
+        named = atlas.country_name(country) if task in LOCATED else commonest[task]
+        said = {"system": f"always {named}", "stands_for": "", "checkpoint": "", "benchmark": BENCHMARK}
         found = measured("accuracy", sample(places, places.truth == commonest[task]))
         rows.append({"task": task, "taught": ""} | said | {"training_seeds": 1, "n": len(places)} | found)
     return pd.DataFrame(rows)

@@ -1,5 +1,7 @@
 """Made-up predictions of plausible systems, for tests of tables and figures; never a result."""
 
+from zlib import crc32
+
 import numpy as np
 import pandas as pd
 
@@ -41,12 +43,17 @@ def predictions(sites: pd.DataFrame, *, systems=SYSTEMS, seed: int = 0) -> pd.Da
     return out
 
 
+def _true(options, sites) -> np.ndarray:
+    """What is right depends on the place alone."""
+    return np.array([options[crc32(name.encode()) % len(options)] for name in sites.id])
+
+
 def _pairing(sites, system, rng) -> pd.DataFrame:
     _, _, right, tokens, true, follow, _ = SYSTEMS[system]
     letters, n = np.array(list("ABCDE")), len(sites)
     out = []
     for decoding, share in (("greedy", right), ("t1", 0.2 + 0.95 * (right - 0.2))):
-        truth = rng.choice(letters, n)
+        truth = _true(letters, sites)
         said, judged = rng.integers(6, 24, n), rng.integers(1, 4, n)
         table = pd.DataFrame({"id": sites.id, "task": "pairing", "decoding": decoding, "truth": truth})
         wrong = letters[(np.searchsorted(letters, truth) + rng.integers(1, 5, n)) % 5]
@@ -82,7 +89,7 @@ def _places(sites, system, rng) -> list[pd.DataFrame]:
         table["completion_tokens"], table["format_ok"] = rng.integers(8, 20, n), True
         out.append(table)
     for task, options in evaluate.FORCED.items():
-        truth = "climate-" + sites.climate.str[0].str.lower() if task == "climate" else rng.choice(options, n)
+        truth = "climate-" + sites.climate.str[0].str.lower() if task == "climate" else _true(options, sites)
         table = pd.DataFrame(common | {"task": task, "decoding": "forced", "truth": truth})
         table["choice"] = np.where(rng.random(n) < 0.2, truth, rng.choice(options, n))
         out.append(table)

@@ -1,0 +1,197 @@
+"""Every table and figure from the finished runs of an experiment; the same runs give the same bytes.
+
+    report.write("results/mini/runs", "results/mini")       out/tables/*.csv .md .tex, out/figures/*.png .pdf
+
+What the runs do not hold (no controls yet, no geolocation) is left out. Nothing here trains or asks.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pandas as pd
+from matplotlib import style
+from matplotlib.figure import Figure
+
+from georeplicate import experiment, maps, paper, plots, record, rulers, tables
+
+DOTS_PER_INCH = 110
+FONTS = {"font.family": "DejaVu Sans", "pdf.fonttype": 42}  # carried by matplotlib itself
+CURVES = {
+    "reward_accuracy": "right letters, share",
+    "length": "tokens an answer",
+    "reward_format": "right format, share",
+    "kl": "KL, nats a token",
+    "equal_groups": "groups without signal",
+    "reward_std": "spread within a group",
+}
+
+
+def write(runs: str | Path, out: str | Path) -> list[Path]:
+    """All tables and figures of the finished runs below `runs`, written below `out`; RecordError if there is none."""
+    p, out = experiment.predictions(runs), Path(out)
+    made = made_tables(p)
+    paths = []
+    for name, (frame, caption) in made.items():
+        paths += tables.write(frame, out / "tables" / name, caption)
+    for name, draw in figures(p, {name: frame for name, (frame, _) in made.items()}, logs(p, runs)):
+        paths += save(draw, out / "figures" / name)
+    return paths
+
+
+def logs(p: pd.DataFrame, runs: str | Path) -> pd.DataFrame:
+    """The training logs of these runs, one row an update, with run, system, training_seed, stands_for."""
+    named = p.drop_duplicates("run")[["run", "system", "training_seed", "stands_for"]]
+    parts = [
+        pd.read_csv(path).assign(**row._asdict())
+        for row in named.itertuples(index=False)
+        if (path := Path(runs) / row.run / "log.csv").is_file()
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(named))
+
+
+def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
+    """{name: (table, caption)} of all that these predictions give."""
+    rule = rulers.of_world()
+    made = {
+        "table2": (
+            tables.table2(p),
+            "Cross-view pairing, one of five tiles: accuracy (greedy, and at temperature 1), mean tokens of a greedy "
+            "answer and the share of them in the required format. In brackets 95 % intervals over seeds and questions.",
+        ),
+        "orderings": (
+            tables.orderings(p),
+            "The paper's orderings of its four systems, as differences between their stand-ins, paired by question. "
+            "A claim holds, or does not, if the 95 % interval lies on one side of zero.",
+        ),
+        "controls": (
+            tables.controls(p),
+            "Pairing under controls and other trainings, beside GRPO from the base. Where a control must stay at "
+            f"chance (0.2), both intervals have to end at {tables.CHANCE_MOST} or below.",
+        ),
+        "reward_modes": (
+            tables.reward_modes(p),
+            "GRPO from the base with the rewards as the official code computes them (released) against the rewards as "
+            "the method describes them (paper).",
+        ),
+        "faithfulness": (
+            tables.faithfulness(p),
+            "Is the written thinking faithful? Shares of described words that are true of the picture, of verdicts "
+            "that follow from the words before them, and of answers that are the last letter called a match.",
+        ),
+        "geolocation": (
+            tables.geolocation(p, rule),
+            "Places located within 1 to 2500 km, from a phone's picture and from an aerial tile; an answer without a "
+            "place counts as wrong. Seen countries are those of the training cities. The best constant guess is chosen "
+            "anew for each column, on validation places.",
+        ),
+        "zones": (tables.zones(p), "Geolocation of phone pictures by climate group (Köppen-Geiger)."),
+        "zero_shot": (
+            tables.zero_shot(p, rule),
+            "The right country, climate group and ground cover. The constant answers are the commonest ones of the "
+            "validation places.",
+        ),
+        "changes": (
+            tables.changes(p),
+            "What GRPO on pairing moved, trained for or not: after minus before, paired by question.",
+        ),
+    }
+    return {name: (frame, caption) for name, (frame, caption) in made.items() if len(frame)}
+
+
+def figures(
+    p: pd.DataFrame, made: dict[str, pd.DataFrame], log: pd.DataFrame
+) -> Iterator[tuple[str, Callable[[], Figure]]]:
+    """(name, a function that draws it) of every figure that predictions, tables and logs give."""
+    if "table2" in made:
+        yield "table2", lambda: plots.headline(paper.table2(), made["table2"])
+    trained = log.dropna(subset="equal_groups") if "equal_groups" in log else log.iloc[:0]  # by GRPO
+    trained = trained.sort_values("system", kind="stable")
+    for name, rows in (
+        ("curves", trained[trained.stands_for != ""]),
+        ("curves_controls", trained[(trained.stands_for == "") | (trained.stands_for == tables.ZERO)]),
+    ):
+        if len(rows) and (name == "curves" or (rows.stands_for == "").any()):
+            shown = {column: text for column, text in CURVES.items() if column in rows and rows[column].notna().any()}
+            yield (
+                name,
+                lambda rows=rows, shown=shown: plots.curves(rows, shown, smooth=9, rulers={"reward_accuracy": 0.2}),
+            )
+    if "controls" in made and (made["controls"].stands_for == "").any():
+        yield "controls", lambda: _controls(made["controls"])
+    if "faithfulness" in made:
+        yield "faithfulness", lambda: _faithfulness(made["faithfulness"])
+    if "zero_shot" in made:
+        yield "zero_shot", lambda: _zero_shot(made["zero_shot"])
+    if "changes" in made:
+        yield "changes", lambda: plots.changes(made["changes"])
+    if "zones" in made:
+        yield "zones", lambda: _zones(made["zones"])
+    located = p[p.task == "geolocation"]
+    if len(located):
+        located = located.sort_values("stands_for", key=lambda c: c.map(tables.ORDER.index), kind="stable")
+        last = located[located.stands_for == located.stands_for.iloc[-1]]
+        yield "map_errors", lambda: maps.errors(located)
+        yield "map_arcs", lambda: maps.arcs(last)
+        yield "map_countries", lambda: maps.countries(located)
+
+
+def _controls(rows: pd.DataFrame) -> Figure:
+    t1 = rows.drop(columns=["accuracy", "accuracy_low", "accuracy_high"])
+    t1 = t1.rename(columns=lambda name: name.replace("accuracy_t1", "accuracy"))
+    chance = dict.fromkeys(("greedy", "temperature 1"), (0.2, "chance"))
+    return plots.intervals({"greedy": rows, "temperature 1": t1}, "accuracy", label="right letter", rulers=chance)
+
+
+def _faithfulness(rows: pd.DataFrame) -> Figure:
+    greedy = rows[rows.decoding == "greedy"]
+    what = {
+        "words_true": "words true of the picture",
+        "verdicts_follow": "verdicts that follow",
+        "answer_follows": "answers that follow",
+    }
+    panels = {
+        title: greedy[["system"]].assign(
+            share=greedy[name], share_low=greedy[f"{name}_low"], share_high=greedy[f"{name}_high"]
+        )
+        for name, title in what.items()
+    }
+    return plots.intervals(panels, "share", label="of all that was said in greedy answers")
+
+
+def _zero_shot(rows: pd.DataFrame) -> Figure:
+    what = {
+        "geolocation": "country, phone picture",
+        "aerial": "country, aerial tile",
+        "climate": "climate, phone picture",
+        "ground": "ground cover, tile",
+    }
+    panels, constants = {}, {}
+    for task, part in rows.groupby("task", sort=False):
+        panels[what[task]] = part[part.stands_for != ""]
+        constant = part[part.stands_for == ""].iloc[0]
+        constants[what[task]] = (constant.accuracy, constant.system)
+    return plots.intervals(panels, "accuracy", label="right answers", rulers=constants)
+
+
+def _zones(rows: pd.DataFrame) -> Figure:
+    names = {"a": "tropical", "b": "arid", "c": "temperate", "d": "continental", "e": "polar"}
+    panels = {f"{names[zone[-1]]}, n = {part.n.iloc[0]}": part for zone, part in rows.groupby("zone")}
+    return plots.intervals(panels, "acc_750km", label="phone pictures located within 750 km")
+
+
+def save(draw: Callable[[], Figure], stem: Path) -> list[Path]:
+    """A figure as PNG and PDF, without dates or program names, in matplotlib's own style and fonts."""
+    paths = []
+    with style.context(["default", FONTS]):
+        figure = draw()
+        for ending, metadata in (
+            ("png", {"Software": None}),
+            ("pdf", {"CreationDate": None, "Producer": None, "Creator": None}),
+        ):
+            data = io.BytesIO()
+            figure.savefig(data, format=ending, dpi=DOTS_PER_INCH, metadata=metadata)
+            paths.append(record.write_bytes(stem.with_suffix(f".{ending}"), data.getvalue()))
+    return paths

@@ -1,0 +1,86 @@
+"""Tables and figures of whole experiments: complete, repeatable to the byte, and quiet about what is not there."""
+
+import fakes
+import numpy as np
+import pandas as pd
+import pytest
+
+from georeplicate import experiment, report
+
+SYSTEMS = ("mini-base", "mini-Zero")  # few, because maps take seconds
+TABLES = {"table2", "controls", "faithfulness", "geolocation", "zones", "zero_shot", "changes"}
+FIGURES = {"table2", "curves", "faithfulness", "zero_shot", "changes", "zones"}
+FIGURES |= {"map_errors", "map_arcs", "map_countries"}
+
+
+@pytest.fixture(scope="module")
+def p():
+    return fakes.predictions(fakes.places(per_region=2), systems=SYSTEMS)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Training logs of three runs, as they lie on the disk."""
+    folder = tmp_path_factory.mktemp("runs")
+    log = pd.DataFrame({"step": np.arange(1, 6), "loss": 0.0})
+    grpo = log.assign(reward_accuracy=0.3, length=30.0, reward_format=1.0, kl=0.1, equal_groups=0.2, reward_std=0.5)
+    for name, table in (("base-s0", log), ("zero-s0", grpo), ("zero-s1", grpo)):
+        (folder / name).mkdir()
+        table.to_csv(folder / name / "log.csv", index=False)
+    return folder
+
+
+def contents(folder) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_the_same_runs_give_the_same_bytes(p, runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment, "predictions", lambda _: p)
+    paths = report.write(runs, tmp_path / "one")
+    first = contents(tmp_path / "one")
+    assert len(paths) == len(set(paths)) == len(first)
+    assert set(first) == {f"tables/{n}.{end}" for n in TABLES for end in ("csv", "md", "tex")} | {
+        f"figures/{n}.{end}" for n in FIGURES for end in ("png", "pdf")
+    }
+    mixed = p.sample(frac=1, random_state=1)  # read in another order
+    made = report.made_tables(mixed)
+    for name, (frame, caption) in made.items():
+        report.tables.write(frame, tmp_path / "two" / "tables" / name, caption)
+    for name, draw in report.figures(mixed, {name: made[name][0] for name in made}, report.logs(mixed, runs)):
+        if name in ("curves", "changes", "map_arcs"):  # one of each kind: drawing all again takes long
+            report.save(draw, tmp_path / "two" / "figures" / name)
+    second = contents(tmp_path / "two")
+    assert len(second) == 3 * len(TABLES) + 6
+    assert [name for name in second if first[name] != second[name]] == []
+    for name, data in first.items():
+        assert b"CreationDate" not in data and b"Matplotlib" not in data, name
+        assert not name.endswith(".md") or b"Synthetic stand-in" in data
+
+
+def test_logs_know_their_run(p, runs):
+    log = report.logs(p, runs)
+    assert log.groupby("run").size().to_dict() == {"base-s0": 5, "zero-s0": 5, "zero-s1": 5}
+    assert log[log.run == "zero-s1"].training_seed.unique().tolist() == [1]
+    assert log[log.run == "zero-s1"].stands_for.unique().tolist() == ["Geo-R1-Zero"]
+    assert report.logs(p, runs / "nowhere").empty
+
+
+def test_what_was_not_asked_is_left_out(p):
+    few = p[(p.task == "pairing") & (p.system == "mini-base")]
+    made = report.made_tables(few)
+    assert set(made) == {"table2", "faithfulness"}
+    log = pd.DataFrame(columns=["run", "system", "training_seed", "stands_for"])
+    drawn = dict(report.figures(few, {name: frame for name, (frame, _) in made.items()}, log))
+    assert set(drawn) == {"table2", "faithfulness"}
+
+
+def test_controls_have_figures_of_their_own():
+    systems = ("mini-Zero", "mini-Zero-blank-tiles", "mini-Zero-released")
+    p = fakes.predictions(fakes.places(per_region=2), systems=systems)
+    made = {name: frame for name, (frame, _) in report.made_tables(p).items()}
+    assert {"controls", "reward_modes"} <= set(made)
+    named = p.drop_duplicates("run")[["run", "system", "training_seed", "stands_for"]]
+    log = named.assign(step=1, length=20.0, equal_groups=0.1, reward_accuracy=0.2)
+    drawn = dict(report.figures(p, made, log))
+    assert {"controls", "curves_controls"} <= set(drawn)
+    assert [label.get_text() for label in drawn["controls"]().axes[0].get_yticklabels()] == list(systems)
