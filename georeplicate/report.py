@@ -66,6 +66,11 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
             "The paper's orderings of its four systems, as differences between their stand-ins, paired by question. "
             "A claim holds, or does not, if the 95 % interval lies on one side of zero.",
         ),
+        "protocols": (
+            tables.protocols(p),
+            "The same answers under other settings: how they are decoded, which letters are read, and whether an "
+            "answer that cannot be read counts as wrong.",
+        ),
         "controls": (
             tables.controls(p),
             "Pairing under controls and other trainings, beside GRPO from the base. Where a control must stay at "

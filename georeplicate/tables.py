@@ -4,7 +4,7 @@
     orderings       does the paper's order of systems hold here?      zero_shot       country, climate and ground
     controls        what must stay at chance, and what else was tried zones           geolocation by climate group
     reward_modes    rewards as released against as described          changes         what GRPO moved, task by task
-    faithfulness    is the thinking true of the world?
+    faithfulness    is the thinking true of the world?                protocols       other decodings and readings
 
 Every share has a 95 % interval by a crossed bootstrap: training seeds and places are drawn anew, with replacement, at
 once. Questions of one city stay together, as they share candidates and cues (with few cities each question stands for
@@ -28,7 +28,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from georeplicate import atlas, geo, paper, record
+from georeplicate import atlas, geo, paper, prompts, record
 from georeplicate.rulers import Rulers, by_country
 
 BENCHMARK = "world-mini (synthetic)"
@@ -270,6 +270,46 @@ def reward_modes(p: pd.DataFrame) -> pd.DataFrame:
                 | found
                 | {"verdict": verdict(found, "released higher", "released lower")}
             )
+    return pd.DataFrame(rows)
+
+
+def protocols(p: pd.DataFrame) -> pd.DataFrame:
+    """The same answers under other settings of what papers rarely state; `ours` marks the setting of all other tables.
+
+    decoding: greedy, or sampled at temperature 1. reading: any unambiguous letter, a letter in the required form only,
+    or the official code's rule. unread: an answer that cannot be read is wrong, or dropped from the denominator.
+    """
+    rows = []
+    for said, part in _systems(_standing(p)):
+        greedy, t1 = (_decoded(part, "pairing", decoding) for decoding in ("greedy", "t1"))
+        right = greedy.choice == greedy.truth
+        official = [prompts.parse_choice(text, "released") for text in greedy.text]
+        official = [getattr(given, "letter", "") for given in official] == greedy.truth
+        settings = [
+            ("right letter", "decoding", "greedy", True, _right(greedy)),
+            ("right letter", "decoding", "temperature 1", False, _right(t1)),
+            ("right letter", "reading", "any letter", True, _right(greedy)),
+            (
+                "right letter",
+                "reading",
+                "right form only",
+                False,
+                sample(greedy, right & greedy.format_ok.astype(bool)),
+            ),
+            ("right letter", "reading", "official code", False, sample(greedy, official)),
+            ("right letter", "unread", "wrong", True, _right(greedy)),
+            ("right letter", "unread", "dropped", False, sample(greedy, right, greedy.choice != "")),
+        ]
+        located = _decoded(part, "geolocation", "greedy")
+        if len(located):
+            near = located.error_km <= 750
+            settings += [
+                ("within 750 km", "unread", "wrong", True, sample(located, near)),
+                ("within 750 km", "unread", "dropped", False, sample(located, near, located.error_km.notna())),
+            ]
+        for measure, switch, setting, ours, found in settings:
+            row = {"measure": measure, "switch": switch, "setting": setting, "ours": ours}
+            rows.append(row | said | measured("share", found))
     return pd.DataFrame(rows)
 
 

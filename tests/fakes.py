@@ -58,6 +58,7 @@ def _pairing(sites, system, rng) -> pd.DataFrame:
         table = pd.DataFrame({"id": sites.id, "task": "pairing", "decoding": decoding, "truth": truth})
         wrong = letters[(np.searchsorted(letters, truth) + rng.integers(1, 5, n)) % 5]
         table["choice"] = np.where(rng.random(n) < share, truth, wrong)
+        table["text"] = "<think> so </think> <answer> " + table.choice + " </answer>"
         table["completion_tokens"] = rng.normal(tokens, 4, n).round().clip(3)
         table["format_ok"] = rng.random(n) < 0.97
         table["words"], table["words_true"] = said, rng.binomial(said, true)

@@ -209,6 +209,18 @@ def test_who_says_nothing_has_no_share():
     assert np.isnan(found.words_true) and np.isnan(found.words_true_low)
 
 
+def test_protocols_count_the_same_answers_differently():
+    rows = answers(np.zeros(4), stands_for="Geo-SFT", checkpoint="c", truth="A", choice=["A", "A", "", "B"])
+    rows["format_ok"] = [True, False, False, True]
+    rows["text"] = ["<answer>A</answer>", "It is A, I think", "", "<answer>B</answer>"]
+    found = tables.protocols(pd.concat([rows, rows.assign(decoding="t1", choice="A")]))
+    shares = found.set_index(["switch", "setting"]).share
+    assert shares[found.set_index(["switch", "setting"]).ours].unique().tolist() == [0.5]
+    assert shares["decoding", "temperature 1"] == 1
+    assert shares["reading", "right form only"] == 0.25
+    assert shares["unread", "dropped"] == pytest.approx(2 / 3)
+
+
 # --- places ----------------------------------------------------------------------------------------------------------
 
 
