@@ -1,37 +1,62 @@
-"""The runs behind Table 2 and its controls: what starts from what, trained and asked, each resumable (`make table2`).
+"""The runs behind Table 2 and its controls: what starts from what, what is up to date, and doing the rest.
 
     base ─┬─ sft-s0, s1, s2 ───── r1-s0, s1, s2        GRPO from SFT: stands for Geo-R1
           └─ zero-s0, s1, s2                           GRPO from the base: stands for Geo-R1-Zero
 
-A run is a folder `<work>/runs/<name>/` with policy/, log.csv, predictions.csv and, last of all, manifest.json. A run
-whose manifest holds is not run again; one that was killed goes on from its newest checkpoint. Test questions are only
-asked here, at the end of a run; every setting was chosen on the validation split.
+A run is a folder `<out>/runs/<name>/`: policy/, log.csv and trained.json when it is trained (stages.py), then
+predictions.csv of the test questions (evaluate.py) and, last of all, manifest.json. Whether it is up to date is a
+matter of content and never of a clock. Training has a key, the hash of all that a policy depends on: code, data,
+settings and the policy it starts from. Asking has another, so that a change in how answers are scored asks again and
+trains nothing. A run that was killed goes on from its newest checkpoint, if its key still holds.
+
+Every setting was chosen on the validation split; test questions are asked here and nowhere else. Nothing heavy is
+imported before there is something to do.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
+import sys
 import time
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache, partial
-from multiprocessing import get_context
+from functools import cache
 from pathlib import Path
-from zlib import crc32
+from typing import TYPE_CHECKING
 
-import numpy as np
-import pandas as pd
-import torch
-
-from georeplicate import atlas, base, engine, evaluate, grpo, pairs, record, rewards, sft, world
-from georeplicate import policy as policies
+from georeplicate import checkpoint, record, workers
+from georeplicate.checkpoint import CheckpointError
 from georeplicate.profiles import Profile
 
-WORK = Path(__file__).resolve().parents[1] / ".georeplicate"
-REPLAY = 0.4  # share of the SFT records that keep the base's own skills alive
-SEEDS = (0, 1, 2)
+if TYPE_CHECKING:
+    import pandas as pd
+
+PACKAGE = Path(__file__).resolve().parent
+WORK = PACKAGE.parent / ".georeplicate"
+
+# Where the code begins that a policy, and its answers, depend on; and what of it cannot move a number, or enters the
+# keys by its values.
+TRAINING, ASKING = ("stages",), ("places", "evaluate")
+WITHOUT = ("record", "checkpoint", "workers", "paper", "profiles", "experiment")
+
+# The fields of a profile that each kind of training, and asking, depends on.
+_PLACES = ("source", "panorama_px", "tile_px", "crop_px", "image_factor")
+_QUESTION = ("k", "negatives", "max_completion_length")
+_SFT = ("sft_steps", "sft_batch", "sft_learning_rate")
+_RL = ("rl_steps", "prompts_per_update", "group_size", "learning_rate", "beta", "epsilon", "temperature")
+SETTINGS = {
+    "base": (),
+    "sft": (*_PLACES, "n_train_sites", *_SFT),
+    "grpo": (*_PLACES, *_QUESTION, "n_train_sites", *_RL),
+    "supervised": (*_PLACES, *_QUESTION, "n_train_sites", *_RL),
+    "asking": (*_PLACES, *_QUESTION, "n_test_sites"),
+}
+# Seconds on one core of a usual machine: of an update, and of a row in the hands of evaluate.ask. For the progress bar.
+UPDATE_S = {"base": 0.0, "sft": 0.5, "grpo": 1.5, "supervised": 1.0}
+ROW_S = 0.03
 
 
 @dataclass(frozen=True)
@@ -50,9 +75,16 @@ class Run:
     def name(self) -> str:
         return "base" if self.stage == "base" else f"{self.system.removeprefix('mini-').lower()}-s{self.seed}"
 
+    @property
+    def checkpoint(self) -> str:
+        """Which weights answer, for the tables."""
+        started_from = "mini-base" if self.start == "base" else "mini-SFT"
+        return "shipped with this package" if self.stage == "base" else f"trained here from {started_from}"
 
-def table2_runs(seeds=SEEDS) -> list[Run]:
+
+def table2_runs(seeds: Iterable[int] = (0, 1, 2)) -> list[Run]:
     """The four systems of Table 2; `stands_for` is the paper's spelling."""
+    seeds = tuple(seeds)
     return [
         Run("mini-base", "Qwen2.5-VL-7B", "base", 0),
         *(Run("mini-SFT", "Geo-SFT", "sft", seed) for seed in seeds),
@@ -61,7 +93,7 @@ def table2_runs(seeds=SEEDS) -> list[Run]:
     ]
 
 
-def ablation_runs(seeds=SEEDS) -> list[Run]:
+def ablation_runs(seeds: Iterable[int] = (0, 1, 2)) -> list[Run]:
     """Controls that must stay at chance, supervised training at equal compute, and the released rewards."""
     return [
         Run("mini-Zero-random-reward", "", "grpo", 0, reward="random"),
@@ -70,240 +102,330 @@ def ablation_runs(seeds=SEEDS) -> list[Run]:
             for control in ("shuffled pairing", "blank panorama", "blank tiles")
         ),
         Run("mini-supervised", "", "supervised", 0),
-        *(Run("mini-Zero-released", "", "grpo", seed, reward="released") for seed in seeds),
+        *(Run("mini-Zero-released", "", "grpo", seed, reward="released") for seed in tuple(seeds)),
     ]
 
 
-# --- data, once a process -------------------------------------------------------------------------------------------
+def seeds_of(profile: Profile, count: int | None = None) -> tuple[int, ...]:
+    """The first `count` training seeds of a profile (None: all); ValueError if it has not so many."""
+    if count is not None and not 1 <= count <= len(profile.seeds):
+        raise ValueError(f"seeds={count}: profile {profile.name} has 1 to {len(profile.seeds)} training seeds")
+    return profile.seeds[:count]
 
 
-@cache
-def _places(profile: Profile, split: str):
-    """(rendered pairs, their sites) of a split, at the profile's size."""
-    count = {"train": profile.n_train_sites, "validation": profile.n_validation_sites, "test": profile.n_test_sites}[
-        split
-    ]
-    regions = None if split == "train" else min(100, max(4, count // 6))
-    cities = (world.cities().split == split).sum() if regions is None else regions
-    per_region = max(6, -(-count // cities))
-    rows = pairs.load(
-        "world",
-        split,
-        per_region=per_region,
-        regions=regions,
-        panorama_height=profile.panorama_px[0],
-        tile_size=profile.tile_px,
-    )
-    return rows, world.sites(split, per_region, regions=regions)
-
-
-@cache
-def _asked(profile: Profile, policy_path: Path, split: str, seed: int):
-    """(questions, rows for the policy) of a split."""
-    rows, _ = _places(profile, split)
-    questions = pairs.questions(rows, k=profile.k, negatives=profile.negatives, seed=seed)
-    # no more than will be asked: the pixels of a question take 0.2 MB
-    count = {"train": profile.rl_steps * profile.prompts_per_update, "test": profile.n_test_sites}.get(split)
-    if count is not None:
-        questions = questions.shuffle(seed=seed).select(range(min(count, len(questions))))
-    return questions, evaluate.pairing_rows(policies.load(policy_path), rows, questions, base.PAIR)
-
-
-def controlled(asked: list[dict], control: str, seed: int) -> list[dict]:
-    """Pairing rows under a control: pictures made grey, or the right letter drawn by lot."""
-    rng = np.random.default_rng([seed, 77])
-    out = []
-    for row in asked:
-        row = dict(row)
-        if control == "shuffled pairing":
-            row["letter"] = str(rng.choice(list(base.LETTERS)))
-        elif control in ("blank panorama", "blank tiles"):
-            grids = row["pixels"]["image_grid_thw"].prod(-1).tolist()
-            parts = list(row["pixels"]["pixel_values"].split(grids))
-            for i in range(len(parts)):
-                if (i == 0) == (control == "blank panorama"):
-                    parts[i] = torch.zeros_like(parts[i])
-            row["pixels"] = row["pixels"] | {"pixel_values": torch.cat(parts)}
-        out.append(row)
-    return out
-
-
-def sft_rows(profile: Profile, policy: policies.Policy, seed: int, count: int) -> list[dict]:
-    """Records of the data engine's template teacher on phone pictures of the 16 cities, and replay of the base's tasks.
-
-    Never a pairing question with its answer: the replay is the base's own stream, on the base's own places.
-    """
-    rng = np.random.default_rng([seed, 11])
-    _, sites = _places(profile, "train")
-    facts = atlas.describe(sites.lat.to_numpy(), sites.lon.to_numpy(), list(sites.taken_at))
-    teacher, out = engine.Template("terse"), []
-    for i in rng.integers(len(sites), size=round(count * (1 - REPLAY))):
-        site = sites.iloc[i]
-        scene = world.build(site)
-        picture = world.crop(scene, profile.crop_px, seed=int(rng.integers(1_000_000)))
-        thought = teacher.write(facts[int(i)], scene.attributes, rng=rng)
-        country = base.country_tokens()[site.country]
-        answer = f"country : {country} city : {base.city_token(site.city)}"
-        out.append(
-            {
-                "pixels": policy.pixels([policies.Image.fromarray(picture)]),
-                "prompt": base.WHERE,
-                "completion": f"<think> {thought} </think> <answer> {answer} </answer>",
-            }
-        )
-    album = base.Album(policy, base.base_sites(2, 50, 0), seed=0, sizes=base.sizes(profile))
-    stream = base.Stream(album.sites, album.words)
-    replay = stream.batch(rng, {"form": count // 4, "tiles": count // 4, "panoramas": count // 4})
-    replay = [replay[j] for j in rng.permutation(len(replay))[: count - len(out)]]
-    return [*out, *map(album.row, replay)]
-
-
-def geolocation_rows(profile: Profile, policy: policies.Policy, split: str, count: int) -> list[dict]:
-    """Phone pictures of a split as questions: country and city?"""
-    _, sites = _places(profile, split)
-    out = []
-    for site in sites.iloc[np.unique(np.linspace(0, len(sites) - 1, min(count, len(sites))).astype(int))].itertuples():
-        picture = policies.Image.fromarray(world.crop(world.build(site), profile.crop_px))
-        out.append(
-            {"pixels": policy.pixels([picture]), "prompt": base.WHERE, "id": site.id, "lat": site.lat, "lon": site.lon}
-            | {"country": site.country}
-        )
-    return out
-
-
-# --- one run --------------------------------------------------------------------------------------------------------
-
-
-def reward_function(kind: str, seed: int):
-    """(text, row, n_tokens) -> Reward; "random" is a coin of text and question: blind to the letter."""
-    if kind == "random":
-        return lambda text, row, n: float(
-            np.random.default_rng([seed, crc32((text + row["id"]).encode())]).random() < 0.5
-        )
-    return lambda text, row, n: rewards.total(text, row["letter"], n, kind)
-
-
-def start_policy(run: Run, work: Path, base_path: Path) -> Path:
-    return base_path if run.start == "base" else work / "runs" / run.start / "policy"
-
-
-def execute(run: Run, profile: Profile, work: Path, base_path: Path) -> Path:
-    """Train and ask one run; returns its folder. Does nothing if the run is finished already."""
-    folder = work / "runs" / run.name
-    if record.is_finished(folder):
-        return folder
-    started, start = time.time(), start_policy(run, work, base_path)
-    policy = policies.load(train(run, profile, folder, start))
-    record.write_csv(folder / "predictions.csv", ask(run, profile, policy, base_path))
-    for checkpoint in folder.glob("checkpoint-*"):  # only a run that was killed needs them
-        shutil.rmtree(checkpoint)
-    record.finish(
-        folder,
-        profile=profile.name,
-        seed=run.seed,
-        data_sha256=data_sha256(),
-        started=started,
-        run=asdict(run),
-        settings=asdict(profile) | {"seeds": list(profile.seeds), "panorama_px": list(profile.panorama_px)},
-        base_sha256=record.sha256_file(base_path / "model.safetensors"),
-    )
-    return folder
+# --- is it up to date? ----------------------------------------------------------------------------------------------
 
 
 @cache
 def data_sha256() -> str:
     """Of everything that the places and pictures are made from."""
-    package = Path(__file__).parent
-    files = [p for folder in ("atlas/data", "world/data") for p in (package / folder).iterdir() if p.is_file()]
-    return record.sha256_files(files, package)
+    files = [p for folder in ("atlas/data", "world/data") for p in (PACKAGE / folder).iterdir() if p.is_file()]
+    return record.sha256_files(files, PACKAGE)
 
 
-def train(run: Run, profile: Profile, folder: Path, start: Path) -> Path:
-    """The run's stage; returns the folder of its policy."""
-    if run.stage == "base":
-        return start
-    policy = policies.load(start)
-    if run.stage == "sft":
-        rows = sft_rows(profile, policy, run.seed, profile.sft_steps * profile.sft_batch)
-        return sft.train(
-            start, rows, folder, steps=profile.sft_steps, seed=run.seed, batch_size=profile.sft_batch,
-            learning_rate=profile.sft_learning_rate, save_steps=100,
-        )  # fmt: skip
-    _, asked = _asked(profile, start, "train", run.seed)
-    asked = controlled(asked, run.control, run.seed)
-    if run.stage == "supervised":
-        # as many answers an update as GRPO samples, each of them the right letter
-        rows = [row | {"completion": f"<answer> {row['letter']} </answer>"} for row in asked]
-        return sft.train(
-            start, rows, folder, steps=profile.rl_steps, seed=run.seed, batch_size=profile.prompts_per_update * 8,
-            learning_rate=profile.learning_rate, save_steps=100,
-        )  # fmt: skip
-    return grpo.train(
-        start,
-        asked,
-        reward_function(run.reward, run.seed),
-        folder,
-        steps=profile.rl_steps,
-        max_new_tokens=profile.max_completion_length,
-        seed=run.seed,
-        prompts_per_step=profile.prompts_per_update,
-        num_generations=profile.group_size,
-        learning_rate=profile.learning_rate,
-        beta=profile.beta,
-        top_k=0,
-        schedule="constant_with_warmup",
-        warmup_steps=20,
-        adam_betas=(0.9, 0.98),
-        save_steps=50,
-    )
+def code_now() -> dict[str, dict[str, str]]:
+    """{"training" | "asking": {module: hash}} of the code that the numbers of a run depend on."""
+    return {
+        "training": record.code(*TRAINING, without=WITHOUT),
+        "asking": record.code(*ASKING, without=WITHOUT),
+    }
 
 
-def ask(run: Run, profile: Profile, policy: policies.Policy, base_path: Path) -> pd.DataFrame:
-    """All predictions of a policy on the test split, in the order of evaluate.COLUMNS."""
-    _, asked = _asked(profile, base_path, "test", 0)
-    blanked = run.control if run.control.startswith("blank") else ""
-    tables = [
-        evaluate.pairing(
-            policy, controlled(asked, blanked, 0), decoding=decoding, max_new_tokens=profile.max_completion_length
+def policy_sha256(folder: Path) -> str:
+    """Of all files of a policy but texts for people; CheckpointError if there is none."""
+    try:
+        lines = (folder / checkpoint.MANIFEST).read_text().splitlines()
+    except OSError:
+        raise CheckpointError(f"there is no complete policy at {folder}") from None
+    return record.sha256_json([line for line in lines if not line.endswith(".md")])
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run, and all that decides whether it is up to date."""
+
+    run: Run
+    profile: Profile
+    out: Path
+    base_path: Path
+    code: dict[str, dict[str, str]]
+
+    @property
+    def folder(self) -> Path:
+        return self.out / "runs" / self.run.name
+
+    @property
+    def after(self) -> str:
+        """The run that must be trained before this one, or ""."""
+        return "" if self.run.start == "base" else self.run.start
+
+    @property
+    def start(self) -> Path:
+        return self.base_path if self.run.start == "base" else self.out / "runs" / self.run.start / "policy"
+
+    @property
+    def policy(self) -> Path:
+        return self.base_path if self.run.stage == "base" else self.folder / "policy"
+
+    def settings(self, what: str) -> dict:
+        values = asdict(self.profile)
+        return {name: values[name] for name in SETTINGS[what]}
+
+    def training_key(self) -> str:
+        run = self.run
+        of_run = [run.stage, run.seed, run.reward, run.control]
+        settings = self.settings(run.stage)
+        return record.sha256_json(self.code["training"], data_sha256(), of_run, settings, policy_sha256(self.start))
+
+    def asking_key(self) -> str:
+        of_run, settings = [self.run.system, self.run.seed, self.run.control], self.settings("asking")
+        return record.sha256_json(self.code["asking"], data_sha256(), of_run, settings, policy_sha256(self.policy))
+
+    def is_trained(self) -> bool:
+        """Whether the policy is there, whole, and what training would give now."""
+        try:
+            if self.run.stage != "base":
+                said = json.loads((self.folder / "trained.json").read_text())
+                if said["key"] != self.training_key() or not (self.folder / "log.csv").is_file():
+                    return False
+            checkpoint.verify_manifest(self.policy)
+        except (OSError, ValueError, KeyError, TypeError, CheckpointError):
+            return False
+        return True
+
+    def is_finished(self) -> bool:
+        """Whether the run is trained and asked, as it would be now."""
+        try:
+            return self.is_trained() and record.read_manifest(self.folder)["asking"]["key"] == self.asking_key()
+        except (record.RecordError, KeyError, TypeError):
+            return False
+
+    # -- how much is to do, in seconds
+
+    @property
+    def updates(self) -> int:
+        return {"base": 0, "sft": self.profile.sft_steps}.get(self.run.stage, self.profile.rl_steps)
+
+    @property
+    def rows_asked(self) -> int:
+        """How often evaluate.ask takes a row: two decodings of each question, six looks at each single place."""
+        return self.profile.n_test_sites * (8 if self.run.stands_for else 2)
+
+    @property
+    def units(self) -> float:
+        return self.updates * UPDATE_S[self.run.stage] + self.rows_asked * ROW_S
+
+    # -- doing it, in a worker
+
+    def train(self, report: workers.Report) -> None:
+        """The trained policy; what another key left behind is wiped, a run of this key goes on."""
+        key, begun = self.training_key(), self.folder / "begun.json"
+        if not begun.is_file() or json.loads(begun.read_text()) != {"key": key}:
+            if self.folder.exists():
+                shutil.rmtree(self.folder)
+            record.write_json(begun, {"key": key})
+        started, resumed_at = time.time(), 0
+
+        def told(updates: int, doing: str, skipped: bool = False) -> None:
+            nonlocal resumed_at
+            resumed_at += updates if skipped else 0
+            report(updates * UPDATE_S[self.run.stage], doing, skipped)
+
+        from georeplicate import stages
+
+        report(0, "prepares")
+        stages.train(self.run, self.profile, self.folder, self.start, self.base_path, told)
+        said = {"key": key, "seconds": round(time.time() - started, 1), "resumed_at_update": resumed_at}
+        said |= {"git": record.git_state(), "machine": record.machine(), "versions": record.versions()}
+        record.write_json(self.folder / "trained.json", said)
+        for left in self.folder.glob("checkpoint-*"):  # only a run that was killed needs them
+            shutil.rmtree(left)
+
+    def ask(self, report: workers.Report) -> None:
+        """predictions.csv and, last of all, the manifest."""
+        import torch
+
+        from georeplicate import evaluate, places
+        from georeplicate import policy as policies
+
+        run, started = self.run, time.time()
+        report(0, "is asked")
+
+        def counted(rows: Sequence[dict]) -> Sequence[dict]:
+            def row(i: int) -> dict:
+                report(ROW_S, "is asked")
+                return rows[i]
+
+            return places.Rows(range(len(rows)), row)
+
+        blanked = run.control if run.control.startswith("blank") else ""
+        questions = places.controlled(places.questions(self.profile, "test", self.base_path), blanked, 0)
+        views = places.views(self.profile, "test", self.base_path) if run.stands_for else []
+        table = evaluate.ask(
+            policies.load(self.policy, device="cuda" if torch.cuda.is_available() else "cpu"),
+            counted(questions),
+            counted(views),
+            max_new_tokens=self.profile.max_completion_length,
         )
-        for decoding in ("greedy", "t1")
+        table["system"], table["training_seed"] = run.system, run.seed
+        record.write_csv(self.folder / "predictions.csv", table)
+        trained = None if run.stage == "base" else json.loads((self.folder / "trained.json").read_text())
+        asked = {"key": self.asking_key(), "seconds": round(time.time() - started, 1)}
+        record.finish(
+            self.folder,
+            profile=self.profile.name,
+            seed=run.seed,
+            data_sha256=data_sha256(),
+            wall_seconds={"training": trained["seconds"] if trained else 0.0, "asking": asked["seconds"]},
+            device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
+            apart=("policy", "trained.json", "begun.json"),
+            run=asdict(run) | {"checkpoint": run.checkpoint},
+            settings=json.loads(json.dumps(asdict(self.profile))),
+            base_sha256=policy_sha256(self.base_path),
+            policy_sha256=policy_sha256(self.policy),
+            training=trained,
+            asking=asked,
+            code=self.code,
+        )
+
+
+def jobs(runs: Iterable[Run], profile: Profile | str, out: str | Path, base_path: Path | None = None) -> list[Job]:
+    """What ensure would see to. ValueError: a profile of photographs, or a run that starts from none of these runs."""
+    profile = Profile.get(profile) if isinstance(profile, str) else profile
+    if profile.source != "world":
+        raise ValueError(
+            f"profile {profile.name} trains a {profile.model} on photographs ({profile.source}): on GPUs, by the "
+            "functions of sft.py and grpo.py; the experiment trains profiles of the synthetic world"
+        )
+    base_path, code = base_path or PACKAGE / "weights" / profile.model, code_now()
+    made = [Job(run, profile, Path(out).resolve(), Path(base_path).resolve(), code) for run in runs]
+    names = {job.run.name for job in made}
+    for job in made:
+        if job.after and job.after not in names and not job.start.exists():
+            raise ValueError(f"{job.run.name} goes on from {job.run.start}, which is not trained and not asked for")
+    return made
+
+
+def unfinished(made: Iterable[Job]) -> list[Job]:
+    """Those that are not up to date, in order; one whose start is not is among them."""
+    open_names: set[str] = set()
+    out = []
+    for job in made:
+        if job.after in open_names or not job.is_finished():
+            open_names.add(job.run.name)
+            out.append(job)
+    return out
+
+
+# --- doing it -------------------------------------------------------------------------------------------------------
+
+
+def ensure(
+    runs: Iterable[Run],
+    profile: Profile | str,
+    out: str | Path,
+    *,
+    base_path: str | Path | None = None,
+    workers: int = 2,
+) -> dict[str, Path]:
+    """Train and ask whatever of `runs` is not up to date; {name: folder} of all of them.
+
+    base_path: the policy that all starts from (None: the one the package carries). Safe to kill at any moment and to
+    start twice: two processes never train the same run. Raises ValueError, CheckpointError (the base is missing or
+    damaged), RecordError (a folder cannot be written) or WorkError (some runs failed; the others were finished).
+    """
+    made = jobs(runs, profile, out, base_path)
+    for job in made[:1]:
+        if not job.base_path.exists():
+            raise CheckpointError(f"there is no base policy at {job.base_path}: make it with `make base`")
+        checkpoint.verify_manifest(job.base_path)
+    todo = unfinished(made)
+    if todo:
+        _work(todo, workers)
+    return {job.run.name: job.folder for job in made}
+
+
+def _work(todo: list[Job], count: int) -> None:
+    runs = todo[0].out / "runs"
+    try:
+        runs.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise record.RecordError(record.explain(error, runs)) from error
+    tasks = [
+        workers.Task(job.run.name, execute, (job,), job.units, runs / f".{job.run.name}.txt", after=job.after)
+        for job in todo
     ]
-    if run.stands_for:
-        places = geolocation_rows(profile, policy, "test", profile.n_test_sites)
-        tables.append(evaluate.geolocation(policy, places, max_new_tokens=profile.max_completion_length))
-    table = pd.concat(tables, ignore_index=True)
-    table["system"], table["training_seed"] = run.system, run.seed
-    return table.reindex(columns=evaluate.COLUMNS)
+    workers.run(tasks, workers=max(1, min(count, os.cpu_count() or 1)), title=f"{len(todo)} runs")
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def execute(job: Job, report: Callable[..., None] = lambda *_, **__: None) -> Path:
+    """Train and ask one run, as far as it is not up to date; returns its folder. Meant for a process of its own."""
+    os.environ["HF_HUB_OFFLINE"] = "1"  # read when the libraries are imported
+    import torch
+
+    torch.set_num_threads(1)
+    name = job.run.name
+    with record.alone(job.out / "runs" / f".{name}.lock", f"another process works at {name}; waiting until it ends"):
+        if not job.is_trained():
+            job.train(report)
+        elif job.updates:
+            report(job.updates * UPDATE_S[job.run.stage], "is trained", skipped=True)
+        if not job.is_finished():
+            job.ask(report)
+    return job.folder
+
+
+def predictions(runs_folder: str | Path) -> pd.DataFrame:
+    """All predictions of the finished runs below a folder (evaluate.COLUMNS, with run, stands_for and checkpoint)."""
+    import pandas as pd
+
+    from georeplicate import evaluate
+
+    tables = []
+    for path in sorted(Path(runs_folder).glob(f"*/{record.MANIFEST}")):
+        said = record.read_manifest(path.parent)["run"]
+        table = evaluate.read(path.parent / "predictions.csv")
+        tables.append(table.assign(run=path.parent.name, stands_for=said["stands_for"], checkpoint=said["checkpoint"]))
+    if not tables:
+        raise record.RecordError(f"there is no finished run below {runs_folder}: make table2 comes first")
+    return pd.concat(tables, ignore_index=True)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 done, 1 something failed (a sentence on stderr), 2 wrong words on the command line, 130 interrupted."""
+    parser = argparse.ArgumentParser(prog="python -m georeplicate.experiment", description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="mini")
-    parser.add_argument("--base", type=Path, default=base.OUT / "policy", help="made by `make base`")
+    parser.add_argument("--base", type=Path, help="the policy that all starts from; the package carries one")
     parser.add_argument("--ablations", action="store_true", help="the controls instead of Table 2")
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--workers", type=int, default=min(2, os.cpu_count() or 1))
-    args = parser.parse_args()
-    profile, work = Profile.get(args.profile), WORK / args.profile
-    if not args.base.exists():
-        raise SystemExit(f"there is no base policy at {args.base}: run `make base` first, or name one with --base")
-    seeds = tuple(range(args.seeds))
-    runs = ablation_runs(seeds) if args.ablations else table2_runs(seeds)
-    one = partial(execute, profile=profile, work=work, base_path=args.base)
-    # spawned, not forked: torch's thread pools do not survive a fork
-    fresh = dict(mp_context=get_context("spawn"), initializer=torch.set_num_threads, initargs=(1,))
-    with ProcessPoolExecutor(args.workers, **fresh) as pool:
-        first = [r for r in runs if r.start == "base"]
-        done = {r.name: pool.submit(one, r) for r in first}
-        for r in runs:
-            if r.start != "base":
-                done[r.start].result()
-                done[r.name] = pool.submit(one, r)
-        for name, future in done.items():
-            predictions = pd.read_csv(future.result() / "predictions.csv", keep_default_na=False)
-            found = evaluate.summary(predictions.query("task == 'pairing' and decoding == 'greedy'"))
-            print(f"{name:>28}  " + "  ".join(f"{k} {v:.3g}" for k, v in found.items()))
+    parser.add_argument("--seeds", type=int, help="how many training seeds (default: those of the profile)")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--work", type=Path, default=WORK, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    try:
+        profile = Profile.get(options.profile)
+        seeds = seeds_of(profile, options.seeds)
+        runs = ablation_runs(seeds) if options.ablations else table2_runs(seeds)
+        out = options.work / profile.name
+        folders = ensure(runs, profile, out, base_path=options.base, workers=options.workers)
+        _print(folders)
+    except (ValueError, OSError, CheckpointError, workers.WorkError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from the newest checkpoints", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _print(folders: dict[str, Path]) -> None:
+    import pandas as pd
+
+    for name, folder in folders.items():
+        asked = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
+        pairing = asked[(asked.task == "pairing") & (asked.decoding == "greedy")]
+        right, tokens = (pairing.choice == pairing.truth).mean(), pairing.completion_tokens.astype(float).mean()
+        print(f"{name:>28}  {right:6.1%} of {len(pairing)} pairing questions right, {tokens:.1f} tokens an answer")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,19 +4,25 @@ A run folder is finished when its `manifest.json` exists, and is written last; e
 SHA-256, so that a torn or altered one is noticed (safetensors, for one, has no checksum of its own).
 """
 
+import ast
+import contextlib
 import errno
+import fcntl
 import hashlib
+import io
 import json
 import os
 import platform
 import subprocess
 import tempfile
-import time
-from collections.abc import Iterable
+import tokenize
+from collections.abc import Collection, Iterable, Iterator
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
 MANIFEST = "manifest.json"
+PACKAGE = Path(__file__).resolve().parent
 _VERSIONS_OF = ("numpy", "scipy", "pandas", "pillow", "torch", "transformers", "trl", "peft", "haversine", "cartopy")
 
 
@@ -72,6 +78,24 @@ def explain(error: OSError, path: str | Path) -> str:
     return f"cannot write {path}: {error.strerror or error}"
 
 
+@contextlib.contextmanager
+def alone(path: str | Path, waiting: str) -> Iterator[None]:
+    """Hold the lock file `path`; print `waiting` if another process has it. The system lets go of it even on a kill."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "w")  # noqa: SIM115 (closed below)
+    except OSError as error:
+        raise RecordError(explain(error, path.parent)) from error
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(waiting, flush=True)
+            fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
@@ -93,6 +117,83 @@ def sha256_files(paths: Iterable[str | Path], root: str | Path) -> str:
     for name, path in sorted((Path(p).relative_to(root).as_posix(), p) for p in paths):
         digest.update(f"{name}\0{sha256_file(path)}\n".encode())
     return digest.hexdigest()
+
+
+def sha256_json(*parts: object) -> str:
+    """Hex SHA-256 of JSON values."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+# --- which code ----------------------------------------------------------------------------------------------------
+
+
+def code(*roots: str, without: Collection[str] = (), package: Path = PACKAGE) -> dict[str, str]:
+    """{module: SHA-256 of its code} of the modules `roots` and of all that they import from this package, however deep.
+
+    Modules are named as seen from the package ("atlas.facts"). Comments, docstrings and blank lines are no code. A
+    module named in `without`, or inside a folder named there, is passed over, and so is what only it imports.
+    """
+    found: dict[str, str] = {}
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        if name in found or any(name == w or name.startswith(f"{w}.") for w in without):
+            continue
+        path = _module(package, name)
+        if path is None:
+            raise ValueError(f"{package.name} has no module {name!r}")
+        found[name], imported = _read(path, package)
+        waiting += imported
+    return dict(sorted(found.items()))
+
+
+def _module(package: Path, name: str) -> Path | None:
+    stem = package.joinpath(*name.split("."))
+    return next((p for p in (stem.with_suffix(".py"), stem / "__init__.py") if p.is_file()), None)
+
+
+@cache
+def _read(path: Path, package: Path) -> tuple[str, tuple[str, ...]]:
+    """(hash of the code, modules of the package that it imports)."""
+    source = path.read_text(encoding="utf-8")
+    tree = ast.parse(source)
+    imported: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            imported += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            if node.level:
+                raise ValueError(f"{path}: imports are absolute in this package, line {node.lineno} is not")
+            imported += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    inside = [name.removeprefix(f"{package.name}.") for name in imported if name.startswith(f"{package.name}.")]
+    found = {part for name in inside if _module(package, name) for part in _with_parents(name)}
+    return hashlib.sha256(_bare(source, tree).encode()).hexdigest(), tuple(sorted(found))
+
+
+def _with_parents(name: str) -> list[str]:
+    parts = name.split(".")
+    return [".".join(parts[:i]) for i in range(1, len(parts) + 1)]
+
+
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+def _bare(source: str, tree: ast.Module) -> str:
+    """The source without comments and docstrings and, outside of strings, without blank lines and trailing spaces."""
+    lines = [line.encode() for line in source.split("\n")]  # ast counts bytes
+    for token in tokenize.generate_tokens(io.StringIO(source).readline):
+        if token.type == tokenize.COMMENT:
+            row, column = token.start
+            lines[row - 1] = lines[row - 1].decode()[:column].encode()
+    texts = [node.body[0] for node in ast.walk(tree) if isinstance(node, _DOCUMENTED) and ast.get_docstring(node)]
+    for text in texts:
+        first, last = text.lineno - 1, text.end_lineno - 1
+        after = lines[last][text.end_col_offset :]
+        lines[first : last + 1] = [lines[first][: text.col_offset] + after, *[b""] * (last - first)]
+    strings = {n for n in ast.walk(tree) if isinstance(n, ast.Constant | ast.JoinedStr)} - {t.value for t in texts}
+    verbatim = {i for n in strings for i in range(n.lineno - 1, n.end_lineno - 1)}  # lines that end inside a string
+    kept = (line if i in verbatim else line.rstrip() for i, line in enumerate(lines))
+    return b"\n".join(line for i, line in enumerate(kept) if line or i in verbatim).decode()
 
 
 # --- where and how -------------------------------------------------------------------------------------------------
@@ -158,21 +259,23 @@ def finish(
     profile: str,
     seed: int | None,
     data_sha256: str,
-    started: float,
+    wall_seconds: dict[str, float],
     device: str = "cpu",
+    apart: Collection[str] = (),
     **more: object,
 ) -> Path:
     """Mark the run in `folder` as finished: hash its files and write `manifest.json`, last of all.
 
-    started: time.time() at the beginning, for the wall time in seconds. data_sha256: of the data that went in.
-    more: anything else worth knowing that is JSON (settings, model revision, counts).
+    data_sha256: of the data that went in. wall_seconds: of its steps. apart: names of files and folders in `folder`
+    that `files` does not list, as they are not published with the run; hidden and temporary ones never are. more:
+    anything else worth knowing that is JSON (settings, keys, checksums of what stands apart).
     """
     folder = Path(folder)
-    files = {
-        path.relative_to(folder).as_posix(): sha256_file(path)
-        for path in sorted(folder.rglob("*"))
-        if path.is_file() and path.name != MANIFEST and not path.name.endswith(".tmp")
-    }
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        name = path.relative_to(folder)
+        if path.is_file() and name.parts[0] not in {MANIFEST, *apart} and not path.name.startswith("."):
+            files[name.as_posix()] = sha256_file(path)
     manifest = {
         "profile": profile,
         "seed": seed,
@@ -181,7 +284,7 @@ def finish(
         "device": device,
         "machine": machine(),
         "versions": versions(),
-        "wall_seconds": round(time.time() - started, 1),
+        "wall_seconds": {step: round(seconds, 1) for step, seconds in wall_seconds.items()},
         "files": files,
     }
     clash = manifest.keys() & more.keys()
@@ -205,7 +308,7 @@ def read_manifest(folder: str | Path) -> dict:
     try:
         manifest = json.loads((folder / MANIFEST).read_text())
         files = dict(manifest["files"])
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise RecordError(f"{folder} holds no finished run: {MANIFEST} is missing; run it again") from None
     except (ValueError, KeyError, TypeError):
         raise RecordError(f"{folder / MANIFEST} is damaged; delete {folder} and run it again") from None

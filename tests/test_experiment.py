@@ -1,19 +1,23 @@
-"""The runs of Table 2 at the smallest size, on an untrained policy: files, order, resume, controls."""
+"""The runs of Table 2 at the smallest size, on an untrained policy: files, keys, kills, controls."""
 
-from dataclasses import replace
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import torch
 
-from georeplicate import base, evaluate, experiment, pairs, policy, record
+from georeplicate import base, checkpoint, evaluate, experiment, pairs, places, policy, record, stages
 from georeplicate.profiles import Profile
 
-
-@pytest.fixture(scope="module")
-def profile():
-    return replace(Profile.get("smoke"), max_completion_length=8)
+PROFILE = replace(Profile.get("smoke"), rl_steps=4, max_completion_length=8)
+RUNS = experiment.table2_runs(seeds=(0,))
 
 
 @pytest.fixture(scope="module")
@@ -26,92 +30,252 @@ def start(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def work(profile, start, tmp_path_factory):
+def work(start, tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
-    for run in experiment.table2_runs(seeds=(0,)):
-        experiment.execute(run, profile, folder, start)
+    for job in experiment.jobs(RUNS, PROFILE, folder, start):
+        experiment.execute(job)
     return folder
 
 
+@pytest.fixture
+def copy(work, tmp_path):
+    return shutil.copytree(work, tmp_path / "work")
+
+
+def job_of(name, work, start, **changes):
+    """The job of that run, its code different where `changes` says so ({step: {module: hash}})."""
+    (job,) = (job for job in experiment.jobs(RUNS, PROFILE, work, start) if job.run.name == name)
+    return replace(job, code={step: code | changes.get(step, {}) for step, code in job.code.items()})
+
+
+# --- what a run leaves behind ---------------------------------------------------------------------------------------
+
+
 def test_the_four_systems_stand_for_the_papers(work):
-    runs = {run.name: run.stands_for for run in experiment.table2_runs(seeds=(0,))}
+    runs = {run.name: run.stands_for for run in RUNS}
     assert runs == {"base": "Qwen2.5-VL-7B", "sft-s0": "Geo-SFT", "zero-s0": "Geo-R1-Zero", "r1-s0": "Geo-R1"}
     assert all(record.is_finished(work / "runs" / name) for name in runs)
 
 
-def test_predictions_hold_every_question_twice_and_every_column(work, profile):
-    table = pd.read_csv(work / "runs" / "r1-s0" / "predictions.csv", keep_default_na=False)
-    assert list(table.columns) == evaluate.COLUMNS
+def test_predictions_hold_every_question_twice_and_every_column(work):
+    table = experiment.predictions(work / "runs")
+    assert list(table.columns) == [*evaluate.COLUMNS, "run", "stands_for", "checkpoint"]
+    assert set(table.run) == {"base", "sft-s0", "zero-s0", "r1-s0"}
+    table = table[table.run == "r1-s0"]
     asked = table[table.task == "pairing"]
-    assert asked.groupby("decoding").id.nunique().to_dict() == {
-        "greedy": profile.n_test_sites,
-        "t1": profile.n_test_sites,
-    }
-    assert set(asked.truth) <= set("ABCDE") and (asked.system == "mini-R1").all()
+    assert asked.groupby("decoding").id.nunique().to_dict() == {"greedy": 16, "t1": 16}
+    assert set(asked.truth) <= set("ABCDE") and (asked.system == "mini-R1").all() and (asked.training_seed == 0).all()
+    assert set(table.checkpoint) == {"trained here from mini-SFT"}
+    assert (table[table.task != "pairing"].groupby("task").id.nunique() == PROFILE.n_test_sites).all()
+    with pytest.raises(record.RecordError, match="no finished run below"):
+        experiment.predictions(work)
 
 
-def test_a_finished_run_is_not_run_again(work, profile, start, monkeypatch):
-    monkeypatch.setattr(experiment, "train", lambda *_: pytest.fail("trained again"))
-    run = experiment.table2_runs(seeds=(0,))[1]
-    assert experiment.execute(run, profile, work, start) == work / "runs" / "sft-s0"
+def test_the_manifest_says_what_ran(work, start):
+    manifest = record.read_manifest(work / "runs" / "r1-s0")
+    assert manifest["run"]["stage"] == "grpo" and manifest["settings"]["beta"] == 0.01
+    assert set(manifest["files"]) == {"log.csv", "predictions.csv"}  # publishable without the policy
+    assert manifest["base_sha256"] == experiment.policy_sha256(start)
+    assert manifest["policy_sha256"] == experiment.policy_sha256(work / "runs" / "r1-s0" / "policy")
+    assert manifest["training"]["key"] != manifest["asking"]["key"]
+    assert manifest["wall_seconds"].keys() == {"training", "asking"}
+    assert "grpo" in manifest["code"]["training"] and "evaluate" in manifest["code"]["asking"]
+    assert str(work) not in (work / "runs" / "r1-s0" / record.MANIFEST).read_text()
+    assert not list((work / "runs" / "r1-s0").glob("checkpoint-*"))
 
 
-def test_the_manifest_says_what_ran(work):
-    manifest = record.read_manifest(work / "runs" / "zero-s0")
-    assert (
-        manifest["run"]["stage"] == "grpo"
-        and manifest["settings"]["beta"] == 0.01
-        and len(manifest["base_sha256"]) == 64
-    )
+# --- what is up to date ---------------------------------------------------------------------------------------------
+
+
+def test_training_depends_on_no_code_that_only_scores_or_draws():
+    code = experiment.code_now()
+    assert {"stages", "places", "sft", "grpo", "training", "prefix", "policy", "rewards", "prompts", "base", "engine",
+            "pairs", "world", "atlas"} <= code["training"].keys()  # fmt: skip
+    for name in ("evaluate", "tables", "plots", "maps", "report", "reproduce", "results", "docs", "paper", "record"):
+        assert name not in code["training"]
+    assert {"evaluate", "places"} <= code["asking"].keys() and "grpo" not in code["asking"]
+
+
+def test_every_field_of_a_profile_enters_a_key_or_is_known_not_to():
+    elsewhere = {"name", "seeds", "model", "n_validation_sites"}  # enter by the run and the start; no test asks them
+    assert set().union(*experiment.SETTINGS.values()) | elsewhere == asdict(PROFILE).keys()
+
+
+def test_finished_runs_are_not_touched(work, start, monkeypatch):
+    monkeypatch.setattr(experiment.workers, "run", lambda *_, **__: pytest.fail("began to work"))
+    before = {p: p.stat().st_mtime_ns for p in work.rglob("*") if p.is_file()}
+    folders = experiment.ensure(RUNS, PROFILE, str(work), base_path=start)
+    assert folders["r1-s0"] == work / "runs" / "r1-s0"
+    assert before == {p: p.stat().st_mtime_ns for p in work.rglob("*") if p.is_file()}
+    # nor do settings matter that they do not depend on
+    other = replace(PROFILE, seeds=(0, 1), n_validation_sites=3)
+    assert experiment.unfinished(experiment.jobs(RUNS, other, work, start)) == []
+    names = lambda profile: [  # noqa: E731
+        job.run.name for job in experiment.unfinished(experiment.jobs(RUNS, profile, work, start))
+    ]
+    assert names(replace(PROFILE, beta=0.5)) == ["zero-s0", "r1-s0"]
+    assert names(replace(PROFILE, sft_batch=5)) == ["sft-s0", "r1-s0"]
+    assert names(replace(PROFILE, n_test_sites=9)) == ["base", "sft-s0", "zero-s0", "r1-s0"]
+
+
+def test_changed_code_of_asking_asks_again_and_does_not_train(copy, start, monkeypatch):
+    monkeypatch.setattr(stages, "train", lambda *_: pytest.fail("trained again"))
+    changed = job_of("zero-s0", copy, start, asking={"evaluate": "other"})
+    assert changed.is_trained() and not changed.is_finished()
+    before = record.read_manifest(changed.folder)
+    (changed.folder / "predictions.csv").unlink()
+    experiment.execute(changed)
+    after = record.read_manifest(changed.folder)
+    assert changed.is_finished() and after["files"] == before["files"]
+    assert after["asking"]["key"] != before["asking"]["key"] and after["training"] == before["training"]
+
+
+def test_changed_code_of_training_trains_anew_and_wipes_what_was(copy, start):
+    changed = job_of("zero-s0", copy, start, training={"grpo": "other"})
+    assert not changed.is_trained()
+    for left in ("checkpoint-3", "stray"):
+        (changed.folder / left).mkdir()
+    before = (changed.folder / "log.csv").read_text()
+    experiment.execute(changed)
+    assert changed.is_finished() and not (changed.folder / "stray").exists()
+    assert numbers(changed.folder / "log.csv").equals(numbers(work_log(before, copy)))
+
+
+@pytest.mark.parametrize("name, file", [("sft-s0", "policy/model.safetensors"), ("zero-s0", "log.csv")])
+def test_a_damaged_run_is_not_finished(copy, start, name, file):
+    path = copy / "runs" / name / file
+    path.write_bytes(path.read_bytes()[:-1] + b"?")
+    found = [job.run.name for job in experiment.unfinished(experiment.jobs(RUNS, PROFILE, copy, start))]
+    assert name in found and ("r1-s0" in found) == (name == "sft-s0")
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_experiment import job_of
+from georeplicate import experiment
+
+def report(units, doing, skipped=False):
+    if doing == "update 3/4":
+        os.kill(os.getpid(), signal.SIGKILL)
+
+experiment.execute(job_of("zero-s0", Path({work!r}), Path({start!r})), report)
+"""
+
+
+def test_a_killed_run_goes_on_and_ends_in_the_same_numbers(work, start, tmp_path):
+    script = KILLED.format(tests=str(Path(__file__).parent), work=str(tmp_path), start=str(start))
+    died = subprocess.run([sys.executable, "-c", script], env=os.environ | {"OMP_NUM_THREADS": "1"})
+    assert died.returncode == -signal.SIGKILL
+    job = job_of("zero-s0", tmp_path, start)
+    assert not job.is_trained() and list(job.folder.glob("checkpoint-*"))
+    said = []
+    experiment.execute(job, lambda units, doing, skipped=False: said.append((doing, skipped)))
+    assert ("update 2/4", True) in said and job.is_finished()
+    whole = work / "runs" / "zero-s0"
+    assert (job.folder / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
+    assert experiment.policy_sha256(job.policy) == experiment.policy_sha256(whole / "policy")
+    assert numbers(job.folder / "log.csv").equals(numbers(whole / "log.csv"))
+    assert record.read_manifest(job.folder)["training"]["resumed_at_update"] == 2
+
+
+def work_log(text, folder):
+    path = folder / "before.csv"
+    path.write_text(text)
+    return path
+
+
+def numbers(log):
+    """A training log without what a clock or the machine moves."""
+    table = pd.read_csv(log)
+    return table[sorted(c for c in table if not any(word in c for word in ("second", "peak", "time")))]
+
+
+# --- what is refused ------------------------------------------------------------------------------------------------
+
+
+def fails(capsys, *words):
+    assert experiment.main([*map(str, words)]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and error.count("\n") == 1
+    return error
+
+
+def test_bad_input_is_one_sentence(start, tmp_path, capsys):
+    assert "unknown profile 'mimi'" in fails(capsys, "--profile", "mimi")
+    assert "on photographs (cv-cities)" in fails(capsys, "--profile", "paper")
+    assert "profile smoke has 1 to 1 training seeds" in fails(capsys, "--profile", "smoke", "--seeds", 2)
+    here = ("--profile", "smoke", "--work", tmp_path / "out", "--base")
+    assert "no base policy" in fails(capsys, *here, tmp_path / "none")
+    damaged = shutil.copytree(start, tmp_path / "damaged")
+    (damaged / "model.safetensors").write_bytes(b"no weights")
+    assert "model.safetensors is damaged" in fails(capsys, *here, damaged)
+    (tmp_path / "out").write_text("")
+    assert "a file stands where a folder should be" in fails(capsys, *here, start)
+
+
+def test_a_run_that_starts_from_nothing_is_refused(start, tmp_path):
+    with pytest.raises(ValueError, match="r1-s0 goes on from sft-s0"):
+        experiment.ensure(RUNS[-1:], PROFILE, tmp_path, base_path=start)
+    with pytest.raises(checkpoint.CheckpointError):
+        experiment.policy_sha256(tmp_path)
+
+
+# --- controls -------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
 def asked(start):
     rows = pairs.load("world", "validation", per_region=5, regions=4)
-    return evaluate.pairing_rows(policy.load(start), rows, pairs.questions(rows, seed=0), base.PAIR)
+    return places.pairing_rows(policy.load(start), rows, pairs.questions(rows, seed=0))
 
 
 def test_controls_change_what_they_name_and_nothing_else(asked):
     def parts(row):
         return row["pixels"]["pixel_values"].split(row["pixels"]["image_grid_thw"].prod(-1).tolist())
 
-    blank = experiment.controlled(asked, "blank panorama", 0)
-    assert all(bool((parts(b)[0] == 0).all()) for b in blank)
-    assert all(
-        torch.equal(x, y)
-        for b, a in zip(blank, asked, strict=True)
-        for x, y in zip(parts(b)[1:], parts(a)[1:], strict=True)
-    )
-    tiles = experiment.controlled(asked, "blank tiles", 0)
-    assert all(torch.equal(parts(b)[0], parts(a)[0]) for b, a in zip(tiles, asked, strict=True))
-    assert all(bool((p == 0).all()) for b in tiles for p in parts(b)[1:])
-    assert [row["letter"] for row in tiles] == [row["letter"] for row in asked]
+    def same(some, others):
+        return all(torch.equal(x, y) for x, y in zip(some, others, strict=True))
+
+    blank = places.controlled(asked, "blank panorama", 0)
+    tiles = places.controlled(asked, "blank tiles", 0)
+    for row, without_panorama, without_tiles in zip(asked, blank, tiles, strict=True):
+        assert not parts(without_panorama)[0].any() and same(parts(without_panorama)[1:], parts(row)[1:])
+        assert torch.equal(parts(without_tiles)[0], parts(row)[0]) and not torch.cat(parts(without_tiles)[1:]).any()
+        assert row["letter"] == without_panorama["letter"] == without_tiles["letter"]
+        assert same(parts(row), parts(asked[[r["id"] for r in asked].index(row["id"])]))  # the row itself is untouched
+    assert places.controlled(asked, "", 0) is asked
+    with pytest.raises(ValueError, match="choose from shuffled pairing"):
+        places.controlled(asked, "blank", 0)
 
 
 def test_shuffled_pairing_knows_nothing_of_the_answer(asked):
-    many = asked * 40
-    agree = np.mean(
-        [
-            a["letter"] == b["letter"]
-            for a, b in zip(experiment.controlled(many, "shuffled pairing", 0), many, strict=True)
-        ]
-    )
+    many = places.Rows(list(asked) * 40, lambda row: row)
+    shuffled = places.controlled(many, "shuffled pairing", 0)
+    agree = np.mean([a["letter"] == b["letter"] for a, b in zip(shuffled, many, strict=True)])
     assert 0.15 < agree < 0.25
+    assert [row["letter"] for row in shuffled] == [row["letter"] for row in shuffled]  # drawn once
+
+
+def test_rows_are_made_when_asked_for(asked):
+    made = []
+    rows = places.Rows(range(5), lambda i: made.append(i) or {"i": i})
+    assert len(rows) == 5 and made == []
+    assert rows[-1] == {"i": 4} and [row["i"] for row in rows[1:3]] == [1, 2] and made == [4, 1, 2]
+    assert asked[0]["pixels"]["image_grid_thw"].shape == (6, 3)
 
 
 def test_the_random_reward_does_not_look_at_the_letter():
-    coin = experiment.reward_function("random", 0)
+    coin = stages.reward_function("random", 0)
     values = [coin(f"text {i}", {"id": "x", "letter": "A"}, 5) for i in range(400)]
     assert values == [coin(f"text {i}", {"id": "x", "letter": "B"}, 5) for i in range(400)]
     assert 0.4 < np.mean(values) < 0.6
 
 
-def test_thoughts_are_read_from_any_text():
-    text = "<think> place grass red-roofs D sand red-roofs other B grass red-roofs match </think> <answer> B </answer>"
-    assert evaluate.thoughts(text) == [
-        ("place", {"cover": "grass", "roof": "red-roofs"}, ""),
-        ("D", {"cover": "sand", "roof": "red-roofs"}, "other"),
-        ("B", {"cover": "grass", "roof": "red-roofs"}, "match"),
-    ]
-    for odd in ("", "<think>", "match", "<think> match other Z", "\x00" * 50):
-        assert isinstance(evaluate.thoughts(odd), list)
+def test_sft_rows_teach_places_and_replay_the_base_but_never_pair(start):
+    rows = stages.sft_rows(PROFILE, start, 0, 20)
+    assert len(rows) == 20
+    taught = [row for row in rows if row["prompt"] == base.WHERE]
+    assert len(taught) == round(20 * (1 - stages.REPLAY))
+    assert all("country :" in row["completion"] and len(row["pixels"]["image_grid_thw"]) == 1 for row in taught)

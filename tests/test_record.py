@@ -4,7 +4,7 @@ import errno
 import json
 import os
 import subprocess
-import time
+import threading
 
 import numpy as np
 import pandas as pd
@@ -83,10 +83,14 @@ def test_a_run_is_finished_only_with_its_manifest(tmp_path):
     assert not record.is_finished(tmp_path)
     with pytest.raises(record.RecordError, match="no finished run"):
         record.read_manifest(tmp_path)
-    record.finish(tmp_path, profile="smoke", seed=3, data_sha256="0", started=time.time() - 5, steps=2)
+    (tmp_path / "policy").mkdir()
+    (tmp_path / "policy" / "weights").write_text("")
+    (tmp_path / ".lock").write_text("")
+    took = {"training": 5.04, "asking": 1}
+    record.finish(tmp_path, profile="smoke", seed=3, data_sha256="0", wall_seconds=took, apart=["policy"], steps=2)
     manifest = record.read_manifest(tmp_path)
     assert (manifest["profile"], manifest["seed"], manifest["steps"]) == ("smoke", 3, 2)
-    assert manifest["wall_seconds"] >= 5
+    assert manifest["wall_seconds"] == {"training": 5.0, "asking": 1}
     assert manifest["machine"]["cpu"] and manifest["machine"]["cores"] >= 1 and manifest["machine"]["memory_gib"] > 0
     assert manifest["versions"]["numpy"] == np.__version__
     assert set(manifest["files"]) == {"log.csv"}
@@ -103,7 +107,7 @@ def test_a_run_is_finished_only_with_its_manifest(tmp_path):
 )
 def test_an_altered_run_is_noticed(tmp_path, harm, words):
     record.write_bytes(tmp_path / "log.csv", b"step,loss\n")
-    record.finish(tmp_path, profile="smoke", seed=0, data_sha256="0", started=time.time())
+    record.finish(tmp_path, profile="smoke", seed=0, data_sha256="0", wall_seconds={})
     assert record.is_finished(tmp_path)
     harm(tmp_path)
     assert not record.is_finished(tmp_path)
@@ -113,7 +117,78 @@ def test_an_altered_run_is_noticed(tmp_path, harm, words):
 
 def test_a_manifest_key_is_never_overwritten(tmp_path):
     with pytest.raises(ValueError, match="already has machine"):
-        record.finish(tmp_path, profile="smoke", seed=0, data_sha256="0", started=0.0, machine="mine")
+        record.finish(tmp_path, profile="smoke", seed=0, data_sha256="0", wall_seconds={}, machine="mine")
+
+
+# --- which code ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def package(tmp_path):
+    files = {
+        "__init__.py": "",
+        "top.py": "from toys import low, folder\nfrom toys.folder.deep import thing\n",
+        "low.py": 'X = 1\n\n\ndef f():\n    import toys.late as l\n    return """a\n\nb"""\n',
+        "late.py": "import json\n",
+        "folder/__init__.py": "",
+        "folder/deep.py": "thing = 1\n",
+        "apart.py": "import toys.top\n",
+    }
+    for name, text in files.items():
+        record.write_bytes(tmp_path / "toys" / name, text.encode())
+    return tmp_path / "toys"
+
+
+def code(package, *roots, **options):
+    record._read.cache_clear()
+    return record.code(*roots, package=package, **options)
+
+
+def test_code_is_what_is_imported_however_deep(package):
+    assert list(code(package, "top")) == ["folder", "folder.deep", "late", "low", "top"]
+    assert list(code(package, "top", without=("low",))) == ["folder", "folder.deep", "top"]
+    assert list(code(package, "top", without=("folder",))) == ["late", "low", "top"]
+    with pytest.raises(ValueError, match="no module 'none'"):
+        code(package, "none")
+    (package / "late.py").write_text("from . import low\n")
+    with pytest.raises(ValueError, match="line 1 is not"):
+        code(package, "late")
+
+
+@pytest.mark.parametrize(
+    "text, same",
+    [
+        ('"""A docstring."""\nX = 1  # é\ndef f():\n    """é"""\n    import toys.late as l\n    # b\n'
+         '    return """a\n\nb"""\n', True),
+        ('X = 2\n\n\ndef f():\n    import toys.late as l\n    return """a\n\nb"""\n', False),
+        ('X = 1\n\n\ndef f():\n    import toys.late as l\n    return """a\nb"""\n', False),
+        ('X = 1\n\n\ndef f():\n    import toys.late as l\n    return """a\n\nb # no comment"""\n', False),
+    ],
+)  # fmt: skip
+def test_comments_docstrings_and_blank_lines_are_no_code(package, text, same):
+    before = code(package, "top")
+    (package / "low.py").write_text(text)
+    after = code(package, "top")
+    assert {name for name in before if before[name] != after[name]} == (set() if same else {"low"})
+
+
+def test_only_one_holds_a_lock(tmp_path, capsys):
+    entered = threading.Event()
+
+    def enter():
+        with record.alone(tmp_path / "deep" / "lock", "another is at work; waiting"):
+            entered.set()
+
+    with record.alone(tmp_path / "deep" / "lock", "never said"):
+        thread = threading.Thread(target=enter)
+        thread.start()
+        assert not entered.wait(0.3)
+        assert capsys.readouterr().out == "another is at work; waiting\n"
+    thread.join(5)
+    assert entered.is_set()
+    (tmp_path / "file").write_text("")
+    with pytest.raises(record.RecordError, match="a file stands"), record.alone(tmp_path / "file" / "lock", ""):
+        pass
 
 
 def test_git_state(tmp_path):

@@ -1,0 +1,183 @@
+"""What mini policies are shown, at a profile's size: the places of a split as pairing questions and as single views.
+
+Rows are made when they are asked for: the pixels of all questions of a split would take some 0.2 MB each. A picture
+becomes pixels once a process, whichever policy is asked: pixels depend on the image processor alone, which every policy
+that starts from one base shares.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from datasets import Dataset
+
+from georeplicate import base, pairs, prompts, world
+from georeplicate import policy as policies
+from georeplicate.profiles import Profile
+from georeplicate.world.words import words
+
+CONTROLS = ("shuffled pairing", "blank panorama", "blank tiles")
+
+
+class Rows(Sequence):
+    """`make(item)` of every item, made anew whenever it is asked for."""
+
+    def __init__(self, items: Sequence, make: Callable[[Any], dict]):
+        self.items, self.make = items, make
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index):
+        if isinstance(index, slice):
+            return Rows(self.items[index], self.make)
+        return self.make(self.items[index])
+
+
+# --- from pairs and sites to rows -----------------------------------------------------------------------------------
+
+
+def pictures(policy: policies.Policy, rows: Dataset) -> dict[str, list[dict]]:
+    """Panoramas and tiles as the processor hands them to the model."""
+    return {view: [policy.pixels([picture]) for picture in rows[view]] for view in ("panorama", "aerial")}
+
+
+def true_words(sites: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Site id -> the six words that are true of it, in the order of world.words.WORDS."""
+    return {site.id: words(world.build(site).attributes) for site in sites.itertuples()}
+
+
+def pairing_rows(
+    policy: policies.Policy,
+    rows: Dataset,
+    questions: Dataset,
+    prompt: str = base.PAIR,
+    *,
+    said: dict[str, tuple[str, ...]] | None = None,
+    prepared: dict[str, list[dict]] | None = None,
+) -> Rows:
+    """Questions as rows that the policy and GRPO take: {pixels, prompt, letter, id, said}.
+
+    said: the six true words of the panorama and of each tile in the order shown, or None where `said`, the
+    `true_words` of the sites, is not given. prepared: the `pictures` of rows, if made earlier.
+    """
+    seen = prepared or pictures(policy, rows)
+
+    def make(question: dict) -> dict:
+        own = question["candidates"][prompts.LETTERS.index(question["letter"])]
+        shown = [seen["panorama"][own], *(seen["aerial"][c] for c in question["candidates"])]
+        return {
+            "pixels": {name: torch.cat([p[name] for p in shown]) for name in shown[0]},
+            "prompt": prompt,
+            "letter": question["letter"],
+            "id": question["id"],
+            "said": said and [said[site] for site in (question["id"], *question["candidate_ids"])],
+        }
+
+    return Rows(questions.to_list(), make)
+
+
+def place_rows(policy: policies.Policy, sites: pd.DataFrame, *, crop_px: int, tile_px: int) -> list[dict]:
+    """Sites as places to ask about: {id, lat, lon, country, seen_country, climate, cover, pixels, tile_pixels}.
+
+    pixels show a phone's picture, tile_pixels the place from above; climate and cover are words of the vocabulary.
+    """
+    out = []
+    for site in sites.itertuples():
+        scene = world.build(site)
+        shown = {"pixels": world.crop(scene, crop_px), "tile_pixels": world.tile(scene, tile_px)}
+        out.append(
+            {name: getattr(site, name) for name in ("id", "lat", "lon", "country", "seen_country")}
+            | {"climate": climate_word(site.climate), "cover": words(scene.attributes)[0]}
+            | {name: policy.pixels([policies.Image.fromarray(picture)]) for name, picture in shown.items()}
+        )
+    return out
+
+
+def climate_word(code: str) -> str:
+    """The word for a Köppen-Geiger class: "Cfb" -> "climate-c"."""
+    return f"climate-{code[0].lower()}"
+
+
+def controlled(asked: Sequence[dict], control: str, seed: int) -> Sequence[dict]:
+    """Pairing rows under a control: the right letter drawn by lot, or pictures made grey; "" leaves them alone."""
+    if not control:
+        return asked
+    if control not in CONTROLS:
+        raise ValueError(f"control={control!r}; choose from {', '.join(CONTROLS)}")
+    letters = np.random.default_rng([seed, 77]).choice(list(base.LETTERS), len(asked))
+
+    def make(i: int) -> dict:
+        row = asked[i]
+        if control == "shuffled pairing":
+            return row | {"letter": str(letters[i])}
+        parts = list(row["pixels"]["pixel_values"].split(row["pixels"]["image_grid_thw"].prod(-1).tolist()))
+        for j in [0] if control == "blank panorama" else range(1, len(parts)):
+            parts[j] = torch.zeros_like(parts[j])
+        return row | {"pixels": row["pixels"] | {"pixel_values": torch.cat(parts)}}
+
+    return Rows(range(len(asked)), make)
+
+
+# --- a split at a profile's size, once a process --------------------------------------------------------------------
+
+
+def _size(profile: Profile, split: str) -> tuple[int, int, int | None]:
+    """(places wanted, places a region, regions or None for all)."""
+    count = {"train": profile.n_train_sites, "validation": profile.n_validation_sites, "test": profile.n_test_sites}[
+        split
+    ]
+    regions = None if split == "train" else min(100, max(4, count // 6))
+    cities = regions or int((world.cities().split == split).sum())
+    return count, max(6, -(-count // cities)), regions
+
+
+@cache
+def sites(profile: Profile, split: str) -> pd.DataFrame:
+    """The places of a split, a row each (see world.sites)."""
+    _, per_region, regions = _size(profile, split)
+    return world.sites(split, per_region, regions=regions)
+
+
+@cache
+def rendered(profile: Profile, split: str) -> Dataset:
+    """The places of a split as rendered pairs, in the order of `sites`."""
+    _, per_region, regions = _size(profile, split)
+    height, tile = profile.panorama_px[0], profile.tile_px
+    return pairs.load("world", split, per_region=per_region, regions=regions, panorama_height=height, tile_size=tile)
+
+
+@cache
+def base_policy(path: Path) -> policies.Policy:
+    return policies.load(path)
+
+
+@cache
+def _prepared(profile: Profile, split: str, base_path: Path) -> tuple[dict, dict | None]:
+    words_of = None if split == "train" else true_words(sites(profile, split))
+    return pictures(base_policy(base_path), rendered(profile, split)), words_of
+
+
+def questions(profile: Profile, split: str, base_path: Path, seed: int = 0) -> Rows:
+    """Pairing questions of a split, shuffled, no more than a run asks."""
+    asked = pairs.questions(rendered(profile, split), k=profile.k, negatives=profile.negatives, seed=seed)
+    count = profile.rl_steps * profile.prompts_per_update if split == "train" else _size(profile, split)[0]
+    asked = asked.shuffle(seed=seed).select(range(min(count, len(asked))))
+    seen, said = _prepared(profile, split, base_path)
+    return pairing_rows(base_policy(base_path), rendered(profile, split), asked, said=said, prepared=seen)
+
+
+@cache
+def views(profile: Profile, split: str, base_path: Path) -> list[dict]:
+    """Single places of a split, spread evenly over it, as `place_rows`."""
+    table = sites(profile, split)
+    spread = np.linspace(0, len(table) - 1, min(_size(profile, split)[0], len(table))).astype(int)
+    return place_rows(
+        base_policy(base_path), table.iloc[np.unique(spread)], crop_px=profile.crop_px, tile_px=profile.tile_px
+    )

@@ -1,0 +1,169 @@
+"""Tasks on worker processes: which waits for which, one progress bar with the time left, and what failed.
+
+Workers are spawned, not forked (torch's thread pools do not survive a fork). One takes task after task and keeps in
+memory what its module caches; what it prints goes to the task's log. A worker that is killed takes only its own task
+with it, and a worker whose parent is killed ends by itself.
+"""
+
+import contextlib
+import os
+import shutil
+import signal
+import sys
+import threading
+import traceback
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from multiprocessing import connection, get_context, parent_process
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from georeplicate import record
+
+Report = Callable[..., None]  # report(units, doing, skipped=False): units of work done, or found done already
+
+
+@dataclass(frozen=True)
+class Task:
+    """function(*arguments, report=...) of a module, about `units` of work, begun when the task named `after` ended."""
+
+    name: str
+    function: Callable[..., Any]
+    arguments: tuple
+    units: float
+    log: Path
+    after: str = ""
+
+
+class WorkError(RuntimeError):
+    """Some tasks failed; the message says which and why, one sentence each."""
+
+
+# --- the parent ------------------------------------------------------------------------------------------------------
+
+
+class _Worker:
+    def __init__(self):
+        context = get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
+        self.process.start()
+        theirs.close()  # else its end would not be seen
+        self.task: Task | None = None
+        self.done, self.doing = 0.0, ""
+
+
+def run(tasks: Sequence[Task], *, workers: int, title: str) -> None:
+    """Do all tasks, `workers` at a time, in their order as far as `after` allows.
+
+    If one fails the others go on, but for those after it. Raises WorkError at the end, or KeyboardInterrupt at once;
+    no worker outlives the call.
+    """
+    waiting, open_names, failed = list(tasks), {task.name for task in tasks}, {}
+    crew: list[_Worker] = []
+    bar = tqdm(
+        total=sum(task.units for task in tasks),
+        desc=title,
+        mininterval=0.5 if sys.stderr.isatty() else 10,
+        miniters=0,
+        bar_format="{desc} {percentage:3.0f}%|{bar:20}| {elapsed} gone, {remaining} left{postfix}",
+    )
+    try:
+        while open_names:
+            for task in [task for task in waiting if task.after in failed]:
+                waiting.remove(task)
+                _close(task, open_names, bar, task.units)
+                failed[task.name] = f"{task.name} was not begun, as it goes on from {task.after}"
+            for task in [task for task in waiting if task.after not in open_names]:
+                worker = next((worker for worker in crew if worker.task is None), None)
+                if worker is None:
+                    if len(crew) == workers:
+                        break
+                    crew.append(worker := _Worker())
+                waiting.remove(task)
+                worker.task, worker.done, worker.doing = task, 0.0, "begins"
+                with contextlib.suppress(OSError):  # a dead worker is noticed below
+                    worker.pipe.send(task)
+            busy = {worker.pipe: worker for worker in crew if worker.task}
+            for pipe in connection.wait(list(busy), timeout=1):
+                worker = busy[pipe]
+                try:
+                    kind, *said = pipe.recv()
+                except (EOFError, OSError):
+                    kind, said = "failed", ["its process was killed, most often for want of memory"]
+                    crew.remove(worker)
+                if kind == "work":
+                    units, worker.doing, skipped = said
+                    units = min(units, worker.task.units - worker.done)
+                    worker.done += units
+                    if skipped:
+                        bar.total -= units
+                    else:
+                        bar.update(units)
+                else:
+                    if kind == "failed":
+                        failed[worker.task.name] = f"{worker.task.name} failed: {said[0]}"
+                    _close(worker.task, open_names, bar, worker.task.units - worker.done)
+                    worker.task = None
+            bar.set_postfix_str(", ".join(f"{w.task.name} {w.doing}" for w in crew if w.task), refresh=False)
+            bar.update(0)
+        for worker in crew:
+            with contextlib.suppress(OSError):
+                worker.pipe.send(None)
+            worker.process.join()
+    finally:
+        for worker in crew:
+            worker.process.kill()
+            worker.process.join()
+        bar.close()
+    if failed:
+        raise WorkError("; ".join(failed.values()))
+
+
+def _close(task: Task, open_names: set[str], bar: tqdm, units_left: float) -> None:
+    open_names.discard(task.name)
+    bar.total = max(bar.total - units_left, bar.n)  # rounding
+
+
+# --- a worker --------------------------------------------------------------------------------------------------------
+
+
+def _serve(pipe: connection.Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    while (task := pipe.recv()) is not None:
+        try:
+            task.log.parent.mkdir(parents=True, exist_ok=True)
+            with open(task.log, "w") as log:
+                for stream in (sys.stdout, sys.stderr):
+                    stream.flush()
+                    os.dup2(log.fileno(), stream.fileno())
+
+            def report(units: float, doing: str, skipped: bool = False) -> None:
+                pipe.send(("work", units, doing, skipped))
+
+            task.function(*task.arguments, report=report)
+            pipe.send(("done",))
+        except Exception as error:
+            traceback.print_exc()
+            pipe.send(("failed", _sentence(error, task.log)))
+
+
+def _end_with_parent() -> None:
+    parent_process().join()
+    os._exit(1)
+
+
+def _sentence(error: Exception, log: Path) -> str:
+    """What went wrong, for a person; libraries say of a full disk only that they could not write."""
+    with contextlib.suppress(OSError):
+        if "No space left" in str(error) or shutil.disk_usage(log.parent).free < 2**20:
+            return f"the disk is full at {log.parent}; free some space and run the same command again"
+    if isinstance(error, record.RecordError):
+        return str(error)
+    if isinstance(error, OSError):
+        return record.explain(error, error.filename or log.parent)
+    first = (str(error).strip().splitlines() or ["no message"])[0]
+    return f"{type(error).__name__}: {first} (more in {log})"

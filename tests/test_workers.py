@@ -1,0 +1,114 @@
+"""workers.py on toy tasks: order, failures, kills, interrupts; no worker outlives its parent."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from georeplicate import record, workers
+
+
+def work(path, report, *, fail=""):
+    report(0.5, "half way")
+    if fail == "kill":
+        os.kill(os.getpid(), signal.SIGKILL)
+    if fail == "full":
+        raise RuntimeError("PytorchStreamWriter: No space left on device")
+    if fail == "denied":
+        raise PermissionError(13, "Permission denied", str(path))
+    if fail:
+        raise ValueError(f"{fail}\nand more")
+    print("seen", flush=True)
+    path.write_text(f"{os.getpid()} {time.monotonic_ns()}")
+    report(0.5, "done")
+
+
+class Failing:
+    def __init__(self, how):
+        self.how = how
+
+    def __call__(self, path, report):
+        work(path, report, fail=self.how)
+
+
+def sleep(path, report):
+    path.write_text(str(os.getpid()))
+    time.sleep(60)
+
+
+def task(folder, name, function=work, after=""):
+    return workers.Task(name, function, (folder / name,), 1.0, folder / f"{name}.txt", after)
+
+
+def test_tasks_wait_for_what_they_go_on_from_and_share_workers(tmp_path, capfd):
+    tasks = [task(tmp_path, "b", after="a"), task(tmp_path, "a"), task(tmp_path, "c", after="b")]
+    workers.run(tasks, workers=2, title="toys")
+    (worker, a), (again, b), (_, c) = ((tmp_path / n).read_text().split() for n in "abc")
+    assert int(a) < int(b) < int(c) and worker == again
+    assert (tmp_path / "a.txt").read_text() == "seen\n"
+    shown = capfd.readouterr()
+    assert "seen" not in shown.out and "toys 100%" in shown.err and "left" in shown.err
+
+
+@pytest.mark.parametrize(
+    "how, words",
+    [
+        ("what is wrong", "ValueError: what is wrong (more in"),
+        ("kill", "its process was killed"),
+        ("full", "the disk is full at"),
+        ("denied", "the folder is read-only"),
+    ],
+)
+def test_a_failure_is_named_in_one_sentence_and_the_others_go_on(tmp_path, how, words):
+    tasks = [task(tmp_path, "a", Failing(how)), task(tmp_path, "b", after="a"), task(tmp_path, "c")]
+    with pytest.raises(workers.WorkError) as caught:
+        workers.run(tasks, workers=1, title="toys")
+    said = str(caught.value)
+    assert said.startswith("a failed: ") and words in said and "\n" not in said
+    assert said.endswith("; b was not begun, as it goes on from a")
+    assert (tmp_path / "c").exists() and not (tmp_path / "b").exists()
+
+
+def test_a_sentence_of_ours_is_passed_on_as_it_is(tmp_path):
+    error = record.RecordError("cannot write x: the moon is full")
+    assert workers._sentence(error, tmp_path / "log") == str(error)
+
+
+PARENT = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from test_workers import sleep, task
+from georeplicate import workers
+try:
+    workers.run([task(Path({folder!r}), "a", sleep)], workers=1, title="toys")
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+
+
+@pytest.mark.parametrize("how, code", [(signal.SIGINT, 130), (signal.SIGKILL, -9)])
+def test_no_worker_outlives_an_interrupted_or_killed_parent(tmp_path, how, code):
+    script = PARENT.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
+    parent = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
+    for _ in range(600):
+        if (tmp_path / "a").exists() and (tmp_path / "a").read_text():
+            break
+        time.sleep(0.05)
+    worker = int((tmp_path / "a").read_text())
+    parent.send_signal(how)
+    assert parent.wait(20) == code
+    for _ in range(200):
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return
+        if Path(f"/proc/{worker}/stat").exists() and Path(f"/proc/{worker}/stat").read_text().split()[2] == "Z":
+            return
+        time.sleep(0.05)
+    os.kill(worker, signal.SIGKILL)
+    pytest.fail("the worker went on")
