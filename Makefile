@@ -6,19 +6,21 @@ SHELL := bash
 
 PYTHON ?= python3
 PROFILE ?= mini
+SEEDS ?=
+COUNT := $(if $(SEEDS),--seeds "$(SEEDS)")
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help reproduce smoke test check pair base table2 ablations bench atlas data clean
+.PHONY: help reproduce smoke test check pair figures publish verify base table2 ablations bench atlas data clean
 
 help:  ## list what can be made
-	@echo "usage: make TARGET [PROFILE=mini] [PYTHON=python3]"
+	@echo "usage: make TARGET [PROFILE=mini] [SEEDS=3] [PYTHON=python3]"
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
 	  while IFS=$$'\t' read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
 
-reproduce: $(INSTALLED)  ## run the notebooks in order (PROFILE=smoke | mini | small | single_gpu | paper)
-	$(BIN)/python -m georeplicate.reproduce --profile "$(PROFILE)"
+reproduce: $(INSTALLED)  ## train, ask, run the notebooks in order (PROFILE=smoke | mini | small; SEEDS=1: one seed)
+	$(BIN)/python -m georeplicate.reproduce --profile "$(PROFILE)" $(COUNT)
 
 smoke:  ## the same at the smallest size, in minutes
 	@$(MAKE) --no-print-directory reproduce PROFILE=smoke
@@ -26,23 +28,33 @@ smoke:  ## the same at the smallest size, in minutes
 test: $(INSTALLED)  ## run the tests; they need no network
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
-check: $(INSTALLED)  ## style, formatting, and that committed notebooks match their sources
+check: $(INSTALLED)  ## style, formatting, and that committed notebooks and runs match their sources
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m georeplicate.reproduce --check-pairs
+	$(BIN)/python -m georeplicate.results check
 	$(BIN)/pytest -q tests/test_docs.py tests/test_environment.py
 
 pair: $(INSTALLED)  ## write notebooks/*.ipynb from the last run of PROFILE=mini
 	$(BIN)/python -m georeplicate.reproduce --pair
 
+figures: $(INSTALLED)  ## draw the committed tables and figures again, from the committed predictions and logs
+	$(BIN)/python -m georeplicate.results figures --profile "$(PROFILE)"
+
+publish: $(INSTALLED)  ## copy a finished run into results/: predictions, logs, manifests, tables, figures
+	$(BIN)/python -m georeplicate.results publish --profile "$(PROFILE)"
+
+verify: $(INSTALLED)  ## compare the tables of a run here with the committed ones, number by number
+	$(BIN)/python -m georeplicate.results verify --profile "$(PROFILE)"
+
 base: $(INSTALLED)  ## train the mini base policy into .georeplicate/base (an hour on one core; goes on after a kill)
 	OMP_NUM_THREADS=1 $(BIN)/python -m georeplicate.base
 
-table2: $(INSTALLED)  ## train and ask the four systems of Table 2 from that base (no result is committed yet)
-	$(BIN)/python -m georeplicate.experiment --profile "$(PROFILE)"
+table2: $(INSTALLED)  ## train and ask the four systems of Table 2, on two cores (part of reproduce)
+	$(BIN)/python -m georeplicate.experiment --profile "$(PROFILE)" $(COUNT)
 
 ablations: $(INSTALLED)  ## train and ask the controls: random reward, shuffled pairing, blank pictures, released rewards
-	$(BIN)/python -m georeplicate.experiment --profile "$(PROFILE)" --ablations
+	$(BIN)/python -m georeplicate.experiment --profile "$(PROFILE)" --ablations $(COUNT)
 
 bench: $(INSTALLED)  ## measure sizes and speeds on this machine into results/bench/
 	$(BIN)/python -m georeplicate.bench

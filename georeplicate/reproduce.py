@@ -14,16 +14,19 @@ own), and may declare artefacts, as paths below `out`:
     out = "../.georeplicate/mini"
     # artefacts: tables/table2.csv figures/curves.png
 
+A notebook with a parameter `seeds` (how many training seeds) works with the trained runs of Table 2. These are brought
+up to date before the first notebook, where their progress can be seen (experiment.ensure).
+
 A finished notebook leaves a stamp: a hash of its text, of the code and data of the library, of the parameters, of the
-code of the notebooks before it and of the versions installed, with the checksums of what it wrote. While all of these
-hold it is not run again. No clock is asked: a fresh clone has no stamps, hence runs everything.
+runs (for notebooks that have `seeds`, and all after them), of the code of the notebooks before it and of the versions
+installed, with the checksums of what it wrote. While all of these hold it is not run again. No clock is asked: a fresh
+clone has no stamps, hence runs everything.
 """
 
 import argparse
 import ast
 import contextlib
 import copy
-import fcntl
 import hashlib
 import json
 import os
@@ -38,8 +41,10 @@ from pathlib import Path
 import jupytext
 import nbformat
 
-from georeplicate import record
+from georeplicate import experiment, record
+from georeplicate.checkpoint import CheckpointError
 from georeplicate.profiles import Profile
+from georeplicate.workers import WorkError
 
 PACKAGE = Path(__file__).resolve().parent
 NOTEBOOKS = PACKAGE.parent / "notebooks"
@@ -134,6 +139,7 @@ def run(
     profile: str,
     parameters: dict | None = None,
     *,
+    seeds: int | None = None,
     notebooks: Path = NOTEBOOKS,
     work: Path = WORK,
     library: Path = PACKAGE,
@@ -142,10 +148,12 @@ def run(
     """Execute every notebook that is not up to date; return the names of those executed.
 
     parameters: more values than `profile`, each for the notebooks that have a parameter of that name; a name that none
-    has is an error. Safe to kill and to start twice: a second run of the same profile waits for the first.
-    Raises ValueError (unknown profile), ReproduceError, or record.RecordError (full disk, read-only folder).
+    has is an error. seeds: how many training seeds (None: all of the profile). Safe to kill and to start twice: a
+    second run of the same profile waits for the first.
+    Raises ValueError (unknown profile), ReproduceError, record.RecordError (full disk, read-only folder), or what
+    experiment.ensure raises.
     """
-    profile = Profile.get(profile).name
+    chosen = experiment.seeds_of(Profile.get(profile), seeds)
     parameters = parameters or {}
     found = sources(notebooks)
     for source in found:
@@ -159,13 +167,17 @@ def run(
 
     out = (work / profile).resolve()
     executed = []
-    with _alone(out):
+    with record.alone(out / ".lock", f"another run of {out.name} is at work; waiting until it ends"):
+        runs = _runs(profile, chosen, out) if "seeds" in known else {}
         before = _library_hash(library)
         for number, source in enumerate(found, 1):
             given = {"profile": profile, "out": os.path.relpath(out, notebooks.resolve())}
             given |= {name: value for name, value in parameters.items() if name in source.parameters}
-            key = _hash(before, source.path.read_text(), given)
-            before = _hash(before, source.code, given)
+            if "seeds" in source.parameters:
+                given["seeds"] = len(chosen)
+                before = record.sha256_json(before, runs)
+            key = record.sha256_json(before, source.path.read_text(), given)
+            before = record.sha256_json(before, source.code, given)
             if not _is_fresh(out, source, key):
                 print(f"[{number}/{len(found)}] {source.name}, profile {profile}", flush=True)
                 _execute(source, given, out, notebooks.resolve(), key, progress)
@@ -173,30 +185,15 @@ def run(
     return executed
 
 
-@contextlib.contextmanager
-def _alone(out: Path) -> Iterator[None]:
-    """Hold the lock of this profile; the system lets go of it even when the process is killed."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        file = open(out / ".lock", "w")  # noqa: SIM115 (closed below)
-    except OSError as error:
-        raise record.RecordError(record.explain(error, out)) from error
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"another run of {out.name} is at work; waiting until it ends", flush=True)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _hash(*parts: object) -> str:
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+def _runs(profile: str, seeds: tuple[int, ...], out: Path) -> dict[str, str]:
+    """Table 2's runs, brought up to date: {name: checksum of the manifest}."""
+    folders = experiment.ensure(experiment.table2_runs(seeds), profile, out)
+    return {name: record.sha256_file(folder / record.MANIFEST) for name, folder in folders.items()}
 
 
 def _library_hash(library: Path) -> str:
     files = [p for p in library.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
-    return _hash(record.sha256_files(files, library), record.versions())
+    return record.sha256_json(record.sha256_files(files, library), record.versions())
 
 
 def _stamp(out: Path, source: Source) -> Path:
@@ -428,8 +425,9 @@ def main(arguments: list[str] | None = None) -> int:
     what.add_argument("--profile", help=f"run everything at this size: {', '.join(Profile.names)}")
     what.add_argument("--pair", action="store_true", help="write notebooks/*.ipynb from the run of the mini profile")
     what.add_argument("--check-pairs", action="store_true", help="fail if a committed .ipynb differs from its .py")
+    parser.add_argument("--seeds", type=int, help="how many training seeds (default: all of the profile)")
     parser.add_argument(
-        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="another parameter, e.g. seeds=1"
+        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="another parameter"
     )
     parser.add_argument("--notebooks", type=Path, default=NOTEBOOKS, help=argparse.SUPPRESS)
     parser.add_argument("--work", type=Path, default=WORK, help=argparse.SUPPRESS)
@@ -445,16 +443,17 @@ def main(arguments: list[str] | None = None) -> int:
         else:
             started = time.monotonic()
             parameters = dict(map(_parameter, options.parameter))
-            executed = run(options.profile, parameters, notebooks=options.notebooks, work=options.work, library=PACKAGE)
+            places = {"notebooks": options.notebooks, "work": options.work, "library": PACKAGE}
+            executed = run(options.profile, parameters, seeds=options.seeds, **places)
             if executed:
                 print(f"done in {time.monotonic() - started:.0f} s: {', '.join(executed)}, profile {options.profile}")
             else:
                 print(f"nothing to do: every notebook is up to date for profile {options.profile}")
-    except (ReproduceError, record.RecordError, ValueError) as error:
+    except (ReproduceError, record.RecordError, CheckpointError, WorkError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on from the last finished notebook", file=sys.stderr)
+        print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
         return 130
     return 0
 

@@ -1,6 +1,5 @@
 """reproduce.py on throw-away notebooks: what counts as run, what is run again, what a failure leaves behind."""
 
-import fcntl
 import json
 import os
 import shutil
@@ -32,10 +31,9 @@ def bench(tmp_path, monkeypatch):
             path.write_text(f"# %% [markdown]\n# # {name}\n\n{parameters}{declared}{body}")
             return path
 
-        def run(self, profile="smoke", **parameters):
-            return reproduce.run(
-                profile, parameters, notebooks=self.notebooks, work=self.work, library=self.library, progress=False
-            )
+        def run(self, profile="smoke", seeds=None, **parameters):
+            places = {"notebooks": self.notebooks, "work": self.work, "library": self.library}
+            return reproduce.run(profile, parameters, seeds=seeds, **places, progress=False)
 
         def main(self, *words):
             return reproduce.main([*words, "--notebooks", str(self.notebooks), "--work", str(self.work)])
@@ -56,7 +54,7 @@ WRITES_A = 'from pathlib import Path\nPath(out, "a.csv").write_text(f"profile\\n
 
 def test_run_once_then_only_what_changed(bench, capsys):
     first = bench.write("01_first", WRITES_A, "1 + 1", artefacts=["a.csv"])
-    bench.write("02_second", 'print(open(f"{out}/a.csv").read(), seeds)', parameters=PARAMETERS + "seeds = 3\n")
+    bench.write("02_second", 'print(open(f"{out}/a.csv").read(), zoom)', parameters=PARAMETERS + "zoom = 3\n")
 
     assert bench.run() == ["01_first", "02_second"]
     assert (bench.work / "smoke" / "a.csv").read_text() == "profile\nsmoke\n"
@@ -71,11 +69,11 @@ def test_run_once_then_only_what_changed(bench, capsys):
     # words in the first notebook concern it alone; a parameter, only the notebook that has it
     first.write_text(first.read_text().replace("# # 01_first", "# # The first"))
     assert bench.run() == ["01_first"]
-    assert bench.run(seeds=1) == ["02_second"]
+    assert bench.run(zoom=1) == ["02_second"]
 
     # a result that was altered by hand is made again
     (bench.work / "smoke" / "a.csv").write_text("profile\nforged\n")
-    assert bench.run(seeds=1) == ["01_first"]
+    assert bench.run(zoom=1) == ["01_first"]
 
 
 def test_everything_runs_again_when_code_of_the_library_or_an_earlier_notebook_changes(bench):
@@ -169,9 +167,9 @@ def test_what_could_hide_a_failure_is_refused(bench, cell, words):
 
 
 def test_parameters_are_checked_by_name(bench):
-    bench.write("01_first", "1", parameters=PARAMETERS + "seeds: int = 3\n")
-    with pytest.raises(ReproduceError, match="no notebook has a parameter 'seedz': there are out, profile, seeds"):
-        bench.run(seedz=1)
+    bench.write("01_first", "1", parameters=PARAMETERS + "zoom: int = 3\n")
+    with pytest.raises(ReproduceError, match="no notebook has a parameter 'zooom': there are out, profile, zoom"):
+        bench.run(zooom=1)
     bench.write("01_first", "1", parameters=PARAMETERS.replace("profile =", "profil ="))
     with pytest.raises(ReproduceError, match="does not set profile"):
         bench.run()
@@ -187,7 +185,7 @@ def test_command_line_says_what_is_wrong(bench, capsys):
     assert bench.main("--profile", "papr") == 1
     error = capsys.readouterr().err
     assert "unknown profile 'papr': choose one of smoke, mini" in error and error.count("\n") == 1
-    assert bench.main("--profile", "smoke", "-p", "seeds") == 1
+    assert bench.main("--profile", "smoke", "-p", "zoom") == 1
     assert "NAME=VALUE" in capsys.readouterr().err
 
 
@@ -211,22 +209,59 @@ def test_a_full_disk_is_one_sentence(bench, monkeypatch):
 
 
 def test_a_second_run_of_the_same_profile_waits_for_the_first(bench, capsys):
+    bench.write("01_first", "1")
     (bench.work / "smoke").mkdir(parents=True)
-    held = open(bench.work / "smoke" / ".lock", "w")
-    fcntl.flock(held, fcntl.LOCK_EX)
     entered = threading.Event()
-
-    def enter():
-        with reproduce._alone(bench.work / "smoke"):
-            entered.set()
-
-    thread = threading.Thread(target=enter)
-    thread.start()
-    assert not entered.wait(0.3)
-    assert "waiting" in capsys.readouterr().out
-    held.close()
-    thread.join(5)
+    with record.alone(bench.work / "smoke" / ".lock", ""):
+        thread = threading.Thread(target=lambda: (bench.run(), entered.set()))
+        thread.start()
+        assert not entered.wait(0.5)
+        assert "waiting until it ends" in capsys.readouterr().out
+    thread.join(60)
     assert entered.is_set()
+
+
+# --- trained runs --------------------------------------------------------------------------------------------------
+
+
+def test_runs_are_brought_up_to_date_before_the_notebooks_that_work_with_them(bench, monkeypatch):
+    called, manifest = [], "1"
+
+    def ensure(runs, profile, out):
+        called.append([run.name for run in runs])
+        record.write_bytes(out / "runs" / "base" / record.MANIFEST, manifest.encode())
+        return {"base": out / "runs" / "base"}
+
+    monkeypatch.setattr(reproduce.experiment, "ensure", ensure)
+    bench.write("01_first", "1")
+    assert bench.run("mini") == ["01_first"] and called == []  # nobody works with runs
+
+    with_seeds = PARAMETERS + "seeds = 3\n"
+    bench.write("02_second", "print(seeds)", parameters=with_seeds)
+    bench.write("03_third", "3")
+    assert bench.run("mini") == ["02_second", "03_third"]
+    assert called == [[run.name for run in reproduce.experiment.table2_runs((0, 1, 2))]]
+    assert bench.run("mini") == []
+    assert bench.run("mini", seeds=1) == ["02_second", "03_third"]
+    assert called[-1] == ["base", "sft-s0", "zero-s0", "r1-s0"]
+    executed = nbformat.read(bench.work / "mini" / "executed" / "02_second.ipynb", 4)
+    assert executed.cells[-1].outputs[0].text == "1\n"
+
+    manifest = "2"  # trained or asked anew
+    assert bench.run("mini", seeds=1) == ["02_second", "03_third"]
+    with pytest.raises(ValueError, match="profile mini has 1 to 3 training seeds"):
+        bench.run("mini", seeds=4)
+
+
+def test_a_run_that_failed_stops_before_the_first_notebook(bench, monkeypatch, capsys):
+    def ensure(*_):
+        raise reproduce.WorkError("sft-s0 failed: the disk is full")
+
+    monkeypatch.setattr(reproduce.experiment, "ensure", ensure)
+    bench.write("01_first", "1", parameters=PARAMETERS + "seeds = 3\n")
+    assert bench.main("--profile", "smoke", "--seeds", "1") == 1
+    assert capsys.readouterr().err == "error: sft-s0 failed: the disk is full\n"
+    assert not (bench.work / "smoke" / "executed").exists()
 
 
 # --- pairs ---------------------------------------------------------------------------------------------------------
