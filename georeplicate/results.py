@@ -1,0 +1,237 @@
+"""What is committed below results/: published from a finished run, redrawn, compared with a fresh one, checked.
+
+python -m georeplicate.results publish     the run in .georeplicate/<profile> becomes results/<profile>
+                               figures     tables and figures again, from the committed predictions and logs alone
+                               verify      which numbers of a fresh run differ from the committed ones, by how much
+                               check       are the committed runs whole, and is the code still theirs?
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from georeplicate import experiment, record
+from georeplicate.profiles import Profile
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RESULTS = experiment.PACKAGE.parent / "results"
+PUBLISHED = (record.MANIFEST, "log.csv", "predictions.csv")  # of a run; its policy is not
+FOLDERS = ("runs", "tables", "figures")
+COUNTS = ("n", "training_seeds")  # columns that must be equal
+CONCLUDED = ("verdict", "at_chance", "second")  # columns of words that follow from the numbers
+
+
+class ResultsError(Exception):
+    """Something cannot be published or does not fit; the message is for a person."""
+
+
+# --- publish --------------------------------------------------------------------------------------------------------
+
+
+def publish(profile: str, *, work: Path = experiment.WORK, results: Path = RESULTS) -> list[Path]:
+    """Make results/<profile> a copy of the finished run: runs without their policies, tables, figures.
+
+    What the run does not have is removed there, in these folders only. Returns the files that changed. ResultsError if
+    a run of Table 2 is missing or one that was begun is not finished, or if there are no tables or figures.
+    """
+    chosen, source = Profile.get(profile), work / profile
+    wanted = {run.name for run in experiment.table2_runs(chosen.seeds)}
+    begun = {path.name for path in (source / "runs").glob("*") if path.is_dir()}
+    open_names = sorted(name for name in wanted | begun if not record.is_finished(source / "runs" / name))
+    if open_names:
+        raise ResultsError(f"not finished: {', '.join(open_names)}; make reproduce, table2 or ablations comes first")
+    files = [Path("runs") / name / file for name in wanted | begun for file in PUBLISHED]
+    files = [file for file in files if (source / file).is_file()]  # the base has no training log
+    for folder in FOLDERS[1:]:
+        found = [p.relative_to(source) for p in (source / folder).rglob("*") if p.is_file() and p.name[0] != "."]
+        if not found:
+            raise ResultsError(f"{source / folder} is empty: make reproduce PROFILE={profile} comes first")
+        files += found
+    changed = []
+    for file in sorted(files):
+        data, target = (source / file).read_bytes(), results / profile / file
+        if not target.is_file() or target.read_bytes() != data:
+            changed.append(record.write_bytes(target, data))
+    kept = {results / profile / file for file in files}
+    for path in [p for folder in FOLDERS for p in (results / profile / folder).rglob("*") if p.is_file()]:
+        if path not in kept:
+            path.unlink()
+            changed.append(path)
+    for folder in (results / profile / "runs").iterdir():
+        if not any(folder.iterdir()):
+            shutil.rmtree(folder)
+    return changed
+
+
+def figures(profile: str, *, results: Path = RESULTS) -> list[Path]:
+    """Draw tables and figures again from the committed runs; the same bytes, if nothing has changed."""
+    from georeplicate import report
+
+    return report.write(results / profile / "runs", results / profile)
+
+
+# --- verify ---------------------------------------------------------------------------------------------------------
+
+
+def verify(profile: str, *, work: Path = experiment.WORK, results: Path = RESULTS) -> tuple[pd.DataFrame, int]:
+    """(the numbers that moved, how many were compared) between the tables of a fresh run and the committed ones.
+
+    Rows {table, row, column, committed, fresh, moved, low, high, verdict}: `inside` the committed interval, `outside`,
+    `differs` (a count, a conclusion, or a row that one side lacks), or `no interval`. Tables that only one side has are
+    passed over. ResultsError if there is nothing to compare.
+    """
+    import pandas as pd
+
+    there, here = results / profile / "tables", work / profile / "tables"
+    both = sorted({p.name for p in there.glob("*.csv")} & {p.name for p in here.glob("*.csv")})
+    if not both:
+        raise ResultsError(f"no table is both in {there} and in {here}: make reproduce PROFILE={profile} comes first")
+    moved, compared = [], 0
+    for name in both:
+        for row in _compare(pd.read_csv(there / name), pd.read_csv(here / name)):
+            compared += 1
+            if row["verdict"]:
+                moved.append({"table": name.removesuffix(".csv")} | row)
+    columns = ["table", "row", "column", "committed", "fresh", "moved", "low", "high", "verdict"]
+    return pd.DataFrame(moved, columns=columns), compared
+
+
+def _compare(committed: pd.DataFrame, fresh: pd.DataFrame) -> Iterator[dict]:
+    """One row for every number of either table; verdict "" where nothing moved."""
+    import pandas as pd
+
+    numbers = [name for name in committed.columns if pd.api.types.is_numeric_dtype(committed[name])]
+    keys = [name for name in committed.columns if name not in (*numbers, *CONCLUDED)]
+    bounds = {bound for name in numbers for bound in _bounds(name, numbers)}
+    sides = []
+    for table in (committed, fresh):
+        label = table.reindex(columns=keys).fillna("").astype(str).agg(" | ".join, axis=1)
+        again = label.groupby(label).cumcount().map(lambda i: f" ({i + 1})" if i else "")  # equal keys, by their order
+        sides.append(table.assign(_row=label + again).set_index("_row"))
+    for row in dict.fromkeys([*sides[0].index, *sides[1].index]):
+        if not all(row in side.index for side in sides):
+            missing = "committed" if row not in sides[0].index else "fresh"
+            yield {"row": row, "column": "", "verdict": f"differs: the {missing} side lacks this row"}
+            continue
+        old, new = (side.loc[row] for side in sides)
+        for name in (name for name in committed.columns if name not in keys and name not in bounds):
+            a, b = old[name], new.get(name)
+            said = {"row": row, "column": name, "committed": a, "fresh": b}
+            if name not in numbers:
+                yield said | {"verdict": "" if str(a) == str(b) else "differs"}
+                continue
+            b = pd.to_numeric(b, errors="coerce")
+            found = said | {"fresh": b, "moved": b - a, "verdict": ""}
+            if a != b and not (pd.isna(a) and pd.isna(b)):
+                interval = _bounds(name, numbers)
+                if name in COUNTS or pd.isna(a) or pd.isna(b):
+                    found["verdict"] = "differs"
+                elif not interval:
+                    found["verdict"] = "no interval"
+                else:
+                    low, high = (old[bound] for bound in interval)
+                    found |= {"low": low, "high": high, "verdict": "inside" if low <= b <= high else "outside"}
+            yield found
+
+
+def _bounds(name: str, numbers: list[str]) -> tuple[str, str] | tuple[()]:
+    """The columns that hold the ends of this column's interval, if it has one."""
+    pairs = [(f"{name}_low", f"{name}_high")] + ([("low", "high")] if name == "difference" else [])
+    return next((pair for pair in pairs if set(pair) <= set(numbers)), ())
+
+
+def origin(runs: Path) -> str:
+    """Which commits and machines the finished runs below a folder come from."""
+    found = {}
+    for path in sorted(runs.glob(f"*/{record.MANIFEST}")):
+        said = record.read_manifest(path.parent)
+        commit = (said["git"]["commit"] or "no commit")[:12] + (" and changes" if said["git"]["dirty"] else "")
+        machine = said["machine"]
+        found.setdefault(f"commit {commit}, {machine['cpu']}, {machine['cores']} cores", []).append(path.parent.name)
+    return "; ".join(f"{where} ({', '.join(names)})" for where, names in found.items()) or "no finished run"
+
+
+# --- check ----------------------------------------------------------------------------------------------------------
+
+
+def check(*, results: Path = RESULTS) -> tuple[list[str], list[str]]:
+    """(failures, warnings) about every committed run, a sentence each.
+
+    A failure: a run without a manifest, or a file that is not what the manifest says. A warning: runs whose code has
+    changed since, with the modules that did.
+    """
+    failures, changed = [], {}
+    now = experiment.code_now()
+    for folder in sorted(p for p in results.glob("*/runs/*") if p.is_dir()):
+        try:
+            said = record.read_manifest(folder)
+        except record.RecordError as error:
+            failures.append(str(error))
+            continue
+        for step, code in now.items():
+            then = said.get("code", {}).get(step, {})
+            modules = tuple(sorted(name for name in code.keys() | then.keys() if code.get(name) != then.get(name)))
+            if modules:
+                changed.setdefault((folder.parents[1].name, step, modules), []).append(folder.name)
+    warnings = [
+        f"results/{profile}: the code of {step} has changed since {', '.join(names)} ran: {', '.join(modules)}"
+        for (profile, step, modules), names in changed.items()
+    ]
+    return failures, warnings
+
+
+# --- command line ----------------------------------------------------------------------------------------------------
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """0 well, 1 not (a sentence on stderr, or the table of verify), 2 wrong words on the command line."""
+    parser = argparse.ArgumentParser(prog="python -m georeplicate.results", description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("publish", "figures", "verify", "check"))
+    parser.add_argument("--profile", default="mini")
+    parser.add_argument("--work", type=Path, default=experiment.WORK, help=argparse.SUPPRESS)
+    parser.add_argument("--results", type=Path, default=RESULTS, help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    try:
+        profile = Profile.get(options.profile).name
+        if options.what == "publish":
+            changed = publish(profile, work=options.work, results=options.results)
+            print(f"results/{profile}: {len(changed)} files changed")
+        elif options.what == "figures":
+            print(f"results/{profile}: {len(figures(profile, results=options.results))} files drawn")
+        elif options.what == "verify":
+            return _verify(profile, options.work, options.results)
+        else:
+            failures, warnings = check(results=options.results)
+            for warning in warnings:
+                print(f"warning: {warning}")
+            if failures:
+                raise ResultsError("\n       ".join(failures))
+    except (ResultsError, ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _verify(profile: str, work: Path, results: Path) -> int:
+    moved, compared = verify(profile, work=work, results=results)
+    print(f"committed: {origin(results / profile / 'runs')}\nfresh:     {origin(work / profile / 'runs')}")
+    if len(moved):
+        print(moved.to_string(index=False, na_rep="", float_format="{:.4g}".format))
+    bad = moved.verdict.str.startswith(("outside", "differs"))
+    print(
+        f"{compared} values compared: {compared - len(moved)} equal, {(moved.verdict == 'inside').sum()} moved inside "
+        f"the committed interval, {(moved.verdict == 'no interval').sum()} moved that have none, {bad.sum()} outside "
+        "or different"
+    )
+    return int(bad.any())
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,207 @@
+"""results.py on toy runs: what is published, what moved, whose code has changed; figures to the byte."""
+
+import shutil
+
+import pandas as pd
+import pytest
+
+from georeplicate import evaluate, experiment, record, results
+
+NAMES = [run.name for run in experiment.table2_runs((0,))]
+TABLE2 = pd.DataFrame(
+    {
+        "system": ["mini-base", "mini-R1"],
+        "benchmark": "world-mini (synthetic)",
+        "training_seeds": [1, 3],
+        "n": [600, 600],
+        "accuracy": [0.2, 0.8],
+        "accuracy_low": [0.15, 0.75],
+        "accuracy_high": [0.25, 0.85],
+        "completion_tokens": [30.0, 40.0],
+    }
+)
+ORDERINGS = pd.DataFrame({"claim": ["longer"], "difference": [2.0], "low": [1.0], "high": [3.0], "verdict": ["holds"]})
+
+
+def predictions(run):
+    """Two places and three pairing questions; every answer right."""
+    said = {"system": run.system, "training_seed": run.seed, "lat": 1.0, "lon": 2.0, "text": "<think> place </think>"}
+    pairing = {"truth": "A", "choice": "A", "completion_tokens": 9.0, "format_ok": True} | dict.fromkeys(
+        ("words", "words_true", "verdicts", "verdicts_follow", "answer_follows"), 1
+    )
+    asked = [
+        {"task": "pairing", "decoding": how, "id": f"q{i}", **pairing} for how in ("greedy", "t1") for i in range(3)
+    ]
+    located = {"pred_lat": 1.0, "pred_lon": 2.5, "error_km": 55.6}
+    for task, truth in (("geolocation", "FR"), ("aerial", "FR"), ("climate", "climate-c"), ("ground", "grass")):
+        how = {"decoding": "greedy", **located} if truth == "FR" else {"decoding": "forced"}
+        for i in range(2):
+            place = {"task": task, "id": f"fr/paris/{i}", "truth": truth, "choice": truth, "seen_country": bool(i)}
+            asked.append(place | how)
+    return pd.DataFrame([said | row for row in asked]).reindex(columns=evaluate.COLUMNS)
+
+
+@pytest.fixture
+def place(tmp_path):
+    """(folder of runs as they are made, folder of what is committed), the former with a finished smoke run."""
+    work, out = tmp_path / "work", tmp_path / "results"
+    for run in experiment.table2_runs((0,)):
+        folder = work / "smoke" / "runs" / run.name
+        record.write_csv(folder / "predictions.csv", predictions(run))
+        record.write_bytes(folder / "policy" / "model.safetensors", b"weights")
+        record.write_bytes(folder / "begun.json", b"{}")
+        if run.stage != "base":
+            log = {"step": [1, 2], "loss": [2.0, 1.0]}
+            record.write_csv(
+                folder / "log.csv", pd.DataFrame(log | ({"equal_groups": 0.5} if "g" in run.stage else {}))
+            )
+        record.finish(
+            folder, profile="smoke", seed=0, data_sha256="0", wall_seconds={}, apart=("policy", "begun.json"),
+            run={"stands_for": run.stands_for, "checkpoint": run.checkpoint}, code=experiment.code_now(),
+        )  # fmt: skip
+    for name, table in (("table2", TABLE2), ("orderings", ORDERINGS)):
+        record.write_csv(work / "smoke" / "tables" / f"{name}.csv", table)
+    record.write_bytes(work / "smoke" / "figures" / "curves.png", b"png")
+    return work, out
+
+
+def main(place, *words):
+    return results.main([*words, "--profile", "smoke", "--work", str(place[0]), "--results", str(place[1])])
+
+
+# --- publish --------------------------------------------------------------------------------------------------------
+
+
+def test_publish_mirrors_a_finished_run_without_its_policies(place, capsys):
+    work, out = place
+    for stale in ("tables/old.csv", "runs/zero-s9/manifest.json", "figures/deep/old.png"):
+        record.write_bytes(out / "smoke" / stale, b"old")
+    record.write_bytes(out / "smoke" / "executed" / "01.ipynb", b"kept: none of publish's folders")
+    assert main(place, "publish") == 0
+    runs = {f"runs/{name}/{file}" for name in NAMES for file in results.PUBLISHED} - {"runs/base/log.csv"}
+    published = {p.relative_to(out / "smoke").as_posix() for p in (out / "smoke").rglob("*") if p.is_file()}
+    assert published == runs | {"tables/table2.csv", "tables/orderings.csv", "figures/curves.png", "executed/01.ipynb"}
+    assert all(record.is_finished(out / "smoke" / "runs" / name) for name in NAMES)
+    assert not (out / "smoke" / "runs" / "zero-s9").exists()
+    assert results.publish("smoke", work=work, results=out) == []  # nothing more to do
+
+
+@pytest.mark.parametrize(
+    "harm, words",
+    [
+        (lambda d: (d / "runs/r1-s0/manifest.json").unlink(), "not finished: r1-s0;"),
+        (lambda d: shutil.rmtree(d / "runs/base"), "not finished: base;"),
+        (lambda d: (d / "runs/zero-blank-tiles-s0").mkdir(), "not finished: zero-blank-tiles-s0;"),
+        (lambda d: (d / "runs/sft-s0/predictions.csv").write_text("altered"), "not finished: sft-s0;"),
+        (lambda d: (d / "figures/curves.png").unlink(), "figures is empty"),
+    ],
+)
+def test_what_is_unfinished_is_not_published(place, capsys, harm, words):
+    harm(place[0] / "smoke")
+    assert main(place, "publish") == 1
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1 and not place[1].exists()
+
+
+# --- figures --------------------------------------------------------------------------------------------------------
+
+
+def test_figures_are_the_same_bytes_again(place):
+    work, out = place
+    shutil.copytree(work / "smoke" / "runs", out / "smoke" / "runs", ignore=shutil.ignore_patterns("policy", "*.json_"))
+    drawn = results.figures("smoke", results=out)
+    assert {"table2.csv", "table2.md", "table2.tex", "map_errors.png", "map_errors.pdf"} <= {p.name for p in drawn}
+    before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
+    assert results.figures("smoke", results=out) == drawn
+    assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
+
+
+# --- verify ---------------------------------------------------------------------------------------------------------
+
+
+def verify(place, **tables):
+    """(exit code, {column: verdict}) after these fresh tables."""
+    results.publish("smoke", work=place[0], results=place[1])
+    for name, table in tables.items():
+        record.write_csv(place[0] / "smoke" / "tables" / f"{name}.csv", table)
+    moved, compared = results.verify("smoke", work=place[0], results=place[1])
+    assert compared == 2 * 4 + 2  # of an interval only the number in the middle
+    return main(place, "verify"), dict(zip(moved.column, moved.verdict, strict=True))
+
+
+def test_verify_finds_nothing_where_nothing_moved(place, capsys):
+    assert verify(place) == (0, {})
+    shown = capsys.readouterr().out
+    commit = record.git_state()["commit"] or "no commit"
+    assert f"committed: commit {commit[:12]}" in shown and "10 values compared: 10 equal" in shown
+
+
+def test_verify_measures_what_moved_against_the_committed_interval(place, capsys):
+    fresh = TABLE2.assign(accuracy=[0.24, 0.86], completion_tokens=[30.0, 41.0])
+    assert verify(place, table2=fresh.iloc[::-1]) == (1, {"accuracy": "outside", "completion_tokens": "no interval"})
+    shown = capsys.readouterr().out
+    for line in ("accuracy 0.2 0.24 0.04 0.15 0.25 inside", "accuracy 0.8 0.86 0.06 0.75 0.85 outside"):
+        assert line in " ".join(shown.split())
+    assert "1 moved inside the committed interval, 1 moved that have none, 1 outside or different" in shown
+
+
+@pytest.mark.parametrize(
+    "change, verdicts, code",
+    [
+        ({"table2": TABLE2.assign(accuracy=[0.2, 0.76])}, {"accuracy": "inside"}, 0),
+        ({"table2": TABLE2.assign(completion_tokens=[30.0, 99.0])}, {"completion_tokens": "no interval"}, 0),
+        ({"table2": TABLE2.assign(training_seeds=1)}, {"training_seeds": "differs"}, 1),
+        ({"table2": TABLE2.assign(accuracy=[0.2, None])}, {"accuracy": "differs"}, 1),
+        ({"orderings": ORDERINGS.assign(difference=0.5)}, {"difference": "outside"}, 1),
+        ({"orderings": ORDERINGS.assign(verdict="does not hold")}, {"verdict": "differs"}, 1),
+    ],
+)
+def test_verify_judges(place, change, verdicts, code):
+    assert verify(place, **change) == (code, verdicts)
+
+
+def test_verify_names_rows_that_one_side_lacks(place, capsys):
+    results.publish("smoke", work=place[0], results=place[1])
+    record.write_csv(place[0] / "smoke" / "tables" / "table2.csv", TABLE2.iloc[:1])
+    assert main(place, "verify") == 1
+    assert "mini-R1 | world-mini (synthetic)" in capsys.readouterr().out
+    shutil.rmtree(place[0] / "smoke" / "tables")
+    assert main(place, "verify") == 1
+    assert "no table is both in" in capsys.readouterr().err
+
+
+# --- check ----------------------------------------------------------------------------------------------------------
+
+
+def test_check_is_silent_where_all_is_well(place, capsys):
+    assert main(place, "check") == 0  # nothing committed
+    results.publish("smoke", work=place[0], results=place[1])
+    assert main(place, "check") == 0
+    assert capsys.readouterr().out == ""
+
+
+def test_check_names_the_modules_that_changed(place, capsys, monkeypatch):
+    results.publish("smoke", work=place[0], results=place[1])
+    code = experiment.code_now()
+    code["training"]["grpo"] = "other"
+    code["asking"]["new"] = code["asking"].pop("evaluate")
+    monkeypatch.setattr(experiment, "code_now", lambda: code)
+    assert main(place, "check") == 0
+    assert capsys.readouterr().out == (
+        "warning: results/smoke: the code of training has changed since base, r1-s0, sft-s0, zero-s0 ran: grpo\n"
+        "warning: results/smoke: the code of asking has changed since base, r1-s0, sft-s0, zero-s0 ran: evaluate, new\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "harm, words",
+    [
+        (lambda d: (d / "manifest.json").unlink(), "manifest.json is missing"),
+        (lambda d: (d / "log.csv").write_text("step\n1\n"), "SHA-256 differs"),
+    ],
+)
+def test_check_fails_for_a_run_that_is_not_whole(place, capsys, harm, words):
+    results.publish("smoke", work=place[0], results=place[1])
+    harm(place[1] / "smoke" / "runs" / "zero-s0")
+    assert main(place, "check") == 1
+    assert words in capsys.readouterr().err
