@@ -92,7 +92,25 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
             "place counts as wrong. Seen countries are those of the training cities. The best constant guess is chosen "
             "anew for each column, on validation places.",
         ),
-        "zones": (tables.zones(p), "Geolocation of phone pictures by climate group (Köppen-Geiger)."),
+        "zones": (
+            tables.zones(p, rule),
+            "Geolocation of phone pictures by climate group (Köppen-Geiger), beside the rulers on the same places.",
+        ),
+        "countries": (
+            tables.countries(p[p.stands_for == tables.R1], rule),
+            "Geolocation of phone pictures by true country, beside the rulers on the same places. Most rows rest on a "
+            "few places of one city.",
+        ),
+        "cues": (
+            tables.cues(p),
+            "What answers with a wrong country have right: the share whose place agrees with the true one, beside the "
+            "share if every such answer were given to every place where it is wrong (by lot).",
+        ),
+        "failures": (
+            tables.failures(p),
+            "How wrong answers to the pairing question came about, by what they say themselves; shares of all greedy "
+            "answers.",
+        ),
         "zero_shot": (
             tables.zero_shot(p, rule),
             "The right country, climate group and ground cover. The constant answers are the commonest ones of the "
@@ -183,8 +201,14 @@ def _zero_shot(rows: pd.DataFrame) -> Figure:
 
 def _zones(rows: pd.DataFrame) -> Figure:
     names = {"a": "tropical", "b": "arid", "c": "temperate", "d": "continental", "e": "polar"}
-    panels = {f"{names[zone[-1]]}, n = {part.n.iloc[0]}": part for zone, part in rows.groupby("zone")}
-    return plots.intervals(panels, "acc_750km", label="phone pictures located within 750 km")
+    panels, constants = {}, {}
+    for zone, part in rows.groupby("zone"):
+        title = f"{names[zone[-1]]}, n = {part.n.iloc[0]}"
+        panels[title] = part[part.stands_for != ""]
+        constant = part.set_index("system").loc["best constant guess"]
+        constants[title] = (constant.acc_750km, "constant guess")
+    label = "phone pictures located within 750 km"
+    return plots.intervals(panels, "acc_750km", label=label, rulers=constants)
 
 
 def save(draw: Callable[[], Figure], stem: Path) -> list[Path]:

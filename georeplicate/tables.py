@@ -5,6 +5,8 @@
     controls        what must stay at chance, and what else was tried zones           geolocation by climate group
     reward_modes    rewards as released against as described          changes         what GRPO moved, task by task
     faithfulness    is the thinking true of the world?                protocols       other decodings and readings
+    failures        how wrong pairing answers came about              countries       geolocation by country
+    cues            what is right about a wrong place
 
 Every share has a 95 % interval by a crossed bootstrap: training seeds and places are drawn anew, with replacement, at
 once. Questions of one city stay together, as they share candidates and cues (with few cities each question stands for
@@ -28,7 +30,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from georeplicate import atlas, geo, paper, prompts, record
+from georeplicate import atlas, base, evaluate, geo, paper, prompts, record
 from georeplicate.rulers import Rulers, by_country
 
 BENCHMARK = "world-mini (synthetic)"
@@ -346,9 +348,46 @@ def faithfulness(p: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+FAILURES = (
+    "no letter can be read",
+    "no tile was called a match",
+    "another letter than the tile called a match",
+    "a match although its own words differ",
+    "a match as its own words agree",
+)
+
+
+def failure(text: str, choice: str) -> str:
+    """How a wrong answer to a pairing question came about, by what it says itself: one of FAILURES."""
+    spoken = evaluate.thoughts(text)
+    place = next((words for name, words, _ in spoken if name == "place"), {})
+    matches = [(name, words) for name, words, verdict in spoken if verdict == base.MATCH]
+    if not choice or not matches:
+        return FAILURES[0 if not choice else 1]
+    name, words = matches[-1]
+    differ = any(words[kind] != place[kind] for kind in words.keys() & place.keys())
+    return FAILURES[2 if name != choice else 3 if differ else 4]
+
+
+def failures(p: pd.DataFrame) -> pd.DataFrame:
+    """Shares of all greedy answers that are wrong in each of the FAILURES; with the accuracy they add up to 1.
+
+    A match as its own words agree is an honest one: some word was read wrongly, or two places are alike in words.
+    """
+    rows = []
+    for said, part in _systems(_decoded(_standing(p), "pairing", "greedy")):
+        wrong = part.choice != part.truth
+        kinds = pd.Series([failure(row.text, row.choice) for row in part.itertuples()], index=part.index)
+        for kind in FAILURES:
+            rows.append(said | {"failure": kind} | measured("share", sample(part, wrong & (kinds == kind))))
+    return pd.DataFrame(rows)
+
+
 # --- the places ------------------------------------------------------------------------------------------------------
 
 LOCATED = ("geolocation", "aerial")
+PART_KM = (750, 2500)
+CUES = ("hemisphere", "climate", "script", "driving_side", "region")
 TAUGHT = {"geolocation": "base and SFT", "aerial": "nobody", "climate": "nobody", "ground": "nobody"}
 
 
@@ -391,40 +430,84 @@ def _median(km) -> float:
     return float(np.round(np.median(np.where(np.isnan(km), np.inf, km)), 3))
 
 
-def _random_land(places: pd.DataFrame, land: pd.DataFrame) -> dict:
+def _random_land(places: pd.DataFrame, land: pd.DataFrame, limits_km=geo.THRESHOLDS_KM) -> dict:
     """Averaged over all land points, each of them guessed at every place."""
     places = places.assign(training_seed=0)
     truth = places[["lat", "lon"]].to_numpy(float).T[..., None]
     km = geo.haversine_km(*truth, land.lat.to_numpy(), land.lon.to_numpy())
     row = {"training_seeds": 1, "n": len(places)}
-    for limit in geo.THRESHOLDS_KM:
+    for limit in limits_km:
         row |= measured(f"acc_{limit}km", sample(places, (km <= limit).sum(1), len(land)))
     row["median_km"] = _median(km.ravel())
     same = (places.truth.to_numpy()[:, None] == land.country.to_numpy()).sum(1)
     return row | measured("country_accuracy", sample(places, same, len(land))) | {"answered": 1.0}
 
 
-def _constant(places: pd.DataFrame, constant: pd.DataFrame) -> dict:
+def _constant(places: pd.DataFrame, constant: pd.DataFrame, limits_km=geo.THRESHOLDS_KM) -> dict:
     places = places.assign(training_seed=0)
     km = {m: geo.haversine_km(places.lat, places.lon, *constant.loc[m, ["lat", "lon"]]) for m in constant.index}
     row = {"training_seeds": 1, "n": len(places)}
-    for limit in geo.THRESHOLDS_KM:
+    for limit in limits_km:
         row |= measured(f"acc_{limit}km", sample(places, km[limit] <= limit))
     row["median_km"] = _median(km["median"])
     right = places.truth == constant.loc["country", "country"]
     return row | measured("country_accuracy", sample(places, right)) | {"answered": 1.0}
 
 
-def zones(p: pd.DataFrame) -> pd.DataFrame:
-    """Geolocation of phone pictures by climate group: within 750 km, right country, median error."""
-    group = p[p.task == "climate"].drop_duplicates("id").set_index("id").truth
+def zones(p: pd.DataFrame, rulers: Rulers) -> pd.DataFrame:
+    """Geolocation of phone pictures by climate group, beside the rulers on the same places."""
+    return _by_part(p, "zone", p[p.task == "climate"].drop_duplicates("id").set_index("id").truth, rulers)
+
+
+def countries(p: pd.DataFrame, rulers: Rulers) -> pd.DataFrame:
+    """The same by true country. Most rows rest on a few places of one city: to be looked up, not to be ranked."""
+    return _by_part(p, "country", p[p.task == "geolocation"].drop_duplicates("id").set_index("id").truth, rulers)
+
+
+def _by_part(p: pd.DataFrame, name: str, part_of: pd.Series, rulers: Rulers) -> pd.DataFrame:
+    """part_of: place id -> the part it belongs to; places without one are left out."""
     asked = _decoded(_standing(p), "geolocation", "greedy")
-    asked = asked.assign(zone=asked.id.map(group)).dropna(subset="zone")
+    asked = asked.assign(part=asked.id.map(part_of)).dropna(subset="part")
+    constant = rulers.constant[rulers.constant.countries == "all"].set_index("measure")
+    ruled = {"stands_for": "", "checkpoint": "", "benchmark": BENCHMARK}
     rows = []
-    for zone, here in asked.groupby("zone"):
-        for said, part in _systems(here):
-            row = {"zone": zone} | said | measured("acc_750km", _within(750)(part))
-            rows.append(row | measured("country_accuracy", _right(part)) | {"median_km": _median(part.error_km)})
+    for part, here in asked.groupby("part"):
+        for said, answers in _systems(here):
+            row = {name: part} | said
+            for km in PART_KM:
+                row |= measured(f"acc_{km}km", _within(km)(answers))
+            rows.append(row | {"median_km": _median(answers.error_km)} | measured("country_accuracy", _right(answers)))
+        places = here.drop_duplicates("id").sort_values("id")
+        for system, found in (
+            ("random land point", _random_land(places, rulers.land, PART_KM)),
+            ("best constant guess", _constant(places, constant, PART_KM)),
+        ):
+            rows.append({name: part, "system": system} | ruled | found)
+    return pd.DataFrame(rows).drop(columns="answered", errors="ignore")
+
+
+def cues(p: pd.DataFrame) -> pd.DataFrame:
+    """What a wrong answer has right: among answers naming a wrong country, the share whose place agrees with the true
+    one in a cue, beside `by_lot`, the share if each such answer were given to every place where it is wrong.
+
+    wrong_countries: how many answers that is, of all seeds. Climates are compared by group, regions as the UN has them.
+    """
+    rows = []
+    for said, part in _systems(_decoded(_standing(p), "geolocation", "greedy")):
+        true, named = (
+            atlas.describe(part[f"{end}lat"].to_numpy(float), part[f"{end}lon"].to_numpy(float), "2020-06-21T12:00:00Z")
+            for end in ("", "pred_")
+        )
+        truth, choice = part.truth.to_numpy(str), part.choice.to_numpy(str)
+        wrong = named.valid & (truth != choice)
+        by_lot = named.valid & (truth[:, None] != choice)
+        for cue in CUES:
+            there, said_there = (
+                getattr(facts, cue).astype("U1" if cue == "climate" else str) for facts in (true, named)
+            )
+            agree = measured("agree", sample(part, wrong & (there == said_there), wrong))
+            dealt = (by_lot & (there[:, None] == said_there)).sum() / by_lot.sum() if by_lot.any() else np.nan
+            rows.append(said | {"cue": cue, "wrong_countries": int(wrong.sum())} | agree | {"by_lot": float(dealt)})
     return pd.DataFrame(rows)
 
 

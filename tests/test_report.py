@@ -9,6 +9,7 @@ from georeplicate import experiment, report
 
 SYSTEMS = ("mini-base", "mini-Zero")  # few, because maps take seconds
 TABLES = {"table2", "protocols", "controls", "faithfulness", "geolocation", "zones", "zero_shot", "changes"}
+TABLES |= {"cues", "failures"}
 FIGURES = {"table2", "curves", "faithfulness", "zero_shot", "changes", "zones"}
 FIGURES |= {"map_errors", "map_arcs", "map_countries"}
 
@@ -68,7 +69,7 @@ def test_logs_know_their_run(p, runs):
 def test_what_was_not_asked_is_left_out(p):
     few = p[(p.task == "pairing") & (p.system == "mini-base")]
     made = report.made_tables(few)
-    assert set(made) == {"table2", "protocols", "faithfulness"}
+    assert set(made) == {"table2", "protocols", "faithfulness", "failures"}
     log = pd.DataFrame(columns=["run", "system", "training_seed", "stands_for"])
     drawn = dict(report.figures(few, {name: frame for name, (frame, _) in made.items()}, log))
     assert set(drawn) == {"table2", "faithfulness"}

@@ -221,6 +221,24 @@ def test_protocols_count_the_same_answers_differently():
     assert shares["unread", "dropped"] == pytest.approx(2 / 3)
 
 
+def test_a_wrong_answer_tells_how_it_came_about():
+    place, same, other = "place grass red-roofs", "B grass red-roofs match", "B paved red-roofs match"
+    said = {
+        ("<think> place grass", ""): "no letter can be read",
+        (f"<think> {place} A grass other </think> <answer> A </answer>", "A"): "no tile was called a match",
+        (f"<think> {place} {same} </think> <answer> A </answer>", "A"): "another letter than the tile called a match",
+        (f"<think> {place} {other} </think> <answer> B </answer>", "B"): "a match although its own words differ",
+        (f"<think> {place} {same} </think> <answer> B </answer>", "B"): "a match as its own words agree",
+    }
+    assert [tables.failure(*wrong) for wrong in said] == list(said.values()) == list(tables.FAILURES)
+
+
+def test_failures_and_accuracy_add_up_to_all_answers(p):
+    share = tables.failures(p).groupby("system", sort=False).share.sum()
+    accuracy = tables.table2(p).set_index("system").accuracy
+    assert np.allclose(share + accuracy, 1)
+
+
 # --- places ----------------------------------------------------------------------------------------------------------
 
 
@@ -258,6 +276,29 @@ def test_rulers_stand_below_and_are_measured_on_the_same_places(p, rule):
     places = p[p.task == "geolocation"].drop_duplicates("id")
     km = geo.haversine_km(places.lat, places.lon, best.lat, best.lon)
     assert constant.loc[("geolocation", "all"), "acc_2500km"] == pytest.approx((km <= 2500).mean())
+
+
+def test_every_place_is_in_one_zone_and_one_country_beside_its_rulers(p, rule):
+    whole = tables.geolocation(p, rule).query("task == 'geolocation' and countries == 'all'").set_index("system")
+    for table in (tables.zones(p, rule), tables.countries(p[p.stands_for == "Geo-R1"], rule)):
+        part = table.columns[0]
+        assert table.system.value_counts()["best constant guess"] == table[part].nunique()
+        for system, rows in table.groupby("system"):
+            assert rows.n.sum() == 100
+            if system != "best constant guess":  # of all countries, whatever the part
+                assert np.average(rows.acc_2500km, weights=rows.n) == pytest.approx(whole.acc_2500km[system])
+
+
+def test_wrong_countries_that_agree_in_nothing_but_the_hemisphere(p):
+    rows = located([9000.0, 9000.0, 9000.0, 100.0], truth=["FR", "FR", "ZA", "FR"], choice=["JP", "AU", "JP", "FR"])
+    rows["lat"], rows["lon"] = [48.8, 48.8, -33.9, 48.8], [2.3, 2.3, 18.4, 2.3]
+    rows["pred_lat"], rows["pred_lon"] = [35.7, -33.9, 35.7, 48.8], [139.7, 151.2, 139.7, 2.3]
+    found = tables.cues(rows).set_index("cue")
+    assert (found.wrong_countries == 3).all()  # France that is called France is not wrong
+    assert found.agree["hemisphere"] == pytest.approx(1 / 3) and found.agree["region"] == 0
+    # wrong pairs: JP, AU, JP at each FR, all four at ZA; north agrees where FR meets JP, south where ZA meets AU
+    assert found.by_lot["hemisphere"] == pytest.approx((3 * 2 + 1) / 13)
+    assert tables.cues(rows.assign(pred_lat=np.nan, pred_lon=np.nan, choice="")).agree.isna().all()
 
 
 def test_zero_shot_has_every_task_and_a_constant_answer(p, rule):
