@@ -1,0 +1,157 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 00 · What does Geo-R1 claim, and what do we find?
+#
+# | | |
+# |---|---|
+# | **You will see** | the paper in one page; a model that thinks aloud about one place; the headline; a map of errors |
+# | **Needs** | nothing but this repository: no network, no GPU, no training; five minutes to read |
+# | **Writes** | nothing |
+#
+# > Lines set like this one are ours; plain text follows the paper (arXiv 2510.00072).
+# >
+# > **Two worlds, never one column.** The paper's numbers are measured on photographs with a model of 7 billion
+# > parameters. Ours are measured on a *synthetic world*, pictures rendered from real metadata, with models of a few
+# > million. They show how the method behaves, not how well anything locates a photograph.
+
+# %% tags=["parameters"]
+profile = "mini"
+out = "../.georeplicate/mini"
+seeds = 3
+
+# %%
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import Markdown, display
+
+from georeplicate import base, evaluate, experiment, maps, pairs, paper, places, plots, policy, tables, world
+from georeplicate.profiles import Profile
+
+size = Profile.get(profile)
+pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
+
+# %% [markdown]
+# ## The paper in one page
+#
+# **The problem.** To say where a picture was taken one has to *reason*: script, driving side, sun, plants, roofs. But
+# nobody has written down that reasoning for millions of pictures, so it cannot simply be copied.
+#
+# **The idea.** Take a task whose answer is known for nothing. A street panorama and five aerial tiles of one
+# neighbourhood: which tile shows the same place? The position of the pictures says which. Whoever can answer must have
+# understood what is where, in both views. The letter is an *indirect* reward: the reasoning itself is never judged.
+#
+# **The recipe.**
+#
+# | step | what happens | here |
+# |---|---|---|
+# | pairs → data engine | position and time become facts, a teacher's chain of thought, and a question | notebook 01 |
+# | SFT | a *scaffold*: think aloud about a street picture, name country and city; never pairing | 02 |
+# | GRPO | eight answers to a pairing question; those better than their group become likelier | 03 by hand, 04 |
+# | evaluation | pairing, and geolocation that nobody rewarded | 05, 06 |
+#
+# **The claims**, as far as the sources that could be read state them:
+
+# %%
+claims = paper.claims()
+claims[["statement", "evidence", "source"]]
+
+# %% [markdown]
+# ## The question, at a size for people
+#
+# *Can you tell?* North is at the panorama's centre and at the tiles' top. (A drawing of the synthetic world. The right
+# letter comes two cells further down.)
+
+# %%
+where = dict(per_region=6, regions=1)
+large = pairs.load("world", "test", panorama_height=192, tile_size=256, difficulty=plots.FOR_PEOPLE, **where)
+question = pairs.questions(large, k=size.k, negatives=size.negatives, seed=0)[0]
+plots.question(pairs.images(large, question), title=f"{question['id']}: which tile shows this place?")
+
+# %% [markdown]
+# ## One model, one place
+#
+# The same question, as small as the mini model sees it, put to the base (before) and to the best trained model that is
+# there. It writes six words about the place, then about tile after tile, and says `match` or `other`. The frame is the
+# right tile.
+
+# %%
+home = Path(out) / "runs"
+trained = [name for name in ("r1-s0", "zero-s0") if (home / name / "policy").is_dir()][:1]
+models = {"base": base.SHIPPED} | {name: home / name / "policy" for name in trained}
+Markdown(f"Asked: {', '.join(models)}." + ("" if trained else " (No trained model yet: `make reproduce` trains them.)"))
+
+# %%
+small = pairs.load("world", "test", panorama_height=size.panorama_px[0], tile_size=size.tile_px, **where)
+asked = pairs.questions(small, k=size.k, negatives=size.negatives, seed=0)
+said = places.true_words(world.sites("test", **where))
+for name, path in models.items():
+    model = policy.load(path)
+    row = places.pairing_rows(model, small, asked, said=said)[0]
+    given = evaluate.pairing(model, [row], max_new_tokens=size.max_completion_length).iloc[0]
+    told = dict(said=row["said"], letter=row["letter"], choice=given.choice, title=f"{name}: {row['prompt']}")
+    display(plots.answer(pairs.images(small, asked[0]), given.text, evaluate.thoughts(given.text), **told))
+
+# %% [markdown]
+# > One answer proves nothing; it shows what the words look like. The numbers come from many questions.
+#
+# ## The headline
+#
+# Table 2 of the paper, and the same four systems of ours, each as far as its own world allows. Read from your own runs
+# where these are complete, else from the committed ones.
+
+# %%
+runs = [run.name for run in experiment.table2_runs(size.seeds[:seeds])]
+homes = [Path(out), Path("../results") / profile, Path("../results/mini")]
+complete = [h for h in homes if all((h / "runs" / name / "manifest.json").is_file() for name in runs)]
+answers = experiment.predictions((complete or homes)[0] / "runs").query("run in @runs")
+table2 = tables.table2(answers)
+plots.headline(paper.table2(), table2, chance=1 / size.k)
+
+# %%
+left = paper.table2().set_index("model")
+right = table2.set_index("stands_for").reindex(left.index)
+kept = ["system", "accuracy", "accuracy_low", "accuracy_high", "training_seeds", "n", "completion_tokens"]
+strip = pd.concat({"paper: photographs, percent": left, f"ours: {table2.benchmark[0]}": right[kept]}, axis=1)
+strip
+
+# %% [markdown]
+# ## Where it errs
+#
+# Nobody rewarded geolocation. Each checkpoint is asked for country and city of held-out pictures; the
+# colour of a city says how far off the named places are. (Notebook 06 has the other maps, and the worst answers.)
+
+# %%
+located = answers[(answers.task == "geolocation") & (answers.run == "r1-s0")]
+maps.errors(located)
+
+# %% [markdown]
+# ## Answer
+
+# %%
+ours = table2.set_index("stands_for").accuracy
+orders = tables.orderings(answers)
+verdicts = orders[orders.decoding == "greedy"].set_index("claim").verdict
+Markdown(
+    "Geo-R1 claims that rewarding nothing but the letter of the right tile teaches a model to pair views, from "
+    f"{left.accuracy_percent['Qwen2.5-VL-7B']:.0f} % to {left.accuracy_percent['Geo-R1-Zero']:.0f} % on photographs. "
+    f"On our synthetic stand-ins the same step goes from {ours['Qwen2.5-VL-7B']:.0%} to {ours['Geo-R1-Zero']:.0%}, "
+    f"and to {ours['Geo-R1']:.0%} with the scaffold before it. The paper's orderings here: "
+    + "; ".join(f"*{claim}*: {verdict}" for claim, verdict in verdicts.items())
+    + "."
+)
+
+# %% [markdown]
+# *Go on* with 01 for the data, 03 for the arithmetic with a pencil, or 04 for the training. *Try:* another `[0]` in
+# the cells above is another question; `base.SHIPPED` can be replaced by any policy folder below `runs/`.

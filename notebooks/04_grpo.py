@@ -1,0 +1,348 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 04 · Does the indirect reward alone teach pairing?
+#
+# Nobody tells the model what a panorama and a tile have in common, and nobody tells it *why* an answer was wrong. It
+# is told one bit: this letter, or not. Notebook 03 carried four answers through the arithmetic. Here the same
+# arithmetic runs some hundred times, from the base (*Zero*) and from the scaffold of notebook 02 (*R1*).
+#
+# (1) answers → (2) rewards → (3) advantages → (4) log-probabilities → (5) loss, and again
+#
+# | | |
+# |---|---|
+# | **You will see** | rewards of answers; a group; predictions, then the curves of every seed; what a step costs |
+# | **Needs** | nothing but this repository; trains once, some minutes a run on one CPU core |
+# | **Writes** | `figures/grpo_curves.png`, `figures/grpo_step.png`, `tables/grpo.csv`, and the runs below `runs/` |
+#
+# > Lines set like this one are ours. **Mini models on a synthetic world:** pictures are renderings of real metadata;
+# > the base already has words for both views and can compare within one view. What is asked here is whether the reward
+# > alone makes it compare *across* views.
+
+# %% tags=["parameters"]
+profile = "mini"
+out = "../.georeplicate/mini"
+seeds = 3
+# artefacts: tables/grpo.csv figures/grpo_curves.png figures/grpo_step.png
+
+# %%
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+import torch
+from IPython.display import Markdown, display
+
+pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
+
+# %%
+from georeplicate import (
+    base,
+    evaluate,
+    experiment,
+    grpo,
+    pairs,
+    paper,
+    places,
+    plots,
+    policy,
+    prompts,
+    record,
+    report,
+    rewards,
+    world,
+)
+from georeplicate import tables as result_tables
+from georeplicate.profiles import Profile
+
+size, published = Profile.get(profile), Profile.get("paper")
+tables, figures = Path(out) / "tables", Path(out) / "figures"
+
+# %% [markdown]
+# ## What the paper reports
+#
+# Photographs, a 7B model, percent. Reinforcement learning on pairing lifts accuracy from chance to about four in five,
+# with the scaffold or without.
+
+# %%
+paper.table2()
+
+# %% [markdown]
+# The settings beside ours, where they differ:
+
+# %%
+names = ("prompts_per_update", "group_size", "rl_steps", "learning_rate", "beta", "epsilon", "temperature")
+names += ("max_completion_length", "panorama_px", "tile_px", "model")
+settings = pd.DataFrame({p.name: {n: getattr(p, n) for n in names} for p in (published, size)}, dtype=object)
+settings = settings[settings.iloc[:, 0] != settings.iloc[:, 1]]
+settings.map(lambda value: f"{value:g}" if isinstance(value, float) else value)
+
+# %% [markdown]
+# ## (1) A training question
+#
+# Places of two of the 16 training cities. A row for the policy holds the pixels, the prompt, and the right letter,
+# which only the reward will see. `said` holds the six true words of each picture; the training never looks at them.
+
+# %%
+shape = dict(per_region=8, regions=2)
+pictures = pairs.load("world", "train", panorama_height=size.panorama_px[0], tile_size=size.tile_px, **shape)
+questions = pairs.questions(pictures, k=size.k, negatives=size.negatives, seed=0)
+shipped = policy.load(base.SHIPPED)
+rows = places.pairing_rows(shipped, pictures, questions, said=places.true_words(world.sites("train", **shape)))
+right, said = rows[0]["letter"], rows[0]["said"]
+plots.question(pairs.images(pictures, questions[0]), right, f"{rows[0]['id']}: {rows[0]['prompt']}")
+
+# %% [markdown]
+# ## (2) Rewards of a few written answers
+#
+# The mini model thinks by searching: it describes the place, then one tile after another, says `match` or `other`, and
+# stops. Five answers written by hand: an honest search; a lucky guess; a search that finds the tile and names another;
+# a false `match`; one that never ends.
+
+# %%
+wrong = next(letter for letter in base.LETTERS if letter != right)
+at = {letter: said[1 + i] for i, letter in enumerate(base.LETTERS)}
+passed, found = (wrong, at[wrong], base.DIFFERENT), (right, at[right], base.MATCH)
+written = {
+    "honest search": base.think(said[0], [passed, found], right),
+    "lucky guess": f"<think> place {said[0][0]} </think> <answer> {right} </answer>",
+    "found, but names another": base.think(said[0], [passed, found], wrong),
+    "false match": base.think(said[0], [(wrong, at[wrong], base.MATCH)], wrong),
+    "never ends": base.think(said[0], [passed] * 3, right).partition(" </think>")[0],
+}
+pd.Series(written, name="answer").to_frame()
+
+# %%
+tokens = [len(shipped.completion_ids(text)) for text in written.values()]
+scored = [rewards.total(text, right, n) for text, n in zip(written.values(), tokens)]
+pd.DataFrame([s.parts | {"total": s.total} for s in scored], index=list(written)).assign(tokens=tokens)
+
+# %% [markdown]
+# > The lucky guess earns as much as the honest search, even a trifle more for being short. The reward is *indirect*:
+# > it cannot tell knowing from guessing. Only over many questions, where a guess is right one time in five, does
+# > searching pay.
+#
+# ## (3) A group of sampled answers and its advantages
+#
+# Now the base answers by itself, at temperature 1: a group for each of a few questions. Shown is the first group with
+# right and wrong answers in it; below each bar the letter that was answered.
+
+# %%
+few = [rows[i] for i in range(min(16, len(rows)))]
+options = dict(num_generations=size.group_size, max_new_tokens=size.max_completion_length)
+sampled = shipped.generate(few, temperature=size.temperature, seeds=[(0, i) for i in range(len(few))], **options)
+parts = pd.DataFrame(
+    rewards.total(text, few[i // size.group_size]["letter"], n).parts
+    for i, (text, n) in enumerate(zip(sampled.texts, sampled.lengths))
+)
+accuracy = parts.accuracy.to_numpy().reshape(len(few), size.group_size)
+mixed = [i for i, group in enumerate(accuracy) if 0 < group.mean() < 1]
+f"{accuracy.mean():.0%} of {accuracy.size} answers are right; {len(mixed)} of {len(few)} groups hold both kinds"
+
+# %%
+first = (mixed or [0])[0]
+group = slice(first * size.group_size, (first + 1) * size.group_size)
+pd.DataFrame({"answer": sampled.texts[group], "right letter": few[first]["letter"]}).assign(
+    total=parts[group].sum(axis=1).values
+)
+
+# %%
+totals = torch.tensor(parts[group].sum(axis=1).to_numpy(), dtype=torch.float32)
+advantages = grpo.group_advantages(totals[None])[0].numpy()
+letters = [prompts.parse_choice(text) for text in sampled.texts[group]]
+names = [f"{i}\n{getattr(letter, 'letter', '?')}" for i, letter in enumerate(letters, 1)]
+plots.group(parts[group].set_axis(names), advantages)
+
+# %% [markdown]
+# Right answers rise, wrong ones sink, and what these gain those lose. Wrong answers *with* the form still stand above
+# those without it.
+#
+# ## (4) and (5): predict before you look
+#
+# Four quantities of the training log can be foretold from the arithmetic of notebook 03. Cover the curves and decide:
+#
+# | log column | what must it do, and why? |
+# |---|---|
+# | `advantage_mean` | 0 at every update: advantages of a group add up to nothing |
+# | `clip_fraction` | exactly 0: with *one* update a batch the new policy *is* the old one, every ratio is 1 |
+# | `kl` | 0 at the first update, as the reference is where training starts; then it grows, against the pull of beta |
+# | `equal_groups` | few, as the length reward splits ties; more when a group's answers become word for word alike |
+#
+# How often *would* groups be tied by accuracy alone? All wrong or all right, for a policy that is right a share $p$ of
+# the time and groups of 8:
+
+# %%
+share = pd.Series([0.2, 0.4, 0.6, 0.8, 0.95], name="p")
+tied = (1 - share) ** published.group_size + share**published.group_size
+pd.DataFrame({"p": share, "groups tied by accuracy": tied}).set_index("p").T
+
+# %% [markdown]
+# Early and late, many groups teach nothing about pairing; in the middle nearly all do. That is why the curve of
+# accuracy should be steep in the middle.
+
+# %%
+runs = experiment.table2_runs(size.seeds[:seeds])
+folders = experiment.ensure(runs, profile, out)
+answers = experiment.predictions(Path(out) / "runs").query("run in @folders")
+logs = report.logs(answers, Path(out) / "runs").query("system in ['mini-Zero', 'mini-R1']")
+minutes = {run.name: sum(record.read_manifest(folders[run.name])["wall_seconds"].values()) / 60 for run in runs}
+pd.Series(minutes, name="minutes of training and asking").to_frame().T
+
+# %%
+invariants = {"advantage_mean": "mean advantage", "clip_fraction": "clipped share of tokens", "kl": "KL, nats a token"}
+invariants |= {"equal_groups": "share of groups with equal rewards", "finished": "finished answers"}
+plots.curves(
+    logs, invariants, rulers={"advantage_mean": 0, "clip_fraction": 0, "kl": 0, "equal_groups": 0, "finished": 1}
+)
+
+# %%
+start = logs.sort_values("step").groupby("run").kl.first().abs().max()
+assert (logs.clip_fraction == 0).all() and logs.advantage_mean.abs().max() < 0.01 and start < 1e-3
+Markdown(
+    f"Clipped tokens: {logs.clip_fraction.sum():.0f}. Largest mean advantage {logs.advantage_mean.abs().max():.0e}. "
+    f"KL at the first update at most {start:.0e}, at the last {logs[logs.step == logs.step.max()].kl.mean():.2f}. "
+    f"Groups with equal rewards: {logs.equal_groups.mean():.1%}."
+)
+
+# %% [markdown]
+# ## Does it learn to pair?
+#
+# The same runs: accuracy of the sampled answers, their length, their form. Every seed is drawn: small runs differ.
+
+# %%
+shown = {"reward_accuracy": "accuracy of sampled answers", "length": "tokens an answer", "reward_format": "right form"}
+curves = partial(plots.curves, logs, shown, smooth=9, rulers={"reward_accuracy": 1 / size.k})
+curves()
+
+# %%
+few_updates = max(1, size.rl_steps // 20)
+ends = {"first": logs.step <= few_updates, "last": logs.step > size.rl_steps - few_updates}
+summary = pd.concat(
+    {
+        end: logs[chosen].groupby(["system", "run"])[["reward_accuracy", "length", "kl"]].mean()
+        for end, chosen in ends.items()
+    },
+    axis=1,
+)
+summary
+
+# %% [markdown]
+# Held-out questions, which no training saw, in cities that no training saw (greedy; the intervals over seeds are
+# notebook 05's):
+
+# %%
+greedy = answers.query("task == 'pairing' and decoding == 'greedy'")
+held_out = pd.DataFrame({run.name: evaluate.summary(greedy[greedy.run == run.name]) for run in runs}).T.astype(
+    {"n": int}
+)
+held_out.insert(0, "stands for", [run.stands_for for run in runs])
+held_out
+
+# %% [markdown]
+# The group of (3) again, after training. *Predict:* which bars are left, and how large are the advantages?
+
+# %%
+zero = policy.load(folders["zero-s0"] / "policy")
+again = zero.generate([few[first]], temperature=size.temperature, seeds=[(0, first)], **options)
+scores = [rewards.total(text, few[first]["letter"], n) for text, n in zip(again.texts, again.lengths)]
+totals = torch.tensor([[s.total for s in scores]])
+names = [f"{i}\n{getattr(prompts.parse_choice(text), 'letter', '?')}" for i, text in enumerate(again.texts, 1)]
+plots.group(pd.DataFrame([s.parts for s in scores], index=names), grpo.group_advantages(totals)[0].numpy())
+
+# %% [markdown]
+# > Where all are right, only lengths differ, and the division by a tiny standard deviation blows this up: the trap of
+# > notebook 03, in the wild.
+#
+# What does it write now? A held-out question, the base and after training. Words are coloured by whether they are true
+# of the picture spoken of: the reward never asked for that.
+
+# %%
+shape = dict(per_region=6, regions=2)
+unseen = pairs.load("world", "validation", panorama_height=size.panorama_px[0], tile_size=size.tile_px, **shape)
+other = pairs.questions(unseen, k=size.k, negatives=size.negatives, seed=0)
+one = places.pairing_rows(shipped, unseen, other, said=places.true_words(world.sites("validation", **shape)))[0]
+for name, model in {"base": shipped, "zero-s0": zero, "r1-s0": policy.load(folders["r1-s0"] / "policy")}.items():
+    given = evaluate.pairing(model, [one], max_new_tokens=size.max_completion_length).iloc[0]
+    told = dict(said=one["said"], letter=one["letter"], choice=given.choice, title=f"{name}, {one['id']}")
+    display(plots.answer(pairs.images(unseen, other[0]), given.text, evaluate.thoughts(given.text), **told))
+
+# %% [markdown]
+# ## Is it the reward, and is it the pictures?
+#
+# Controls: a reward drawn by lot, letters shuffled against the pictures, either view made grey. All must stay at
+# chance. They take as long again as all of the above, so `make ablations` runs them; shown is what is there.
+
+# %%
+wanted = [run.name for run in experiment.ablation_runs()]
+homes = [home / "runs" for home in (Path(out), Path("../results") / profile)]
+there = [home for home in homes if any((home / name / "manifest.json").exists() for name in wanted)]
+shown = ["system", "training_seeds", "n", "accuracy", "accuracy_low", "accuracy_high", "completion_tokens", "at_chance"]
+display(
+    result_tables.controls(experiment.predictions(there[0]))[shown]
+    if there
+    else Markdown("No control has been run: `make ablations` does it.")
+)
+
+# %% [markdown]
+# ## What a step costs
+#
+# Six pictures and a question make a long prompt, and eight answers share it. TRL computes the prompt once *per
+# answer*; `prefix.py` computes it once. Both give the same loss and gradients (`tests/test_prefix.py`). Measured by
+# `make bench`; read here from its file, with the device named.
+
+# %%
+bench = pd.read_csv("../results/bench/grpo_step.csv")
+whole = bench[bench.part == "step"].pivot_table(
+    index=["device", "model", "G", "P", "C"], columns="impl", values=["seconds", "peak_mb"]
+)
+whole["times faster"] = whole.seconds.trl / whole.seconds.ours
+whole["times less memory"] = whole.peak_mb.trl / whole.peak_mb.ours
+whole
+
+# %%
+step = partial(plots.step_times, bench)
+step()
+
+# %% [markdown]
+# > P tokens in the prompt, C in each answer, G answers. The gain grows with the prompt and shrinks with the answers,
+# > as (P + C) G against P + C G says.
+
+# %%
+flat = summary.set_axis([f"{column}_{end}" for end, column in summary.columns], axis=1)
+record.write_csv(tables / "grpo.csv", flat.reset_index().assign(benchmark=result_tables.BENCHMARK))
+report.save(curves, figures / "grpo_curves")
+report.save(step, figures / "grpo_step")
+
+# %% [markdown]
+# ## Answer
+
+# %%
+system = {run.name: run.system for run in runs}
+mean = held_out.accuracy.astype(float).groupby(system).mean()
+length = held_out.completion_tokens.astype(float).groupby(system).mean()
+gain = whole["times faster"]
+Markdown(
+    f"On held-out synthetic questions, mean of {len(size.seeds[:seeds])} seed(s), chance {1 / size.k:.0%}: "
+    f"base {mean['mini-base']:.1%}, scaffold {mean['mini-SFT']:.1%}; after GRPO "
+    f"{mean['mini-Zero']:.1%} from the base and {mean['mini-R1']:.1%} "
+    f"from the scaffold, with {length['mini-Zero']:.0f} and {length['mini-R1']:.0f} tokens an answer. "
+    + ("The indirect reward alone teaches pairing here. " if mean["mini-Zero"] > 3 / size.k else
+       "Here the indirect reward alone did not teach pairing. ")
+    + f"A step takes {gain.min():.1f} to {gain.max():.1f} times less time than TRL's own "
+    f"({', '.join(whole.index.unique('device'))})."
+)  # fmt: skip
+
+# %% [markdown]
+# *Try:* `group_size=2` in `profiles.py` (watch the tied groups), `beta` of 0, two updates a batch (`num_iterations=2`
+# in `grpo.train`: now the clip has something to do), or `rewards.total(..., mode="released")` above: whose reward
+# changes?
