@@ -130,7 +130,7 @@ pd.DataFrame([s.parts | {"total": s.total} for s in scored], index=list(written)
 # %% [markdown]
 # > The lucky guess earns as much as the honest search, even a trifle more for being short. The reward is *indirect*:
 # > it cannot tell knowing from guessing. Only over many questions, where a guess is right one time in five, does
-# > searching pay.
+# > searching pay. And an honest `match` has to say the place's words again: the repetition reward takes a little back.
 #
 # ## (3) A group of sampled answers and its advantages
 #
