@@ -321,6 +321,7 @@ def intervals(
     low, high = f"{measure}_low", f"{measure}_high"
     shares = [value for rows in panels.values() for value in rows[[low, high]].to_numpy().ravel()]
     shares += [share for share, _ in (rulers or {}).values()]
+    shares = [share for share in shares if np.isfinite(share)] or [0, 1]  # nothing was said, so nothing is a share
     limits = 20 * np.floor(5 * np.nanmin(shares)) - 1.5, 20 * np.ceil(5 * np.nanmax(shares)) + 1.5
     figure = new_figure(figsize=(max(5.5, 2.4 * len(panels) + 1.8), 1.5 + 0.3 * len(systems)), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]

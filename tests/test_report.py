@@ -85,3 +85,13 @@ def test_controls_have_figures_of_their_own():
     drawn = dict(report.figures(p, made, log))
     assert {"controls", "curves_controls"} <= set(drawn)
     assert [label.get_text() for label in drawn["controls"]().axes[0].get_yticklabels()] == list(systems)
+
+
+def test_policies_that_say_nothing_are_drawn_too():
+    p = fakes.predictions(fakes.places(per_region=2), systems=("mini-base", "mini-Zero"))
+    p.loc[p.task == "pairing", ["words", "words_true", "verdicts", "verdicts_follow"]] = 0
+    p.loc[p.task == "pairing", "answer_follows"] = np.nan
+    p.loc[p.task == "geolocation", ["pred_lat", "pred_lon", "error_km"]] = np.nan
+    made = {name: frame for name, (frame, _) in report.made_tables(p).items()}
+    for name, draw in report.figures(p, made, p.iloc[:0]):
+        assert draw().axes, name
