@@ -104,7 +104,7 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
         "cues": (
             tables.cues(p),
             "What answers with a wrong country have right: the share whose place agrees with the true one, beside the "
-            "share if every such answer were given to every place where it is wrong (by lot).",
+            "share if these answers were dealt out among their places by lot.",
         ),
         "failures": (
             tables.failures(p),

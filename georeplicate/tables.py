@@ -488,7 +488,7 @@ def _by_part(p: pd.DataFrame, name: str, part_of: pd.Series, rulers: Rulers) -> 
 
 def cues(p: pd.DataFrame) -> pd.DataFrame:
     """What a wrong answer has right: among answers naming a wrong country, the share whose place agrees with the true
-    one in a cue, beside `by_lot`, the share if each such answer were given to every place where it is wrong.
+    one in a cue, beside `by_lot`, the share if these answers were dealt out among their places (never a right country).
 
     wrong_countries: how many answers that is, of all seeds. Climates are compared by group, regions as the UN has them.
     """
@@ -500,14 +500,14 @@ def cues(p: pd.DataFrame) -> pd.DataFrame:
         )
         truth, choice = part.truth.to_numpy(str), part.choice.to_numpy(str)
         wrong = named.valid & (truth != choice)
-        by_lot = named.valid & (truth[:, None] != choice)
+        dealt = wrong[:, None] & wrong & (truth[:, None] != choice)  # (place, answer)
         for cue in CUES:
             there, said_there = (
                 getattr(facts, cue).astype("U1" if cue == "climate" else str) for facts in (true, named)
             )
             agree = measured("agree", sample(part, wrong & (there == said_there), wrong))
-            dealt = (by_lot & (there[:, None] == said_there)).sum() / by_lot.sum() if by_lot.any() else np.nan
-            rows.append(said | {"cue": cue, "wrong_countries": int(wrong.sum())} | agree | {"by_lot": float(dealt)})
+            by_lot = (dealt & (there[:, None] == said_there)).sum() / dealt.sum() if dealt.any() else np.nan
+            rows.append(said | {"cue": cue, "wrong_countries": int(wrong.sum())} | agree | {"by_lot": float(by_lot)})
     return pd.DataFrame(rows)
 
 
