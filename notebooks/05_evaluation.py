@@ -1,0 +1,322 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 05 · Does the indirect reward teach pairing, and does anything else move?
+#
+# Four systems, the same held-out questions. Pairing is what was rewarded. Geography, climate, ground cover and the
+# truth of the thinking were not: whatever moves there, moved by itself.
+#
+# | | |
+# |---|---|
+# | **You will see** | Table 2, its orderings, what the protocol decides; geolocation on two rulers; what else moved |
+# | **Needs** | the runs of notebook 04 (trained here if they are missing); no network, no GPU, two minutes |
+# | **Writes** | tables (CSV, Markdown, LaTeX) and figures (PNG, PDF), by the names in the next cell |
+#
+# > Lines set like this one are ours. **Two worlds, never one column:** the paper's numbers are percent on photographs,
+# > of a 7B model; ours are shares on `world-mini (synthetic)`, of mini models that stand for its systems
+# > (`stands_for`). In brackets 95 % intervals, over training seeds and test cities at once; `n` questions a seed.
+
+# %% tags=["parameters"]
+profile = "mini"
+out = "../.georeplicate/mini"
+seeds = 3
+# artefacts: tables/table2.csv tables/orderings.csv tables/protocols.csv tables/geolocation.csv tables/zero_shot.csv
+# artefacts: tables/changes.csv tables/faithfulness.csv
+# artefacts: figures/table2.png figures/zero_shot.png figures/changes.png figures/faithfulness.png
+
+# %%
+from pathlib import Path
+
+import pandas as pd
+from IPython.display import Markdown, display
+
+from georeplicate import experiment, paper, plots, report, tables
+from georeplicate.profiles import Profile
+
+size, chance = Profile.get(profile), 1 / Profile.get(profile).k
+pd.options.display.max_colwidth, pd.options.display.max_columns = None, None
+
+# %% [markdown]
+# ## What was asked
+#
+# Every number below is recomputed from `predictions.csv`, one row an answer; no model is loaded here. Greedy takes the
+# likeliest token, `t1` samples at temperature 1, and *forced* compares the probabilities of given words.
+
+# %%
+runs = experiment.table2_runs(size.seeds[:seeds])
+folders = experiment.ensure(runs, profile, out)
+wanted = experiment.jobs(experiment.ablation_runs(size.seeds[:seeds]), profile, out)
+controls = [job.run.name for job in wanted if job.is_finished()]  # for section 4, as far as they were run
+answers = experiment.predictions(Path(out) / "runs").query("run in @folders or run in @controls")
+answers[answers.stands_for != ""].groupby(["task", "decoding"]).agg(
+    questions=("id", "nunique"), runs=("run", "nunique"), answers=("id", "size")
+)
+
+# %%
+row = answers[(answers.task == "pairing") & (answers.run == runs[-1].name)].iloc[0]
+row[["run", "stands_for", "id", "decoding", "truth", "choice", "words", "words_true", "text"]].to_frame("one row")
+
+# %%
+made = report.made_tables(answers)
+frames = {name: frame for name, (frame, _) in made.items()}
+draw = dict(report.figures(answers, frames, report.logs(answers, Path(out) / "runs")))
+pd.Series({name: caption for name, (_, caption) in made.items()}, name="what each table holds").to_frame()
+
+# %% [markdown]
+# ## (1) Pairing
+#
+# ### The paper
+#
+# Percent, on photographs.
+
+# %%
+paper.table2()
+
+# %% [markdown]
+# ### Ours
+#
+# *Predict:* the base can compare pictures of one view and has words for both views. Five tiles make chance 20 %. Where
+# do base and scaffold stand? After GRPO, is 95 % possible, or does something keep it lower?
+
+# %%
+tables.shown(frames["table2"])
+
+# %%
+draw["table2"]()
+
+# %% [markdown]
+# > **Before anyone cheers.** The world is an easy one: even comparing colour histograms, which learns nothing, answers
+# > most questions (`results/LOG.md`), and a matcher that is *told* the pairs goes as far as the table below says. So
+# > the height of a bar says little. What counts is whether the *reward alone* moves it, and whether it falls to chance
+# > when pictures are blanked (section 4).
+
+# %%
+gate = pd.read_csv("../results/bench/world_gate.csv").query("dial == 'default'")
+gate.set_index("control")[["accuracy", "n"]].rename_axis("a matcher that was told the pairs, and its controls").T
+
+# %% [markdown]
+# ## (2) The paper's orderings
+#
+# Table 2 claims more than heights: who ends above whom, and who writes longest. Each claim is a difference between two
+# systems on the same questions. It *holds* if the whole interval lies on its side of zero, does *not hold* if it lies
+# on the other, and else we *cannot tell*.
+
+# %%
+claims = paper.claims()
+claims[claims.evidence.str.startswith("Table 2")][["statement", "evidence", "holds_in_paper"]]
+
+# %%
+orderings = tables.shown(frames["orderings"])
+orderings.drop(columns=["benchmark", "measure"]).set_index(["claim", "decoding"])
+
+# %% [markdown]
+# > Length is the fragile one. Our answers have a cap of their own, a vocabulary of words, and a length reward whose
+# > slope is the paper's while its scale is not: a search that ends at the match is short by nature.
+
+# %%
+Markdown(
+    f"The longest answer here may have {size.max_completion_length} tokens, the paper's "
+    f"{paper.setting('max_completion_length').value}. Means: "
+    + ", ".join(f"{r.system} {r.completion_tokens:.0f}" for r in frames["table2"].itertuples())
+    + "; the paper's: "
+    + ", ".join(f"{r.model} {r.completion_length_tokens:.0f}" for r in paper.TABLE2)
+    + "."
+)
+
+# %% [markdown]
+# ## (3) What the protocol decides
+#
+# Three switches that papers set silently. The same answers, nothing asked again:
+#
+# | switch | our setting | the other settings |
+# |---|---|---|
+# | decoding | greedy | sampled at temperature 1 |
+# | reading | any unambiguous letter counts | only in the right form; the official code's rule |
+# | unread | an answer that cannot be read is wrong | it is dropped from the denominator |
+#
+# *Predict:* which switch flatters a system that often fails to answer?
+
+# %%
+protocols = frames["protocols"]
+cells = tables.shown(protocols).set_index(["measure", "switch", "setting", "system"]).share.unstack("system")
+cells[list(frames["table2"].system)].reindex(protocols.set_index(["measure", "switch", "setting"]).index.unique())
+
+# %%
+ours = protocols[protocols.ours].set_index(["measure", "switch", "system"]).share
+moved = protocols.set_index(["measure", "switch", "setting", "system"]).share
+moved = moved.sub(ours).dropna().sort_values(key=abs)
+Markdown(
+    f"The largest step that a switch makes: {moved.iloc[-1]:+.1%} ({', '.join(moved.index[-1])}). The largest that is "
+    f"made by dropping what cannot be read: {moved.xs('dropped', level='setting').max():+.1%}."
+)
+
+# %% [markdown]
+# ## (4) Is it the reward, and is it the pictures?
+#
+# Controls: a reward drawn by lot, letters shuffled against the pictures, either view made grey. Each must stay at
+# chance; one that does not has found a leak. (`make ablations` runs them; shown is what is there.)
+
+# %%
+published = Path("../results") / profile / "runs"
+there = [job.run.name for job in wanted if (published / job.run.name / "manifest.json").is_file()]
+told = "Controls of this run:" if controls else "No control was run here. Shown are those of the published run:"
+names = ", ".join(controls or there)
+Markdown(f"{told} {names}." if names else "No control has been run yet: `make ablations` does it.")
+
+# %%
+if names:
+    shown = frames["controls"] if controls else tables.controls(experiment.predictions(published))
+    display(tables.shown(shown).drop(columns="stands_for"))
+
+# %%
+leaks = shown[shown.at_chance == "no"].system if names else []
+Markdown(
+    "No control, no verdict." if not names
+    else f"**Not at chance:** {', '.join(leaks)}. Until that is explained, section 1 proves nothing." if len(leaks)
+    else f"All that must be at chance end at {tables.CHANCE_MOST:.0%} or below."
+)  # fmt: skip
+
+# %% [markdown]
+# ## (5) Geolocation: nobody rewarded it
+#
+# ### The paper
+#
+# Table 1, percent of photographs within a distance. The claim to look for: pairing alone lifts *every* column over the
+# base model.
+
+# %%
+table1 = paper.table1().drop(columns="group")
+table1[table1.method.isin(["Qwen2.5-VL-7B", "GLOBE-7B", "Geo-R1"])]
+
+# %% [markdown]
+# ### Ours
+#
+# Country and city of a phone's picture, geocoded offline. *Predict:* the scaffold saw 16 cities in 13 countries, and
+# the test cities are others. What can it know of an unseen country? And what of GRPO, which saw no country at all?
+#
+# Two rulers stand below: a random point on land, and the best constant guess (the one place, chosen on validation
+# places, that serves the column best). A system that does not beat the constant has learnt nothing about *pictures*.
+
+# %%
+geolocation = frames["geolocation"].query("task == 'geolocation'").sort_values("countries", kind="stable")
+tables.shown(geolocation).drop(columns=["checkpoint", "task"]).set_index(["countries", "system"])
+
+# %%
+parts = {f"within 750 km, {kind} countries": part for kind, part in geolocation.groupby("countries") if kind != "all"}
+plots.intervals(parts, "acc_750km", label="phone pictures located")
+
+# %% [markdown]
+# > **Synthetic, and in a circle:** the atlas draws the signs and the hills, teaches the words for them, and scores the
+# > answer. This is about reading the renderer's cues, never about photographs (notebook 06 takes the errors apart).
+# >
+# > Within 1 km the gazetteer's choice of a city's centre decides, not the model.
+
+# %% [markdown]
+# The same question about an aerial tile, which no system was ever asked in training:
+
+# %%
+aerial = tables.shown(frames["geolocation"].query("task == 'aerial' and countries == 'all'"))
+aerial.drop(columns=["checkpoint", "task", "countries"]).set_index("system")
+
+# %% [markdown]
+# ## (6) Does anything else move?
+#
+# Country from a phone's picture and from a tile, the climate's group, the ground cover: right answers beside the
+# commonest answer of the validation places (dashed).
+
+# %%
+draw["zero_shot"]()
+
+# %% [markdown]
+# And now the step itself: the same questions before and after GRPO, paired. The scaffold's seeds are followed one by
+# one (`same_seeds`), the base has one checkpoint. *Predict:* the sign of each line, before you look.
+
+# %%
+changes = frames["changes"]
+draw["changes"]()
+
+# %%
+changed = tables.shown(changes).set_index(["task", "measure", "before"])
+changed[["before_value", "after_value", "difference", "p_value", "taught", "verdict"]]
+
+# %%
+elsewhere = changes[~changes.task.isin(["pairing", "thinking"])]
+moved_tasks = elsewhere[elsewhere.verdict != "cannot tell"]
+Markdown(
+    f"> **Many lines, few facts.** Of {len(elsewhere)} comparisons outside pairing and thinking, {len(moved_tasks)} "
+    f"have an interval on one side of zero; by luck alone one would expect {0.05 * len(elsewhere):.1f}. Three seeds "
+    "show little of their own spread, so take these intervals for the least there is."
+)
+
+# %% [markdown]
+# ## (7) Is the thinking true?
+#
+# The reward reads one letter. What is written before it is free, so three questions about it, from counts in
+# `predictions.csv`: are the described words true of the picture spoken of? Does each `match` or `other` follow from the
+# words before it? Is the answer the last letter called `match`?
+#
+# *Predict:* which of the three does the letter's reward protect, and which may rot?
+
+# %%
+draw["faithfulness"]()
+
+# %%
+greedy = frames["faithfulness"].query("decoding == 'greedy'")
+tables.shown(greedy).drop(columns=["checkpoint", "decoding"]).set_index("system")
+
+# %% [markdown]
+# An answer that is right for the wrong words: the most false words among the right answers of the last system.
+
+# %%
+rows = answers[(answers.run == runs[-1].name) & (answers.task == "pairing") & (answers.decoding == "greedy")]
+lucky = rows[rows.choice == rows.truth].assign(false=rows.words - rows.words_true).sort_values("false", ascending=False)
+lucky[["id", "truth", "words", "false", "text"]].head(2)
+
+# %% [markdown]
+# ## On paper
+
+# %%
+there = ["zones", "countries", "cues", "failures"]  # of notebook 06
+for name in (name for name in made if name not in there):
+    tables.write(made[name][0], Path(out) / "tables" / name, made[name][1])
+for name in (name for name in draw if name not in there and not name.startswith("map_")):
+    report.save(draw[name], Path(out) / "figures" / name)
+print(*(path.name for path in sorted(Path(out).glob("*/*.csv"))))
+
+# %% [markdown]
+# ## Answer
+
+# %%
+value = frames["table2"].set_index("stands_for")
+learnt = changes[(changes.task == "pairing") & (changes.before == value.system[tables.BASE])].iloc[0]
+greedy_claims = frames["orderings"].query("decoding == 'greedy'").set_index("claim").verdict
+others = changes[changes.task != "pairing"]
+others = others.assign(line=others.task + ", " + others.measure + " (" + others.before + " to " + others.after + ", "
+                       + others.difference.map("{:+.1%}".format) + ")")  # fmt: skip
+moved = {verdict: "; ".join(part.line) for verdict, part in others.groupby("verdict")}
+above = learnt.low > 0 and value.accuracy_low[tables.ZERO] > chance
+Markdown(
+    ("**Yes: here the letter alone teaches it.** " if above else "**No: here the letter alone did not teach it.** ")
+    + f"On {value.n[tables.ZERO]} synthetic questions (chance {chance:.0%}) GRPO from the base goes from "
+    f"{learnt.before_value:.1%} to {learnt.after_value:.1%} (change [{learnt.low:+.1%}, {learnt.high:+.1%}], "
+    f"{value.training_seeds[tables.ZERO]} seed(s)); with the scaffold to {value.accuracy[tables.R1]:.1%}.\n\n"
+    + "The paper's orderings: " + "; ".join(f"*{claim}*: {said}" for claim, said in greedy_claims.items()) + ".\n\n"
+    + f"Elsewhere, higher after GRPO: {moved.get('higher', 'nothing')}. Lower: {moved.get('lower', 'nothing')}. For "
+    f"{(others.verdict == 'cannot tell').sum()} of {len(others)} comparisons the sign cannot be told. All of it in a "
+    "synthetic world, and none of it about photographs."
+)  # fmt: skip
+
+# %% [markdown]
+# *Try:* `tables.difference(..., same_seeds=False)` for the scaffold's seeds (what does pairing by seed buy?), a `<` for
+# the `<=` of `geo.threshold_accuracy`, or `tables.table2(answers[answers.training_seed == 0])`: one seed, as most
+# papers report it.
