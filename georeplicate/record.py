@@ -274,7 +274,8 @@ def finish(
     files = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
-        if path.is_file() and name.parts[0] not in {MANIFEST, *apart} and not path.name.startswith("."):
+        hidden = any(part.startswith(".") for part in name.parts)
+        if path.is_file() and not hidden and name.parts[0] not in {MANIFEST, *apart}:
             files[name.as_posix()] = sha256_file(path)
     manifest = {
         "profile": profile,

@@ -123,10 +123,13 @@ def test_changed_code_of_asking_asks_again_and_does_not_train(copy, start, monke
     changed = job_of("zero-s0", copy, start, asking={"evaluate": "other"})
     assert changed.is_trained() and not changed.is_finished()
     before = record.read_manifest(changed.folder)
+    for left in ("checkpoint-3", ".policy-abc"):  # of a kill between training and asking
+        record.write_bytes(changed.folder / left / "weights", b"")
     (changed.folder / "predictions.csv").unlink()
     experiment.execute(changed)
     after = record.read_manifest(changed.folder)
     assert changed.is_finished() and after["files"] == before["files"]
+    assert not (changed.folder / "checkpoint-3").exists() and not (changed.folder / ".policy-abc").exists()
     assert after["asking"]["key"] != before["asking"]["key"] and after["training"] == before["training"]
 
 
