@@ -152,12 +152,13 @@ cells = tables.shown(protocols).set_index(["measure", "switch", "setting", "syst
 cells[list(frames["table2"].system)].reindex(protocols.set_index(["measure", "switch", "setting"]).index.unique())
 
 # %%
-ours = protocols[protocols.ours].set_index(["measure", "switch", "system"]).share
-moved = protocols.set_index(["measure", "switch", "setting", "system"]).share
-moved = moved.sub(ours).dropna().sort_values(key=abs)
+first = protocols.groupby(["measure", "switch", "system"]).share.transform("first")  # ours stands first
+steps = protocols.assign(step=protocols.share - first)
+most = steps.loc[steps.step.abs().idxmax()]
+dropped = steps.step[steps.setting == "dropped"].max()
 Markdown(
-    f"The largest step that a switch makes: {moved.iloc[-1]:+.1%} ({', '.join(moved.index[-1])}). The largest that is "
-    f"made by dropping what cannot be read: {moved.xs('dropped', level='setting').max():+.1%}."
+    f"The largest step that a switch makes: {most.step:+.1%} ({most.measure}, {most.setting}, {most.system}). Dropping "
+    + ("everything leaves nothing." if pd.isna(dropped) else f"what cannot be read makes {dropped:+.1%} at most.")
 )
 
 # %% [markdown]
