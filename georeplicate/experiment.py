@@ -276,7 +276,7 @@ class Job:
             profile=self.profile.name,
             seed=run.seed,
             data_sha256=data_sha256(),
-            wall_seconds={"training": trained["seconds"] if trained else 0.0, "asking": asked["seconds"]},
+            started=started - (trained["seconds"] if trained else 0.0),
             device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
             apart=("policy", "trained.json", "begun.json"),
             run=asdict(run) | {"checkpoint": run.checkpoint},

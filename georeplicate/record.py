@@ -15,6 +15,7 @@ import os
 import platform
 import subprocess
 import tempfile
+import time
 import tokenize
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
@@ -259,16 +260,16 @@ def finish(
     profile: str,
     seed: int | None,
     data_sha256: str,
-    wall_seconds: dict[str, float],
+    started: float,
     device: str = "cpu",
     apart: Collection[str] = (),
     **more: object,
 ) -> Path:
     """Mark the run in `folder` as finished: hash its files and write `manifest.json`, last of all.
 
-    data_sha256: of the data that went in. wall_seconds: of its steps. apart: names of files and folders in `folder`
-    that `files` does not list, as they are not published with the run; hidden and temporary ones never are. more:
-    anything else worth knowing that is JSON (settings, keys, checksums of what stands apart).
+    started: time.time() at the beginning, for the wall time in seconds. data_sha256: of the data that went in. apart:
+    names of files and folders in `folder` that `files` does not list, as they are not published with the run; hidden
+    and temporary ones never are. more: anything else worth knowing that is JSON (settings, keys, model revision).
     """
     folder = Path(folder)
     files = {}
@@ -285,7 +286,7 @@ def finish(
         "device": device,
         "machine": machine(),
         "versions": versions(),
-        "wall_seconds": {step: round(seconds, 1) for step, seconds in wall_seconds.items()},
+        "wall_seconds": round(time.time() - started, 1),
         "files": files,
     }
     clash = manifest.keys() & more.keys()

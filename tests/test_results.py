@@ -56,7 +56,7 @@ def place(tmp_path):
                 folder / "log.csv", pd.DataFrame(log | ({"equal_groups": 0.5} if "g" in run.stage else {}))
             )
         record.finish(
-            folder, profile="smoke", seed=0, data_sha256="0", wall_seconds={}, apart=("policy", "begun.json"),
+            folder, profile="smoke", seed=0, data_sha256="0", started=0.0, apart=("policy", "begun.json"),
             run={"stands_for": run.stands_for, "checkpoint": run.checkpoint}, code=experiment.code_now(),
         )  # fmt: skip
     for name, table in (("table2", TABLE2), ("orderings", ORDERINGS)):
