@@ -84,8 +84,9 @@ def verify(profile: str, *, work: Path = experiment.WORK, results: Path = RESULT
     """(the numbers that moved, how many were compared) between the tables of a fresh run and the committed ones.
 
     Rows {table, row, column, committed, fresh, moved, low, high, verdict}: `inside` the committed interval, `outside`,
-    `differs` (a count, a conclusion, or a row that one side lacks), or `no interval`. Tables that only one side has are
-    passed over. ResultsError if there is nothing to compare.
+    `differs` (a count, a conclusion, or a row that one side lacks), or `no interval`: a number without one, or anything
+    in a table without any, such as a list of failures. Tables that only one side has are passed over. ResultsError if
+    there is nothing to compare.
     """
     import pandas as pd
 
@@ -107,9 +108,10 @@ def _compare(committed: pd.DataFrame, fresh: pd.DataFrame) -> Iterator[dict]:
     """One row for every number of either table; verdict "" where nothing moved."""
     import pandas as pd
 
-    numbers = [name for name in committed.columns if pd.api.types.is_numeric_dtype(committed[name])]
+    numbers = [name for name, values in committed.items() if values.dtype.kind in "iuf"]
     keys = [name for name in committed.columns if name not in (*numbers, *CONCLUDED)]
     bounds = {bound for name in numbers for bound in _bounds(name, numbers)}
+    differs = "differs" if bounds else "no interval"
     sides = []
     for table in (committed, fresh):
         label = table.reindex(columns=keys).fillna("").astype(str).agg(" | ".join, axis=1)
@@ -118,21 +120,22 @@ def _compare(committed: pd.DataFrame, fresh: pd.DataFrame) -> Iterator[dict]:
     for row in dict.fromkeys([*sides[0].index, *sides[1].index]):
         if not all(row in side.index for side in sides):
             missing = "committed" if row not in sides[0].index else "fresh"
-            yield {"row": row, "column": "", "verdict": f"differs: the {missing} side lacks this row"}
+            yield {"row": row, "column": "", "verdict": f"{differs}: the {missing} side lacks this row"}
             continue
         old, new = (side.loc[row] for side in sides)
         for name in (name for name in committed.columns if name not in keys and name not in bounds):
             a, b = old[name], new.get(name)
             said = {"row": row, "column": name, "committed": a, "fresh": b}
             if name not in numbers:
-                yield said | {"verdict": "" if str(a) == str(b) else "differs"}
+                yield said | {"verdict": "" if str(a) == str(b) else differs}
                 continue
             b = pd.to_numeric(b, errors="coerce")
-            found = said | {"fresh": b, "moved": b - a, "verdict": ""}
+            found = said | {"fresh": b, "verdict": ""}
             if a != b and not (pd.isna(a) and pd.isna(b)):
+                found["moved"] = b - a
                 interval = _bounds(name, numbers)
                 if name in COUNTS or pd.isna(a) or pd.isna(b):
-                    found["verdict"] = "differs"
+                    found["verdict"] = differs
                 elif not interval:
                     found["verdict"] = "no interval"
                 else:
@@ -224,11 +227,12 @@ def _verify(profile: str, work: Path, results: Path) -> int:
     print(f"committed: {origin(results / profile / 'runs')}\nfresh:     {origin(work / profile / 'runs')}")
     if len(moved):
         print(moved.to_string(index=False, na_rep="", float_format="{:.4g}".format))
-    bad = moved.verdict.str.startswith(("outside", "differs"))
+    inside, free, bad = (
+        moved.verdict.str.startswith(words) for words in ("inside", "no interval", ("outside", "differs"))
+    )
     print(
-        f"{compared} values compared: {compared - len(moved)} equal, {(moved.verdict == 'inside').sum()} moved inside "
-        f"the committed interval, {(moved.verdict == 'no interval').sum()} moved that have none, {bad.sum()} outside "
-        "or different"
+        f"{compared} values compared: {compared - len(moved)} equal, {inside.sum()} moved inside the committed interval, "
+        f"{free.sum()} moved that have none, {bad.sum()} outside or different"
     )
     return int(bad.any())
 

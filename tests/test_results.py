@@ -20,6 +20,7 @@ TABLE2 = pd.DataFrame(
         "completion_tokens": [30.0, 40.0],
     }
 )
+FAILURES = pd.DataFrame({"id": ["a", "b"], "seen": [True, False], "error_km": [9.0, 8.0]})
 ORDERINGS = pd.DataFrame({"claim": ["longer"], "difference": [2.0], "low": [1.0], "high": [3.0], "verdict": ["holds"]})
 
 
@@ -59,7 +60,7 @@ def place(tmp_path):
             folder, profile="smoke", seed=0, data_sha256="0", started=0.0, apart=("policy", "begun.json"),
             run={"stands_for": run.stands_for, "checkpoint": run.checkpoint}, code=experiment.code_now(),
         )  # fmt: skip
-    for name, table in (("table2", TABLE2), ("orderings", ORDERINGS)):
+    for name, table in (("table2", TABLE2), ("orderings", ORDERINGS), ("failures", FAILURES)):
         record.write_csv(work / "smoke" / "tables" / f"{name}.csv", table)
     record.write_bytes(work / "smoke" / "figures" / "curves.png", b"png")
     return work, out
@@ -80,7 +81,8 @@ def test_publish_mirrors_a_finished_run_without_its_policies(place, capsys):
     assert main(place, "publish") == 0
     runs = {f"runs/{name}/{file}" for name in NAMES for file in results.PUBLISHED} - {"runs/base/log.csv"}
     published = {p.relative_to(out / "smoke").as_posix() for p in (out / "smoke").rglob("*") if p.is_file()}
-    assert published == runs | {"tables/table2.csv", "tables/orderings.csv", "figures/curves.png", "executed/01.ipynb"}
+    assert published == runs | {"tables/table2.csv", "figures/curves.png", "executed/01.ipynb"} | {
+        "tables/orderings.csv", "tables/failures.csv"}  # fmt: skip
     assert all(record.is_finished(out / "smoke" / "runs" / name) for name in NAMES)
     assert not (out / "smoke" / "runs" / "zero-s9").exists()
     assert results.publish("smoke", work=work, results=out) == []  # nothing more to do
@@ -125,7 +127,9 @@ def verify(place, **tables):
     for name, table in tables.items():
         record.write_csv(place[0] / "smoke" / "tables" / f"{name}.csv", table)
     moved, compared = results.verify("smoke", work=place[0], results=place[1])
-    assert compared == 2 * 4 + 2  # of an interval only the number in the middle
+    assert compared == 2 * 4 + 2 + len(
+        {*FAILURES.id, *tables.get("failures", FAILURES).id}
+    )  # of an interval the middle
     return main(place, "verify"), dict(zip(moved.column, moved.verdict, strict=True))
 
 
@@ -133,7 +137,7 @@ def test_verify_finds_nothing_where_nothing_moved(place, capsys):
     assert verify(place) == (0, {})
     shown = capsys.readouterr().out
     commit = record.git_state()["commit"] or "no commit"
-    assert f"committed: commit {commit[:12]}" in shown and "10 values compared: 10 equal" in shown
+    assert f"committed: commit {commit[:12]}" in shown and "12 values compared: 12 equal" in shown
 
 
 def test_verify_measures_what_moved_against_the_committed_interval(place, capsys):
@@ -152,6 +156,7 @@ def test_verify_measures_what_moved_against_the_committed_interval(place, capsys
         ({"table2": TABLE2.assign(completion_tokens=[30.0, 99.0])}, {"completion_tokens": "no interval"}, 0),
         ({"table2": TABLE2.assign(training_seeds=1)}, {"training_seeds": "differs"}, 1),
         ({"table2": TABLE2.assign(accuracy=[0.2, None])}, {"accuracy": "differs"}, 1),
+        ({"failures": FAILURES.assign(id=["a", "c"])}, {"": "no interval: the committed side lacks this row"}, 0),
         ({"orderings": ORDERINGS.assign(difference=0.5)}, {"difference": "outside"}, 1),
         ({"orderings": ORDERINGS.assign(verdict="does not hold")}, {"verdict": "differs"}, 1),
     ],
