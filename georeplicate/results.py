@@ -231,8 +231,8 @@ def _verify(profile: str, work: Path, results: Path) -> int:
         moved.verdict.str.startswith(words) for words in ("inside", "no interval", ("outside", "differs"))
     )
     print(
-        f"{compared} values compared: {compared - len(moved)} equal, {inside.sum()} moved inside the committed interval, "
-        f"{free.sum()} moved that have none, {bad.sum()} outside or different"
+        f"{compared} values compared: {compared - len(moved)} equal, {inside.sum()} moved inside the committed "
+        f"interval, {free.sum()} moved that have none, {bad.sum()} outside or different"
     )
     return int(bad.any())
 
