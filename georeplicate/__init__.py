@@ -19,10 +19,19 @@ Map of the package, from what knows least to what knows most (imports run upward
     training     what the two stages share: data order, exact resumption
     sft, grpo    the two training stages
     engine       the data engine: facts -> teacher -> fact check -> supervised records
-    evaluate     answers -> rows -> shares with intervals
-    experiment   the runs of the mini experiment
+    weights      the mini base model, as `make base` left it
+    places       what mini policies are shown: the places of a split as questions and as single views
+    evaluate     a policy's answers, one row each, with what they were right about
+    readiness    is a policy ready for reinforcement learning?
+    stages       how one run is trained: rows, reward, settings
+    workers      tasks on worker processes, with one progress bar
+    experiment   the runs of the mini experiment: which there are, and whether each is up to date
+    rulers       how far one gets without looking: a random point, the best constant guess
+    tables       predictions -> tables with intervals
     plots, maps  figures and maps, pure functions of rows; only maps knows Cartopy
-    docs         pages made from the code: rewards, malformed answers, what is known of the paper
+    report       every table and figure of a folder of runs
+    results      what is committed: published, redrawn, compared with a fresh run, checked
+    docs         pages made from the code: rewards, malformed answers, what is known of the paper, the model card
     reproduce    runs the notebooks in order and decides whether each really finished
     gate         is the world learnable, and free of shortcuts?
     bench, bench_rewards, bench_grpo    sizes and speeds on this machine

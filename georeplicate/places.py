@@ -101,8 +101,8 @@ def place_rows(policy: policies.Policy, sites: pd.DataFrame, *, crop_px: int, ti
 
 
 def climate_word(code: str) -> str:
-    """The word for a Köppen-Geiger class: "Cfb" -> "climate-c"."""
-    return f"climate-{code[0].lower()}"
+    """The word for a Köppen-Geiger class: "Cfb" -> "climate-c"; "" at sea, which has none."""
+    return f"climate-{code[0].lower()}" if code[:1] in tuple("ABCDE") else ""
 
 
 def controlled(asked: Sequence[dict], control: str, seed: int) -> Sequence[dict]:

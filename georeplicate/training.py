@@ -116,6 +116,7 @@ def run(trainer: Trainer, policy: policies.Policy, out_dir: Path, callbacks: Seq
         if isinstance(model, PeftModel):  # a policy is whole: adapters are merged into it
             model = model.merge_and_unload()
         policies.Policy(model, policy.processor).save(out_dir / "policy")
-        steps = [entry for entry in trainer.state.log_history if "loss" in entry]
-        record.write_csv(out_dir / "log.csv", pd.DataFrame(steps))
+        steps = pd.DataFrame([entry for entry in trainer.state.log_history if "loss" in entry])
+        columns = ["step", *sorted(set(steps.columns) - {"step"})]  # a resumed run logs them in another order
+        record.write_csv(out_dir / "log.csv", steps[columns])
     return out_dir / "policy"
