@@ -204,7 +204,7 @@ Markdown(f"{1 - stages.REPLAY:.0%} teacher, {stages.REPLAY:.0%} replay:\n\n"
 # %%
 runs = [run for run in experiment.table2_runs(size.seeds[:seeds]) if run.stage in ("base", "sft")]
 folders = experiment.ensure(runs, profile, out)
-minutes = {run.name: sum(record.read_manifest(folders[run.name])["wall_seconds"].values()) / 60 for run in runs}
+minutes = {run.name: record.read_manifest(folders[run.name])["wall_seconds"] / 60 for run in runs}
 pd.Series(minutes, name="minutes of training and asking").to_frame().T
 
 # %% [markdown]

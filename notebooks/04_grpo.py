@@ -195,7 +195,7 @@ runs = experiment.table2_runs(size.seeds[:seeds])
 folders = experiment.ensure(runs, profile, out)
 answers = experiment.predictions(Path(out) / "runs").query("run in @folders")
 logs = report.logs(answers, Path(out) / "runs").query("system in ['mini-Zero', 'mini-R1']")
-minutes = {run.name: sum(record.read_manifest(folders[run.name])["wall_seconds"].values()) / 60 for run in runs}
+minutes = {run.name: record.read_manifest(folders[run.name])["wall_seconds"] / 60 for run in runs}
 pd.Series(minutes, name="minutes of training and asking").to_frame().T
 
 # %%
