@@ -52,7 +52,8 @@ class Prompts:
 
     input_ids, attention_mask, mm_token_type_ids: [N, P]; pixel_values of all images, prompt by prompt: [patches,
     values] with image_grid_thw [images, 3] (Qwen), else [tiles, channels, height, width]; images: how many images (with
-    image_grid_thw) or tiles (without) each prompt has.
+    image_grid_thw) or tiles (without) each prompt has. features: what the vision tower makes of each image, [tokens,
+    hidden], where that is known already and the tower need not run (Qwen only).
     """
 
     input_ids: torch.Tensor
@@ -61,6 +62,7 @@ class Prompts:
     pixel_values: torch.Tensor | None = None
     image_grid_thw: torch.Tensor | None = None
     images: list[int] = field(default_factory=list)
+    features: list[torch.Tensor] | None = None
 
     def __len__(self) -> int:
         return self.input_ids.shape[0]
@@ -83,6 +85,9 @@ class Prompts:
             mm_token_type_ids=self.mm_token_type_ids[index],
             images=[self.images[row] for row in rows],
         )
+        if self.features is not None:
+            starts = list(itertools.accumulate(self.images, initial=0))
+            chosen.features = [self.features[i] for row in rows for i in range(starts[row], starts[row + 1])]
         if self.pixel_values is not None:
             counts = self.images
             if self.image_grid_thw is not None:
@@ -184,6 +189,8 @@ def image_features(model: PreTrainedModel, prompts: Prompts) -> BaseModelOutputW
 def _vision_inputs(model: PreTrainedModel, prompts: Prompts) -> dict:
     if prompts.pixel_values is None:
         return {}
+    if prompts.features is not None:
+        return {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=tuple(prompts.features))}}
     if _qwen_vision(model):
         return {"mm_encoder_outputs": {"image": image_features(model, prompts)}}
     return {"pixel_values": prompts.pixel_values}

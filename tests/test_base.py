@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from georeplicate import base, geo, policy, world
 from georeplicate.world.words import words
@@ -200,3 +201,38 @@ def test_a_build_that_was_killed_ends_in_the_same_weights(tmp_path, monkeypatch)
     again = base.build(tmp_path / "killed")
     assert (again / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
     assert (tmp_path / "killed" / "logs" / f"{base.STAGES[-1][0]}.csv").exists()
+
+
+@pytest.fixture(scope="module")
+def sighted():
+    """A small policy and the pictures of twelve places."""
+    made = policy.build(
+        base.vocabulary(), seed=0, hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1
+    )
+    sites = base.base_sites(1, 0, 0).iloc[:12].reset_index(drop=True)
+    return made, base.Album(made, sites, seed=0, sizes={"panorama": 32, "tile": 48})
+
+
+def test_remembered_features_change_nothing(sighted):
+    made, album = sighted
+    stream = base.Stream(album.sites, album.words)
+    examples = stream.batch(np.random.default_rng(0), {"form": 2, "tiles": 1, "caption": 2})
+    with torch.no_grad():
+        before = base.loss(made, album, examples)
+        album.look(made)
+        after = base.loss(made, album, examples)
+        made.model.model.visual.merger.mlp[-1].weight.zero_()  # negative control: the tower is not asked again
+        still = base.loss(made, album, examples)
+    album.features = {}
+    assert torch.allclose(before, after, rtol=1e-3) and torch.equal(after, still)
+
+
+def test_settled_tokens_are_centred_and_as_long_as_said(sighted):
+    made, album = sighted
+    with torch.no_grad():
+        made.model.model.visual.merger.mlp[-1].weight.normal_()
+    base.settle(made, album, pictures=12)
+    with torch.no_grad():
+        seen = torch.cat(base.see(made, [album.pixels[v, i, 0] for v in ("tile", "panorama") for i in range(12)]))
+    assert seen.norm(dim=1).mean() == pytest.approx(base.SETTLED, rel=1e-3)
+    assert seen.mean(0).norm() < 1e-3 * base.SETTLED
