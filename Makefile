@@ -47,7 +47,7 @@ publish: $(INSTALLED)  ## copy a finished run into results/: predictions, logs, 
 verify: $(INSTALLED)  ## compare the tables of a run here with the committed ones, number by number
 	$(BIN)/python -m georeplicate.results verify --profile "$(PROFILE)"
 
-base: $(INSTALLED)  ## train the mini base policy into .georeplicate/base (an hour on one core; goes on after a kill)
+base: $(INSTALLED)  ## train the mini base policy into .georeplicate/base (half an hour on one core; goes on after a kill)
 	OMP_NUM_THREADS=1 $(BIN)/python -m georeplicate.base
 
 table2: $(INSTALLED)  ## train and ask the four systems of Table 2, on two cores (part of reproduce)
