@@ -1,0 +1,38 @@
+"""readiness.py: what is measured before reinforcement learning, on answers written by hand."""
+
+import pandas as pd
+
+from georeplicate import readiness
+
+PLACE = ("grass", "red-roofs", "no-water", "crossroads", "few-trees", "houses-east")
+OTHER = ("sand", "red-roofs", "no-water", "crossroads", "no-trees", "houses-west")
+
+
+def answers(*texts):
+    return pd.DataFrame({"id": [f"q{i}" for i in range(len(texts))], "truth": "B", "text": texts})
+
+
+def test_words_and_verdicts_are_counted_by_view_and_by_the_right_tile():
+    text = "<think> place grass blue-roofs A sand other B grass red-roofs match </think> <answer> B </answer>"
+    found = readiness.verdicts(answers(text), {"q0": [PLACE, OTHER, PLACE]})
+    described = found.dropna(subset="view")
+    assert described.groupby("view").true.agg(["sum", "size"]).loc["panorama"].tolist() == [1, 2]
+    assert described.groupby("view").true.agg(["sum", "size"]).loc["tile"].tolist() == [3, 3]
+    judged = found.dropna(subset="right")
+    assert judged[["right", "match"]].values.tolist() == [[False, False], [True, True]]
+
+
+def test_letters_beyond_the_question_and_texts_without_thoughts_count_nothing():
+    found = readiness.verdicts(
+        answers("<think> place E grass match", "", "match"), dict.fromkeys(("q0", "q1", "q2"), [PLACE, OTHER])
+    )
+    assert found.dropna(subset="right").empty
+
+
+def test_the_gate_wants_every_value_and_takes_nothing_for_granted():
+    def measured(right, gap):
+        return pd.DataFrame({"what": list(readiness.GATE), "value": [right, gap]})
+
+    assert readiness.is_ready(measured(0.7, 0.5))
+    assert not readiness.is_ready(measured(0.7, 0.3))
+    assert not readiness.is_ready(measured(float("nan"), 0.5))
