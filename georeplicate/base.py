@@ -7,7 +7,7 @@ at chance. This file makes such a starting point at mini scale, from places of t
     comparing     within one view only: five tiles against a tile, five panoramas against a panorama, and within text;
                   one picture of the five may be a second picture of the reference; then `match`, else `other`
     the form      <think> place ... D ... other B ... match </think> <answer> B </answer>, stopping at random; before a
-                  panorama and tiles with lists drawn by lot, which describe none of the pictures
+                  panorama and tiles with lists drawn by lot, which describe no tile
     geography     cities and countries in text; weakly, the country of a phone's picture
 
 No prompt holds a panorama and a tile of one place, or of places within 50 km, and what is said about a panorama and a
@@ -142,10 +142,12 @@ class Stream:
         lat, lon = self.lat, self.lon
         return np.stack([geo.haversine_km(a, o, lat, lon) > APART_KM for a, o in zip(lat, lon, strict=True)])
 
+    least: int = 1  # words said of a picture, of six
+
     def spoken(self, rng: np.random.Generator) -> np.ndarray:
-        """Which of the six words are said this time: one to six, in order. Any word can be the first behind a letter;
-        if it were always the same, the others would be looked up by that word and not by the letter."""
-        return np.sort(rng.choice(6, rng.integers(1, 7), replace=False))
+        """Which of the six words are said this time: `least` to six, in order. With one, any word can be first behind
+        a letter; if it were always the same, the others would be looked up by that word and not by the letter."""
+        return np.sort(rng.choice(6, rng.integers(self.least, 7), replace=False))
 
     def caption(self, rng) -> Example:
         i, view = int(rng.integers(self.n)), ("panorama", "tile")[rng.integers(2)]
@@ -202,16 +204,21 @@ class Stream:
     def beside(self, rng) -> Example:
         """The same lists beside a panorama and five tiles of places far apart, under the pairing prompt.
 
-        The lists are drawn by lot and describe none of these pictures, so no verdict says anything about whether a tile
-        agrees with the panorama; the loss counts the verdicts and the form, never a described word.
+        Half of these searches begin with words that are true of the panorama; the lists behind the letters are drawn by
+        lot and describe no tile, so no verdict says anything about whether a tile agrees with the panorama. The loss
+        counts the verdicts and the form, never a described word.
         """
-        pictures = self._six(rng, ("panorama", "tile"), self.far_apart(rng, 6))
-        return Example(pictures, PAIR, tuple(self._lists(rng, 5) for _ in range(TEXTS)), only=(*VERDICTS, *FORM))
+        sites = self.far_apart(rng, 6)
+        texts = tuple(self._lists(rng, 5, sites[0] if rng.random() < 0.5 else None) for _ in range(TEXTS))
+        return Example(self._six(rng, ("panorama", "tile"), sites), PAIR, texts, only=(*VERDICTS, *FORM))
 
-    def _lists(self, rng, most: int) -> str:
+    def _lists(self, rng, most: int, place_of: int | None = None) -> str:
         spoken = self.spoken(rng)
         kinds = [list(values.values()) for values in WORDS.values()]
-        place, looked = [str(rng.choice(kinds[k])) for k in spoken], []
+        place = [str(rng.choice(kinds[k])) for k in spoken]
+        if place_of is not None:
+            place = list(self._some(place_of, spoken))
+        looked = []
         for j in rng.permutation(5)[: rng.integers(1, most + 1)]:
             listed = list(place)
             if rng.random() < 0.5:
@@ -235,6 +242,7 @@ class Stream:
         return tuple(self.said[site][k] for k in spoken)
 
     def batch(self, rng: np.random.Generator, mix: dict[str, int]) -> list[Example]:
+        """Examples of a mix {task: how many}, task after task."""
         tasks = {
             "caption": self.caption,
             "captions": self.captions,
@@ -369,14 +377,12 @@ def train_stage(
     policy: policies.Policy,
     album: Album,
     stream: Stream,
-    mix: dict[str, int],
+    stage: Stage,
     *,
-    name: str,
-    steps: int,
-    lr: float,
     seed: int,
 ) -> list[dict]:
-    """Supervised steps on a mix {task: examples per step}; one log row per 20 steps."""
+    """The supervised steps of a stage; one log row per 20 steps."""
+    name, steps, lr, stream.least = stage.name, stage.steps, stage.lr, stage.least
     torch.manual_seed(seed)
     rng = np.random.default_rng([seed, sum(map(ord, name))])
     policy.model.train()
@@ -384,7 +390,7 @@ def train_stage(
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=min(0.1, 30 / steps))
     log, started, recent = [], time.perf_counter(), []
     for step in (bar := trange(steps, desc=name, mininterval=10)):
-        examples = stream.batch(rng, mix)
+        examples = stream.batch(rng, stage.mix)
         # a mean each: the few verdicts of text would drown among the many words of captions
         parts = [[e for e in examples if bool(e.only) == text] for text in (False, True)]
         value = sum(loss(policy, album, part) for part in parts if part)
@@ -429,17 +435,28 @@ def loss(policy: policies.Policy, album: Album, examples: list[Example]) -> torc
     return -(logprobs * weight).sum() / weight.sum()
 
 
+@dataclass(frozen=True)
+class Stage:
+    """mix: examples of each task in a step; least: words at least that are said of a picture."""
+
+    name: str
+    mix: dict[str, int]
+    steps: int
+    lr: float = 1e-3  # the highest; it rises for 30 steps and then falls to nothing
+    least: int = 1
+
+
 OUT = Path(__file__).resolve().parents[1] / ".georeplicate" / "base"
 SHIPPED = Path(__file__).resolve().parent / "weights" / "mini-base"  # what OUT / "policy" was when it was committed
-VISION = ("vision", {}, 1000, 1e-3)  # see probe_vision
+VISION_STEPS = 1000  # see probe_vision
 SETTLED = 2.0
-# What is practised in which order: name, examples of each task per step, steps, peak learning rate. Pictures first,
-# until the words for one picture among six are right: before that, comparing was not learnt beside them; and a model
-# that learnt to compare in text before it saw a picture, or in text alone afterwards, did not find (back) to them.
+# What is practised in which order. Pictures first, until the words for one picture among six are right: before that,
+# comparing was not learnt beside them; and a model that learnt to compare in text before it saw a picture, or in text
+# alone afterwards, did not find (back) to them.
 STAGES = (
-    ("pictures", {"captions": 4, "form": 8, "caption": 4}, 700, 1e-3),
-    ("letters", {"captions": 4, "form": 10, "caption": 2}, 800, 1e-3),
-    (
+    Stage("pictures", {"captions": 4, "form": 8, "caption": 4}, 700),
+    Stage("letters", {"captions": 4, "form": 10, "caption": 2}, 800),
+    Stage(
         "joint",
         {
             "caption": 3,
@@ -454,22 +471,15 @@ STAGES = (
             "fact": 3,
         },
         600,
-        1e-3,
     ),
-    (
+    Stage(
         "compare",
-        {
-            "form": 3,
-            "tiles": 5,
-            "panoramas": 3,
-            "beside": 5,
-            "text of 3": 16,
-            "text of 5": 32,
-            "where": 4,
-            "fact": 3,
-        },
+        {"form": 3, "tiles": 5, "panoramas": 3, "beside": 5, "text of 3": 16, "text of 5": 32, "where": 4, "fact": 3},
         450,
-        1e-3,
+    ),
+    Stage("beside", {"captions": 2, "form": 2, "tiles": 4, "panoramas": 1, "beside": 14, "text of 5": 8}, 250),
+    Stage(
+        "verdicts", {"captions": 2, "form": 2, "tiles": 5, "panoramas": 3, "beside": 8, "text of 5": 8}, 220, least=3
     ),
 )
 SHAPE = dict(hidden_size=128, layers=4, heads=4, vision_hidden_size=128, vision_layers=3, vision_heads=4)
@@ -499,18 +509,18 @@ def build(out: Path, *, seed: int = 0, per_region: int = 8, wild: int = 400) -> 
     sites = base_sites(per_region, wild, seed)
     album = Album(policy, sites, seed=seed, sizes=sizes(profile))
     stream = Stream(sites, album.words)
-    for name, mix, steps, lr in (VISION, *STAGES):
-        folder = out / "stages" / name.replace(" ", "-")
+    for stage in (None, *STAGES):  # None: the vision tower
+        folder = out / "stages" / (stage.name if stage else "vision")
         if folder.exists():
             policy = policies.load(folder)
             continue
-        if name == VISION[0]:
-            log = [probe_vision(policy, album, steps=steps, batch=48, lr=lr, seed=seed)]
+        if stage is None:
+            log = [probe_vision(policy, album, steps=VISION_STEPS, batch=48, lr=1e-3, seed=seed)]
             settle(policy, album)
         else:
             if not album.features:
                 album.look(policy)
-            log = train_stage(policy, album, stream, mix, name=name, steps=steps, lr=lr, seed=seed)
+            log = train_stage(policy, album, stream, stage, seed=seed)
         record.write_csv(out / "logs" / f"{folder.name}.csv", pd.DataFrame(log))
         policy.save(folder)
     policy.save(final)

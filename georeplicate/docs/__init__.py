@@ -186,10 +186,14 @@ the six attributes apart ({vision} steps), then:
 {stages}
 **How clean it is.** No prompt holds a panorama and a tile of one place or of places within 50 km. Comparing is taught
 within one view and within text. Beside a panorama and tiles the pairing prompt is only practised with lists of words
-drawn by lot that describe none of the pictures; the loss counts the verdicts about these lists and the form. So what
-it is taught to say about a panorama and a tile does not depend on whether they agree: `tests/test_base.py` holds the
-stream to this, with permutation tests and one that must fail. The words for both views are the same, which gives part
-of the alignment away.
+drawn by lot that describe no tile; the loss counts the verdicts about these lists and the form. So what it is taught
+to say about a panorama and a tile does not depend on whether they agree: `tests/test_base.py` holds the stream to
+this, with permutation tests and one that must fail. The words for both views are the same, which gives part of the
+alignment away.
+
+**How these weights came about.** The stages were found one after the other while these weights went through them; in
+all but the last one no search of the task "beside" began with words true of the panorama. `make base` trains anew by
+the stages as they stand and will not end in these very weights.
 
 ## What it can do
 
@@ -213,8 +217,8 @@ def model_card() -> str:
         count = sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())
     stages = ["| stage | updates | examples an update |", "| --- | ---: | --- |"]
     stages += [
-        f"| {name} | {steps} | {', '.join(f'{task}: {n}' for task, n in mix.items())} |"
-        for name, mix, steps, _ in base.STAGES
+        f"| {stage.name} | {stage.steps} | {', '.join(f'{task}: {n}' for task, n in stage.mix.items())} |"
+        for stage in base.STAGES
     ]
     measured = ["| what | value | n |", "| --- | ---: | ---: |"]
     with open(MEASURED_BASE, encoding="utf-8", newline="") as file:
@@ -223,7 +227,7 @@ def model_card() -> str:
         notice=_NOTICE,
         millions=count / 1e6,
         words=len(base.vocabulary()),
-        vision=base.VISION[2],
+        vision=base.VISION_STEPS,
         stages="\n".join([*stages, ""]),
         measured="\n".join([*measured, ""]),
     )
