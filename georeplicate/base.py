@@ -41,7 +41,6 @@ from georeplicate.world.words import WORDS, words
 
 LETTERS = "ABCDE"
 VERDICTS = MATCH, DIFFERENT = "match", "other"
-FORM = ("<think>", "place", *LETTERS, "</think>", "<answer>", "</answer>", "<|im_end|>")
 PAIR = "which tile shows the place ?"
 DESCRIBE = "describe the picture"
 DESCRIBE_ALL = "describe the pictures one by one"
@@ -59,13 +58,15 @@ class Example:
     """One training prompt: pictures as (view, site number, variant), the text, the answers, and which words count.
 
     variant: a second picture of the same view of the same place (other light and noise). only: the loss counts these
-    words alone (all, if empty): words about lists that were drawn by lot teach nothing.
+    words alone (all, if empty): words about lists that were drawn by lot teach nothing. but: the loss does not count
+    these.
     """
 
     pictures: tuple[tuple[str, int, int], ...]
     prompt: str
     completions: tuple[str, ...]
     only: tuple[str, ...] = ()
+    but: tuple[str, ...] = ()
 
 
 class Album:
@@ -176,6 +177,18 @@ class Stream:
         others = tuple((views[1], site, int(rng.integers(2))) for site in sites[1:])
         return ((views[0], sites[0], int(rng.integers(2))), *others)
 
+    def toss(self, rng) -> Example:
+        """The search beside a panorama and five tiles of places far apart: true words, and verdicts by the toss of a
+        coin, which the loss does not count. So the form is practised where it will be needed, and nothing else."""
+        sites = self.far_apart(rng, 6)
+        texts = []
+        for _ in range(TEXTS):
+            spoken = self.spoken(rng)
+            order = rng.permutation(5)[: rng.integers(1, 6)]
+            looked = [(LETTERS[j], self._some(sites[1 + j], spoken), VERDICTS[rng.integers(2)]) for j in order]
+            texts.append(think(self._some(sites[0], spoken), looked, LETTERS[order[-1]]))
+        return Example(self._six(rng, ("panorama", "tile"), sites), PAIR, tuple(texts), but=VERDICTS)
+
     def compare(self, rng, view: str) -> Example:
         """Five pictures against one of the same view; one of the five is the reference's second picture."""
         sites = self.far_apart(rng, 5)
@@ -206,11 +219,11 @@ class Stream:
 
         Half of these searches begin with words that are true of the panorama; the lists behind the letters are drawn by
         lot and describe no tile, so no verdict says anything about whether a tile agrees with the panorama. The loss
-        counts the verdicts and the form, never a described word.
+        counts the verdicts alone.
         """
         sites = self.far_apart(rng, 6)
         texts = tuple(self._lists(rng, 5, sites[0] if rng.random() < 0.5 else None) for _ in range(TEXTS))
-        return Example(self._six(rng, ("panorama", "tile"), sites), PAIR, texts, only=(*VERDICTS, *FORM))
+        return Example(self._six(rng, ("panorama", "tile"), sites), PAIR, texts, only=VERDICTS)
 
     def _lists(self, rng, most: int, place_of: int | None = None) -> str:
         spoken = self.spoken(rng)
@@ -248,6 +261,7 @@ class Stream:
             "captions": self.captions,
             "form": lambda r: self.captions(r, search=True),
             "beside": self.beside,
+            "toss": self.toss,
             "tiles": lambda r: self.compare(r, "tile"),
             "panoramas": lambda r: self.compare(r, "panorama"),
             "text of 1": lambda r: self.compare_text(r, 1),
@@ -418,9 +432,11 @@ def train_stage(
 def loss(policy: policies.Policy, album: Album, examples: list[Example]) -> torch.Tensor:
     """Mean over the counted answer tokens of their negative log-likelihood."""
     groups = [[policy.completion_ids(c) for c in e.completions] for e in examples]
-    counted = {e.only: set(policy.tokenizer.convert_tokens_to_ids(list(e.only))) for e in examples}
+    number = {
+        words: set(policy.tokenizer.convert_tokens_to_ids(list(words))) for e in examples for words in (e.only, e.but)
+    }
     weights = [
-        [float(not e.only or t in counted[e.only]) for t in ids]
+        [float((not e.only or t in number[e.only]) and t not in number[e.but]) for t in ids]
         for e, group in zip(examples, groups, strict=True)
         for ids in group
     ]
@@ -481,6 +497,7 @@ STAGES = (
     Stage(
         "verdicts", {"captions": 2, "form": 2, "tiles": 5, "panoramas": 3, "beside": 8, "text of 5": 8}, 220, least=3
     ),
+    Stage("toss", {"toss": 5, "form": 1, "tiles": 4, "panoramas": 2, "beside": 6, "text of 5": 8}, 220, least=2),
 )
 SHAPE = dict(hidden_size=128, layers=4, heads=4, vision_hidden_size=128, vision_layers=3, vision_heads=4)
 

@@ -95,18 +95,24 @@ def test_what_is_answered_across_views_does_not_depend_on_agreement(stream, exam
 
 
 def test_verdicts_beside_a_panorama_and_tiles_do_not_depend_on_the_pictures(stream):
-    """Only the task "beside" says verdicts there, on lists drawn by lot."""
+    """Verdicts on lists drawn by lot, and those tossed by a coin."""
     rng = np.random.default_rng(2)
-    agreement, match = agreement_and(stream, [stream.beside(rng) for _ in range(300)], matched)
-    assert 0.4 < match.mean() < 0.6 and len(match) > 2000
-    assert p_value(agreement, match) > 0.01
+    for task in (stream.beside, stream.toss):
+        agreement, match = agreement_and(stream, [task(rng) for _ in range(300)], matched)
+        assert 0.4 < match.mean() < 0.6 and len(match) > 2000
+        assert p_value(agreement, match) > 0.01
+
+
+def test_of_tossed_verdicts_the_loss_counts_none_and_of_lists_by_lot_nothing_else(stream):
+    rng = np.random.default_rng(5)
+    assert stream.toss(rng).but == base.VERDICTS and not stream.toss(rng).only
+    assert stream.beside(rng).only == base.VERDICTS
 
 
 def test_lists_behind_letters_describe_no_tile(stream):
-    """Their words are right about their tiles as often as about any other places, and the loss counts none of them."""
+    """Their words are right about their tiles as often as about any other places."""
     rng = np.random.default_rng(4)
     examples = [stream.beside(rng) for _ in range(300)]
-    assert not set(examples[0].only) & {word for words in stream.said for word in words}
     gaps = []  # of each prompt, as its lists resemble each other
     for e in examples:
         gap = []
@@ -122,7 +128,7 @@ def test_lists_behind_letters_describe_no_tile(stream):
 
 def test_no_other_task_says_a_verdict_about_a_panorama_and_a_tile(stream):
     rng = np.random.default_rng(3)
-    tasks = {name for stage in base.STAGES for name in stage.mix} - {"beside"}
+    tasks = {name for stage in base.STAGES for name in stage.mix} - {"beside", "toss"}
     for e in cross_view(stream.batch(rng, dict.fromkeys(tasks, 60))):
         assert not {base.MATCH, base.DIFFERENT} & set(" ".join(e.completions).split())
 

@@ -185,15 +185,16 @@ the six attributes apart ({vision} steps), then:
 
 {stages}
 **How clean it is.** No prompt holds a panorama and a tile of one place or of places within 50 km. Comparing is taught
-within one view and within text. Beside a panorama and tiles the pairing prompt is only practised with lists of words
-drawn by lot that describe no tile; the loss counts the verdicts about these lists and the form. So what it is taught
-to say about a panorama and a tile does not depend on whether they agree: `tests/test_base.py` holds the stream to
-this, with permutation tests and one that must fail. The words for both views are the same, which gives part of the
-alignment away.
+within one view and within text. Beside a panorama and tiles the pairing prompt is practised in two ways: with lists of
+words drawn by lot that describe no tile, where the loss counts the verdicts about these lists alone, and with true
+words and verdicts by the toss of a coin, where it counts all but the verdicts. So what it is taught to say about a
+panorama and a tile does not depend on whether they agree: `tests/test_base.py` holds the stream to this, with
+permutation tests and one that must fail. The words for both views are the same, which gives part of the alignment
+away.
 
 **How these weights came about.** The stages were found one after the other while these weights went through them; in
-all but the last one no search of the task "beside" began with words true of the panorama. `make base` trains anew by
-the stages as they stand and will not end in these very weights.
+the early ones the loss of the task "beside" counted the form too, and none of its searches began with words true of
+the panorama. `make base` trains anew by the stages as they stand and will not end in these very weights.
 
 ## What it can do
 
