@@ -11,9 +11,9 @@ at chance. This file makes such a starting point at mini scale, from places of t
     geography     cities and countries in text; weakly, the country of a phone's picture
 
 No prompt holds a panorama and a tile of one place, or of places within 50 km, and what is said about a panorama and a
-tile together never depends on whether they agree: captions without a verdict, or verdicts on lists of words drawn by
-lot. Reinforcement learning has to find out by itself that comparing works across views. `tests/test_base.py` holds the
-stream to this.
+tile together never depends on whether they agree: captions without a verdict, verdicts on lists of words drawn by
+lot, and verdicts by the toss of a coin that the loss does not count. Reinforcement learning has to find out by itself
+that comparing works across views. `tests/test_base.py` holds the stream to this.
 
 The words for both views are the same, which gives away part of the alignment: said here because it matters.
 """
@@ -463,7 +463,7 @@ class Stage:
 
 
 OUT = Path(__file__).resolve().parents[1] / ".georeplicate" / "base"
-SHIPPED = Path(__file__).resolve().parent / "weights" / "mini-base"  # what OUT / "policy" was when it was committed
+SHIPPED = Path(__file__).resolve().parent / "weights" / "mini-base"  # its card says how it came about
 VISION_STEPS = 1000  # see probe_vision
 SETTLED = 2.0
 # What is practised in which order. Pictures first, until the words for one picture among six are right: before that,
