@@ -45,13 +45,13 @@ WITHOUT = ("record", "checkpoint", "workers", "paper", "profiles", "experiment")
 # The fields of a profile that each kind of training, and asking, depends on.
 _PLACES = ("source", "panorama_px", "tile_px", "crop_px", "image_factor")
 _QUESTION = ("k", "negatives", "max_completion_length")
-_SFT = ("sft_steps", "sft_batch", "sft_learning_rate")
+_SFT = ("freeze_vision", "sft_steps", "sft_batch", "sft_learning_rate")
 _RL = ("rl_steps", "prompts_per_update", "group_size", "learning_rate", "beta", "epsilon", "temperature")
 SETTINGS = {
     "base": (),
     "sft": (*_PLACES, "n_train_sites", *_SFT),
-    "grpo": (*_PLACES, *_QUESTION, "n_train_sites", *_RL),
-    "supervised": (*_PLACES, *_QUESTION, "n_train_sites", *_RL),
+    "grpo": (*_PLACES, *_QUESTION, "n_train_sites", "freeze_vision", *_RL),
+    "supervised": (*_PLACES, *_QUESTION, "n_train_sites", "freeze_vision", *_RL),
     "asking": (*_PLACES, *_QUESTION, "n_test_sites"),
 }
 # Seconds on one core of a usual machine: of an update, and of a row in the hands of evaluate.ask. For the progress bar.

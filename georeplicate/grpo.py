@@ -139,7 +139,7 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
         """
         started = time.perf_counter()  # (1) answers
         rows = [self.rows[self.drawn[draw]] for draw in draws]
-        prompts = self.policy.encode(rows)
+        prompts = prefix.remember_features(self.policy.model, self.policy.encode(rows))
         answers = self.policy.generate(
             prompts,
             num_generations=self.num_generations,
@@ -265,6 +265,7 @@ def train(
     adam_betas: tuple[float, float] = (0.9, 0.999),
     weight_decay: float = 0.0,
     max_grad_norm: float = 1.0,
+    freeze_vision: bool = False,
     gradient_checkpointing: bool = False,
     bf16: bool | None = None,
     save_steps: int | None = None,
@@ -276,13 +277,16 @@ def train(
 
     dataset: rows {images or pixels (see `Policy.pixels`), prompt, letter, ...}; reward_fn(text, row, n_tokens) returns
     a number or an object with `total` and `parts`. steps: optimizer updates of prompts_per_step questions (over all
-    processes), each micro-batch holding prompts_per_step / accumulation. bf16: autocast for the logprobs (generation
-    stays in the policy's own precision); None = where the hardware has it. save_steps writes checkpoints from which a
+    processes), each micro-batch holding prompts_per_step / accumulation. freeze_vision: the vision tower stays as it
+    is, and runs once a batch. bf16: autocast for the logprobs (generation stays in the policy's own precision); None =
+    where the hardware has it. save_steps writes checkpoints from which a
     later call with the same arguments goes on, exactly.
     Also writes `out_dir/log.csv`, one row per update.
     """
     out_dir = Path(out_dir)
     policy = policies.load(policy_path, device="cuda" if torch.cuda.is_available() else "cpu")
+    if freeze_vision:
+        training.freeze_vision(policy.model)
     processes = training.processes()
     if prompts_per_step % (accumulation * processes):
         raise ValueError(f"{prompts_per_step} prompts do not divide into {accumulation} x {processes} micro-batches")

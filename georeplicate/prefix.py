@@ -186,6 +186,20 @@ def image_features(model: PreTrainedModel, prompts: Prompts) -> BaseModelOutputW
     return BaseModelOutputWithPooling(pooler_output=tuple(back))
 
 
+@torch.no_grad()
+def remember_features(model: PreTrainedModel, prompts: Prompts) -> Prompts:
+    """The prompts with their `features`, if the vision tower is frozen: it then runs once and not at every call.
+
+    Prompts without pictures, and those of other families than Qwen's, come back as they are.
+    """
+    if prompts.pixel_values is None or not _qwen_vision(model):
+        return prompts
+    if any(weight.requires_grad for weight in model.base_model.visual.parameters()):
+        return prompts
+    enable(model)
+    return replace(prompts, features=list(image_features(model, prompts).pooler_output))
+
+
 def _vision_inputs(model: PreTrainedModel, prompts: Prompts) -> dict:
     if prompts.pixel_values is None:
         return {}

@@ -38,6 +38,8 @@ class Profile:
     model: str
     image_factor: int  # side in pixels of the square that becomes one visual token (patch size x merge size)
 
+    freeze_vision: bool = False  # in both stages; the release trains the vision tower as well
+
     # supervised fine-tuning
     sft_steps: int
     sft_batch: int  # records an update
@@ -66,7 +68,7 @@ class Profile:
     def __post_init__(self):
         positive = {f: getattr(self, f) for f in self.__dataclass_fields__ if f not in ("name", "seeds", "panorama_px")}
         for field, value in positive.items():
-            if isinstance(value, int | float) and not value > 0:
+            if isinstance(value, int | float) and not isinstance(value, bool) and not value > 0:
                 self._refuse(f"{field} must be above 0, got {value}")
         if self.source not in SOURCES:
             self._refuse(f"source must be one of {', '.join(SOURCES)}, got {self.source!r}")
@@ -116,6 +118,7 @@ _MINI = dict(
     crop_px=64,
     model="mini-base",
     image_factor=16,
+    freeze_vision=True,  # with it trained, the gradient's noise ruins it before a reward is found: results/LOG.md
     sft_steps=150,
     sft_batch=32,
     sft_learning_rate=5e-4,

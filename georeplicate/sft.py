@@ -82,6 +82,7 @@ def train(
     adam_betas: tuple[float, float] = (0.9, 0.999),
     weight_decay: float = 0.0,
     max_grad_norm: float = 1.0,
+    freeze_vision: bool = False,
     gradient_checkpointing: bool = False,
     bf16: bool | None = None,
     save_steps: int | None = None,
@@ -92,11 +93,14 @@ def train(
     """Fine-tune a policy on rows {images or pixels, prompt, completion}; returns the folder `out_dir/policy`.
 
     steps: optimizer updates of batch_size rows (over all processes and `accumulation` micro-batches, whose token means
-    are averaged). warmup_steps: None = 3 % of the steps. bf16: autocast; None = where the hardware has it. save_steps
-    writes checkpoints from which a later call with the same arguments goes on, exactly. Also writes `out_dir/log.csv`.
+    are averaged). warmup_steps: None = 3 % of the steps. freeze_vision: the vision tower stays as it is. bf16:
+    autocast; None = where the hardware has it. save_steps writes checkpoints from which a later call with the same
+    arguments goes on, exactly. Also writes `out_dir/log.csv`.
     """
     out_dir = Path(out_dir)
     policy = policies.load(policy_path, device="cuda" if torch.cuda.is_available() else "cpu")
+    if freeze_vision:
+        training.freeze_vision(policy.model)
     if batch_size % (accumulation * training.processes()):
         raise ValueError(f"{batch_size} rows do not divide into {accumulation} x {training.processes()} micro-batches")
     args = SFTConfig(

@@ -115,6 +115,7 @@ def train(run: Run, profile: Profile, folder: Path, start: Path, base_path: Path
             seed=run.seed,
             batch_size=profile.sft_batch,
             learning_rate=profile.sft_learning_rate,
+            freeze_vision=profile.freeze_vision,
             save_steps=max(1, profile.sft_steps // CHECKPOINTS),
             callbacks=[_Progress(report, profile.sft_steps)],
         )
@@ -123,6 +124,7 @@ def train(run: Run, profile: Profile, folder: Path, start: Path, base_path: Path
         "steps": profile.rl_steps,
         "seed": run.seed,
         "learning_rate": profile.learning_rate,
+        "freeze_vision": profile.freeze_vision,
         "save_steps": max(1, profile.rl_steps // CHECKPOINTS),
         "callbacks": [_Progress(report, profile.rl_steps)],
     }

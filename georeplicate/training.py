@@ -49,6 +49,11 @@ def autocast(bf16: bool):
     return torch.autocast(device, dtype=torch.bfloat16) if bf16 else contextlib.nullcontext()
 
 
+def freeze_vision(model: PreTrainedModel) -> None:
+    """The vision tower stays as it is; gradients do not enter it."""
+    model.get_encoder(modality="image").requires_grad_(False)
+
+
 def processes() -> int:
     return int(os.environ.get("WORLD_SIZE", "1"))
 

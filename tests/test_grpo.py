@@ -202,6 +202,21 @@ def test_every_parameter_moves_and_the_log_has_the_invariants(base, tmp_path):
     assert (log.clip_fraction == 0).all()  # one update per batch: the ratio is 1
 
 
+def test_a_frozen_tower_stays_and_runs_once_a_batch(base, tmp_path, monkeypatch):
+    towers = [name for name in weights(base) if ".visual." in name]
+    looks = []
+    look = prefix.image_features
+    monkeypatch.setattr(prefix, "image_features", lambda *a: looks.append(1) or look(*a))
+    arguments = SMALL | {"steps": 2, "bf16": False, "freeze_vision": True}
+    trained = weights(grpo.train(base, questions(4), says_its_letter, tmp_path / "once", **arguments))
+    moved = [name for name, before in weights(base).items() if not torch.equal(before, trained[name])]
+    assert towers and not set(towers) & set(moved) and set(moved) | set(towers) == set(trained)
+    assert len(looks) == 2  # generation, reference and loss of a batch share it
+    monkeypatch.setattr(prefix, "remember_features", lambda model, prompts: prompts)
+    again = weights(grpo.train(base, questions(4), says_its_letter, tmp_path / "often", **arguments))
+    assert len(looks) > 6 and all(torch.allclose(trained[name], again[name], atol=1e-4) for name in again)
+
+
 def test_equal_rewards_leave_only_the_pull_to_the_reference(base, tmp_path):
     """Then every advantage is 0, so without a reference nothing moves at all."""
     trained = grpo.train(base, questions(4), lambda *_: 0.1, tmp_path, steps=2, beta=0.0, **SMALL)

@@ -75,6 +75,12 @@ def test_it_learns_the_rows_by_heart(base, tmp_path):
     assert [text.split()[:3] for text in answers.texts] == [row["completion"].split()[:3] for row in rows]
 
 
+def test_a_frozen_tower_stays(base, tmp_path):
+    trained = sft.train(base, questions(4), tmp_path, steps=2, **ARGUMENTS, freeze_vision=True)
+    before, after = (policy.load(path).model.state_dict() for path in (base, trained))
+    assert {name for name in before if torch.equal(before[name], after[name])} == {n for n in before if ".visual." in n}
+
+
 def test_a_killed_run_resumes_bit_for_bit(base, tmp_path):
     rows = questions(6)
     arguments = ARGUMENTS | {"steps": 6, "save_steps": 2}
