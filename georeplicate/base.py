@@ -59,7 +59,8 @@ class Example:
 
     variant: a second picture of the same view of the same place (other light and noise). only: the loss counts these
     words alone (all, if empty): words about lists that were drawn by lot teach nothing. but: the loss does not count
-    these.
+    these. skill: the loss is a mean over the words of each skill, so that the few words of one do not drown among the
+    many of another.
     """
 
     pictures: tuple[tuple[str, int, int], ...]
@@ -67,6 +68,7 @@ class Example:
     completions: tuple[str, ...]
     only: tuple[str, ...] = ()
     but: tuple[str, ...] = ()
+    skill: str = "search"  # or "verdicts" or "geography"
 
 
 class Album:
@@ -115,13 +117,16 @@ def think(place: tuple[str, ...], looked_at: list[tuple[str, tuple[str, ...], st
 
 
 class Stream:
-    """The base's training examples, by task; a pure function of the sites, their words and a random generator."""
+    """The base's training examples, by task; a pure function of the places, their words and a random generator.
 
-    def __init__(self, sites: pd.DataFrame, said: list[tuple[str, ...]]):
+    sites: where panoramas and tiles are; phones: where phones' pictures are ("crop"), numbered by a table of their own;
+    None: they are numbered as the sites.
+    """
+
+    def __init__(self, sites: pd.DataFrame, said: list[tuple[str, ...]], phones: pd.DataFrame | None = None):
         self.said, self.n = said, len(sites)
         self.lat, self.lon = sites.lat.to_numpy(), sites.lon.to_numpy()
-        self.country = [country_tokens()[code] for code in sites.country]
-        self.in_city = np.flatnonzero(sites.city.to_numpy() != "")
+        self.abroad = [country_tokens()[code] for code in (sites if phones is None else phones).country]
 
     @cached_property
     def towns(self) -> list[tuple[str, str]]:
@@ -144,6 +149,12 @@ class Stream:
         return np.stack([geo.haversine_km(a, o, lat, lon) > APART_KM for a, o in zip(lat, lon, strict=True)])
 
     least: int = 1  # words said of a picture, of six
+    in_order: bool = False  # whether a search begins at A and goes on in the order of the alphabet
+
+    def looked_at(self, rng: np.random.Generator, most: int = 5) -> np.ndarray:
+        """Numbers of the tiles that a search looks at before it stops, which it does at random: one to `most`."""
+        order = rng.permutation(5)
+        return (np.arange(5) if self.in_order else order)[: rng.integers(1, most + 1)]
 
     def spoken(self, rng: np.random.Generator) -> np.ndarray:
         """Which of the six words are said this time: `least` to six, in order. With one, any word can be first behind
@@ -167,7 +178,7 @@ class Stream:
         texts = []
         for _ in range(TEXTS):
             spoken = self.spoken(rng) if search else np.arange(6)
-            order = rng.permutation(5)[: rng.integers(1, 6) if search else 5]
+            order = self.looked_at(rng) if search else rng.permutation(5)
             looked = [(LETTERS[j], self._some(sites[1 + j], spoken), "") for j in order]
             texts.append(think(self._some(sites[0], spoken), looked, LETTERS[order[-1]]))
         return Example(self._six(rng, views, sites), DESCRIBE_ALL, tuple(texts))
@@ -184,7 +195,7 @@ class Stream:
         texts = []
         for _ in range(TEXTS):
             spoken = self.spoken(rng)
-            order = rng.permutation(5)[: rng.integers(1, 6)]
+            order = self.looked_at(rng)
             looked = [(LETTERS[j], self._some(sites[1 + j], spoken), VERDICTS[rng.integers(2)]) for j in order]
             texts.append(think(self._some(sites[0], spoken), looked, LETTERS[order[-1]]))
         return Example(self._six(rng, ("panorama", "tile"), sites), PAIR, tuple(texts), but=VERDICTS)
@@ -198,7 +209,7 @@ class Stream:
             spoken = self.spoken(rng)
             place = self._some(sites[own], spoken)
             looked = []
-            for j in rng.permutation(5)[: rng.integers(1, 6)]:
+            for j in self.looked_at(rng):
                 said = self._some(sites[j], spoken)
                 looked.append((LETTERS[j], said, MATCH if said == place else DIFFERENT))
             texts.append(think(place, looked, looked[-1][0]))
@@ -212,7 +223,7 @@ class Stream:
         Half of the lists are equal; of the others two thirds are near misses, one or two words drawn anew. The loss
         counts the verdicts alone: the words are drawn by lot.
         """
-        return Example((), PAIR, (self._lists(rng, most),), only=VERDICTS)
+        return Example((), PAIR, (self._lists(rng, most),), only=VERDICTS, skill="verdicts")
 
     def beside(self, rng) -> Example:
         """The same lists beside a panorama and five tiles of places far apart, under the pairing prompt.
@@ -223,7 +234,7 @@ class Stream:
         """
         sites = self.far_apart(rng, 6)
         texts = tuple(self._lists(rng, 5, sites[0] if rng.random() < 0.5 else None) for _ in range(TEXTS))
-        return Example(self._six(rng, ("panorama", "tile"), sites), PAIR, texts, only=VERDICTS)
+        return Example(self._six(rng, ("panorama", "tile"), sites), PAIR, texts, only=VERDICTS, skill="verdicts")
 
     def _lists(self, rng, most: int, place_of: int | None = None) -> str:
         spoken = self.spoken(rng)
@@ -232,7 +243,7 @@ class Stream:
         if place_of is not None:
             place = list(self._some(place_of, spoken))
         looked = []
-        for j in rng.permutation(5)[: rng.integers(1, most + 1)]:
+        for j in self.looked_at(rng, most):
             listed = list(place)
             if rng.random() < 0.5:
                 changed = len(spoken) if rng.random() < 0.35 else rng.integers(1, min(3, len(spoken)) + 1)
@@ -243,13 +254,12 @@ class Stream:
 
     def fact(self, rng) -> Example:
         city, country = self.towns[rng.integers(len(self.towns))]
-        return Example((), COUNTRY_OF.format(city=city), (country,))
+        return Example((), COUNTRY_OF.format(city=city), (country,), skill="geography")
 
     def where(self, rng) -> Example:
-        i = int(self.in_city[rng.integers(len(self.in_city))])
-        return Example(
-            (("crop", i, int(rng.integers(2))),), WHERE, (f"<answer> country : {self.country[i]} </answer>",)
-        )
+        i = int(rng.integers(len(self.abroad)))
+        answer = f"<answer> country : {self.abroad[i]} </answer>"
+        return Example((("crop", i, int(rng.integers(2))),), WHERE, (answer,), skill="geography")
 
     def _some(self, site: int, spoken: np.ndarray) -> tuple[str, ...]:
         return tuple(self.said[site][k] for k in spoken)
@@ -298,23 +308,27 @@ def vocabulary() -> list[str]:
 
 
 def probe_vision(
-    policy: policies.Policy, album: Album, *, steps: int, batch: int, lr: float, seed: int
+    policy: policies.Policy, album: Album, phones: Album, *, steps: int, batch: int, lr: float, seed: int
 ) -> dict[str, float]:
     """Teach the vision tower to see before the language model learns to speak, by linear heads that are thrown away.
 
     For each word kind and view one head reads a weighted mean of a picture's tokens, and another reads every token on
     its own: each token has to tell all six attributes of the whole picture, so that a language model that looks at any
     token of the right picture among six finds them. (Without the first head the second learns too slowly; without the
-    second the words for one picture among six were not learnt.) Returns the accuracy of the second heads, their guesses
-    averaged over the tokens, on the last fifth of the steps.
+    second the words for one picture among six were not learnt.) A head of the first kind names the country of a phone's
+    picture: flags are small, and some token has to hold them. Returns the accuracy of the second heads, their guesses
+    averaged over the tokens, and of the country, on the last fifth of the steps (pictures that were trained on).
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng([seed, 1])
     tower, kinds = policy.model.model.visual, list(WORDS.values())
     width = policy.model.config.text_config.hidden_size
     labels = torch.tensor([[list(kinds[k].values()).index(said[k]) for k in range(6)] for said in album.words])
+    countries = sorted(set(phones.sites.country))
+    country = torch.tensor([countries.index(code) for code in phones.sites.country])
     heads = nn.ModuleDict(
         {f"{view} {k}": Probe(width, len(kinds[k])) for view in ("panorama", "tile") for k in range(6)}
+        | {"country": Probe(width, len(countries))}
     )
     optimiser = torch.optim.AdamW(
         [*tower.parameters(), *heads.parameters()], lr=lr, betas=(0.9, 0.98), weight_decay=0.01
@@ -336,6 +350,14 @@ def probe_vision(
                 if step >= 0.8 * steps:
                     guess = token.log_softmax(-1).mean(1).argmax(-1)
                     right.setdefault(f"{view} {list(WORDS)[k]}", []).append(float((guess == truth).float().mean()))
+        chosen = rng.integers(len(phones.sites), size=batch)
+        pixels = [phones.pixels["crop", int(i), int(rng.integers(2))] for i in chosen]
+        with training.autocast(training.bf16_in_hardware()):
+            seen = torch.stack(see(policy, pixels)).float()
+        whole, _ = heads["country"](seen)
+        value = value + nn.functional.cross_entropy(whole, country[chosen])
+        if step >= 0.8 * steps:
+            right.setdefault("country", []).append(float((whole.argmax(-1) == country[chosen]).float().mean()))
         optimiser.zero_grad()
         value.backward()
         optimiser.step()
@@ -396,7 +418,8 @@ def train_stage(
     seed: int,
 ) -> list[dict]:
     """The supervised steps of a stage; one log row per 20 steps."""
-    name, steps, lr, stream.least = stage.name, stage.steps, stage.lr, stage.least
+    name, steps, lr = stage.name, stage.steps, stage.lr
+    stream.least, stream.in_order = stage.least, stage.in_order
     torch.manual_seed(seed)
     rng = np.random.default_rng([seed, sum(map(ord, name))])
     policy.model.train()
@@ -405,9 +428,8 @@ def train_stage(
     log, started, recent = [], time.perf_counter(), []
     for step in (bar := trange(steps, desc=name, mininterval=10)):
         examples = stream.batch(rng, stage.mix)
-        # a mean each: the few verdicts of text would drown among the many words of captions
-        parts = [[e for e in examples if bool(e.only) == text] for text in (False, True)]
-        value = sum(loss(policy, album, part) for part in parts if part)
+        skills = dict.fromkeys(e.skill for e in examples)
+        value = sum(loss(policy, album, [e for e in examples if e.skill == skill]) for skill in skills)
         optimiser.zero_grad()
         value.backward()
         nn.utils.clip_grad_norm_(policy.model.parameters(), 1.0)
@@ -460,6 +482,7 @@ class Stage:
     steps: int
     lr: float = 1e-3  # the highest; it rises for 30 steps and then falls to nothing
     least: int = 1
+    in_order: bool = False  # the search looks at A, B, C... and not at any tile next
 
 
 OUT = Path(__file__).resolve().parents[1] / ".georeplicate" / "base"
@@ -483,21 +506,34 @@ STAGES = (
             "beside": 4,
             "text of 1": 24,
             "text of 5": 24,
-            "where": 4,
+            "where": 8,
             "fact": 3,
         },
         600,
     ),
     Stage(
         "compare",
-        {"form": 3, "tiles": 5, "panoramas": 3, "beside": 5, "text of 3": 16, "text of 5": 32, "where": 4, "fact": 3},
+        {"form": 3, "tiles": 5, "panoramas": 3, "beside": 5, "text of 3": 16, "text of 5": 32, "where": 8, "fact": 3},
         450,
     ),
-    Stage("beside", {"captions": 2, "form": 2, "tiles": 4, "panoramas": 1, "beside": 14, "text of 5": 8}, 250),
     Stage(
-        "verdicts", {"captions": 2, "form": 2, "tiles": 5, "panoramas": 3, "beside": 8, "text of 5": 8}, 220, least=3
+        "beside",
+        {"captions": 2, "form": 2, "tiles": 4, "panoramas": 1, "beside": 14, "text of 5": 8, "where": 6, "fact": 2},
+        250,
     ),
-    Stage("toss", {"toss": 5, "form": 1, "tiles": 4, "panoramas": 2, "beside": 6, "text of 5": 8}, 220, least=2),
+    Stage(
+        "verdicts",
+        {"captions": 2, "form": 2, "tiles": 5, "panoramas": 3, "beside": 8, "text of 5": 8, "where": 6, "fact": 2},
+        220,
+        least=3,
+    ),
+    Stage(
+        "toss",
+        {"toss": 5, "form": 1, "tiles": 4, "panoramas": 2, "beside": 6, "text of 5": 8, "where": 6, "fact": 2},
+        220,
+        least=2,
+        in_order=True,
+    ),
 )
 SHAPE = dict(hidden_size=128, layers=4, heads=4, vision_hidden_size=128, vision_layers=3, vision_heads=4)
 
@@ -512,7 +548,7 @@ def base_sites(per_region: int, wild: int, seed: int) -> pd.DataFrame:
     return sites[sites.country.isin(country_tokens())].reset_index(drop=True)
 
 
-def build(out: Path, *, seed: int = 0, per_region: int = 8, wild: int = 400) -> Path:
+def build(out: Path, *, seed: int = 0, per_region: int = 8, wild: int = 400, phones_per_region: int = 20) -> Path:
     """The base policy, stage by stage, each saved below `out`; returns `out/policy`.
 
     A stage that was finished is loaded and not repeated: each begins with an optimizer and a generator of its own, so
@@ -524,19 +560,24 @@ def build(out: Path, *, seed: int = 0, per_region: int = 8, wild: int = 400) -> 
     profile = Profile.get("mini")
     policy = policies.build(vocabulary(), seed=seed, **SHAPE)
     sites = base_sites(per_region, wild, seed)
-    album = Album(policy, sites, seed=seed, sizes=sizes(profile))
-    stream = Stream(sites, album.words)
+    size = sizes(profile)
+    phones = Album(policy, base_sites(phones_per_region, 0, seed), seed=seed, sizes={"crop": size.pop("crop")})
+    album = Album(policy, sites, seed=seed, sizes=size)
+    stream = Stream(sites, album.words, phones.sites)
     for stage in (None, *STAGES):  # None: the vision tower
         folder = out / "stages" / (stage.name if stage else "vision")
         if folder.exists():
             policy = policies.load(folder)
             continue
         if stage is None:
-            log = [probe_vision(policy, album, steps=VISION_STEPS, batch=48, lr=1e-3, seed=seed)]
+            log = [probe_vision(policy, album, phones, steps=VISION_STEPS, batch=48, lr=1e-3, seed=seed)]
             settle(policy, album)
         else:
-            if not album.features:
+            if not album.features:  # the tower stays as it is from here on
+                phones.look(policy)
                 album.look(policy)
+                album.features |= phones.features
+                album.pixels |= phones.pixels
             log = train_stage(policy, album, stream, stage, seed=seed)
         record.write_csv(out / "logs" / f"{folder.name}.csv", pd.DataFrame(log))
         policy.save(folder)

@@ -62,15 +62,15 @@ def crop(
     size: int = 64,
     *,
     heading: float | None = None,
-    fov: float = 80.0,
+    fov: float = 95.0,
     difficulty: Difficulty = DEFAULT,
     seed: int = 0,
 ) -> np.ndarray:
     """A perspective picture as a phone would take it -> (size, size, 3) uint8.
 
     heading: degrees clockwise from north of the picture's middle; None: along the street, give or take 20 degrees
-    (drawn from the seed). fov: horizontal and vertical field of view in degrees, 10..120. No compass: a phone's
-    picture carries none.
+    (drawn from the seed). fov: horizontal and vertical field of view in degrees, 10..120; the default is a wide-angle
+    lens, in which the flag beside the street mostly stands. No compass: a phone's picture carries none.
     """
     if not 10 <= fov <= 120:
         raise ValueError(f"crop: fov={fov} degrees; expected 10 to 120")
