@@ -6,8 +6,8 @@ at chance. This file makes such a starting point at mini scale, from places of t
     captions      six words about any picture, also among six pictures of places far apart
     comparing     within one view only: five tiles against a tile, five panoramas against a panorama, and within text;
                   one picture of the five may be a second picture of the reference; then `match`, else `other`
-    the form      <think> place ... D ... other B ... match </think> <answer> B </answer>, stopping at random; before a
-                  panorama and tiles with lists drawn by lot, which describe no tile
+    the form      <think> place ... A ... other B ... match </think> <answer> B </answer>, stopping at random; before a
+                  panorama and tiles with lists drawn by lot, which describe no tile, or with true words
     geography     cities and countries in text; weakly, the country of a phone's picture
 
 No prompt holds a panorama and a tile of one place, or of places within 50 km, and what is said about a panorama and a

@@ -68,7 +68,7 @@ class Run:
     stage: str  # "base" (asked, not trained), "sft", "grpo", "supervised"
     seed: int
     start: str = "base"
-    reward: str = "paper"  # "paper", "released", "random"
+    reward: str = "paper"  # one of stages.REWARDS
     control: str = ""  # "", "shuffled pairing", "blank panorama", "blank tiles"
 
     @property
@@ -94,7 +94,8 @@ def table2_runs(seeds: Iterable[int] = (0, 1, 2)) -> list[Run]:
 
 
 def ablation_runs(seeds: Iterable[int] = (0, 1, 2)) -> list[Run]:
-    """Controls that must stay at chance, supervised training at equal compute, and the released rewards."""
+    """Controls that must stay at chance, supervised training, and the rewards with their length, in both modes."""
+    seeds = tuple(seeds)
     return [
         Run("mini-Zero-random-reward", "", "grpo", 0, reward="random"),
         *(
@@ -102,7 +103,8 @@ def ablation_runs(seeds: Iterable[int] = (0, 1, 2)) -> list[Run]:
             for control in ("shuffled pairing", "blank panorama", "blank tiles")
         ),
         Run("mini-supervised", "", "supervised", 0),
-        *(Run("mini-Zero-released", "", "grpo", seed, reward="released") for seed in tuple(seeds)),
+        *(Run("mini-Zero-length", "", "grpo", seed, reward="paper with length") for seed in seeds),
+        *(Run("mini-Zero-released", "", "grpo", seed, reward="released") for seed in seeds),
     ]
 
 

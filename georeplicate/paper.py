@@ -507,6 +507,15 @@ DEVIATIONS = (
         "no world knowledge beyond what the base was taught",
     ),
     Deviation(
+        "vision tower",
+        "SFT and GRPO, mini profile",
+        "trained with the rest",
+        "V",
+        "frozen",
+        "with it trained, the noise of its gradient ruins the policy before a reward is found (results/LOG.md)",
+        "what is seen stays as it was; reinforcement changes only what is made of it",
+    ),
+    Deviation(
         "wording",
         "prompts",
         "the questions are not published",

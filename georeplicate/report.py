@@ -79,7 +79,7 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
         "reward_modes": (
             tables.reward_modes(p),
             "GRPO from the base with the rewards as the official code computes them (released) against the rewards as "
-            "the method describes them (paper).",
+            "the method describes them (paper), both with the length reward, which the runs of Table 2 go without.",
         ),
         "faithfulness": (
             tables.faithfulness(p),

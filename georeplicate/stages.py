@@ -25,18 +25,21 @@ if TYPE_CHECKING:
     from georeplicate.experiment import Run
 
 REPLAY = 0.4  # share of the SFT records that keep the base's own skills alive
-REPLAYED = ("form", "tiles", "panoramas")  # tasks of base.Stream, equally often
+REPLAYED = ("form", "tiles", "panoramas")  # tasks of base.Stream, equally often, as the base did them last
 # The curve of the length reward is made for 1,024 tokens. At mini scale answers have some twenty: in a group whose
 # letters are all wrong the rewards then differ by 1e-4, the group's own spread blows this up to full advantages, and
-# the thinking shrinks away (results/LOG.md). So it is computed and recorded here, and not added.
+# the thinking shrinks away (results/LOG.md). So it is computed and recorded, and not added.
 WEIGHTS = rewards.WEIGHTS | {"length": 0.0}
+REWARDS = ("paper", "paper with length", "released", "random")  # "released" has the length reward, too
 CHECKPOINTS = 8  # a run that is killed loses no more than this part of it
 
 
 @cache
 def _replayed_from() -> tuple[base.Stream, pd.DataFrame]:
     sites = base.base_sites(2, 50, 0)
-    return base.Stream(sites, [words(world.build(site).attributes) for site in sites.itertuples()]), sites
+    stream = base.Stream(sites, [words(world.build(site).attributes) for site in sites.itertuples()])
+    stream.least, stream.in_order = base.STAGES[-1].least, base.STAGES[-1].in_order
+    return stream, sites
 
 
 def _replay(profile: Profile, policy: policies.Policy, rng: np.random.Generator, count: int) -> places.Rows:
@@ -83,11 +86,15 @@ def sft_rows(profile: Profile, base_path: Path, seed: int, count: int) -> Sequen
 
 def reward_function(kind: str, seed: int) -> Callable:
     """(text, row, n_tokens) -> Reward; "random" is a coin of text and question: blind to the letter."""
+    if kind not in REWARDS:
+        raise ValueError(f"reward={kind!r}; choose from {', '.join(REWARDS)}")
     if kind == "random":
         return lambda text, row, n: float(
             np.random.default_rng([seed, crc32((text + row["id"]).encode())]).random() < 0.5
         )
-    return lambda text, row, n: rewards.total(text, row["letter"], n, kind, weights=WEIGHTS)
+    mode = "released" if kind == "released" else "paper"
+    weights = WEIGHTS if kind == "paper" else rewards.WEIGHTS
+    return lambda text, row, n: rewards.total(text, row["letter"], n, mode, weights=weights)
 
 
 class _Progress(TrainerCallback):

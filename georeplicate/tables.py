@@ -256,11 +256,12 @@ def controls(p: pd.DataFrame) -> pd.DataFrame:
 
 
 def reward_modes(p: pd.DataFrame) -> pd.DataFrame:
-    """GRPO from the base under the rewards as released against as described: accuracy, length, format; paired."""
+    """GRPO from the base under the rewards as released against as described, both with the length reward: accuracy,
+    length, format; paired."""
     rows = []
     for decoding in ("greedy", "t1"):
         asked = _decoded(p, "pairing", decoding)
-        paper_mode, released = asked[asked.stands_for == ZERO], asked[asked.system.str.endswith("-released")]
+        paper_mode, released = (asked[asked.system.str.endswith(end)] for end in ("Zero-length", "Zero-released"))
         if not (len(paper_mode) and len(released)):
             continue
         for measure, of in (("accuracy", _right), ("completion_tokens", _tokens), ("format_rate", _format)):

@@ -60,6 +60,7 @@ from georeplicate import (
     record,
     report,
     rewards,
+    stages,
     world,
 )
 from georeplicate import tables as result_tables
@@ -107,7 +108,8 @@ plots.question(pairs.images(pictures, questions[0]), right, f"{rows[0]['id']}: {
 #
 # The mini model thinks by searching: it describes the place, then one tile after another, says `match` or `other`, and
 # stops. Five answers written by hand: an honest search; a lucky guess; a search that finds the tile and names another;
-# a false `match`; one that never ends.
+# a false `match`; one that never ends. The length is looked at and not paid for: at this scale its reward shrinks the
+# thinking away before pairing is found (`results/LOG.md`; the controls below show it).
 
 # %%
 wrong = next(letter for letter in base.LETTERS if letter != right)
@@ -124,13 +126,14 @@ pd.Series(written, name="answer").to_frame()
 
 # %%
 tokens = [len(shipped.completion_ids(text)) for text in written.values()]
-scored = [rewards.total(text, right, n) for text, n in zip(written.values(), tokens)]
+reward = partial(rewards.total, weights=stages.WEIGHTS)
+scored = [reward(text, right, n) for text, n in zip(written.values(), tokens)]
 pd.DataFrame([s.parts | {"total": s.total} for s in scored], index=list(written)).assign(tokens=tokens)
 
 # %% [markdown]
-# > The lucky guess earns as much as the honest search, even a trifle more for being short. The reward is *indirect*:
-# > it cannot tell knowing from guessing. Only over many questions, where a guess is right one time in five, does
-# > searching pay. And an honest `match` has to say the place's words again: the repetition reward takes a little back.
+# > The lucky guess earns as much as the honest search. The reward is *indirect*: it cannot tell knowing from guessing.
+# > Only over many questions, where a guess is right one time in five, does searching pay. And an honest `match` has to
+# > say the place's words again: the repetition reward takes a little back.
 #
 # ## (3) A group of sampled answers and its advantages
 #
@@ -142,9 +145,9 @@ few = [rows[i] for i in range(min(16, len(rows)))]
 options = dict(num_generations=size.group_size, max_new_tokens=size.max_completion_length)
 sampled = shipped.generate(few, temperature=size.temperature, seeds=[(0, i) for i in range(len(few))], **options)
 parts = pd.DataFrame(
-    rewards.total(text, few[i // size.group_size]["letter"], n).parts
+    reward(text, few[i // size.group_size]["letter"], n).parts
     for i, (text, n) in enumerate(zip(sampled.texts, sampled.lengths))
-)
+).drop(columns="length")
 accuracy = parts.accuracy.to_numpy().reshape(len(few), size.group_size)
 mixed = [i for i, group in enumerate(accuracy) if 0 < group.mean() < 1]
 f"{accuracy.mean():.0%} of {accuracy.size} answers are right; {len(mixed)} of {len(few)} groups hold both kinds"
@@ -176,7 +179,7 @@ plots.group(parts[group].set_axis(names), advantages)
 # | `advantage_mean` | 0 at every update: advantages of a group add up to nothing |
 # | `clip_fraction` | exactly 0: with *one* update a batch the new policy *is* the old one, every ratio is 1 |
 # | `kl` | 0 at the first update, as the reference is where training starts; then it grows, against the pull of beta |
-# | `equal_groups` | few, as the length reward splits ties; more when a group's answers become word for word alike |
+# | `equal_groups` | many when nearly all answers are wrong, or nearly all right; few in between |
 #
 # How often *would* groups be tied by accuracy alone? All wrong or all right, for a policy that is right a share $p$ of
 # the time and groups of 8:
@@ -254,14 +257,15 @@ held_out
 # %%
 zero = policy.load(folders["zero-s0"] / "policy")
 again = zero.generate([few[first]], temperature=size.temperature, seeds=[(0, first)], **options)
-scores = [rewards.total(text, few[first]["letter"], n) for text, n in zip(again.texts, again.lengths)]
+scores = [reward(text, few[first]["letter"], n) for text, n in zip(again.texts, again.lengths)]
 totals = torch.tensor([[s.total for s in scores]])
 names = [f"{i}\n{getattr(prompts.parse_choice(text), 'letter', '?')}" for i, text in enumerate(again.texts, 1)]
-plots.group(pd.DataFrame([s.parts for s in scores], index=names), grpo.group_advantages(totals)[0].numpy())
+left = pd.DataFrame([s.parts for s in scores], index=names).drop(columns="length")
+plots.group(left, grpo.group_advantages(totals)[0].numpy())
 
 # %% [markdown]
-# > Where all are right, only lengths differ, and the division by a tiny standard deviation blows this up: the trap of
-# > notebook 03, in the wild.
+# > Where all are right, only repeated words tell answers apart, and the division by a tiny standard deviation blows
+# > this up: the trap of notebook 03, in the wild.
 #
 # What does it write now? A held-out question, the base and after training. Words are coloured by whether they are true
 # of the picture spoken of: the reward never asked for that.

@@ -18,6 +18,7 @@ SYSTEMS = {
     "mini-Zero-blank-panorama": ("", 1, 0.20, 30, 0.90, 0.80, 0.1),
     "mini-Zero-blank-tiles": ("", 1, 0.20, 30, 0.90, 0.80, 0.1),
     "mini-supervised": ("", 1, 0.55, 4, 0.90, 0.80, 0.1),
+    "mini-Zero-length": ("", 3, 0.79, 33, 0.88, 0.75, 0.1),
     "mini-Zero-released": ("", 3, 0.78, 29, 0.88, 0.75, 0.1),
 }
 

@@ -270,6 +270,21 @@ def test_rows_are_made_when_asked_for(asked):
     assert asked[0]["pixels"]["image_grid_thw"].shape == (6, 3)
 
 
+def test_rewards_of_a_run_with_and_without_the_length():
+    text, row = "<think> so A </think> <answer> A </answer>", {"id": "x", "letter": "A"}
+
+    def gap(kind):
+        reward = stages.reward_function(kind, 0)
+        return reward(text, row, 10).total - reward(text, row, 900).total
+
+    assert gap("paper") == 0 and gap("paper with length") > 0.4 and gap("released") > 0.4
+    wrong = row | {"letter": "B"}
+    described, released = (stages.reward_function(kind, 0) for kind in ("paper with length", "released"))
+    assert described(text, wrong, 10).parts["length"] < 0 < released(text, wrong, 10).parts["length"]
+    with pytest.raises(ValueError, match="choose from paper"):
+        stages.reward_function("kind words", 0)
+
+
 def test_the_random_reward_does_not_look_at_the_letter():
     coin = stages.reward_function("random", 0)
     values = [coin(f"text {i}", {"id": "x", "letter": "A"}, 5) for i in range(400)]

@@ -76,7 +76,7 @@ def test_what_was_not_asked_is_left_out(p):
 
 
 def test_controls_have_figures_of_their_own():
-    systems = ("mini-Zero", "mini-Zero-blank-tiles", "mini-Zero-released")
+    systems = ("mini-Zero", "mini-Zero-blank-tiles", "mini-Zero-length", "mini-Zero-released")
     p = fakes.predictions(fakes.places(per_region=2), systems=systems)
     made = {name: frame for name, (frame, _) in report.made_tables(p).items()}
     assert {"controls", "reward_modes"} <= set(made)

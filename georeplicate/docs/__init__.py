@@ -180,10 +180,14 @@ chance. It knows a **synthetic world** only (renderings of real metadata) and ca
 ## What it was shown
 
 Made by `make base` (`georeplicate/base.py`, whose docstring lists the tasks) from places of the split "base" alone,
-all of them more than 50 km from every place that is trained or tested on. The vision tower is first taught to tell
-the six attributes apart ({vision} steps), then:
+all of them more than 50 km from every place that is trained or tested on. The vision tower is first taught, by heads
+that are thrown away, to tell the six attributes of panoramas and tiles and the countries of phones' pictures ({vision}
+steps); its tokens are then centred and brought to a common length, and it stays as it is. The language model follows:
 
 {stages}
+The columns on the right: of the six words of a picture at least so many are said; whether a search looks at the tiles
+in the order of the alphabet or in any order.
+
 **How clean it is.** No prompt holds a panorama and a tile of one place or of places within 50 km. Comparing is taught
 within one view and within text. Beside a panorama and tiles the pairing prompt is practised in two ways: with lists of
 words drawn by lot that describe no tile, where the loss counts the verdicts about these lists alone, and with true
@@ -192,9 +196,8 @@ panorama and a tile does not depend on whether they agree: `tests/test_base.py` 
 permutation tests and one that must fail. The words for both views are the same, which gives part of the alignment
 away.
 
-**How these weights came about.** The stages were found one after the other while these weights went through them; in
-the early ones the loss of the task "beside" counted the form too, and none of its searches began with words true of
-the panorama. `make base` trains anew by the stages as they stand and will not end in these very weights.
+**How these weights came about.** `make base` made them in one go, seed 0. The stages themselves were found by trial and
+error, judged on validation places (`results/LOG.md`).
 
 ## What it can do
 
@@ -216,11 +219,11 @@ def model_card() -> str:
 
     with safe_open(base.SHIPPED / "model.safetensors", "np") as weights:
         count = sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())
-    stages = ["| stage | updates | examples an update |", "| --- | ---: | --- |"]
-    stages += [
-        f"| {stage.name} | {stage.steps} | {', '.join(f'{task}: {n}' for task, n in stage.mix.items())} |"
-        for stage in base.STAGES
-    ]
+    stages = ["| stage | updates | examples an update | words | order |", "| --- | ---: | --- | ---: | --- |"]
+    for stage in base.STAGES:
+        mix = ", ".join(f"{task}: {n}" for task, n in stage.mix.items())
+        order = "A, B, C..." if stage.in_order else "any"
+        stages.append(f"| {stage.name} | {stage.steps} | {mix} | {stage.least} | {order} |")
     measured = ["| what | value | n |", "| --- | ---: | ---: |"]
     with open(MEASURED_BASE, encoding="utf-8", newline="") as file:
         measured += [f"| {row['what']} | {float(row['value']):.3f} | {row['n']} |" for row in csv.DictReader(file)]
