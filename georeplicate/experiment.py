@@ -55,7 +55,7 @@ SETTINGS = {
     "asking": (*_PLACES, *_QUESTION, "n_test_sites"),
 }
 # Seconds on one core of a usual machine: of an update, and of a row in the hands of evaluate.ask. For the progress bar.
-UPDATE_S = {"base": 0.0, "sft": 0.6, "grpo": 1.5, "supervised": 2.5}
+UPDATE_S = {"base": 0.0, "sft": 0.6, "grpo": 1.5, "supervised": 1.3}
 ROW_S = 0.015
 
 
