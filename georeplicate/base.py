@@ -488,6 +488,7 @@ class Stage:
 OUT = Path(__file__).resolve().parents[1] / ".georeplicate" / "base"
 SHIPPED = Path(__file__).resolve().parent / "weights" / "mini-base"  # its card says how it came about
 VISION_STEPS = 1000  # see probe_vision
+PHONES = 20  # places of each city that phones show
 SETTLED = 2.0
 # What is practised in which order. Pictures first, until the words for one picture among six are right: before that,
 # comparing was not learnt beside them; and a model that learnt to compare in text before it saw a picture, or in text
@@ -548,7 +549,7 @@ def base_sites(per_region: int, wild: int, seed: int) -> pd.DataFrame:
     return sites[sites.country.isin(country_tokens())].reset_index(drop=True)
 
 
-def build(out: Path, *, seed: int = 0, per_region: int = 8, wild: int = 400, phones_per_region: int = 20) -> Path:
+def build(out: Path, *, seed: int = 0, per_region: int = 8, wild: int = 400, phones_per_region: int = PHONES) -> Path:
     """The base policy, stage by stage, each saved below `out`; returns `out/policy`.
 
     A stage that was finished is loaded and not repeated: each begins with an optimizer and a generator of its own, so

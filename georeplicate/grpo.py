@@ -119,6 +119,12 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
             processing_class=policy.processor,
             peft_config=peft_config,
         )
+        plugin = self.accelerator.state.deepspeed_plugin
+        if self.is_fsdp_enabled or (plugin is not None and plugin.zero_stage == 3):
+            raise ValueError(
+                "the answers are sampled from whole weights, which FSDP and ZeRO-3 do not keep in one place; use DDP, "
+                "ZeRO-1 or ZeRO-2, or adapters"
+            )
         self.rows, self.drawn, self.reward_fn, self.bf16 = rows, drawn, reward_fn, bf16
         self.policy = policies.Policy(training.bare(self), policy.processor)
         self._pieces: list[dict] | None = None
@@ -140,14 +146,15 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
         started = time.perf_counter()  # (1) answers
         rows = [self.rows[self.drawn[draw]] for draw in draws]
         prompts = prefix.remember_features(self.policy.model, self.policy.encode(rows))
-        answers = self.policy.generate(
-            prompts,
-            num_generations=self.num_generations,
-            max_new_tokens=self.max_completion_length,
-            temperature=self.temperature,
-            top_k=self.args.top_k,
-            seeds=[(self.args.seed, draw) for draw in draws],
-        )
+        with training.autocast(self.bf16 and self.accelerator.device.type == "cuda"):
+            answers = self.policy.generate(
+                prompts,
+                num_generations=self.num_generations,
+                max_new_tokens=self.max_completion_length,
+                temperature=self.temperature,
+                top_k=self.args.top_k,
+                seeds=[(self.args.seed, draw) for draw in draws],
+            )
         generated = time.perf_counter()
         rewards = self._score(rows, answers)  # (2)
         advantages = group_advantages(rewards)  # (3)
@@ -278,13 +285,13 @@ def train(
     dataset: rows {images or pixels (see `Policy.pixels`), prompt, letter, ...}; reward_fn(text, row, n_tokens) returns
     a number or an object with `total` and `parts`. steps: optimizer updates of prompts_per_step questions (over all
     processes), each micro-batch holding prompts_per_step / accumulation. freeze_vision: the vision tower stays as it
-    is, and runs once a batch. bf16: autocast for the logprobs (generation stays in the policy's own precision); None =
-    where the hardware has it. save_steps writes checkpoints from which a
+    is, and runs once a batch. bf16: autocast for the logprobs, and on a GPU for the answers (on a CPU fp32 is
+    faster there); None = where the hardware has it. save_steps writes checkpoints from which a
     later call with the same arguments goes on, exactly.
     Also writes `out_dir/log.csv`, one row per update.
     """
     out_dir = Path(out_dir)
-    policy = policies.load(policy_path, device="cuda" if torch.cuda.is_available() else "cpu")
+    policy = training.load(policy_path, whole=peft_config is None)
     if freeze_vision:
         training.freeze_vision(policy.model)
     processes = training.processes()

@@ -366,7 +366,7 @@ class _TwoPart(torch.autograd.Function):
             over_prefix = over_prefix.masked_fill(prefix_empty.repeat_interleave(rows // N, 0)[:, None, None], lowest)
         if blocked is not None:
             over_self = over_self.masked_fill_(blocked.repeat(share, 1), lowest)
-        weights = torch.cat([over_prefix, over_self], -1).softmax(-1)
+        weights = torch.cat([over_prefix, over_self], -1).softmax(-1).to(q.dtype)  # autocast on a GPU makes it fp32
         on_prefix, on_self = _by_group(weights[..., :P], N), weights[..., P:].contiguous()
         out = _by_row(on_prefix @ prefix_v, rows) + on_self @ v
         ctx.save_for_backward(q, grouped, k, v, prefix_k, prefix_v, on_prefix, on_self, out)

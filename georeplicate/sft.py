@@ -31,15 +31,26 @@ def loss(policy: policies.Policy, rows: Sequence[dict[str, Any]], forward=None) 
 
     rows: {images or pixels, prompt, completion: str or list of str}.
     """
-    answers = [row["completion"] for row in rows]
-    groups = [[policy.completion_ids(a) for a in ([group] if isinstance(group, str) else group)] for group in answers]
+    groups = [_answers(policy, row) for row in rows]
     tokens = sum(len(ids) for group in groups for ids in group)
     logprobs = prefix.logprobs(policy.model, policy.encode(rows), groups, forward=forward)
     return -logprobs.sum() / tokens, tokens
 
 
+def _answers(policy: policies.Policy, row: dict[str, Any]) -> list[list[int]]:
+    texts = [row["completion"]] if isinstance(row["completion"], str) else row["completion"]
+    return [policy.completion_ids(text) for text in texts]
+
+
+def _answer_tokens(policy: policies.Policy, row: dict[str, Any]) -> int:
+    return sum(map(len, _answers(policy, row)))
+
+
 class SharedPrefixSFTTrainer(training.CompleteCheckpoints, SFTTrainer):
-    """TRL's SFTTrainer on packed rows."""
+    """TRL's SFTTrainer on packed rows. The loss is the mean over all answer tokens of an update, whatever the number of
+    micro-batches and processes that share them."""
+
+    loss_is_scaled_for_ga = True  # by compute_loss; else the trainer would divide once more
 
     def __init__(self, policy: policies.Policy, rows: Sequence[dict[str, Any]], args: SFTConfig, *, bf16, peft_config):
         per_update = args.per_device_train_batch_size * args.gradient_accumulation_steps * training.processes()
@@ -60,11 +71,18 @@ class SharedPrefixSFTTrainer(training.CompleteCheckpoints, SFTTrainer):
     def _get_train_sampler(self, dataset=None):
         return torch.utils.data.SequentialSampler(self.train_dataset if dataset is None else dataset)
 
+    def _get_num_items_in_batch(self, batch_samples, device):
+        """Answer tokens of the whole update, on all processes. The rows are made here, once."""
+        self._made = {i: self.rows[i] for batch in batch_samples for i in batch["row"]}
+        tokens = sum(_answer_tokens(self.policy, self._made[i]) for batch in batch_samples for i in batch["row"])
+        return self.accelerator.gather(torch.tensor([tokens], device=device)).sum()
+
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         with training.autocast(self.bf16):
-            value, tokens = loss(self.policy, [self.rows[i] for i in inputs["row"]], forward=model)
+            value, tokens = loss(self.policy, [self._made[i] for i in inputs["row"]], forward=model)
         self._metrics["train"]["tokens"].append(tokens)
-        return value / self.current_gradient_accumulation_steps
+        share = tokens / num_items_in_batch  # of the update's tokens; gradients of processes are averaged
+        return value * share * self.accelerator.num_processes
 
 
 def train(
@@ -92,13 +110,13 @@ def train(
 ) -> Path:
     """Fine-tune a policy on rows {images or pixels, prompt, completion}; returns the folder `out_dir/policy`.
 
-    steps: optimizer updates of batch_size rows (over all processes and `accumulation` micro-batches, whose token means
-    are averaged). warmup_steps: None = 3 % of the steps. freeze_vision: the vision tower stays as it is. bf16:
-    autocast; None = where the hardware has it. save_steps writes checkpoints from which a later call with the same
-    arguments goes on, exactly. Also writes `out_dir/log.csv`.
+    steps: optimizer updates of batch_size rows (over all processes and `accumulation` micro-batches). warmup_steps:
+    None = 3 % of the steps. freeze_vision: the vision tower stays as it is. bf16: autocast; None = where the hardware
+    has it. save_steps writes checkpoints from which a later call with the same arguments goes on, exactly. Also
+    writes `out_dir/log.csv`.
     """
     out_dir = Path(out_dir)
-    policy = policies.load(policy_path, device="cuda" if torch.cuda.is_available() else "cpu")
+    policy = training.load(policy_path, whole=peft_config is None)
     if freeze_vision:
         training.freeze_vision(policy.model)
     if batch_size % (accumulation * training.processes()):

@@ -24,6 +24,9 @@ from georeplicate.world.words import words
 if TYPE_CHECKING:
     from georeplicate.experiment import Run
 
+# Share of the teacher's pictures that show cities of the base's split: a model of this size that reads of 16 cities
+# alone forgets all other countries (results/LOG.md).
+ABROAD = 0.5
 REPLAY = 0.4  # share of the SFT records that keep the base's own skills alive
 REPLAYED = ("form", "tiles", "panoramas")  # tasks of base.Stream, equally often, as the base did them last
 # The curve of the length reward is made for 1,024 tokens. At mini scale answers have some twenty: in a group whose
@@ -32,6 +35,11 @@ REPLAYED = ("form", "tiles", "panoramas")  # tasks of base.Stream, equally often
 WEIGHTS = rewards.WEIGHTS | {"length": 0.0}
 REWARDS = ("paper", "paper with length", "released", "random")  # "released" has the length reward, too
 CHECKPOINTS = 8  # a run that is killed loses no more than this part of it
+
+
+@cache
+def _abroad() -> pd.DataFrame:
+    return base.base_sites(base.PHONES, 0, 0)
 
 
 @cache
@@ -57,15 +65,21 @@ def _replay(profile: Profile, policy: policies.Policy, rng: np.random.Generator,
 
 
 def sft_rows(profile: Profile, base_path: Path, seed: int, count: int) -> Sequence[dict]:
-    """Records of the data engine's template teacher on phone pictures of the 16 cities, and replay of the base's tasks.
+    """Records of the data engine's template teacher on phone pictures, and replay of the base's tasks.
 
-    Never a pairing question with its answer: the replay is the base's own stream, on the base's own places.
+    The pictures: of the 16 cities, and a share ABROAD of the base's own cities. Never a pairing question with its
+    answer: the replay is the base's own stream, on the base's own places.
     """
     rng = np.random.default_rng([seed, 11])
-    sites, policy = places.sites(profile, "train"), places.base_policy(base_path)
+    policy = places.base_policy(base_path)
+    sites = pd.concat([places.sites(profile, "train"), _abroad()], ignore_index=True)
     facts = atlas.describe(sites.lat.to_numpy(), sites.lon.to_numpy(), list(sites.taken_at))
-    teacher, records = engine.Template("terse"), []
-    for i in rng.integers(len(sites), size=round(count * (1 - REPLAY))):
+    teacher, records, taught = engine.Template("terse"), [], round(count * (1 - REPLAY))
+    at_home = len(sites) - len(_abroad())
+    chosen = np.where(
+        rng.random(taught) < ABROAD, rng.integers(at_home, len(sites), taught), rng.integers(0, at_home, taught)
+    )
+    for i in chosen:
         site = sites.iloc[i]
         scene = world.build(site)
         picture = world.crop(scene, profile.crop_px, seed=int(rng.integers(1_000_000)))

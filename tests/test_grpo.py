@@ -1,5 +1,6 @@
 """GRPO: the formulas against numbers worked out by hand, and the trainer's contract."""
 
+import inspect
 import math
 import re
 from collections import defaultdict
@@ -13,7 +14,7 @@ from toy import questions, tiny_policy
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from georeplicate import grpo, policy, prefix, training
+from georeplicate import grpo, paper, policy, prefix, training
 from georeplicate.checkpoint import CheckpointError
 
 
@@ -215,6 +216,31 @@ def test_a_frozen_tower_stays_and_runs_once_a_batch(base, tmp_path, monkeypatch)
     monkeypatch.setattr(prefix, "remember_features", lambda model, prompts: prompts)
     again = weights(grpo.train(base, questions(4), says_its_letter, tmp_path / "often", **arguments))
     assert len(looks) > 6 and all(torch.allclose(trained[name], again[name], atol=1e-4) for name in again)
+
+
+def test_a_published_bf16_checkpoint_moves_at_the_papers_learning_rate(tmp_path):
+    """bf16 weights would round updates of 1e-6 away: whole policies are trained in fp32."""
+    made = tiny_policy(sharpen=1.5)
+    made.model.to(torch.bfloat16)
+    made.save(tmp_path / "bf16")
+    arguments = SMALL | {"learning_rate": 1e-6}
+    before = weights(tmp_path / "bf16")
+    trained = weights(grpo.train(tmp_path / "bf16", questions(4), says_its_letter, tmp_path, steps=2, **arguments))
+    assert {w.dtype for w in before.values()} == {torch.bfloat16}
+    assert {w.dtype for w in trained.values()} == {torch.float32}
+    moved = torch.cat([(trained[name] != before[name].float()).flatten() for name in before])
+    assert moved.float().mean() > 0.5
+
+
+def test_defaults_are_the_papers():
+    defaults = {name: p.default for name, p in inspect.signature(grpo.train).parameters.items()}
+    named = {
+        "num_generations": "num_generations", "prompts_per_step": "prompts_per_update", "beta": "beta",
+        "clip": "clip_epsilon", "temperature": "temperature", "learning_rate": "learning_rate",
+    }  # fmt: skip
+    assert {ours: defaults[ours] for ours in named} == {ours: paper.setting(s).value for ours, s in named.items()}
+    assert (defaults["num_iterations"], defaults["schedule"], defaults["top_k"]) == (1, "linear", 50)
+    assert not defaults["freeze_vision"]
 
 
 def test_equal_rewards_leave_only_the_pull_to_the_reference(base, tmp_path):

@@ -307,6 +307,27 @@ def test_bf16_autocast_stays_close(policy):
     assert 0 < (exact - rough).abs().max() < 0.1
 
 
+def test_gradients_under_autocast_stay_close_also_where_it_makes_the_softmax_fp32(monkeypatch):
+    """On a GPU autocast computes softmax in fp32 and the rest in bf16; the written-out backward must bear it."""
+    gentle = tiny_policy(sharpen=2.0)
+    prompts, completions = gentle.encode(questions(2)), tokens_of(gentle, [[3, 6], [5, 2]])
+
+    def gradient():
+        gentle.model.zero_grad()
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            value = prefix.logprobs(gentle.model, prompts, completions).sum()
+        value.backward()
+        return torch.cat([w.grad.flatten() for w in gentle.model.parameters() if w.grad is not None])
+
+    gentle.model.zero_grad()
+    prefix.logprobs(gentle.model, prompts, completions).sum().backward()
+    exact = torch.cat([w.grad.flatten() for w in gentle.model.parameters() if w.grad is not None])
+    rough = gradient()
+    monkeypatch.setattr(torch.Tensor, "softmax", lambda x, dim: torch.softmax(x.float(), dim))
+    for found in (rough, gradient()):
+        assert 0 < (found - exact).norm() < 0.05 * exact.norm()
+
+
 def test_greedy_generation_equals_the_models_own(policy):
     rows = questions(3)
     prompts = policy.encode(rows)

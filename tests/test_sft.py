@@ -93,6 +93,26 @@ def test_a_killed_run_resumes_bit_for_bit(base, tmp_path):
     assert not equal(weights(base), weights(resumed))
 
 
+def ragged(count):
+    rows = questions(count)
+    for i, row in enumerate(rows):
+        row["completion"] = f"<think> {'look ' * (1 + 3 * (i % 3))}</think> <answer> A </answer>"
+    return rows
+
+
+def test_accumulation_gives_the_gradient_of_the_whole_batch(base, tmp_path):
+    """Also where answers are of unequal length: a micro-batch counts by its tokens."""
+    norms, losses = [], []
+    for accumulation in (1, 2, 4):
+        out = tmp_path / str(accumulation)
+        sft.train(base, ragged(4), out, steps=1, accumulation=accumulation, bf16=False, **ARGUMENTS)
+        log = pd.read_csv(out / "log.csv")
+        norms.append(log.grad_norm[0])
+        losses.append(log.loss[0])
+    assert norms[0] > 0 and norms == pytest.approx([norms[0]] * 3, rel=1e-4)
+    assert losses == pytest.approx([losses[0]] * 3, rel=1e-4)
+
+
 def test_words_outside_the_vocabulary_stop_the_run(base, tmp_path):
     rows = questions(4)
     rows[2]["completion"] = "a zebra"

@@ -12,6 +12,8 @@ from georeplicate import grpo, sft
 def main(base: str, out: Path) -> None:
     torch.set_num_threads(1)
     rows = questions(4)
+    for i, row in enumerate(rows):  # answers of unequal length: the update's mean is over tokens, not over processes
+        row["completion"] = f"<think> {'look ' * (1 + 3 * i)}</think> <answer> A </answer>"
     sft.train(base, rows, out / "sft", steps=2, batch_size=4, learning_rate=1e-3, seed=0, bf16=False)
     grpo.train(
         base,
