@@ -43,6 +43,7 @@ figures: $(INSTALLED)  ## draw the committed tables and figures again, from the 
 
 publish: $(INSTALLED)  ## copy a finished run into results/: predictions, logs, manifests, tables, figures
 	$(BIN)/python -m georeplicate.results publish --profile "$(PROFILE)"
+	$(BIN)/python -m georeplicate.results figures --profile "$(PROFILE)"
 
 verify: $(INSTALLED)  ## compare the tables of a run here with the committed ones, number by number
 	$(BIN)/python -m georeplicate.results verify --profile "$(PROFILE)"

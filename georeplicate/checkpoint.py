@@ -31,8 +31,13 @@ def verify_manifest(path: str | os.PathLike) -> None:
     path = Path(path)
     if not (path / MANIFEST).is_file():
         raise CheckpointError(f"{path} has no {MANIFEST}: it was not completely written; delete it")
-    for line in (path / MANIFEST).read_text().splitlines():
-        expected, name = line.split("  ", 1)
+    lines = (path / MANIFEST).read_text().splitlines()
+    if not lines:
+        raise CheckpointError(f"{path / MANIFEST} is empty; restore it or delete this checkpoint")
+    for line in lines:
+        expected, separator, name = line.partition("  ")
+        if not separator:
+            raise CheckpointError(f"{path / MANIFEST} is damaged (it holds {line!r}); restore it")
         if not (path / name).is_file():
             raise CheckpointError(f"{path} is incomplete: {name} is missing; restore or delete this checkpoint")
         if record.sha256_file(path / name) != expected:

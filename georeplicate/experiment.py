@@ -339,7 +339,10 @@ def ensure(
     made = jobs(runs, profile, out, base_path)
     for job in made[:1]:
         if not job.base_path.exists():
-            raise CheckpointError(f"there is no base policy at {job.base_path}: make it with `make base`")
+            raise CheckpointError(
+                f"there is no base policy at {job.base_path}: the one of the package comes back with `git checkout -- "
+                "georeplicate/weights`; one of your own is made with `make base` and given with --base"
+            )
         checkpoint.verify_manifest(job.base_path)
     todo = unfinished(made)
     if todo:

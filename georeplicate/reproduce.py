@@ -169,7 +169,7 @@ def run(
     executed = []
     with record.alone(out / ".lock", f"another run of {out.name} is at work; waiting until it ends"):
         runs = _runs(profile, chosen, out) if "seeds" in known else {}
-        before = _library_hash(library)
+        before = record.sha256_json(_library_hash(library), _measured(notebooks))
         for number, source in enumerate(found, 1):
             given = {"profile": profile, "out": os.path.relpath(out, notebooks.resolve())}
             given |= {name: value for name, value in parameters.items() if name in source.parameters}
@@ -186,9 +186,14 @@ def run(
 
 
 def _runs(profile: str, seeds: tuple[int, ...], out: Path) -> dict[str, str]:
-    """Table 2's runs, brought up to date: {name: checksum of the manifest}."""
-    folders = experiment.ensure(experiment.table2_runs(seeds), profile, out)
-    return {name: record.sha256_file(folder / record.MANIFEST) for name, folder in folders.items()}
+    """{name: checksum of the manifest} of all finished runs; those of Table 2 are brought up to date first."""
+    experiment.ensure(experiment.table2_runs(seeds), profile, out)
+    return {path.parent.name: record.sha256_file(path) for path in sorted(out.glob(f"runs/*/{record.MANIFEST}"))}
+
+
+def _measured(notebooks: Path) -> dict[str, str]:
+    """{name: checksum} of the committed measurements that notebooks show beside their own."""
+    return {path.name: record.sha256_file(path) for path in sorted(notebooks.glob("../results/bench/*.csv"))}
 
 
 def _library_hash(library: Path) -> str:

@@ -80,18 +80,21 @@ def figures(profile: str, *, results: Path = RESULTS) -> list[Path]:
 # --- verify ---------------------------------------------------------------------------------------------------------
 
 
-def verify(profile: str, *, work: Path = experiment.WORK, results: Path = RESULTS) -> tuple[pd.DataFrame, int]:
-    """(the numbers that moved, how many were compared) between the tables of a fresh run and the committed ones.
+def verify(
+    profile: str, *, work: Path = experiment.WORK, results: Path = RESULTS
+) -> tuple[pd.DataFrame, int, list[str]]:
+    """(the numbers that moved, how many were compared, tables of one side only) between the tables of a fresh run and
+    the committed ones.
 
     Rows {table, row, column, committed, fresh, moved, low, high, verdict}: `inside` the committed interval, `outside`,
     `differs` (a count, a conclusion, or a row that one side lacks), or `no interval`: a number without one, or anything
-    in a table without any, such as a list of failures. Tables that only one side has are passed over. ResultsError if
-    there is nothing to compare.
+    in a table without any, such as a list of failures. ResultsError if there is nothing to compare.
     """
     import pandas as pd
 
     there, here = results / profile / "tables", work / profile / "tables"
-    both = sorted({p.name for p in there.glob("*.csv")} & {p.name for p in here.glob("*.csv")})
+    names = [{p.name for p in side.glob("*.csv")} for side in (there, here)]
+    both, alone = sorted(names[0] & names[1]), sorted(names[0] ^ names[1])
     if not both:
         raise ResultsError(f"no table is both in {there} and in {here}: make reproduce PROFILE={profile} comes first")
     moved, compared = [], 0
@@ -101,7 +104,7 @@ def verify(profile: str, *, work: Path = experiment.WORK, results: Path = RESULT
             if row["verdict"]:
                 moved.append({"table": name.removesuffix(".csv")} | row)
     columns = ["table", "row", "column", "committed", "fresh", "moved", "low", "high", "verdict"]
-    return pd.DataFrame(moved, columns=columns), compared
+    return pd.DataFrame(moved, columns=columns), compared, alone
 
 
 def _compare(committed: pd.DataFrame, fresh: pd.DataFrame) -> Iterator[dict]:
@@ -223,10 +226,12 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _verify(profile: str, work: Path, results: Path) -> int:
-    moved, compared = verify(profile, work=work, results=results)
+    moved, compared, alone = verify(profile, work=work, results=results)
     print(f"committed: {origin(results / profile / 'runs')}\nfresh:     {origin(work / profile / 'runs')}")
     if len(moved):
         print(moved.to_string(index=False, na_rep="", float_format="{:.4g}".format))
+    if alone:
+        print(f"not compared, as only one side has them: {', '.join(alone)}")
     inside, free, bad = (
         moved.verdict.str.startswith(words) for words in ("inside", "no interval", ("outside", "differs"))
     )

@@ -389,7 +389,13 @@ def failures(p: pd.DataFrame) -> pd.DataFrame:
 LOCATED = ("geolocation", "aerial")
 PART_KM = (750, 2500)
 CUES = ("hemisphere", "climate", "script", "driving_side", "region")
-TAUGHT = {"geolocation": "base and SFT", "aerial": "nobody", "climate": "nobody", "ground": "nobody"}
+# Who was trained on a task. Where nobody was ever asked the question, the words of the answer were still practised.
+TAUGHT = {
+    "geolocation": "base and SFT",
+    "aerial": "nobody (its words: base and SFT)",
+    "climate": "nobody (its words: SFT)",
+    "ground": "nobody (its words: base)",
+}
 
 
 def geolocation(p: pd.DataFrame, rulers: Rulers) -> pd.DataFrame:
@@ -540,9 +546,9 @@ def changes(p: pd.DataFrame) -> pd.DataFrame:
     for task in LOCATED:
         measures.append((task, "right country", "greedy", TAUGHT[task], _right))
         measures += [(task, f"within {km} km", "greedy", TAUGHT[task], _within(km)) for km in (750, 2500)]
-    measures += [(task, "right word", "forced", "nobody", _right) for task in ("climate", "ground")]
+    measures += [(task, "right word", "forced", TAUGHT[task], _right) for task in ("climate", "ground")]
     for name, what in zip(THINKING, ("words that are true", "verdicts that follow", "answers that follow")):
-        measures.append(("thinking", what, "greedy", "nobody", lambda rows, name=name: _thinking(rows, name)))
+        measures.append(("thinking", what, "greedy", "base", lambda rows, name=name: _thinking(rows, name)))
     rows = []
     for before, after in ((BASE, ZERO), (SFT, R1)):
         for task, measure, decoding, taught, of in measures:

@@ -120,8 +120,8 @@ orderings = tables.shown(frames["orderings"])
 orderings.drop(columns=["benchmark", "measure"]).set_index(["claim", "decoding"])
 
 # %% [markdown]
-# > Length is the fragile one. Our answers have a cap of their own, a vocabulary of words, and a length reward whose
-# > slope is the paper's while its scale is not: a search that ends at the match is short by nature.
+# > Length is the fragile one. Our answers have a cap of their own, a vocabulary of words, and no length reward (section
+# > 4 has the runs with it): a search that ends at the match is short by nature.
 
 # %%
 Markdown(
@@ -178,6 +178,15 @@ Markdown(f"{told} {names}." if names else "No control has been run yet: `make ab
 if names:
     shown = frames["controls"] if controls else tables.controls(experiment.predictions(published))
     display(tables.shown(shown).drop(columns="stands_for"))
+
+# %% [markdown]
+# The length reward, as the method describes it and as the released code computes it (where a wrong answer is paid for
+# its length as if it were right), against each other. *Predict:* what does it do to a policy that is mostly wrong?
+
+# %%
+if controls and "reward_modes" in frames:
+    modes = tables.shown(frames["reward_modes"]).set_index(["measure", "decoding"])
+    display(modes[["training_seeds", "released", "paper", "difference", "verdict"]])
 
 # %%
 leaks = shown[shown.at_chance == "no"].system if names else []

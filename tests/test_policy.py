@@ -160,6 +160,14 @@ def test_a_missing_file_is_noticed(tmp_path):
         policy.load(tmp_path / "tiny")
 
 
+@pytest.mark.parametrize("sums, words", [("", "is empty"), ("nonsense\n", "is damaged")])
+def test_a_list_of_sums_that_says_nothing_is_no_proof(tmp_path, sums, words):
+    tiny_policy().save(tmp_path / "tiny")
+    (tmp_path / "tiny" / "SHA256SUMS").write_text(sums)
+    with pytest.raises(policy.CheckpointError, match=words):
+        policy.load(tmp_path / "tiny")
+
+
 def test_saving_again_replaces_the_checkpoint_whole(tmp_path):
     tiny_policy(seed=1).save(tmp_path / "tiny")
     second = tiny_policy(seed=2)

@@ -76,6 +76,13 @@ def test_run_once_then_only_what_changed(bench, capsys):
     assert bench.run(zoom=1) == ["01_first"]
 
 
+def test_notebooks_run_again_when_a_measurement_they_may_show_has_changed(bench):
+    bench.write("01_first", "1")
+    assert bench.run("smoke") == ["01_first"] and bench.run("smoke") == []
+    record.write_bytes(bench.notebooks.parent / "results" / "bench" / "speed.csv", b"seconds")
+    assert bench.run("smoke") == ["01_first"] and bench.run("smoke") == []
+
+
 def test_everything_runs_again_when_code_of_the_library_or_an_earlier_notebook_changes(bench):
     first = bench.write("01_first", "1")
     bench.write("02_second", "2")
@@ -249,6 +256,9 @@ def test_runs_are_brought_up_to_date_before_the_notebooks_that_work_with_them(be
 
     manifest = "2"  # trained or asked anew
     assert bench.run("mini", seeds=1) == ["02_second", "03_third"]
+    record.write_bytes(bench.work / "mini" / "runs" / "zero-random-reward-s0" / record.MANIFEST, b"a control")
+    assert bench.run("mini", seeds=1) == ["02_second", "03_third"]
+    assert bench.run("mini", seeds=1) == []
     with pytest.raises(ValueError, match="profile mini has 1 to 3 training seeds"):
         bench.run("mini", seeds=4)
 

@@ -126,7 +126,7 @@ def verify(place, **tables):
     results.publish("smoke", work=place[0], results=place[1])
     for name, table in tables.items():
         record.write_csv(place[0] / "smoke" / "tables" / f"{name}.csv", table)
-    moved, compared = results.verify("smoke", work=place[0], results=place[1])
+    moved, compared, alone = results.verify("smoke", work=place[0], results=place[1])
     assert compared == 2 * 4 + 2 + len(
         {*FAILURES.id, *tables.get("failures", FAILURES).id}
     )  # of an interval the middle
@@ -170,6 +170,9 @@ def test_verify_names_rows_that_one_side_lacks(place, capsys):
     record.write_csv(place[0] / "smoke" / "tables" / "table2.csv", TABLE2.iloc[:1])
     assert main(place, "verify") == 1
     assert "mini-R1 | world-mini (synthetic)" in capsys.readouterr().out
+    (place[0] / "smoke" / "tables" / "failures.csv").unlink()
+    main(place, "verify")
+    assert "only one side has them: failures.csv" in capsys.readouterr().out
     shutil.rmtree(place[0] / "smoke" / "tables")
     assert main(place, "verify") == 1
     assert "no table is both in" in capsys.readouterr().err
