@@ -10,7 +10,8 @@ this may still pair at chance, as long as its answer does not depend on what it 
     pairing     accuracy, greedy and sampled; near 1 / k for a base that was shown no pairs
     country     of phone pictures, beside the most frequent country
 
-A run below GATE was never seen to take off (a handful of runs of one world: `results/LOG.md`).
+Runs took off from 0.57 and 0.66 of right tiles called a match, and 0.07 and 0.04 of wrong ones; none did from below
+GATE (a handful of runs of one world: `results/LOG.md`).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from georeplicate import policy as policies
 from georeplicate.profiles import Profile
 from georeplicate.world.words import WORDS
 
-GATE = {"match, right tile": 0.6, "match, right tile minus wrong tile": 0.4}
+GATE = {"match, right tile": 0.5, "match, right tile minus wrong tile": 0.4}
 OUT = Path(__file__).resolve().parents[1] / "results" / "bench" / "base.csv"
 
 

@@ -193,6 +193,9 @@ before.sort_values("-log p", ascending=False).head(8).T
 #
 # The rows are the template teacher's, and a share of *replay* from the base's own tasks, so that comparing within a
 # view is not forgotten. **No row holds a pairing question with its answer.**
+#
+# > Half of the teacher's rows show the 16 cities, as the paper's do; the other half show cities of the base's own. A
+# > 7B model keeps the countries it does not hear of for a while; one of two million parameters forgets them in minutes.
 
 # %%
 Markdown(f"{1 - stages.REPLAY:.0%} teacher, {stages.REPLAY:.0%} replay:\n\n"
@@ -232,8 +235,8 @@ change.sort_values("after", ascending=False).head(8).T
 # ## (5) What it teaches: geography
 #
 # Pictures of validation cities, none of which was trained on; half of them in countries of the 16 training cities
-# (*seen*), half in others. A right answer in an unseen country can only come from what the base knew. As a ruler, the
-# best constant answer: the commonest country of the very places asked about.
+# (*seen*), half in others, which only the base's own cities have shown. As a ruler, the best constant answer: the
+# commonest country of the very places asked about.
 
 # %%
 sites = world.sites("validation", per_region=4)
@@ -298,6 +301,8 @@ pairing
 # %%
 rows = pd.concat({"country": geography, "pairing": pd.concat({"all": pairing}, names=["countries"]).swaplevel()})
 rows = rows.rename_axis(["question", "run", "countries"]).reset_index().assign(benchmark=result_tables.BENCHMARK)
+for name in ("stands_for", "checkpoint"):
+    rows[name] = rows.run.map({run.name: getattr(run, name) for run in runs})
 record.write_csv(tables / "sft.csv", rows)
 report.save(curve, figures / "sft_curve")
 

@@ -309,7 +309,10 @@ step()
 
 # %%
 flat = summary.set_axis([f"{column}_{end}" for end, column in summary.columns], axis=1)
-record.write_csv(tables / "grpo.csv", flat.reset_index().assign(benchmark=result_tables.BENCHMARK))
+flat = flat.reset_index().assign(benchmark=result_tables.BENCHMARK)
+for name in ("stands_for", "checkpoint"):
+    flat[name] = flat.run.map({run.name: getattr(run, name) for run in runs})
+record.write_csv(tables / "grpo.csv", flat)
 report.save(curves, figures / "grpo_curves")
 report.save(step, figures / "grpo_step")
 

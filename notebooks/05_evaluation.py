@@ -212,7 +212,8 @@ table1[table1.method.isin(["Qwen2.5-VL-7B", "GLOBE-7B", "Geo-R1"])]
 # ### Ours
 #
 # Country and city of a phone's picture, geocoded offline. *Predict:* the scaffold saw 16 cities in 13 countries, and
-# the test cities are others. What can it know of an unseen country? And what of GRPO, which saw no country at all?
+# cities of the base's own in many more; the test cities are others. What of an unseen country? And what of GRPO, which
+# saw no country at all?
 #
 # Two rulers stand below: a random point on land, and the best constant guess (the one place, chosen on validation
 # places, that serves the column best). A system that does not beat the constant has learnt nothing about *pictures*.
