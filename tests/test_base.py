@@ -18,9 +18,14 @@ def stream():
 
 @pytest.fixture(scope="module")
 def examples(stream):
-    """What the stages show, in their proportions."""
+    """What the stages show, in their proportions and as they show it."""
     rng = np.random.default_rng(0)
-    return [e for stage in base.STAGES for _ in range(12) for e in stream.batch(rng, stage.mix)]
+    shown = []
+    for stage in base.STAGES:
+        stream.least, stream.in_order = stage.least, stage.in_order
+        shown += [e for _ in range(12) for e in stream.batch(rng, stage.mix)]
+    stream.least, stream.in_order = base.Stream.least, base.Stream.in_order
+    return shown
 
 
 def cross_view(examples):
@@ -94,9 +99,11 @@ def test_what_is_answered_across_views_does_not_depend_on_agreement(stream, exam
     assert p_value(agreement, answer) > 0.01
 
 
-def test_verdicts_beside_a_panorama_and_tiles_do_not_depend_on_the_pictures(stream):
+@pytest.mark.parametrize("in_order", [False, True])
+def test_verdicts_beside_a_panorama_and_tiles_do_not_depend_on_the_pictures(stream, in_order, monkeypatch):
     """Verdicts on lists drawn by lot, and those tossed by a coin."""
     rng = np.random.default_rng(2)
+    monkeypatch.setattr(stream, "in_order", in_order)
     for task in (stream.beside, stream.toss):
         agreement, match = agreement_and(stream, [task(rng) for _ in range(300)], matched)
         assert 0.4 < match.mean() < 0.6 and len(match) > 2000
@@ -161,6 +168,25 @@ def test_places_come_from_the_split_base_only(stream):
     lat, lon = reserved.lat.to_numpy(), reserved.lon.to_numpy()
     _, km = geo.neighbours(lat, lon, stream.lat, stream.lon, k=1)
     assert km.min() > 50
+
+
+def test_a_search_in_order_begins_at_a_and_stops_anywhere(stream, monkeypatch):
+    rng = np.random.default_rng(6)
+    monkeypatch.setattr(stream, "in_order", True)
+    tasks = ("toss", "form", "beside", "tiles", "panoramas", "text of 5")
+    looked_at = [
+        "".join(letter for letter, _, _ in parts)
+        for e in stream.batch(rng, dict.fromkeys(tasks, 20))
+        for _, _, parts in searches(e)
+    ]
+    assert set(looked_at) == {"A", "AB", "ABC", "ABCD", "ABCDE"}
+
+
+def test_geography_shows_a_phone_s_picture_alone_and_has_a_loss_of_its_own(stream, examples):
+    geography = [e for e in examples if e.skill == "geography"]
+    assert len(geography) > 100
+    assert {tuple(view for view, _, _ in e.pictures) for e in geography} == {(), ("crop",)}
+    assert all(e.skill == ("verdicts" if e.only else "search") for e in examples if e not in geography)
 
 
 def test_captions_are_true(stream, examples):

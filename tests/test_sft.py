@@ -1,8 +1,11 @@
 """SFT on TRL: the loss is the one the library would give, it learns, and it resumes exactly."""
 
+import re
+
 import pandas as pd
 import pytest
 import torch
+from peft import LoraConfig
 from test_grpo import Kill, equal, weights
 from toy import questions, tiny_policy
 
@@ -91,6 +94,17 @@ def test_a_killed_run_resumes_bit_for_bit(base, tmp_path):
     resumed = sft.train(base, rows, tmp_path / "cut", **arguments)
     assert equal(weights(whole), weights(resumed))
     assert not equal(weights(base), weights(resumed))
+
+
+def test_adapters_train_alone_and_resume_bit_for_bit(base, tmp_path):
+    lora = LoraConfig(r=4, lora_alpha=8, target_modules=r".*language_model.*(q_proj|v_proj)", task_type="CAUSAL_LM")
+    arguments = ARGUMENTS | {"steps": 4, "save_steps": 2, "peft_config": lora}
+    whole = weights(sft.train(base, questions(6), tmp_path / "whole", **arguments))
+    moved = {name for name, before in weights(base).items() if not torch.equal(before, whole[name])}
+    assert moved == {name for name in whole if re.search(r"language_model.*(q_proj|v_proj)\.weight", name)}
+    with pytest.raises(KeyboardInterrupt):
+        sft.train(base, questions(6), tmp_path / "cut", **arguments, callbacks=[Kill(3)])
+    assert equal(whole, weights(sft.train(base, questions(6), tmp_path / "cut", **arguments)))
 
 
 def ragged(count):
