@@ -24,12 +24,9 @@ from tqdm import tqdm
 
 from georeplicate import record
 
-# For the C library of Linux, which else keeps most of what training frees: a worker would grow to 4 GB instead of 3.
-MALLOC = {
-    "MALLOC_ARENA_MAX": "1",
-    "MALLOC_MMAP_THRESHOLD_": "4000000",
-    "MALLOC_TRIM_THRESHOLD_": "64000000",
-}
+# oneDNN and PyTorch keep a prepared kernel for each of the last 1,024 shapes, some MB each. Batches of answers hardly ever
+# have a shape twice, so training grew by a gigabyte; the shapes of one update are some twenty.
+KERNELS_KEPT = dict.fromkeys(("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"), "32")
 
 Report = Callable[..., None]  # report(units, doing, skipped=False): units of work done, or found done already
 
@@ -70,7 +67,7 @@ def run(tasks: Sequence[Task], *, workers: int, title: str) -> None:
     If one fails the others go on, but for those after it. Raises WorkError at the end, or KeyboardInterrupt at once;
     no worker outlives the call.
     """
-    os.environ.update({name: value for name, value in MALLOC.items() if name not in os.environ})
+    os.environ.update({name: value for name, value in KERNELS_KEPT.items() if name not in os.environ})
     waiting, open_names, failed = list(tasks), {task.name for task in tasks}, {}
     crew: list[_Worker] = []
     bar = tqdm(
