@@ -24,8 +24,8 @@ from tqdm import tqdm
 
 from georeplicate import record
 
-# oneDNN and PyTorch keep a prepared kernel for each of the last 1,024 shapes, some MB each. Batches of answers hardly ever
-# have a shape twice, so training grew by a gigabyte; the shapes of one update are some twenty.
+# oneDNN and PyTorch keep a prepared kernel for each of the last 1,024 shapes, some MB each. Batches of answers hardly
+# ever have a shape twice, so training grew by a gigabyte; the shapes of one update are some twenty.
 KERNELS_KEPT = dict.fromkeys(("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY"), "32")
 
 Report = Callable[..., None]  # report(units, doing, skipped=False): units of work done, or found done already
