@@ -31,7 +31,8 @@ REPLAY = 0.4  # share of the SFT records that keep the base's own skills alive
 REPLAYED = ("form", "tiles", "panoramas")  # tasks of base.Stream, equally often, as the base did them last
 # The curve of the length reward is made for 1,024 tokens. At mini scale answers have some twenty: in a group whose
 # letters are all wrong the rewards then differ by 1e-4, the group's own spread blows this up to full advantages, and
-# the thinking shrinks away (results/LOG.md). So it is computed and recorded, and not added.
+# the thinking gets shorter for no reason (results/LOG.md). So it is computed and recorded, and not added; runs of their
+# own have it (experiment.ablation_runs).
 WEIGHTS = rewards.WEIGHTS | {"length": 0.0}
 REWARDS = ("paper", "paper with length", "released", "random")  # "released" has the length reward, too
 CHECKPOINTS = 8  # a run that is killed loses no more than this part of it

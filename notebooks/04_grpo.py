@@ -108,8 +108,9 @@ plots.question(pairs.images(pictures, questions[0]), right, f"{rows[0]['id']}: {
 #
 # The mini model thinks by searching: it describes the place, then one tile after another, says `match` or `other`, and
 # stops. Five answers written by hand: an honest search; a lucky guess; a search that finds the tile and names another;
-# a false `match`; one that never ends. The length is looked at and not paid for: at this scale its reward shrinks the
-# thinking away before pairing is found (`results/LOG.md`; notebook 05 shows the runs).
+# a false `match`; one that never ends. The length is looked at and not paid for: its curve is made for a thousand
+# tokens, and between wrong answers of twenty the division by the group's spread makes much of nothing
+# (`results/LOG.md`; notebook 05 shows runs that have it).
 
 # %%
 wrong = next(letter for letter in base.LETTERS if letter != right)
