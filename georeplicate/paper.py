@@ -516,6 +516,15 @@ DEVIATIONS = (
         "what is seen stays as it was; reinforcement changes only what is made of it",
     ),
     Deviation(
+        "length weight",
+        "GRPO, mini profile",
+        "the length reward counts as much as the others",
+        "V",
+        "weight 0; runs of their own have it (make ablations)",
+        "its curve is made for 1,024 tokens; between wrong answers of twenty a group's spread makes much of nothing",
+        "higher accuracy and longer answers than with it (results/LOG.md)",
+    ),
+    Deviation(
         "wording",
         "prompts",
         "the questions are not published",
