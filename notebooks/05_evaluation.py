@@ -189,17 +189,15 @@ if controls and "reward_modes" in frames:
     display(modes[["training_seeds", "released", "paper", "difference", "verdict"]])
 
 # %%
-above = shown[shown.at_chance == "no"] if names else pd.DataFrame()
-lows = above[["accuracy_low", "accuracy_t1_low"]].max(axis=1) if len(above) else pd.Series(dtype=float)
-leaks, open_ones = above[lows > chance], above[lows <= chance]
-said = [f"**A leak:** {', '.join(leaks.system)}. Until that is explained, section 1 proves nothing."] * (len(leaks) > 0)
-said += [
-    f"An interval ends above the mark of {tables.CHANCE_MOST:.0%} and holds chance: {', '.join(open_ones.system)}. "
-    "One run cannot tell luck from a small leak."
-] * (len(open_ones) > 0)
+above = shown[shown.at_chance == "no"] if names else frames["table2"].head(0)
+lows = above[["accuracy_low", "accuracy_t1_low"]].max(axis=1)
+leaks, open_ones = above.system[lows > chance], above.system[lows <= chance]
 Markdown(
     "No control, no verdict." if not names
-    else " ".join(said) or f"All that must be at chance end at {tables.CHANCE_MOST:.0%} or below."
+    else f"**A leak:** {', '.join(leaks)}. Until that is explained, section 1 proves nothing." if len(leaks)
+    else f"All that must be at chance end at {tables.CHANCE_MOST:.0%} or below." if not len(open_ones)
+    else f"An interval ends above the mark of {tables.CHANCE_MOST:.0%} and holds chance: {', '.join(open_ones)}. "
+    "One run cannot tell luck from a small leak."
 )  # fmt: skip
 
 # %% [markdown]
