@@ -119,6 +119,28 @@ def test_our_table_2_in_the_readme_is_the_published_one():
         assert f"| {' | '.join(map(str, cells))} |" in readme, f"not as published: {row.system}"
 
 
+def test_numbers_in_the_readme_s_sentences_are_the_published_ones():
+    tables = {name: pd.read_csv(ROOT / f"results/mini/tables/{name}.csv") for name in ("changes", "controls")}
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    changes = tables["changes"].set_index(["task", "measure", "after"])
+    control = tables["controls"].set_index("system")
+    near, country = (
+        changes.loc[("geolocation", *row)]
+        for row in (("within 2500 km", "mini-Zero"), ("right country", "mini-R1"))
+    )  # fmt: skip
+    above = control[control.at_chance == "no"].accuracy_t1_high.sort_values()
+    for sentence in (
+        f"within 2,500 km rises by {100 * near.difference:.1f} points",
+        f"the right country falls from {country.before_value:.0%} to {country.after_value:.0%}".replace("%", " %"),
+        f"stays at chance ({control.accuracy['mini-supervised']:.2f}, one run)",
+        f"two intervals end at {' and '.join(f'{high:.3f}' for high in above)}, above the mark of 0.26, and hold",
+        f"GRPO ends at {control.accuracy['mini-Zero-length']:.2f}, with the released rewards at "
+        f"{control.accuracy['mini-Zero-released']:.2f}",
+    ):
+        assert sentence in readme, f"not as published: {sentence}"
+    assert len(above) == 2 and (control.accuracy_t1_low[above.index] <= 0.2).all()
+
+
 # --- citation ------------------------------------------------------------------------------------------------------
 
 
