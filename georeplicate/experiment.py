@@ -9,8 +9,8 @@ matter of content and never of a clock. Training has a key, the hash of all that
 settings and the policy it starts from. Asking has another, so that a change in how answers are scored asks again and
 trains nothing. A run that was killed goes on from its newest checkpoint, if its key still holds.
 
-Settings were chosen by training rewards and on the validation split; test questions are asked here and nowhere else. Nothing heavy is
-imported before there is something to do.
+Settings were chosen by training rewards and on the validation split; test questions are asked here and nowhere else.
+Nothing heavy is imported before there is something to do.
 """
 
 from __future__ import annotations
