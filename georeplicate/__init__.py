@@ -26,6 +26,7 @@ Map of the package, from what knows least to what knows most (imports run upward
     stages       how one run is trained: rows, reward, settings
     workers      tasks on worker processes, with one progress bar
     experiment   the runs of the mini experiment: which there are, and whether each is up to date
+    golden       a tiny fixed training that fails when numbers move without a new version
     rulers       how far one gets without looking: a random point, the best constant guess
     tables       predictions -> tables with intervals
     plots, maps  figures and maps, pure functions of rows; only maps knows Cartopy

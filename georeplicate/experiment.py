@@ -5,9 +5,12 @@
 
 A run is a folder `<out>/runs/<name>/`: policy/, log.csv and trained.json when it is trained (stages.py), then
 predictions.csv of the test questions (evaluate.py) and, last of all, manifest.json. Whether it is up to date is a
-matter of content and never of a clock. Training has a key, the hash of all that a policy depends on: code, data,
-settings and the policy it starts from. Asking has another, so that a change in how answers are scored asks again and
-trains nothing. A run that was killed goes on from its newest checkpoint, if its key still holds.
+matter of content and never of a clock. Training has a key made of what a policy depends on: the recipe and its version,
+the resolved settings, the data and the policy it starts from. Evaluation has another, so that a change in how
+completions are scored evaluates again and trains nothing. No source text enters a key: whoever changes code so that
+numbers move raises the version, and the golden runs (tests/invariant) fail until that is done. The code's hash stays in
+the manifest, to be looked up. A run that was killed goes on from its newest checkpoint, if its key still holds; a run
+of another key is renamed into `<out>/stale/` and never deleted (`adopt` takes it back).
 
 Settings were chosen by training rewards and on the validation split; test questions are asked here and nowhere else.
 Nothing heavy is imported before there is something to do.
@@ -37,22 +40,46 @@ if TYPE_CHECKING:
 PACKAGE = Path(__file__).resolve().parent
 WORK = PACKAGE.parent / ".georeplicate"
 
-# Where the code begins that a policy, and its answers, depend on; and what of it cannot move a number, or enters the
-# keys by its values.
-TRAINING, ASKING = ("stages",), ("places", "evaluate")
-WITHOUT = ("record", "checkpoint", "workers", "paper", "profiles", "experiment")
+RECIPE = "mini"
+RECIPE_VERSION = (
+    1  # raised by whoever changes what `stages` makes of the same settings: numbers then move, keys with them
+)
+EVALUATION_VERSION = 1  # likewise for prompts, parsers and scores of `evaluate`
+
+# The code that made a run's numbers, by what it is for: its hash goes into the manifest as provenance.
+PROVENANCE = {
+    "training": (
+        "stages",
+        "sft",
+        "grpo",
+        "training",
+        "prefix",
+        "policy",
+        "rewards",
+        "base",
+        "places",
+        "engine.template",
+    ),
+    "evaluation": ("evaluate", "prompts", "coordinates", "geo", "atlas.gazetteer"),
+}
 
 # The fields of a profile that each kind of training, and asking, depends on.
 _PLACES = ("source", "panorama_px", "tile_px", "crop_px", "image_factor")
 _QUESTION = ("k", "negatives", "max_completion_length")
-_SFT = ("freeze_vision", "sft_steps", "sft_batch", "sft_learning_rate")
-_RL = ("rl_steps", "prompts_per_update", "group_size", "learning_rate", "beta", "epsilon", "temperature")
+_BOTH = ("n_train_sites", "freeze_vision", "precision", "gradient_checkpointing", "weight_decay", "max_grad_norm")
+_TEACH = ("sft_schedule", "sft_warmup", "sft_adam_betas")
+_SFT = ("sft_steps", "sft_batch", "sft_accumulation", "sft_learning_rate")
+_RL = ("rl_steps", "prompts_per_update", "group_size", "learning_rate")
+_GRPO = (
+    *("accumulation", "num_iterations", "schedule", "warmup_steps", "adam_betas", "beta", "epsilon", "temperature"),
+    *("top_k", "reward_mode", "reward_weights"),
+)
 SETTINGS = {
     "base": (),
-    "sft": (*_PLACES, "n_train_sites", *_SFT),
-    "grpo": (*_PLACES, *_QUESTION, "n_train_sites", "freeze_vision", *_RL),
-    "supervised": (*_PLACES, *_QUESTION, "n_train_sites", "freeze_vision", *_RL),
-    "asking": (*_PLACES, *_QUESTION, "n_test_sites"),
+    "sft": (*_PLACES, *_BOTH, *_TEACH, *_SFT),
+    "grpo": (*_PLACES, *_QUESTION, *_BOTH, *_RL, *_GRPO),
+    "supervised": (*_PLACES, *_QUESTION, *_BOTH, *_TEACH, *_RL),
+    "evaluation": (*_PLACES, *_QUESTION, "n_test_sites"),
 }
 # Seconds on one core of a usual machine: of an update, and of a row in the hands of evaluate.ask. For the progress bar.
 UPDATE_S = {"base": 0.0, "sft": 0.6, "grpo": 1.5, "supervised": 1.3}
@@ -121,16 +148,13 @@ def seeds_of(profile: Profile, count: int | None = None) -> tuple[int, ...]:
 @cache
 def data_sha256() -> str:
     """Of everything that the places and pictures are made from."""
-    files = [p for folder in ("atlas/data", "world/data") for p in (PACKAGE / folder).iterdir() if p.is_file()]
+    files = [p for folder in ("atlas/data", "world/data") for p in (PACKAGE / folder).iterdir() if p.suffix != ".md"]
     return record.sha256_files(files, PACKAGE)
 
 
 def code_now() -> dict[str, dict[str, str]]:
-    """{"training" | "asking": {module: hash}} of the code that the numbers of a run depend on."""
-    return {
-        "training": record.code(*TRAINING, without=WITHOUT),
-        "asking": record.code(*ASKING, without=WITHOUT),
-    }
+    """{"training" | "evaluation": {module: hash}}: which code is at work now, for the manifest."""
+    return {what: record.code(*modules) for what, modules in PROVENANCE.items()}
 
 
 def policy_sha256(folder: Path) -> str:
@@ -150,7 +174,6 @@ class Job:
     profile: Profile
     out: Path
     base_path: Path
-    code: dict[str, dict[str, str]]
 
     @property
     def folder(self) -> Path:
@@ -170,18 +193,42 @@ class Job:
         return self.base_path if self.run.stage == "base" else self.folder / "policy"
 
     def settings(self, what: str) -> dict:
+        """The resolved settings of a stage, or of "evaluation", as JSON has them."""
         values = asdict(self.profile)
-        return {name: values[name] for name in SETTINGS[what]}
+        return json.loads(json.dumps({name: values[name] for name in SETTINGS[what]}))
+
+    def training_inputs(self) -> dict:
+        """All that decides about the trained policy; its hash is the key of training."""
+        run = self.run
+        return {
+            "recipe": RECIPE,
+            "recipe_version": RECIPE_VERSION,
+            "stage": run.stage,
+            "seed": run.seed,
+            "reward": run.reward,
+            "control": run.control,
+            "settings": self.settings(run.stage),
+            "data_sha256": data_sha256(),
+            "start_sha256": policy_sha256(self.start),
+        }
+
+    def evaluation_inputs(self) -> dict:
+        return {
+            "recipe": RECIPE,
+            "evaluation_version": EVALUATION_VERSION,
+            "system": self.run.system,
+            "seed": self.run.seed,
+            "control": self.run.control,
+            "settings": self.settings("evaluation"),
+            "data_sha256": data_sha256(),
+            "policy_sha256": policy_sha256(self.policy),
+        }
 
     def training_key(self) -> str:
-        run = self.run
-        of_run = [run.stage, run.seed, run.reward, run.control]
-        settings = self.settings(run.stage)
-        return record.sha256_json(self.code["training"], data_sha256(), of_run, settings, policy_sha256(self.start))
+        return record.sha256_json(self.training_inputs())
 
-    def asking_key(self) -> str:
-        of_run, settings = [self.run.system, self.run.seed, self.run.control], self.settings("asking")
-        return record.sha256_json(self.code["asking"], data_sha256(), of_run, settings, policy_sha256(self.policy))
+    def evaluation_key(self) -> str:
+        return record.sha256_json(self.evaluation_inputs())
 
     def is_trained(self) -> bool:
         """Whether the policy is there, whole, and what training would give now."""
@@ -198,7 +245,7 @@ class Job:
     def is_finished(self) -> bool:
         """Whether the run is trained and asked, as it would be now."""
         try:
-            return self.is_trained() and record.read_manifest(self.folder)["asking"]["key"] == self.asking_key()
+            return self.is_trained() and record.read_manifest(self.folder)["evaluation"]["key"] == self.evaluation_key()
         except (record.RecordError, KeyError, TypeError):
             return False
 
@@ -220,12 +267,12 @@ class Job:
     # -- doing it, in a worker
 
     def train(self, report: workers.Report) -> None:
-        """The trained policy; what another key left behind is wiped, a run of this key goes on."""
+        """The trained policy. A run of this key goes on where it stopped; one of another key is renamed first."""
         key, begun = self.training_key(), self.folder / "begun.json"
-        if not begun.is_file() or json.loads(begun.read_text()) != {"key": key}:
-            if self.folder.exists():
-                shutil.rmtree(self.folder)
-            record.write_json(begun, {"key": key})
+        if self.folder.exists() and _begun(self.folder).get("key") != key:
+            set_aside(self)
+        if not begun.is_file():
+            record.write_json(begun, {"key": key, "inputs": self.training_inputs()})
         started, resumed_at = time.time(), 0
 
         def told(updates: int, doing: str, skipped: bool = False) -> None:
@@ -237,7 +284,12 @@ class Job:
 
         report(0, "prepares")
         stages.train(self.run, self.profile, self.folder, self.start, self.base_path, told)
-        said = {"key": key, "seconds": round(time.time() - started, 1), "resumed_at_update": resumed_at}
+        said = {
+            "key": key,
+            "inputs": self.training_inputs(),
+            "seconds": round(time.time() - started, 1),
+            "resumed_at_update": resumed_at,
+        }
         said |= {"git": record.git_state(), "machine": record.machine(), "versions": record.versions()}
         record.write_json(self.folder / "trained.json", said)
 
@@ -272,7 +324,8 @@ class Job:
         table["system"], table["training_seed"] = run.system, run.seed
         record.write_csv(self.folder / "predictions.csv", table)
         trained = None if run.stage == "base" else json.loads((self.folder / "trained.json").read_text())
-        asked = {"key": self.asking_key(), "seconds": round(time.time() - started, 1)}
+        evaluated = {"key": self.evaluation_key(), "inputs": self.evaluation_inputs()}
+        evaluated["seconds"] = round(time.time() - started, 1)
         record.finish(
             self.folder,
             profile=self.profile.name,
@@ -286,9 +339,75 @@ class Job:
             base_sha256=policy_sha256(self.base_path),
             policy_sha256=policy_sha256(self.policy),
             training=trained,
-            asking=asked,
-            code=self.code,
+            evaluation=evaluated,
+            code=code_now(),
         )
+
+
+# --- runs of another key ---------------------------------------------------------------------------------------------
+
+
+def _begun(folder: Path) -> dict:
+    """What the run in `folder` was begun with: {key, inputs}; {} where that cannot be read."""
+    try:
+        found = json.loads((folder / "begun.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def differences(then: dict, now: dict, prefix: str = "") -> list[str]:
+    """What two sets of inputs differ in, such as "settings.beta 0.04 -> 0.01"; checksums by name alone."""
+    found = []
+    for name in dict.fromkeys([*then, *now]):
+        old, new = then.get(name), now.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += differences(old, new, f"{prefix}{name}.")
+        elif old != new:
+            found.append(f"{prefix}{name}" + ("" if name.endswith("sha256") else f" {old} -> {new}"))
+    return found
+
+
+def set_aside(job: Job) -> Path:
+    """Rename the run of another key that lies in a job's folder to `<out>/stale/<run>-<key>`, and say so."""
+    begun, target = _begun(job.folder), None
+    stem, count = f"{job.run.name}-{str(begun.get('key', 'unknown'))[:8]}", 1
+    while target is None or target.exists():
+        target, count = job.out / "stale" / (stem if count == 1 else f"{stem}-{count}"), count + 1
+    why = differences(begun["inputs"], job.training_inputs()) if "inputs" in begun else ["made by an earlier version"]
+    target.parent.mkdir(parents=True, exist_ok=True)
+    job.folder.rename(target)
+    print(f"{job.run.name} was trained otherwise ({'; '.join(why)}): kept as stale/{target.name}", flush=True)
+    return target
+
+
+def adopt(job: Job, why: str, source: Path | None = None) -> list[str]:
+    """Declare a trained run to be what training would give now; returns what its inputs differed in.
+
+    For a run whose key no longer holds though its numbers do (a setting got a name, a version was raised in error): the
+    caller has seen the golden runs pass. The policy must be whole, the old key and `why` stay in trained.json. source:
+    a run that was set aside; it takes the place of the job's folder, which must be free. ValueError says what does not
+    fit.
+    """
+    if not why.strip():
+        raise ValueError("say why this run may be kept: adopt NAME --why '...'")
+    folder = source or job.folder
+    if source is not None and job.folder.exists():
+        raise ValueError(f"{job.run.name} exists beside {source.name}; move it out of the way first")
+    try:
+        trained = json.loads((folder / "trained.json").read_text())
+        old_key = trained["key"]
+        checkpoint.verify_manifest(folder / "policy")
+    except (OSError, ValueError, KeyError, TypeError, CheckpointError) as error:
+        raise ValueError(f"{folder.name} holds no whole trained run, so it cannot be adopted: {error}") from None
+    if source is not None:
+        source.rename(job.folder)
+    inputs, key = job.training_inputs(), job.training_key()
+    changed = differences(trained.get("inputs", {}), inputs) if "inputs" in trained else ["made by an earlier version"]
+    adopted = [*trained.get("adopted", []), {"why": why.strip(), "from_key": old_key, "changed": changed}]
+    record.write_json(job.folder / "begun.json", {"key": key, "inputs": inputs})
+    record.write_json(job.folder / "trained.json", trained | {"key": key, "inputs": inputs, "adopted": adopted})
+    return changed
 
 
 def jobs(runs: Iterable[Run], profile: Profile | str, out: str | Path, base_path: Path | None = None) -> list[Job]:
@@ -299,8 +418,8 @@ def jobs(runs: Iterable[Run], profile: Profile | str, out: str | Path, base_path
             f"profile {profile.name} trains a {profile.model} on photographs ({profile.source}): on GPUs, by the "
             "functions of sft.py and grpo.py; the experiment trains profiles of the synthetic world"
         )
-    base_path, code = base_path or PACKAGE / "weights" / profile.model, code_now()
-    made = [Job(run, profile, Path(out).resolve(), Path(base_path).resolve(), code) for run in runs]
+    base_path = base_path or PACKAGE / "weights" / profile.model
+    made = [Job(run, profile, Path(out).resolve(), Path(base_path).resolve()) for run in runs]
     names = {job.run.name for job in made}
     for job in made:
         if job.after and job.after not in names and not job.start.exists():

@@ -9,14 +9,12 @@ import contextlib
 import errno
 import fcntl
 import hashlib
-import io
 import json
 import os
 import platform
 import subprocess
 import tempfile
 import time
-import tokenize
 from collections.abc import Collection, Iterable, Iterator
 from functools import cache
 from importlib import metadata
@@ -128,24 +126,43 @@ def sha256_json(*parts: object) -> str:
 # --- which code ----------------------------------------------------------------------------------------------------
 
 
-def code(*roots: str, without: Collection[str] = (), package: Path = PACKAGE) -> dict[str, str]:
-    """{module: SHA-256 of its code} of the modules `roots` and of all that they import from this package, however deep.
+def code(*modules: str, package: Path = PACKAGE) -> dict[str, str]:
+    """{module: SHA-256 of its syntax tree} of modules named as seen from the package ("atlas.facts").
 
-    Modules are named as seen from the package ("atlas.facts"). Comments, docstrings and blank lines are no code. A
-    module named in `without`, or inside a folder named there, is passed over, and so is what only it imports.
+    Comments, docstrings and the layout of the text do not enter. ValueError for a module that does not exist.
     """
-    found: dict[str, str] = {}
-    waiting = list(roots)
+    return {name: _hash(_path(package, name)) for name in sorted(modules)}
+
+
+def imported(*modules: str, package: Path = PACKAGE) -> list[str]:
+    """The modules of the package that `modules` import, however deep, themselves included."""
+    found: set[str] = set()
+    waiting = list(modules)
     while waiting:
         name = waiting.pop()
-        if name in found or any(name == w or name.startswith(f"{w}.") for w in without):
-            continue
-        path = _module(package, name)
-        if path is None:
-            raise ValueError(f"{package.name} has no module {name!r}")
-        found[name], imported = _read(path, package)
-        waiting += imported
-    return dict(sorted(found.items()))
+        if name not in found:
+            found.add(name)
+            waiting += _imports(_path(package, name), package)
+    return sorted(found)
+
+
+def imports_of(tree: ast.AST, package: Path = PACKAGE) -> list[str]:
+    """The modules of the package that a syntax tree imports by name, with the packages around them."""
+    named: list[str] = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            named += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            named += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    inside = [name.removeprefix(f"{package.name}.") for name in named if name.startswith(f"{package.name}.")]
+    return sorted({part for name in inside for part in _with_parents(name) if _module(package, part)})
+
+
+def _path(package: Path, name: str) -> Path:
+    path = _module(package, name)
+    if path is None:
+        raise ValueError(f"{package.name} has no module {name!r}")
+    return path
 
 
 def _module(package: Path, name: str) -> Path | None:
@@ -154,21 +171,21 @@ def _module(package: Path, name: str) -> Path | None:
 
 
 @cache
-def _read(path: Path, package: Path) -> tuple[str, tuple[str, ...]]:
-    """(hash of the code, modules of the package that it imports)."""
-    source = path.read_text(encoding="utf-8")
-    tree = ast.parse(source)
-    imported: list[str] = []
+def _imports(path: Path, package: Path) -> list[str]:
+    return imports_of(ast.parse(path.read_text(encoding="utf-8")), package)
+
+
+@cache
+def _hash(path: Path) -> str:
+    return sha256_tree(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def sha256_tree(tree: ast.Module) -> str:
+    """Hex SHA-256 of a syntax tree without its docstrings."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            imported += [alias.name for alias in node.names]
-        elif isinstance(node, ast.ImportFrom):
-            if node.level:
-                raise ValueError(f"{path}: imports are absolute in this package, line {node.lineno} is not")
-            imported += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    inside = [name.removeprefix(f"{package.name}.") for name in imported if name.startswith(f"{package.name}.")]
-    found = {part for name in inside if _module(package, name) for part in _with_parents(name)}
-    return hashlib.sha256(_bare(source, tree).encode()).hexdigest(), tuple(sorted(found))
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
 
 
 def _with_parents(name: str) -> list[str]:
@@ -177,24 +194,6 @@ def _with_parents(name: str) -> list[str]:
 
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-
-
-def _bare(source: str, tree: ast.Module) -> str:
-    """The source without comments and docstrings and, outside of strings, without blank lines and trailing spaces."""
-    lines = [line.encode() for line in source.split("\n")]  # ast counts bytes
-    for token in tokenize.generate_tokens(io.StringIO(source).readline):
-        if token.type == tokenize.COMMENT:
-            row, column = token.start
-            lines[row - 1] = lines[row - 1].decode()[:column].encode()
-    texts = [node.body[0] for node in ast.walk(tree) if isinstance(node, _DOCUMENTED) and ast.get_docstring(node)]
-    for text in texts:
-        first, last = text.lineno - 1, text.end_lineno - 1
-        after = lines[last][text.end_col_offset :]
-        lines[first : last + 1] = [lines[first][: text.col_offset] + after, *[b""] * (last - first)]
-    strings = {n for n in ast.walk(tree) if isinstance(n, ast.Constant | ast.JoinedStr)} - {t.value for t in texts}
-    verbatim = {i for n in strings for i in range(n.lineno - 1, n.end_lineno - 1)}  # lines that end inside a string
-    kept = (line if i in verbatim else line.rstrip() for i, line in enumerate(lines))
-    return b"\n".join(line for i, line in enumerate(kept) if line or i in verbatim).decode()
 
 
 # --- where and how -------------------------------------------------------------------------------------------------

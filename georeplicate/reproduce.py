@@ -17,10 +17,10 @@ own), and may declare artefacts, as paths below `out`:
 A notebook with a parameter `seeds` (how many training seeds) works with the trained runs of Table 2. These are brought
 up to date before the first notebook, where their progress can be seen (experiment.ensure).
 
-A finished notebook leaves a stamp: a hash of its text, of the code and data of the library, of the parameters, of the
-runs (for notebooks that have `seeds`, and all after them), of the code of the notebooks before it and of the versions
-installed, with the checksums of what it wrote. While all of these hold it is not run again. No clock is asked: a fresh
-clone has no stamps, hence runs everything.
+A finished notebook leaves a stamp: a hash of its text, of the syntax trees of the modules it imports (a docstring or
+comment changes nothing), of the library's data, of the parameters, of the runs (for notebooks that have `seeds`, and all
+after them), of the code of the notebooks before it and of the versions installed, with the checksums of what it wrote.
+While all of these hold it is not run again. No clock decides: a fresh clone has no stamps, hence runs everything.
 """
 
 import argparse
@@ -98,6 +98,11 @@ class Source:
                 raise ReproduceError(f"{self.name}: code cell {number} is empty; remove it")
         return cells
 
+    def modules(self, library: Path) -> list[str]:
+        """The modules of the library that the notebook imports, however deep."""
+        named = {name for cell in self.code for name in record.imports_of(ast.parse(cell), library)}
+        return record.imported(*named, package=library)
+
     @cached_property
     def _parameters_cell(self) -> str:
         tagged = [c.source for c in self.notebook.cells if "parameters" in c.metadata.get("tags", [])]
@@ -169,14 +174,15 @@ def run(
     executed = []
     with record.alone(out / ".lock", f"another run of {out.name} is at work; waiting until it ends"):
         runs = _runs(profile, chosen, out) if "seeds" in known else {}
-        before = record.sha256_json(_library_hash(library), _measured(notebooks))
+        before = record.sha256_json(_library_data(library), record.versions(), _measured(notebooks))
         for number, source in enumerate(found, 1):
             given = {"profile": profile, "out": os.path.relpath(out, notebooks.resolve())}
             given |= {name: value for name, value in parameters.items() if name in source.parameters}
             if "seeds" in source.parameters:
                 given["seeds"] = len(chosen)
                 before = record.sha256_json(before, runs)
-            key = record.sha256_json(before, source.path.read_text(), given)
+            code = record.code(*source.modules(library), package=library)
+            key = record.sha256_json(before, source.path.read_text(), given, code)
             before = record.sha256_json(before, source.code, given)
             if not _is_fresh(out, source, key):
                 print(f"[{number}/{len(found)}] {source.name}, profile {profile}", flush=True)
@@ -196,9 +202,10 @@ def _measured(notebooks: Path) -> dict[str, str]:
     return {path.name: record.sha256_file(path) for path in sorted(notebooks.glob("../results/bench/*.csv"))}
 
 
-def _library_hash(library: Path) -> str:
-    files = [p for p in library.rglob("*") if p.is_file() and "__pycache__" not in p.parts]
-    return record.sha256_json(record.sha256_files(files, library), record.versions())
+def _library_data(library: Path) -> str:
+    """Checksum of what the library holds that is not code: data and weights."""
+    files = [p for p in library.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc", ".md")]
+    return record.sha256_files(files, library)
 
 
 def _stamp(out: Path, source: Source) -> Path:

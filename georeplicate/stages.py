@@ -1,6 +1,7 @@
 """How one run of the mini experiment is trained: its rows, its reward, its settings (those with a size: profiles.py).
 
-The code that is imported here, however deep, is what a trained policy depends on: experiment.py takes its hash.
+Every setting comes from the profile. What is fixed here belongs to the recipe: a change of it that moves a number needs
+a new RECIPE_VERSION (experiment.py), and the golden runs (tests/invariant) fail until it has one.
 """
 
 from __future__ import annotations
@@ -29,12 +30,9 @@ if TYPE_CHECKING:
 ABROAD = 0.5
 REPLAY = 0.4  # share of the SFT records that keep the base's own skills alive
 REPLAYED = ("form", "tiles", "panoramas")  # tasks of base.Stream, equally often, as the base did them last
-# The curve of the length reward is made for 1,024 tokens. At mini scale answers have some twenty: in a group whose
-# letters are all wrong the rewards then differ by 1e-4, the group's own spread blows this up to full advantages, and
-# the thinking gets shorter for no reason (results/LOG.md). So it is computed and recorded, and not added; runs of their
-# own have it (experiment.ablation_runs).
-WEIGHTS = rewards.WEIGHTS | {"length": 0.0}
-REWARDS = ("paper", "paper with length", "released", "random")  # "released" has the length reward, too
+# "paper": mode and weights of the profile; "paper with length" and "released": all weights 1, as described and as
+# released; "random": a coin
+REWARDS = ("paper", "paper with length", "released", "random")
 CHECKPOINTS = 8  # a run that is killed loses no more than this part of it
 
 
@@ -99,7 +97,7 @@ def sft_rows(profile: Profile, base_path: Path, seed: int, count: int) -> Sequen
     return places.Rows(range(count), make)
 
 
-def reward_function(kind: str, seed: int) -> Callable:
+def reward_function(kind: str, seed: int, profile: Profile) -> Callable:
     """(text, row, n_tokens) -> Reward; "random" is a coin of text and question: blind to the letter."""
     if kind not in REWARDS:
         raise ValueError(f"reward={kind!r}; choose from {', '.join(REWARDS)}")
@@ -107,8 +105,9 @@ def reward_function(kind: str, seed: int) -> Callable:
         return lambda text, row, n: float(
             np.random.default_rng([seed, crc32((text + row["id"]).encode())]).random() < 0.5
         )
-    mode = "released" if kind == "released" else "paper"
-    weights = WEIGHTS if kind == "paper" else rewards.WEIGHTS
+    mode, weights = ("released" if kind == "released" else "paper"), rewards.WEIGHTS
+    if kind == "paper":
+        mode, weights = profile.reward_mode, dict(zip(rewards.WEIGHTS, profile.reward_weights, strict=True))
     return lambda text, row, n: rewards.total(text, row["letter"], n, mode, weights=weights)
 
 
@@ -128,46 +127,62 @@ def train(run: Run, profile: Profile, folder: Path, start: Path, base_path: Path
 
     report(updates, doing, skipped=False) is told of every update, and of those that a checkpoint spares (skipped).
     """
+    shared = {
+        "seed": run.seed,
+        "freeze_vision": profile.freeze_vision,
+        "weight_decay": profile.weight_decay,
+        "max_grad_norm": profile.max_grad_norm,
+        "gradient_checkpointing": profile.gradient_checkpointing,
+        "bf16": {"auto": None, "bf16": True, "fp32": False}[profile.precision],
+    }
+    supervised = {
+        "schedule": profile.sft_schedule,
+        "adam_betas": profile.sft_adam_betas,
+    }
     if run.stage == "sft":
         return sft.train(
             start,
             sft_rows(profile, base_path, run.seed, profile.sft_steps * profile.sft_batch),
             folder,
             steps=profile.sft_steps,
-            seed=run.seed,
             batch_size=profile.sft_batch,
+            accumulation=profile.sft_accumulation,
             learning_rate=profile.sft_learning_rate,
-            freeze_vision=profile.freeze_vision,
+            warmup_steps=round(profile.sft_warmup * profile.sft_steps),
             save_steps=max(1, profile.sft_steps // CHECKPOINTS),
             callbacks=[_Progress(report, profile.sft_steps)],
+            **supervised,
+            **shared,
         )
     asked = places.controlled(places.questions(profile, "train", base_path, run.seed), run.control, run.seed)
-    often = {
+    shared |= {
         "steps": profile.rl_steps,
-        "seed": run.seed,
         "learning_rate": profile.learning_rate,
-        "freeze_vision": profile.freeze_vision,
         "save_steps": max(1, profile.rl_steps // CHECKPOINTS),
         "callbacks": [_Progress(report, profile.rl_steps)],
     }
     if run.stage == "supervised":
         # as many answers an update as GRPO samples, each of them the right letter
         rows = places.Rows(asked, lambda row: row | {"completion": f"<answer> {row['letter']} </answer>"})
-        return sft.train(start, rows, folder, batch_size=profile.completions_per_update, **often)
+        warmup = round(profile.sft_warmup * profile.rl_steps)
+        batch = profile.completions_per_update
+        return sft.train(start, rows, folder, batch_size=batch, warmup_steps=warmup, **supervised, **shared)
     return grpo.train(
         start,
         asked,
-        reward_function(run.reward, run.seed),
+        reward_function(run.reward, run.seed, profile),
         folder,
         max_new_tokens=profile.max_completion_length,
         prompts_per_step=profile.prompts_per_update,
         num_generations=profile.group_size,
+        num_iterations=profile.num_iterations,
+        accumulation=profile.accumulation,
         beta=profile.beta,
         clip=profile.epsilon,
         temperature=profile.temperature,
-        top_k=0,
-        schedule="constant_with_warmup",
-        warmup_steps=20,
-        adam_betas=(0.9, 0.98),
-        **often,
+        top_k=profile.top_k,
+        schedule=profile.schedule,
+        warmup_steps=profile.warmup_steps,
+        adam_betas=profile.adam_betas,
+        **shared,
     )

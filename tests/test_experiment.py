@@ -1,5 +1,6 @@
 """The runs of Table 2 at the smallest size, on an untrained policy: files, keys, kills, controls."""
 
+import json
 import os
 import shutil
 import signal
@@ -18,6 +19,7 @@ from georeplicate.profiles import Profile
 
 PROFILE = replace(Profile.get("smoke"), rl_steps=4, max_completion_length=8)
 RUNS = experiment.table2_runs(seeds=(0,))
+MINI = Profile.get("mini")
 
 
 @pytest.fixture(scope="module")
@@ -42,10 +44,9 @@ def copy(work, tmp_path):
     return shutil.copytree(work, tmp_path / "work")
 
 
-def job_of(name, work, start, **changes):
-    """The job of that run, its code different where `changes` says so ({step: {module: hash}})."""
-    (job,) = (job for job in experiment.jobs(RUNS, PROFILE, work, start) if job.run.name == name)
-    return replace(job, code={step: code | changes.get(step, {}) for step, code in job.code.items()})
+def job_of(name, work, start, profile=PROFILE):
+    (job,) = (job for job in experiment.jobs(RUNS, profile, work, start) if job.run.name == name)
+    return job
 
 
 # --- what a run leaves behind ---------------------------------------------------------------------------------------
@@ -77,10 +78,12 @@ def test_the_manifest_says_what_ran(work, start):
     assert set(manifest["files"]) == {"log.csv", "predictions.csv"}  # publishable without the policy
     assert manifest["base_sha256"] == experiment.policy_sha256(start)
     assert manifest["policy_sha256"] == experiment.policy_sha256(work / "runs" / "r1-s0" / "policy")
-    assert manifest["training"]["key"] != manifest["asking"]["key"]
-    took = manifest["training"]["seconds"] + manifest["asking"]["seconds"]
+    assert manifest["training"]["key"] != manifest["evaluation"]["key"]
+    assert manifest["training"]["inputs"]["recipe_version"] == experiment.RECIPE_VERSION
+    assert manifest["training"]["inputs"]["start_sha256"] == experiment.policy_sha256(work / "runs/sft-s0/policy")
+    took = manifest["training"]["seconds"] + manifest["evaluation"]["seconds"]
     assert 0 < took <= manifest["wall_seconds"] + 0.1
-    assert "grpo" in manifest["code"]["training"] and "evaluate" in manifest["code"]["asking"]
+    assert "grpo" in manifest["code"]["training"] and "evaluate" in manifest["code"]["evaluation"]
     assert str(work) not in (work / "runs" / "r1-s0" / record.MANIFEST).read_text()
     assert not list((work / "runs" / "r1-s0").glob("checkpoint-*"))
 
@@ -88,13 +91,14 @@ def test_the_manifest_says_what_ran(work, start):
 # --- what is up to date ---------------------------------------------------------------------------------------------
 
 
-def test_training_depends_on_no_code_that_only_scores_or_draws():
-    code = experiment.code_now()
-    assert {"stages", "places", "sft", "grpo", "training", "prefix", "policy", "rewards", "prompts", "base", "engine",
-            "pairs", "world", "atlas"} <= code["training"].keys()  # fmt: skip
-    for name in ("evaluate", "tables", "plots", "maps", "report", "reproduce", "results", "docs", "paper", "record"):
-        assert name not in code["training"]
-    assert {"evaluate", "places"} <= code["asking"].keys() and "grpo" not in code["asking"]
+def test_no_source_text_enters_a_key(start, tmp_path, monkeypatch):
+    job = job_of("zero-s0", tmp_path, start)
+    before = job.training_key(), job.evaluation_key() if job.policy.exists() else None
+    monkeypatch.setattr(experiment, "PROVENANCE", {"training": ("geo",), "evaluation": ("geo",)})
+    monkeypatch.setattr(record, "code", lambda *_, **__: pytest.fail("a key looked at source text"))
+    assert job.training_key() == before[0]
+    monkeypatch.setattr(experiment, "RECIPE_VERSION", experiment.RECIPE_VERSION + 1)
+    assert job.training_key() != before[0]
 
 
 def test_every_field_of_a_profile_enters_a_key_or_is_known_not_to():
@@ -119,30 +123,57 @@ def test_finished_runs_are_not_touched(work, start, monkeypatch):
     assert names(replace(PROFILE, n_test_sites=9)) == ["base", "sft-s0", "zero-s0", "r1-s0"]
 
 
-def test_changed_code_of_asking_asks_again_and_does_not_train(copy, start, monkeypatch):
+def test_another_version_of_evaluation_evaluates_again_and_does_not_train(copy, start, monkeypatch):
     monkeypatch.setattr(stages, "train", lambda *_: pytest.fail("trained again"))
-    changed = job_of("zero-s0", copy, start, asking={"evaluate": "other"})
+    monkeypatch.setattr(experiment, "EVALUATION_VERSION", experiment.EVALUATION_VERSION + 1)
+    changed = job_of("zero-s0", copy, start)
     assert changed.is_trained() and not changed.is_finished()
     before = record.read_manifest(changed.folder)
-    for left in ("checkpoint-3", ".policy-abc"):  # of a kill between training and asking
+    for left in ("checkpoint-3", ".policy-abc"):  # of a kill between training and evaluation
         record.write_bytes(changed.folder / left / "weights", b"")
     (changed.folder / "predictions.csv").unlink()
     experiment.execute(changed)
     after = record.read_manifest(changed.folder)
     assert changed.is_finished() and after["files"] == before["files"]
     assert not (changed.folder / "checkpoint-3").exists() and not (changed.folder / ".policy-abc").exists()
-    assert after["asking"]["key"] != before["asking"]["key"] and after["training"] == before["training"]
+    assert after["evaluation"]["key"] != before["evaluation"]["key"] and after["training"] == before["training"]
 
 
-def test_changed_code_of_training_trains_anew_and_wipes_what_was(copy, start):
-    changed = job_of("zero-s0", copy, start, training={"grpo": "other"})
+def test_a_run_of_another_version_is_renamed_with_its_reason_and_never_deleted(copy, start, monkeypatch, capsys):
+    monkeypatch.setattr(experiment, "RECIPE_VERSION", experiment.RECIPE_VERSION + 1)
+    changed = job_of("zero-s0", copy, start, replace(PROFILE, beta=0.5))
     assert not changed.is_trained()
-    for left in ("checkpoint-3", "stray"):
-        (changed.folder / left).mkdir()
-    before = (changed.folder / "log.csv").read_text()
+    (changed.folder / "stray").mkdir()
+    files = {p.name: p.read_bytes() for p in changed.folder.iterdir() if p.is_file()}
     experiment.execute(changed)
+    printed = capsys.readouterr().out
+    assert "recipe_version 1 -> 2" in printed and "settings.beta 0.01 -> 0.5" in printed
     assert changed.is_finished() and not (changed.folder / "stray").exists()
-    assert numbers(changed.folder / "log.csv").equals(numbers(work_log(before, copy)))
+    (kept,) = (copy / "stale").iterdir()
+    assert kept.name in printed and {p.name: p.read_bytes() for p in kept.iterdir() if p.is_file()} == files
+    assert set(experiment.predictions(copy / "runs").run) == {"base", "sft-s0", "zero-s0", "r1-s0"}
+
+
+def test_a_stale_run_can_be_adopted_with_a_reason(copy, start, monkeypatch):
+    monkeypatch.setattr(experiment, "RECIPE_VERSION", experiment.RECIPE_VERSION + 1)
+    job = job_of("zero-s0", copy, start)
+    with pytest.raises(ValueError, match="say why"):
+        experiment.adopt(job, " ")
+    stale = experiment.set_aside(job)
+    changed = experiment.adopt(job, "the version was raised in error", stale)
+    assert changed == ["recipe_version 1 -> 2"] and job.is_trained() and not stale.exists()
+    (adopted,) = json.loads((job.folder / "trained.json").read_text())["adopted"]
+    assert adopted["why"] == "the version was raised in error" and adopted["changed"] == changed
+    (job.folder / "policy" / "model.safetensors").write_bytes(b"torn")
+    with pytest.raises(ValueError, match="no whole trained run"):
+        experiment.adopt(job, "again")
+
+
+def test_a_run_begun_by_an_earlier_version_of_the_project_is_kept_too(copy, start, capsys):
+    job = job_of("sft-s0", copy, start)
+    record.write_json(job.folder / "begun.json", {"key": "0123456789"})
+    assert experiment.set_aside(job).name == "sft-s0-01234567"
+    assert "made by an earlier version" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name, file", [("sft-s0", "policy/model.safetensors"), ("zero-s0", "log.csv")])
@@ -182,12 +213,6 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_numbers(work, start, tmp_path
     assert experiment.policy_sha256(job.policy) == experiment.policy_sha256(whole / "policy")
     assert numbers(job.folder / "log.csv").equals(numbers(whole / "log.csv"))
     assert record.read_manifest(job.folder)["training"]["resumed_at_update"] == 2
-
-
-def work_log(text, folder):
-    path = folder / "before.csv"
-    path.write_text(text)
-    return path
 
 
 def numbers(log):
@@ -274,19 +299,19 @@ def test_rewards_of_a_run_with_and_without_the_length():
     text, row = "<think> so A </think> <answer> A </answer>", {"id": "x", "letter": "A"}
 
     def gap(kind):
-        reward = stages.reward_function(kind, 0)
+        reward = stages.reward_function(kind, 0, MINI)
         return reward(text, row, 10).total - reward(text, row, 900).total
 
     assert gap("paper") == 0 and gap("paper with length") > 0.4 and gap("released") > 0.4
     wrong = row | {"letter": "B"}
-    described, released = (stages.reward_function(kind, 0) for kind in ("paper with length", "released"))
+    described, released = (stages.reward_function(kind, 0, MINI) for kind in ("paper with length", "released"))
     assert described(text, wrong, 10).parts["length"] < 0 < released(text, wrong, 10).parts["length"]
     with pytest.raises(ValueError, match="choose from paper"):
-        stages.reward_function("kind words", 0)
+        stages.reward_function("kind words", 0, MINI)
 
 
 def test_the_random_reward_does_not_look_at_the_letter():
-    coin = stages.reward_function("random", 0)
+    coin = stages.reward_function("random", 0, MINI)
     values = [coin(f"text {i}", {"id": "x", "letter": "A"}, 5) for i in range(400)]
     assert values == [coin(f"text {i}", {"id": "x", "letter": "B"}, 5) for i in range(400)]
     assert 0.4 < np.mean(values) < 0.6

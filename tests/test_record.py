@@ -140,20 +140,17 @@ def package(tmp_path):
     return tmp_path / "toys"
 
 
-def code(package, *roots, **options):
-    record._read.cache_clear()
-    return record.code(*roots, package=package, **options)
+def fresh():
+    record._hash.cache_clear()
+    record._imports.cache_clear()
 
 
-def test_code_is_what_is_imported_however_deep(package):
-    assert list(code(package, "top")) == ["folder", "folder.deep", "late", "low", "top"]
-    assert list(code(package, "top", without=("low",))) == ["folder", "folder.deep", "top"]
-    assert list(code(package, "top", without=("folder",))) == ["late", "low", "top"]
+def test_what_a_module_imports_however_deep(package):
+    fresh()
+    assert record.imported("top", package=package) == ["folder", "folder.deep", "late", "low", "top"]
+    assert record.imported("low", package=package) == ["late", "low"]
     with pytest.raises(ValueError, match="no module 'none'"):
-        code(package, "none")
-    (package / "late.py").write_text("from . import low\n")
-    with pytest.raises(ValueError, match="line 1 is not"):
-        code(package, "late")
+        record.imported("none", package=package)
 
 
 @pytest.mark.parametrize(
@@ -167,10 +164,12 @@ def test_code_is_what_is_imported_however_deep(package):
     ],
 )  # fmt: skip
 def test_comments_docstrings_and_blank_lines_are_no_code(package, text, same):
-    before = code(package, "top")
+    fresh()
+    before = record.code("top", "low", package=package)
+    fresh()
     (package / "low.py").write_text(text)
-    after = code(package, "top")
-    assert {name for name in before if before[name] != after[name]} == (set() if same else {"low"})
+    after = record.code("top", "low", package=package)
+    assert before["top"] == after["top"] and (before["low"] == after["low"]) is same
 
 
 def test_only_one_holds_a_lock(tmp_path, capsys):
