@@ -18,7 +18,7 @@ A notebook with a parameter `seeds` (how many training seeds) works with the tra
 up to date before the first notebook, where their progress can be seen (experiment.ensure).
 
 A finished notebook leaves a stamp: a hash of its text, of the syntax trees of the modules it imports (a docstring or
-comment changes nothing), of the library's data, of the parameters, of the runs (for notebooks that have `seeds`, and all
+comment changes nothing), of the library's data, of the parameters, of the runs (for notebooks with `seeds`, and all
 after them), of the code of the notebooks before it and of the versions installed, with the checksums of what it wrote.
 While all of these hold it is not run again. No clock decides: a fresh clone has no stamps, hence runs everything.
 """
