@@ -33,7 +33,7 @@ import torch
 from torch import nn
 from tqdm import trange
 
-from georeplicate import engine, geo, prefix, record, training, world
+from georeplicate import engine, files, geo, prefix, training, world
 from georeplicate import policy as policies
 from georeplicate.engine.lexicon import country_tokens
 from georeplicate.profiles import Profile
@@ -580,7 +580,7 @@ def build(out: Path, *, seed: int = 0, per_region: int = 8, wild: int = 400, pho
                 album.features |= phones.features
                 album.pixels |= phones.pixels
             log = train_stage(policy, album, stream, stage, seed=seed)
-        record.write_csv(out / "logs" / f"{folder.name}.csv", pd.DataFrame(log))
+        files.write_csv(out / "logs" / f"{folder.name}.csv", pd.DataFrame(log))
         policy.save(folder)
     policy.save(final)
     return final

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from georeplicate import atlas, pairs, record
+from georeplicate import atlas, files, pairs, provenance
 from georeplicate.engine import bench as engine_bench
 from georeplicate.pairs import negatives
 
@@ -71,14 +71,14 @@ ROWS = (
 
 
 def main() -> None:
-    machine = record.machine()
+    machine = provenance.machine()
     rows = []
     for what, measure, unit, aim in ROWS:
         value = measure()
         value = float(f"{value:.3g}")
         print(f"{what}: {value:,.10g} {unit} (aim {aim})", flush=True)
         rows.append({"what": what, "value": value, "unit": unit, "aim": aim, "cpu": machine["cpu"]})
-    print(f"wrote {os.path.relpath(record.write_csv(OUT, pd.DataFrame(rows)))}")
+    print(f"wrote {os.path.relpath(files.write_csv(OUT, pd.DataFrame(rows)))}")
     engine_bench.main()
 
 

@@ -49,7 +49,7 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from transformers.utils import logging as transformers_logging
 from trl import GRPOConfig, GRPOTrainer
 
-from georeplicate import grpo, prefix, record
+from georeplicate import files, grpo, prefix, provenance
 from georeplicate import policy as policies
 
 OUT = Path(__file__).parent.parent / "results" / "bench" / "grpo_step.csv"
@@ -199,7 +199,7 @@ class Meter:
         now, part = time.perf_counter(), self.stack[-1]
         self.seconds[part] += now - self.last
         if self.memory:
-            self.peak[part] = max(self.peak[part], peak_mb(self.device))
+            self.peak[part] = max(self.peak[part], provenance.peak_mb(self.device))
             _reset_peak(self.device)
         self.last = time.perf_counter()
 
@@ -222,13 +222,6 @@ class Meter:
                 return plain(*args, **kwargs)
 
         setattr(owner, method, measured)
-
-
-def peak_mb(device: torch.device) -> float:
-    """Peak memory since the last reset: of the device's allocator, or resident memory of this process (Linux)."""
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    return _status("VmHWM")
 
 
 def _status(field: str) -> float:
@@ -447,7 +440,7 @@ def third(turn: Turns, folder: Path, P: int, C: int, steps: int) -> None:
 def device_name() -> str:
     if torch.cuda.is_available():
         return torch.cuda.get_device_name()
-    return f"{record.machine()['cpu']}, {torch.get_num_threads()} thread"
+    return f"{provenance.machine()['cpu']}, {torch.get_num_threads()} thread"
 
 
 def measure(model: str, folder: Path, P: int, C: int, steps: int) -> list[dict]:
@@ -523,7 +516,7 @@ def merge(out: Path, rows: pd.DataFrame) -> None:
         fresh = rows[key].drop_duplicates()
         keep = old.merge(fresh, on=key, how="left", indicator=True)._merge.eq("left_only").to_numpy()
         rows = pd.concat([old[keep], rows])
-    record.write_csv(out, rows)
+    files.write_csv(out, rows)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from georeplicate import prompts, record, rewards
+from georeplicate import files, prompts, provenance, rewards
 
 OUT = Path(__file__).parent.parent / "results" / "bench" / "rewards.csv"
 WORDS = 400
@@ -48,7 +48,7 @@ def measure() -> list[dict]:
                 seconds.append(time.process_time() - started)
             rows.append(
                 {
-                    "device": record.machine()["cpu"],
+                    "device": provenance.machine()["cpu"],
                     "what": f"rewards.total, mode {mode}, {WORDS} words, {kind}",
                     "n": len(texts),
                     "seconds": round(min(seconds), 4),
@@ -60,7 +60,7 @@ def measure() -> list[dict]:
 
 def main() -> None:
     table = pd.DataFrame(measure())
-    record.write_csv(OUT, table)
+    files.write_csv(OUT, table)
     print(table.to_string(index=False))
 
 

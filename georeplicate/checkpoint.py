@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from georeplicate import record
+from georeplicate.files import checksums, sha256_file, sha256_json, write_bytes
 
 MANIFEST = "SHA256SUMS"
 
@@ -20,10 +20,8 @@ class CheckpointError(RuntimeError):
 
 def write_manifest(path: str | os.PathLike) -> None:
     """SHA256SUMS over all files of a directory; call it last."""
-    path = Path(path)
-    files = sorted(f for f in path.rglob("*") if f.is_file() and f.name != MANIFEST)
-    lines = [f"{record.sha256_file(f)}  {f.relative_to(path).as_posix()}\n" for f in files]
-    record.write_bytes(path / MANIFEST, "".join(lines).encode())
+    lines = [f"{value}  {name}\n" for name, value in checksums(path, without=(MANIFEST,)).items()]
+    write_bytes(Path(path) / MANIFEST, "".join(lines).encode())
 
 
 def verify_manifest(path: str | os.PathLike) -> None:
@@ -40,5 +38,14 @@ def verify_manifest(path: str | os.PathLike) -> None:
             raise CheckpointError(f"{path / MANIFEST} is damaged (it holds {line!r}); restore it")
         if not (path / name).is_file():
             raise CheckpointError(f"{path} is incomplete: {name} is missing; restore or delete this checkpoint")
-        if record.sha256_file(path / name) != expected:
+        if sha256_file(path / name) != expected:
             raise CheckpointError(f"{path / name} is damaged (its SHA-256 differs from {MANIFEST}); restore it")
+
+
+def identity(path: str | os.PathLike) -> str:
+    """Hex SHA-256 of a checkpoint: of all its files but texts for people; CheckpointError if it is not complete."""
+    try:
+        lines = (Path(path) / MANIFEST).read_text().splitlines()
+    except OSError:
+        raise CheckpointError(f"there is no complete policy at {path}") from None
+    return sha256_json([line for line in lines if not line.endswith(".md")])

@@ -30,15 +30,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from georeplicate import checkpoint, record, workers
+from georeplicate import checkpoint, files, manifest, provenance, workers
 from georeplicate.checkpoint import CheckpointError
 from georeplicate.profiles import Profile
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PACKAGE = Path(__file__).resolve().parent
-WORK = PACKAGE.parent / ".georeplicate"
+PACKAGE, WORK = files.PACKAGE, files.WORK
 
 RECIPE = "mini"
 RECIPE_VERSION = (
@@ -148,22 +147,13 @@ def seeds_of(profile: Profile, count: int | None = None) -> tuple[int, ...]:
 @cache
 def data_sha256() -> str:
     """Of everything that the places and pictures are made from."""
-    files = [p for folder in ("atlas/data", "world/data") for p in (PACKAGE / folder).iterdir() if p.suffix != ".md"]
-    return record.sha256_files(files, PACKAGE)
+    paths = [p for folder in ("atlas/data", "world/data") for p in (PACKAGE / folder).iterdir() if p.suffix != ".md"]
+    return files.sha256_files(paths, PACKAGE)
 
 
 def code_now() -> dict[str, dict[str, str]]:
     """{"training" | "evaluation": {module: hash}}: which code is at work now, for the manifest."""
-    return {what: record.code(*modules) for what, modules in PROVENANCE.items()}
-
-
-def policy_sha256(folder: Path) -> str:
-    """Of all files of a policy but texts for people; CheckpointError if there is none."""
-    try:
-        lines = (folder / checkpoint.MANIFEST).read_text().splitlines()
-    except OSError:
-        raise CheckpointError(f"there is no complete policy at {folder}") from None
-    return record.sha256_json([line for line in lines if not line.endswith(".md")])
+    return {what: provenance.code(*modules) for what, modules in PROVENANCE.items()}
 
 
 @dataclass(frozen=True)
@@ -209,7 +199,7 @@ class Job:
             "control": run.control,
             "settings": self.settings(run.stage),
             "data_sha256": data_sha256(),
-            "start_sha256": policy_sha256(self.start),
+            "start_sha256": checkpoint.identity(self.start),
         }
 
     def evaluation_inputs(self) -> dict:
@@ -221,14 +211,14 @@ class Job:
             "control": self.run.control,
             "settings": self.settings("evaluation"),
             "data_sha256": data_sha256(),
-            "policy_sha256": policy_sha256(self.policy),
+            "policy_sha256": checkpoint.identity(self.policy),
         }
 
     def training_key(self) -> str:
-        return record.sha256_json(self.training_inputs())
+        return files.sha256_json(self.training_inputs())
 
     def evaluation_key(self) -> str:
-        return record.sha256_json(self.evaluation_inputs())
+        return files.sha256_json(self.evaluation_inputs())
 
     def is_trained(self) -> bool:
         """Whether the policy is there, whole, and what training would give now."""
@@ -245,8 +235,8 @@ class Job:
     def is_finished(self) -> bool:
         """Whether the run is trained and asked, as it would be now."""
         try:
-            return self.is_trained() and record.read_manifest(self.folder)["evaluation"]["key"] == self.evaluation_key()
-        except (record.RecordError, KeyError, TypeError):
+            return self.is_trained() and manifest.read(self.folder)["evaluation"]["key"] == self.evaluation_key()
+        except (files.FileError, KeyError, TypeError):
             return False
 
     # -- how much is to do, in seconds
@@ -272,7 +262,7 @@ class Job:
         if self.folder.exists() and _begun(self.folder).get("key") != key:
             set_aside(self)
         if not begun.is_file():
-            record.write_json(begun, {"key": key, "inputs": self.training_inputs()})
+            files.write_json(begun, {"key": key, "inputs": self.training_inputs()})
         started, resumed_at = time.time(), 0
 
         def told(updates: int, doing: str, skipped: bool = False) -> None:
@@ -290,8 +280,8 @@ class Job:
             "seconds": round(time.time() - started, 1),
             "resumed_at_update": resumed_at,
         }
-        said |= {"git": record.git_state(), "machine": record.machine(), "versions": record.versions()}
-        record.write_json(self.folder / "trained.json", said)
+        said |= {"git": provenance.git_state(), "machine": provenance.machine(), "versions": provenance.versions()}
+        files.write_json(self.folder / "trained.json", said)
 
     def ask(self, report: workers.Report) -> None:
         """predictions.csv and, last of all, the manifest."""
@@ -322,11 +312,11 @@ class Job:
             max_new_tokens=self.profile.max_completion_length,
         )
         table["system"], table["training_seed"] = run.system, run.seed
-        record.write_csv(self.folder / "predictions.csv", table)
+        files.write_csv(self.folder / "predictions.csv", table)
         trained = None if run.stage == "base" else json.loads((self.folder / "trained.json").read_text())
         evaluated = {"key": self.evaluation_key(), "inputs": self.evaluation_inputs()}
         evaluated["seconds"] = round(time.time() - started, 1)
-        record.finish(
+        manifest.finish(
             self.folder,
             profile=self.profile.name,
             seed=run.seed,
@@ -336,8 +326,8 @@ class Job:
             apart=("policy", "trained.json", "begun.json"),
             run=asdict(run) | {"checkpoint": run.checkpoint},
             settings=json.loads(json.dumps(asdict(self.profile))),
-            base_sha256=policy_sha256(self.base_path),
-            policy_sha256=policy_sha256(self.policy),
+            base_sha256=checkpoint.identity(self.base_path),
+            policy_sha256=checkpoint.identity(self.policy),
             training=trained,
             evaluation=evaluated,
             code=code_now(),
@@ -405,8 +395,8 @@ def adopt(job: Job, why: str, source: Path | None = None) -> list[str]:
     inputs, key = job.training_inputs(), job.training_key()
     changed = differences(trained.get("inputs", {}), inputs) if "inputs" in trained else ["made by an earlier version"]
     adopted = [*trained.get("adopted", []), {"why": why.strip(), "from_key": old_key, "changed": changed}]
-    record.write_json(job.folder / "begun.json", {"key": key, "inputs": inputs})
-    record.write_json(job.folder / "trained.json", trained | {"key": key, "inputs": inputs, "adopted": adopted})
+    files.write_json(job.folder / "begun.json", {"key": key, "inputs": inputs})
+    files.write_json(job.folder / "trained.json", trained | {"key": key, "inputs": inputs, "adopted": adopted})
     return changed
 
 
@@ -474,7 +464,7 @@ def _work(todo: list[Job], count: int) -> None:
     try:
         runs.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise record.RecordError(record.explain(error, runs)) from error
+        raise files.FileError(files.explain(error, runs)) from error
     tasks = [
         workers.Task(job.run.name, execute, (job,), job.units, runs / f".{job.run.name}.txt", after=job.after)
         for job in todo
@@ -489,7 +479,7 @@ def execute(job: Job, report: Callable[..., None] = lambda *_, **__: None) -> Pa
 
     torch.set_num_threads(1)
     name = job.run.name
-    with record.alone(job.out / "runs" / f".{name}.lock", f"another process works at {name}; waiting until it ends"):
+    with files.alone(job.out / "runs" / f".{name}.lock", f"another process works at {name}; waiting until it ends"):
         if not job.is_trained():
             job.train(report)
         elif job.updates:
@@ -506,12 +496,12 @@ def predictions(runs_folder: str | Path) -> pd.DataFrame:
     from georeplicate import evaluate
 
     tables = []
-    for path in sorted(Path(runs_folder).glob(f"*/{record.MANIFEST}")):
-        said = record.read_manifest(path.parent)["run"]
+    for path in sorted(Path(runs_folder).glob(f"*/{manifest.NAME}")):
+        said = manifest.read(path.parent)["run"]
         table = evaluate.read(path.parent / "predictions.csv")
         tables.append(table.assign(run=path.parent.name, stands_for=said["stands_for"], checkpoint=said["checkpoint"]))
     if not tables:
-        raise record.RecordError(f"there is no finished run below {runs_folder}: make table2 comes first")
+        raise files.FileError(f"there is no finished run below {runs_folder}: make table2 comes first")
     return pd.concat(tables, ignore_index=True)
 
 

@@ -32,8 +32,6 @@ Values differ at mini scale only where a caller passes them. TRL 1.16 has other 
 
 from __future__ import annotations
 
-import resource
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -45,7 +43,7 @@ from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from georeplicate import policy as policies
-from georeplicate import prefix, training
+from georeplicate import prefix, provenance, training
 
 
 def group_advantages(rewards: torch.Tensor, eps: float = 1e-4) -> torch.Tensor:
@@ -190,7 +188,7 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
             tokens_per_second=tokens / (generated - started),
             seconds_generation=generated - started,
             seconds_scoring=time.perf_counter() - generated,
-            peak_mb=_peak_mb(self.accelerator.device),
+            peak_mb=provenance.peak_mb(self.accelerator.device),
         )
         return pieces
 
@@ -240,13 +238,6 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
 
 def _scored_by_us(completions, **kwargs):
     raise AssertionError("rewards are computed in SharedPrefixGRPOTrainer._score")
-
-
-def _peak_mb(device: torch.device) -> float:
-    if device.type == "cuda":
-        return torch.cuda.max_memory_allocated(device) / 2**20
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / 2**20 if sys.platform == "darwin" else peak / 2**10
 
 
 def train(

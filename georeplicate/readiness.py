@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from georeplicate import base, evaluate, places, prompts, record
+from georeplicate import base, evaluate, files, places, prompts
 from georeplicate import policy as policies
 from georeplicate.profiles import Profile
 from georeplicate.world.words import WORDS
@@ -102,7 +102,7 @@ def main() -> None:
     policy = policies.load(args.policy)
     questions, views = (ask(profile, "validation", args.policy) for ask in (places.questions, places.views))
     measured = measure(policy, questions, views, max_new_tokens=profile.max_completion_length)
-    record.write_csv(args.out, measured)
+    files.write_csv(args.out, measured)
     print(measured.round(3).to_string(index=False))
     print("ready for GRPO" if is_ready(measured) else f"not ready for GRPO: the gate is {GATE}")
 

@@ -15,7 +15,7 @@ import pandas as pd
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from georeplicate import experiment, maps, paper, plots, record, rulers, tables
+from georeplicate import experiment, files, maps, paper, plots, rulers, tables
 
 DOTS_PER_INCH = 110
 FONTS = {"font.family": "DejaVu Sans", "pdf.fonttype": 42}  # carried by matplotlib itself
@@ -222,5 +222,5 @@ def save(draw: Callable[[], Figure], stem: Path) -> list[Path]:
         ):
             data = io.BytesIO()
             figure.savefig(data, format=ending, dpi=DOTS_PER_INCH, metadata=metadata)
-            paths.append(record.write_bytes(stem.with_suffix(f".{ending}"), data.getvalue()))
+            paths.append(files.write_bytes(stem.with_suffix(f".{ending}"), data.getvalue()))
     return paths

@@ -41,14 +41,13 @@ from pathlib import Path
 import jupytext
 import nbformat
 
-from georeplicate import experiment, record
+from georeplicate import experiment, files, manifest, provenance
 from georeplicate.checkpoint import CheckpointError
 from georeplicate.profiles import Profile
 from georeplicate.workers import WorkError
 
-PACKAGE = Path(__file__).resolve().parent
-NOTEBOOKS = PACKAGE.parent / "notebooks"
-WORK = PACKAGE.parent / ".georeplicate"
+PACKAGE, WORK = files.PACKAGE, files.WORK
+NOTEBOOKS = files.CHECKOUT / "notebooks"
 PAIRED_PROFILE = "mini"
 PYTHON_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
@@ -100,8 +99,8 @@ class Source:
 
     def modules(self, library: Path) -> list[str]:
         """The modules of the library that the notebook imports, however deep."""
-        named = {name for cell in self.code for name in record.imports_of(ast.parse(cell), library)}
-        return record.imported(*named, package=library)
+        named = {name for cell in self.code for name in provenance.imports_of(ast.parse(cell), library)}
+        return provenance.imported(*named, package=library)
 
     @cached_property
     def _parameters_cell(self) -> str:
@@ -155,7 +154,7 @@ def run(
     parameters: more values than `profile`, each for the notebooks that have a parameter of that name; a name that none
     has is an error. seeds: how many training seeds (None: all of the profile). Safe to kill and to start twice: a
     second run of the same profile waits for the first.
-    Raises ValueError (unknown profile), ReproduceError, record.RecordError (full disk, read-only folder), or what
+    Raises ValueError (unknown profile), ReproduceError, files.FileError (full disk, read-only folder), or what
     experiment.ensure raises.
     """
     chosen = experiment.seeds_of(Profile.get(profile), seeds)
@@ -172,18 +171,18 @@ def run(
 
     out = (work / profile).resolve()
     executed = []
-    with record.alone(out / ".lock", f"another run of {out.name} is at work; waiting until it ends"):
+    with files.alone(out / ".lock", f"another run of {out.name} is at work; waiting until it ends"):
         runs = _runs(profile, chosen, out) if "seeds" in known else {}
-        before = record.sha256_json(_library_data(library), record.versions(), _measured(notebooks))
+        before = files.sha256_json(_library_data(library), provenance.versions(), _measured(notebooks))
         for number, source in enumerate(found, 1):
             given = {"profile": profile, "out": os.path.relpath(out, notebooks.resolve())}
             given |= {name: value for name, value in parameters.items() if name in source.parameters}
             if "seeds" in source.parameters:
                 given["seeds"] = len(chosen)
-                before = record.sha256_json(before, runs)
-            code = record.code(*source.modules(library), package=library)
-            key = record.sha256_json(before, source.path.read_text(), given, code)
-            before = record.sha256_json(before, source.code, given)
+                before = files.sha256_json(before, runs)
+            code = provenance.code(*source.modules(library), package=library)
+            key = files.sha256_json(before, source.path.read_text(), given, code)
+            before = files.sha256_json(before, source.code, given)
             if not _is_fresh(out, source, key):
                 print(f"[{number}/{len(found)}] {source.name}, profile {profile}", flush=True)
                 _execute(source, given, out, notebooks.resolve(), key, progress)
@@ -194,18 +193,18 @@ def run(
 def _runs(profile: str, seeds: tuple[int, ...], out: Path) -> dict[str, str]:
     """{name: checksum of the manifest} of all finished runs; those of Table 2 are brought up to date first."""
     experiment.ensure(experiment.table2_runs(seeds), profile, out)
-    return {path.parent.name: record.sha256_file(path) for path in sorted(out.glob(f"runs/*/{record.MANIFEST}"))}
+    return {path.parent.name: files.sha256_file(path) for path in sorted(out.glob(f"runs/*/{manifest.NAME}"))}
 
 
 def _measured(notebooks: Path) -> dict[str, str]:
     """{name: checksum} of the committed measurements that notebooks show beside their own."""
-    return {path.name: record.sha256_file(path) for path in sorted(notebooks.glob("../results/bench/*.csv"))}
+    return {path.name: files.sha256_file(path) for path in sorted(notebooks.glob("../results/bench/*.csv"))}
 
 
 def _library_data(library: Path) -> str:
     """Checksum of what the library holds that is not code: data and weights."""
-    files = [p for p in library.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc", ".md")]
-    return record.sha256_files(files, library)
+    paths = [p for p in library.rglob("*") if p.is_file() and p.suffix not in (".py", ".pyc", ".md")]
+    return files.sha256_files(paths, library)
 
 
 def _stamp(out: Path, source: Source) -> Path:
@@ -218,7 +217,7 @@ def _copy(out: Path, source: Source) -> Path:
 
 def _checksums(out: Path, source: Source) -> dict[str, str | None]:
     paths = [_copy(out, source), *(out / artefact for artefact in source.artefacts)]
-    return {os.path.relpath(p, out): record.sha256_file(p) if p.is_file() else None for p in paths}
+    return {os.path.relpath(p, out): files.sha256_file(p) if p.is_file() else None for p in paths}
 
 
 def _is_fresh(out: Path, source: Source, key: str) -> bool:
@@ -271,10 +270,10 @@ def _execute(source: Source, given: dict, out: Path, notebooks: Path, key: str, 
             raise ReproduceError(f"{source.name} did not finish: {complaint}; open {_short(failed)}")
         os.replace(running, done)
     except OSError as error:
-        if isinstance(error, record.RecordError):
+        if isinstance(error, files.FileError):
             raise
-        raise record.RecordError(record.explain(error, error.filename or done)) from error
-    record.write_json(_stamp(out, source), {"key": key, "wrote": _checksums(out, source)})
+        raise files.FileError(files.explain(error, error.filename or done)) from error
+    files.write_json(_stamp(out, source), {"key": key, "wrote": _checksums(out, source)})
 
 
 def unfinished(notebook: nbformat.NotebookNode) -> str | None:
@@ -384,7 +383,7 @@ def _pair(source: Source, out: Path) -> Path:
     for private in (str(PACKAGE.parent), str(Path.home())):
         if private != "/" and f"{private}/" in text:
             raise ReproduceError(f"{source.name}: an output names the folder {private}; print a relative path instead")
-    return record.write_bytes(source.path.with_suffix(".ipynb"), (text.rstrip("\n") + "\n").encode())
+    return files.write_bytes(source.path.with_suffix(".ipynb"), (text.rstrip("\n") + "\n").encode())
 
 
 def _cell_id(cell: nbformat.NotebookNode, seen: set[str]) -> str:
@@ -461,7 +460,7 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"done in {time.monotonic() - started:.0f} s: {', '.join(executed)}, profile {options.profile}")
             else:
                 print(f"nothing to do: every notebook is up to date for profile {options.profile}")
-    except (ReproduceError, record.RecordError, CheckpointError, WorkError, ValueError) as error:
+    except (ReproduceError, files.FileError, CheckpointError, WorkError, ValueError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

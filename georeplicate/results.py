@@ -15,14 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from georeplicate import experiment, record
+from georeplicate import experiment, files, manifest
 from georeplicate.profiles import Profile
 
 if TYPE_CHECKING:
     import pandas as pd
 
-RESULTS = experiment.PACKAGE.parent / "results"
-PUBLISHED = (record.MANIFEST, "log.csv", "predictions.csv")  # of a run; its policy is not
+RESULTS = files.RESULTS
+PUBLISHED = (manifest.NAME, "log.csv", "predictions.csv")  # of a run; its policy is not
 FOLDERS = ("runs", "tables", "figures")
 COUNTS = ("n", "training_seeds")  # columns that must be equal
 CONCLUDED = ("verdict", "at_chance", "second")  # columns of words that follow from the numbers
@@ -44,22 +44,22 @@ def publish(profile: str, *, work: Path = experiment.WORK, results: Path = RESUL
     chosen, source = Profile.get(profile), work / profile
     wanted = {run.name for run in experiment.table2_runs(chosen.seeds)}
     begun = {path.name for path in (source / "runs").glob("*") if path.is_dir()}
-    open_names = sorted(name for name in wanted | begun if not record.is_finished(source / "runs" / name))
+    open_names = sorted(name for name in wanted | begun if not manifest.is_finished(source / "runs" / name))
     if open_names:
         raise ResultsError(f"not finished: {', '.join(open_names)}; make reproduce, table2 or ablations comes first")
-    files = [Path("runs") / name / file for name in wanted | begun for file in PUBLISHED]
-    files = [file for file in files if (source / file).is_file()]  # the base has no training log
+    wanted_files = [Path("runs") / name / file for name in wanted | begun for file in PUBLISHED]
+    wanted_files = [file for file in wanted_files if (source / file).is_file()]  # the base has no training log
     for folder in FOLDERS[1:]:
         found = [p.relative_to(source) for p in (source / folder).rglob("*") if p.is_file() and p.name[0] != "."]
         if not found:
             raise ResultsError(f"{source / folder} is empty: make reproduce PROFILE={profile} comes first")
-        files += found
+        wanted_files += found
     changed = []
-    for file in sorted(files):
+    for file in sorted(wanted_files):
         data, target = (source / file).read_bytes(), results / profile / file
         if not target.is_file() or target.read_bytes() != data:
-            changed.append(record.write_bytes(target, data))
-    kept = {results / profile / file for file in files}
+            changed.append(files.write_bytes(target, data))
+    kept = {results / profile / file for file in wanted_files}
     for path in [p for folder in FOLDERS for p in (results / profile / folder).rglob("*") if p.is_file()]:
         if path not in kept:
             path.unlink()
@@ -156,8 +156,8 @@ def _bounds(name: str, numbers: list[str]) -> tuple[str, str] | tuple[()]:
 def origin(runs: Path) -> str:
     """Which commits and machines the finished runs below a folder come from."""
     found = {}
-    for path in sorted(runs.glob(f"*/{record.MANIFEST}")):
-        said = record.read_manifest(path.parent)
+    for path in sorted(runs.glob(f"*/{manifest.NAME}")):
+        said = manifest.read(path.parent)
         commit = (said["git"]["commit"] or "no commit")[:12] + (" and changes" if said["git"]["dirty"] else "")
         machine = said["machine"]
         found.setdefault(f"commit {commit}, {machine['cpu']}, {machine['cores']} cores", []).append(path.parent.name)
@@ -179,8 +179,8 @@ def check(*, results: Path = RESULTS) -> tuple[list[str], list[str]]:
         changed: set[str] = set()
         for folder in sorted(p for p in profile.glob("runs/*") if p.is_dir()):
             try:
-                code = record.read_manifest(folder).get("code", {})
-            except record.RecordError as error:
+                code = manifest.read(folder).get("code", {})
+            except files.FileError as error:
                 failures.append(str(error))
                 continue
             then = {name: value for part in code.values() for name, value in part.items()}

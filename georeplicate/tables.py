@@ -30,7 +30,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from georeplicate import atlas, base, evaluate, geo, paper, prompts, record
+from georeplicate import atlas, base, evaluate, files, geo, paper, prompts
 from georeplicate.rulers import Rulers, by_country
 
 BENCHMARK = "world-mini (synthetic)"
@@ -617,7 +617,7 @@ def write(frame: pd.DataFrame, stem: str | Path, caption: str = "") -> list[Path
     ):
         latex = latex.replace(edge, fitted)
     return [
-        record.write_csv(stem.with_suffix(".csv"), frame),
-        record.write_bytes(stem.with_suffix(".md"), f"{caption}\n\n{paper.markdown(text)}".encode()),
-        record.write_bytes(stem.with_suffix(".tex"), latex.encode()),
+        files.write_csv(stem.with_suffix(".csv"), frame),
+        files.write_bytes(stem.with_suffix(".md"), f"{caption}\n\n{paper.markdown(text)}".encode()),
+        files.write_bytes(stem.with_suffix(".tex"), latex.encode()),
     ]

@@ -19,8 +19,8 @@ import torch
 from peft import PeftModel
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback
 
+from georeplicate import files
 from georeplicate import policy as policies
-from georeplicate import record
 from georeplicate.checkpoint import CheckpointError, verify_manifest, write_manifest
 
 _NEEDED = ("trainer_state.json", "optimizer.pt", "scheduler.pt")
@@ -135,5 +135,5 @@ def run(trainer: Trainer, policy: policies.Policy, out_dir: Path, callbacks: Seq
         policies.Policy(model, policy.processor).save(out_dir / "policy")
         steps = pd.DataFrame([entry for entry in trainer.state.log_history if "loss" in entry])
         columns = ["step", *sorted(set(steps.columns) - {"step"})]  # a resumed run logs them in another order
-        record.write_csv(out_dir / "log.csv", steps[columns])
+        files.write_csv(out_dir / "log.csv", steps[columns])
     return out_dir / "policy"

@@ -22,7 +22,7 @@ from typing import Any
 
 from tqdm import tqdm
 
-from georeplicate import record
+from georeplicate import files
 
 # oneDNN and PyTorch keep a prepared kernel for each of the last 1,024 shapes, some MB each. Batches of answers hardly
 # ever have a shape twice, so training grew by a gigabyte; the shapes of one update are some twenty.
@@ -176,9 +176,9 @@ def _sentence(error: Exception, log: Path) -> str:
     with contextlib.suppress(OSError):
         if "No space left" in str(error) or shutil.disk_usage(log.parent).free < 2**20:
             return f"the disk is full at {log.parent}; free some space and run the same command again"
-    if isinstance(error, record.RecordError):
+    if isinstance(error, files.FileError):
         return str(error)
     if isinstance(error, OSError):
-        return record.explain(error, error.filename or log.parent)
+        return files.explain(error, error.filename or log.parent)
     first = (str(error).strip().splitlines() or ["no message"])[0]
     return f"{type(error).__name__}: {first} (more in {log})"

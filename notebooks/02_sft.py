@@ -52,11 +52,12 @@ from georeplicate import (
     engine,
     evaluate,
     experiment,
+    files,
+    manifest,
     paper,
     places,
     plots,
     policy,
-    record,
     report,
     rulers,
     sft,
@@ -207,7 +208,7 @@ Markdown(f"{1 - stages.REPLAY:.0%} teacher, {stages.REPLAY:.0%} replay:\n\n"
 # %%
 runs = [run for run in experiment.table2_runs(size.seeds[:seeds]) if run.stage in ("base", "sft")]
 folders = experiment.ensure(runs, profile, out)
-minutes = {run.name: record.read_manifest(folders[run.name])["wall_seconds"] / 60 for run in runs}
+minutes = {run.name: manifest.read(folders[run.name])["wall_seconds"] / 60 for run in runs}
 pd.Series(minutes, name="minutes of training and asking").to_frame().T
 
 # %% [markdown]
@@ -303,7 +304,7 @@ rows = pd.concat({"country": geography, "pairing": pd.concat({"all": pairing}, n
 rows = rows.rename_axis(["question", "run", "countries"]).reset_index().assign(benchmark=result_tables.BENCHMARK)
 for name in ("stands_for", "checkpoint"):
     rows[name] = rows.run.map({run.name: getattr(run, name) for run in runs})
-record.write_csv(tables / "sft.csv", rows)
+files.write_csv(tables / "sft.csv", rows)
 report.save(curve, figures / "sft_curve")
 
 # %% [markdown]

@@ -50,14 +50,15 @@ from georeplicate import (
     base,
     evaluate,
     experiment,
+    files,
     grpo,
+    manifest,
     pairs,
     paper,
     places,
     plots,
     policy,
     prompts,
-    record,
     report,
     rewards,
     stages,
@@ -199,7 +200,7 @@ runs = experiment.table2_runs(size.seeds[:seeds])
 folders = experiment.ensure(runs, profile, out)
 answers = experiment.predictions(Path(out) / "runs").query("run in @folders")
 logs = report.logs(answers, Path(out) / "runs").query("system in ['mini-Zero', 'mini-R1']")
-minutes = {run.name: record.read_manifest(folders[run.name])["wall_seconds"] / 60 for run in runs}
+minutes = {run.name: manifest.read(folders[run.name])["wall_seconds"] / 60 for run in runs}
 pd.Series(minutes, name="minutes of training and asking").to_frame().T
 
 # %%
@@ -313,7 +314,7 @@ flat = summary.set_axis([f"{column}_{end}" for end, column in summary.columns], 
 flat = flat.reset_index().assign(benchmark=result_tables.BENCHMARK)
 for name in ("stands_for", "checkpoint"):
     flat[name] = flat.run.map({run.name: getattr(run, name) for run in runs})
-record.write_csv(tables / "grpo.csv", flat)
+files.write_csv(tables / "grpo.csv", flat)
 report.save(curves, figures / "grpo_curves")
 report.save(step, figures / "grpo_step")
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from georeplicate import atlas, engine, prompts, record, world
+from georeplicate import atlas, engine, files, manifest, prompts, world
 from georeplicate.engine import bench, records
 
 
@@ -19,7 +19,7 @@ def rows(n=60, seed=0):
     return list(bench.places(n, seed))
 
 
-def files(folder, part="*"):
+def contents(folder, part="*"):
     found = {p.relative_to(folder).as_posix(): p.read_bytes() for p in Path(folder).glob(f"{part}/*.parquet")}
     assert found
     return found
@@ -119,8 +119,8 @@ def test_accepted_and_rejected_add_up_and_the_card_says_so(tmp_path):
     engine.build(mixed, tmp_path, engine.Template(), shard=16)
     good, bad = engine.load(tmp_path), engine.load(tmp_path, "rejected")
     assert sorted([*good["id"], *bad["id"]]) == sorted(row["id"] for row in mixed)
-    manifest = record.read_manifest(tmp_path)
-    assert (manifest["accepted"], manifest["rejected"]) == (len(good), len(bad))
+    found = manifest.read(tmp_path)
+    assert (found["accepted"], found["rejected"]) == (len(good), len(bad))
     card = (tmp_path / "README.md").read_text()
     assert yaml.safe_load(card.split("---")[1])["configs"][0]["data_files"][0]["path"] == "accepted/*.parquet"
     assert f"rows 41: accepted {len(good)}, rejected {len(bad)}" in card
@@ -142,16 +142,16 @@ def test_datasets_reads_the_shards_by_itself(tmp_path):
     from datasets import load_dataset
 
     engine.build(rows(20), tmp_path / "run", engine.Template(), shard=8)
-    files = str(tmp_path / "run" / "accepted" / "*.parquet")
-    read = load_dataset("parquet", data_files=files, split="train", cache_dir=str(tmp_path / "cache"))
+    parquet = str(tmp_path / "run" / "accepted" / "*.parquet")
+    read = load_dataset("parquet", data_files=parquet, split="train", cache_dir=str(tmp_path / "cache"))
     assert read["id"][:] == engine.load(tmp_path / "run")["id"][:]
 
 
 def test_same_seed_same_bytes_and_another_seed_other_words(tmp_path):
     for name, seed in (("a", 0), ("b", 0), ("c", 1)):
         engine.build(rows(), tmp_path / name, engine.Template(), seed=seed, shard=25)
-    assert files(tmp_path / "a") == files(tmp_path / "b")
-    assert files(tmp_path / "a", "accepted") != files(tmp_path / "c", "accepted")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+    assert contents(tmp_path / "a", "accepted") != contents(tmp_path / "c", "accepted")
 
 
 def test_a_record_does_not_depend_on_its_neighbours(tmp_path):
@@ -165,8 +165,8 @@ def test_two_processes_write_what_one_writes(tmp_path):
     for name, processes in (("one", 1), ("two", 2)):
         engine.build(rows(), tmp_path / name, engine.Template(), shard=30, num_proc=processes)
         engine.build_facts(rows(), tmp_path / f"{name}f", shard=40, num_proc=processes)
-    assert files(tmp_path / "one") == files(tmp_path / "two")
-    assert files(tmp_path / "onef") == files(tmp_path / "twof")
+    assert contents(tmp_path / "one") == contents(tmp_path / "two")
+    assert contents(tmp_path / "onef") == contents(tmp_path / "twof")
 
 
 def test_a_killed_run_goes_on_and_ends_the_same(tmp_path):
@@ -186,14 +186,14 @@ def test_a_killed_run_goes_on_and_ends_the_same(tmp_path):
     with pytest.raises(Killed):
         engine.build(rows(), tmp_path / "torn", Mortal(), shard=12)
     assert not (tmp_path / "torn" / "manifest.json").exists()
-    done = files(tmp_path / "torn", "accepted")
+    done = contents(tmp_path / "torn", "accepted")
     assert len(done) == 2
-    with pytest.raises(record.RecordError, match="no finished run"):
+    with pytest.raises(files.FileError, match="no finished run"):
         engine.load(tmp_path / "torn")
     Mortal.calls = 10
     engine.build(rows(), tmp_path / "torn", Mortal(), shard=12)
     assert Mortal.calls == 13, "finished shards were made again"
-    assert files(tmp_path / "torn") == files(tmp_path / "whole")
+    assert contents(tmp_path / "torn") == contents(tmp_path / "whole")
 
 
 def test_a_finished_run_is_left_alone(tmp_path):
@@ -243,7 +243,7 @@ def test_pairs_of_the_world_become_records_and_only_a_seeing_teacher_gets_the_pi
     engine.build(world_pairs, tmp_path / "seeing", Seeing())
     made = engine.load(tmp_path / "blind")
     assert made["id"][:] == world_pairs["id"][:] and made["country"][:] == world_pairs["country"][:]
-    assert files(tmp_path / "blind", "accepted") == files(tmp_path / "seeing", "accepted")
+    assert contents(tmp_path / "blind", "accepted") == contents(tmp_path / "seeing", "accepted")
 
 
 # --- streams ---------------------------------------------------------------------------------------------------------
@@ -269,7 +269,7 @@ def test_a_streamed_dataset_is_a_source(tmp_path):
     stream = IterableDataset.from_generator(bench.places, gen_kwargs={"n": 30})
     engine.build(stream, tmp_path / "a", engine.Template())
     engine.build(rows(30), tmp_path / "b", engine.Template())
-    assert files(tmp_path / "a") == files(tmp_path / "b")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
 @pytest.mark.parametrize("n", [40_000, pytest.param(1_000_000, marks=pytest.mark.slow)])

@@ -14,7 +14,19 @@ import pandas as pd
 import pytest
 import torch
 
-from georeplicate import base, checkpoint, evaluate, experiment, pairs, places, policy, record, stages
+from georeplicate import (
+    base,
+    checkpoint,
+    evaluate,
+    experiment,
+    files,
+    manifest,
+    pairs,
+    places,
+    policy,
+    provenance,
+    stages,
+)
 from georeplicate.profiles import Profile
 
 PROFILE = replace(Profile.get("smoke"), rl_steps=4, max_completion_length=8)
@@ -55,7 +67,7 @@ def job_of(name, work, start, profile=PROFILE):
 def test_the_four_systems_stand_for_the_papers(work):
     runs = {run.name: run.stands_for for run in RUNS}
     assert runs == {"base": "Qwen2.5-VL-7B", "sft-s0": "Geo-SFT", "zero-s0": "Geo-R1-Zero", "r1-s0": "Geo-R1"}
-    assert all(record.is_finished(work / "runs" / name) for name in runs)
+    assert all(manifest.is_finished(work / "runs" / name) for name in runs)
 
 
 def test_predictions_hold_every_question_twice_and_every_column(work):
@@ -68,23 +80,23 @@ def test_predictions_hold_every_question_twice_and_every_column(work):
     assert set(asked.truth) <= set("ABCDE") and (asked.system == "mini-R1").all() and (asked.training_seed == 0).all()
     assert set(table.checkpoint) == {"trained here from mini-SFT"}
     assert (table[table.task != "pairing"].groupby("task").id.nunique() == PROFILE.n_test_sites).all()
-    with pytest.raises(record.RecordError, match="no finished run below"):
+    with pytest.raises(files.FileError, match="no finished run below"):
         experiment.predictions(work)
 
 
 def test_the_manifest_says_what_ran(work, start):
-    manifest = record.read_manifest(work / "runs" / "r1-s0")
-    assert manifest["run"]["stage"] == "grpo" and manifest["settings"]["beta"] == 0.01
-    assert set(manifest["files"]) == {"log.csv", "predictions.csv"}  # publishable without the policy
-    assert manifest["base_sha256"] == experiment.policy_sha256(start)
-    assert manifest["policy_sha256"] == experiment.policy_sha256(work / "runs" / "r1-s0" / "policy")
-    assert manifest["training"]["key"] != manifest["evaluation"]["key"]
-    assert manifest["training"]["inputs"]["recipe_version"] == experiment.RECIPE_VERSION
-    assert manifest["training"]["inputs"]["start_sha256"] == experiment.policy_sha256(work / "runs/sft-s0/policy")
-    took = manifest["training"]["seconds"] + manifest["evaluation"]["seconds"]
-    assert 0 < took <= manifest["wall_seconds"] + 0.1
-    assert "grpo" in manifest["code"]["training"] and "evaluate" in manifest["code"]["evaluation"]
-    assert str(work) not in (work / "runs" / "r1-s0" / record.MANIFEST).read_text()
+    found = manifest.read(work / "runs" / "r1-s0")
+    assert found["run"]["stage"] == "grpo" and found["settings"]["beta"] == 0.01
+    assert set(found["files"]) == {"log.csv", "predictions.csv"}  # publishable without the policy
+    assert found["base_sha256"] == checkpoint.identity(start)
+    assert found["policy_sha256"] == checkpoint.identity(work / "runs" / "r1-s0" / "policy")
+    assert found["training"]["key"] != found["evaluation"]["key"]
+    assert found["training"]["inputs"]["recipe_version"] == experiment.RECIPE_VERSION
+    assert found["training"]["inputs"]["start_sha256"] == checkpoint.identity(work / "runs/sft-s0/policy")
+    took = found["training"]["seconds"] + found["evaluation"]["seconds"]
+    assert 0 < took <= found["wall_seconds"] + 0.1
+    assert "grpo" in found["code"]["training"] and "evaluate" in found["code"]["evaluation"]
+    assert str(work) not in (work / "runs" / "r1-s0" / manifest.NAME).read_text()
     assert not list((work / "runs" / "r1-s0").glob("checkpoint-*"))
 
 
@@ -95,7 +107,7 @@ def test_no_source_text_enters_a_key(start, tmp_path, monkeypatch):
     job = job_of("zero-s0", tmp_path, start)
     before = job.training_key(), job.evaluation_key() if job.policy.exists() else None
     monkeypatch.setattr(experiment, "PROVENANCE", {"training": ("geo",), "evaluation": ("geo",)})
-    monkeypatch.setattr(record, "code", lambda *_, **__: pytest.fail("a key looked at source text"))
+    monkeypatch.setattr(provenance, "code", lambda *_, **__: pytest.fail("a key looked at source text"))
     assert job.training_key() == before[0]
     monkeypatch.setattr(experiment, "RECIPE_VERSION", experiment.RECIPE_VERSION + 1)
     assert job.training_key() != before[0]
@@ -128,12 +140,12 @@ def test_another_version_of_evaluation_evaluates_again_and_does_not_train(copy, 
     monkeypatch.setattr(experiment, "EVALUATION_VERSION", experiment.EVALUATION_VERSION + 1)
     changed = job_of("zero-s0", copy, start)
     assert changed.is_trained() and not changed.is_finished()
-    before = record.read_manifest(changed.folder)
+    before = manifest.read(changed.folder)
     for left in ("checkpoint-3", ".policy-abc"):  # of a kill between training and evaluation
-        record.write_bytes(changed.folder / left / "weights", b"")
+        files.write_bytes(changed.folder / left / "weights", b"")
     (changed.folder / "predictions.csv").unlink()
     experiment.execute(changed)
-    after = record.read_manifest(changed.folder)
+    after = manifest.read(changed.folder)
     assert changed.is_finished() and after["files"] == before["files"]
     assert not (changed.folder / "checkpoint-3").exists() and not (changed.folder / ".policy-abc").exists()
     assert after["evaluation"]["key"] != before["evaluation"]["key"] and after["training"] == before["training"]
@@ -144,13 +156,13 @@ def test_a_run_of_another_version_is_renamed_with_its_reason_and_never_deleted(c
     changed = job_of("zero-s0", copy, start, replace(PROFILE, beta=0.5))
     assert not changed.is_trained()
     (changed.folder / "stray").mkdir()
-    files = {p.name: p.read_bytes() for p in changed.folder.iterdir() if p.is_file()}
+    before = {p.name: p.read_bytes() for p in changed.folder.iterdir() if p.is_file()}
     experiment.execute(changed)
     printed = capsys.readouterr().out
     assert "recipe_version 1 -> 2" in printed and "settings.beta 0.01 -> 0.5" in printed
     assert changed.is_finished() and not (changed.folder / "stray").exists()
     (kept,) = (copy / "stale").iterdir()
-    assert kept.name in printed and {p.name: p.read_bytes() for p in kept.iterdir() if p.is_file()} == files
+    assert kept.name in printed and {p.name: p.read_bytes() for p in kept.iterdir() if p.is_file()} == before
     assert set(experiment.predictions(copy / "runs").run) == {"base", "sft-s0", "zero-s0", "r1-s0"}
 
 
@@ -171,7 +183,7 @@ def test_a_stale_run_can_be_adopted_with_a_reason(copy, start, monkeypatch):
 
 def test_a_run_begun_by_an_earlier_version_of_the_project_is_kept_too(copy, start, capsys):
     job = job_of("sft-s0", copy, start)
-    record.write_json(job.folder / "begun.json", {"key": "0123456789"})
+    files.write_json(job.folder / "begun.json", {"key": "0123456789"})
     assert experiment.set_aside(job).name == "sft-s0-01234567"
     assert "made by an earlier version" in capsys.readouterr().out
 
@@ -210,9 +222,9 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_numbers(work, start, tmp_path
     assert ("update 2/4", True) in said and job.is_finished()
     whole = work / "runs" / "zero-s0"
     assert (job.folder / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
-    assert experiment.policy_sha256(job.policy) == experiment.policy_sha256(whole / "policy")
+    assert checkpoint.identity(job.policy) == checkpoint.identity(whole / "policy")
     assert numbers(job.folder / "log.csv").equals(numbers(whole / "log.csv"))
-    assert record.read_manifest(job.folder)["training"]["resumed_at_update"] == 2
+    assert manifest.read(job.folder)["training"]["resumed_at_update"] == 2
 
 
 def numbers(log):
@@ -248,7 +260,7 @@ def test_a_run_that_starts_from_nothing_is_refused(start, tmp_path):
     with pytest.raises(ValueError, match="r1-s0 goes on from sft-s0"):
         experiment.ensure(RUNS[-1:], PROFILE, tmp_path, base_path=start)
     with pytest.raises(checkpoint.CheckpointError):
-        experiment.policy_sha256(tmp_path)
+        checkpoint.identity(tmp_path)
 
 
 # --- controls -------------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import time
 import nbformat
 import pytest
 
-from georeplicate import record, reproduce
+from georeplicate import files, manifest, provenance, reproduce
 from georeplicate.reproduce import ReproduceError
 
 PARAMETERS = '# %% tags=["parameters"]\nprofile = "mini"\nout = "../made/mini"\n'
@@ -79,7 +79,7 @@ def test_run_once_then_only_what_changed(bench, capsys):
 def test_notebooks_run_again_when_a_measurement_they_may_show_has_changed(bench):
     bench.write("01_first", "1")
     assert bench.run("smoke") == ["01_first"] and bench.run("smoke") == []
-    record.write_bytes(bench.notebooks.parent / "results" / "bench" / "speed.csv", b"seconds")
+    files.write_bytes(bench.notebooks.parent / "results" / "bench" / "speed.csv", b"seconds")
     assert bench.run("smoke") == ["01_first"] and bench.run("smoke") == []
 
 
@@ -101,8 +101,8 @@ def test_a_notebook_runs_again_when_what_it_imports_changes_and_a_docstring_is_n
 
 def forget():
     """The library of a running process does not change; here it does."""
-    record._hash.cache_clear()
-    record._imports.cache_clear()
+    provenance._hash.cache_clear()
+    provenance._imports.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_a_full_disk_is_one_sentence(bench, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("papermill.execute_notebook", full)
-    with pytest.raises(record.RecordError, match="the disk is full"):
+    with pytest.raises(files.FileError, match="the disk is full"):
         bench.run()
 
 
@@ -231,7 +231,7 @@ def test_a_second_run_of_the_same_profile_waits_for_the_first(bench, capsys):
     bench.write("01_first", "1")
     (bench.work / "smoke").mkdir(parents=True)
     entered = threading.Event()
-    with record.alone(bench.work / "smoke" / ".lock", ""):
+    with files.alone(bench.work / "smoke" / ".lock", ""):
         thread = threading.Thread(target=lambda: (bench.run(), entered.set()))
         thread.start()
         assert not entered.wait(0.5)
@@ -244,11 +244,11 @@ def test_a_second_run_of_the_same_profile_waits_for_the_first(bench, capsys):
 
 
 def test_runs_are_brought_up_to_date_before_the_notebooks_that_work_with_them(bench, monkeypatch):
-    called, manifest = [], "1"
+    called, content = [], "1"
 
     def ensure(runs, profile, out):
         called.append([run.name for run in runs])
-        record.write_bytes(out / "runs" / "base" / record.MANIFEST, manifest.encode())
+        files.write_bytes(out / "runs" / "base" / manifest.NAME, content.encode())
         return {"base": out / "runs" / "base"}
 
     monkeypatch.setattr(reproduce.experiment, "ensure", ensure)
@@ -266,9 +266,9 @@ def test_runs_are_brought_up_to_date_before_the_notebooks_that_work_with_them(be
     executed = nbformat.read(bench.work / "mini" / "executed" / "02_second.ipynb", 4)
     assert executed.cells[-1].outputs[0].text == "1\n"
 
-    manifest = "2"  # trained or asked anew
+    content = "2"  # trained or evaluated anew
     assert bench.run("mini", seeds=1) == ["02_second", "03_third"]
-    record.write_bytes(bench.work / "mini" / "runs" / "zero-random-reward-s0" / record.MANIFEST, b"a control")
+    files.write_bytes(bench.work / "mini" / "runs" / "zero-random-reward-s0" / manifest.NAME, b"a control")
     assert bench.run("mini", seeds=1) == ["02_second", "03_third"]
     assert bench.run("mini", seeds=1) == []
     with pytest.raises(ValueError, match="profile mini has 1 to 3 training seeds"):

@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from georeplicate import evaluate, experiment, record, results
+from georeplicate import evaluate, experiment, files, manifest, provenance, results
 
 NAMES = [run.name for run in experiment.table2_runs((0,))]
 TABLE2 = pd.DataFrame(
@@ -48,21 +48,19 @@ def place(tmp_path):
     work, out = tmp_path / "work", tmp_path / "results"
     for run in experiment.table2_runs((0,)):
         folder = work / "smoke" / "runs" / run.name
-        record.write_csv(folder / "predictions.csv", predictions(run))
-        record.write_bytes(folder / "policy" / "model.safetensors", b"weights")
-        record.write_bytes(folder / "begun.json", b"{}")
+        files.write_csv(folder / "predictions.csv", predictions(run))
+        files.write_bytes(folder / "policy" / "model.safetensors", b"weights")
+        files.write_bytes(folder / "begun.json", b"{}")
         if run.stage != "base":
             log = {"step": [1, 2], "loss": [2.0, 1.0]}
-            record.write_csv(
-                folder / "log.csv", pd.DataFrame(log | ({"equal_groups": 0.5} if "g" in run.stage else {}))
-            )
-        record.finish(
+            files.write_csv(folder / "log.csv", pd.DataFrame(log | ({"equal_groups": 0.5} if "g" in run.stage else {})))
+        manifest.finish(
             folder, profile="smoke", seed=0, data_sha256="0", started=0.0, apart=("policy", "begun.json"),
             run={"stands_for": run.stands_for, "checkpoint": run.checkpoint}, code=experiment.code_now(),
         )  # fmt: skip
     for name, table in (("table2", TABLE2), ("orderings", ORDERINGS), ("failures", FAILURES)):
-        record.write_csv(work / "smoke" / "tables" / f"{name}.csv", table)
-    record.write_bytes(work / "smoke" / "figures" / "curves.png", b"png")
+        files.write_csv(work / "smoke" / "tables" / f"{name}.csv", table)
+    files.write_bytes(work / "smoke" / "figures" / "curves.png", b"png")
     return work, out
 
 
@@ -76,14 +74,14 @@ def main(place, *words):
 def test_publish_mirrors_a_finished_run_without_its_policies(place, capsys):
     work, out = place
     for stale in ("tables/old.csv", "runs/zero-s9/manifest.json", "figures/deep/old.png"):
-        record.write_bytes(out / "smoke" / stale, b"old")
-    record.write_bytes(out / "smoke" / "executed" / "01.ipynb", b"kept: none of publish's folders")
+        files.write_bytes(out / "smoke" / stale, b"old")
+    files.write_bytes(out / "smoke" / "executed" / "01.ipynb", b"kept: none of publish's folders")
     assert main(place, "publish") == 0
     runs = {f"runs/{name}/{file}" for name in NAMES for file in results.PUBLISHED} - {"runs/base/log.csv"}
     published = {p.relative_to(out / "smoke").as_posix() for p in (out / "smoke").rglob("*") if p.is_file()}
     assert published == runs | {"tables/table2.csv", "figures/curves.png", "executed/01.ipynb"} | {
         "tables/orderings.csv", "tables/failures.csv"}  # fmt: skip
-    assert all(record.is_finished(out / "smoke" / "runs" / name) for name in NAMES)
+    assert all(manifest.is_finished(out / "smoke" / "runs" / name) for name in NAMES)
     assert not (out / "smoke" / "runs" / "zero-s9").exists()
     assert results.publish("smoke", work=work, results=out) == []  # nothing more to do
 
@@ -125,7 +123,7 @@ def verify(place, **tables):
     """(exit code, {column: verdict}) after these fresh tables."""
     results.publish("smoke", work=place[0], results=place[1])
     for name, table in tables.items():
-        record.write_csv(place[0] / "smoke" / "tables" / f"{name}.csv", table)
+        files.write_csv(place[0] / "smoke" / "tables" / f"{name}.csv", table)
     moved, compared, alone = results.verify("smoke", work=place[0], results=place[1])
     assert compared == 2 * 4 + 2 + len(
         {*FAILURES.id, *tables.get("failures", FAILURES).id}
@@ -136,7 +134,7 @@ def verify(place, **tables):
 def test_verify_finds_nothing_where_nothing_moved(place, capsys):
     assert verify(place) == (0, {})
     shown = capsys.readouterr().out
-    commit = record.git_state()["commit"] or "no commit"
+    commit = provenance.git_state()["commit"] or "no commit"
     assert f"committed: commit {commit[:12]}" in shown and "12 values compared: 12 equal" in shown
 
 
@@ -167,7 +165,7 @@ def test_verify_judges(place, change, verdicts, code):
 
 def test_verify_names_rows_that_one_side_lacks(place, capsys):
     results.publish("smoke", work=place[0], results=place[1])
-    record.write_csv(place[0] / "smoke" / "tables" / "table2.csv", TABLE2.iloc[:1])
+    files.write_csv(place[0] / "smoke" / "tables" / "table2.csv", TABLE2.iloc[:1])
     assert main(place, "verify") == 1
     assert "mini-R1 | world-mini (synthetic)" in capsys.readouterr().out
     (place[0] / "smoke" / "tables" / "failures.csv").unlink()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from georeplicate import record, workers
+from georeplicate import files, workers
 
 
 def work(path, report, *, fail=""):
@@ -74,7 +74,7 @@ def test_a_failure_is_named_in_one_sentence_and_the_others_go_on(tmp_path, how, 
 
 
 def test_a_sentence_of_ours_is_passed_on_as_it_is(tmp_path):
-    error = record.RecordError("cannot write x: the moon is full")
+    error = files.FileError("cannot write x: the moon is full")
     assert workers._sentence(error, tmp_path / "log") == str(error)
 
 

@@ -5,8 +5,6 @@ python -m georeplicate.engine.bench facts N    one pass over N places in this pr
 """
 
 import json
-import re
-import resource
 import subprocess
 import sys
 import tempfile
@@ -17,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from georeplicate import atlas, engine, record
+from georeplicate import atlas, engine, files, provenance
 from georeplicate.engine import audit
 
 ROOT = Path(__file__).parents[2]
@@ -44,16 +42,7 @@ def facts_once(n: int) -> dict:
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         engine.build_facts(places(n), folder)
-    return {"seconds": time.perf_counter() - started, "peak_mb": _peak_mb()}
-
-
-def _peak_mb() -> float:
-    """Peak resident memory of this process. Linux hands ru_maxrss down from the parent, so /proc is asked there."""
-    try:
-        status = Path("/proc/self/status").read_text()
-    except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS counts bytes
-    return int(re.search(r"VmHWM:\s+(\d+) kB", status)[1]) / 1024
+    return {"seconds": time.perf_counter() - started, "peak_mb": provenance.peak_mb()}
 
 
 def _facts_rows() -> Iterator[tuple]:
@@ -100,14 +89,14 @@ def _exactness_rows() -> Iterator[tuple]:
 
 
 def main() -> None:
-    cpu = record.machine()["cpu"]
+    cpu = provenance.machine()["cpu"]
     rows = []
     for part in (_record_rows, _facts_rows, _exactness_rows):
         for what, value, unit, aim in part():
             value = float(f"{value:.3g}")
             print(f"{what}: {value:,.10g} {unit}" + (f" (aim {aim})" if aim else ""), flush=True)
             rows.append({"what": what, "value": value, "unit": unit, "aim": aim, "cpu": cpu})
-    print(f"wrote {record.write_csv(OUT, pd.DataFrame(rows)).relative_to(ROOT)}")
+    print(f"wrote {files.write_csv(OUT, pd.DataFrame(rows)).relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datasets import Dataset
 
-from georeplicate import atlas, prompts, record
+from georeplicate import atlas, files, manifest, prompts
 from georeplicate.engine import factcheck, teachers
 from georeplicate.engine.teachers import Failure, Site, Teacher
 from georeplicate.world.scene import Attributes
@@ -225,9 +225,9 @@ def build(
         accepted = pc.equal(table["reason"], "")
         _write(out / "rejected" / name, table.filter(pc.invert(accepted)), key)
         _write(out / "accepted" / name, table.filter(accepted).drop_columns(["reason", "claim"]), key)
-    if not record.is_finished(out):
+    if not manifest.is_finished(out):
         counts = _count(out)
-        record.write_bytes(out / "README.md", _card(counts, settings).encode())
+        files.write_bytes(out / "README.md", _card(counts, settings).encode())
         _finish(out, "accepted", settings, started, accepted=counts["accepted"], rejected=counts["rejected"])
     return out
 
@@ -237,15 +237,15 @@ def build_facts(rows: Iterable[Mapping], out: str | Path, *, num_proc: int = 1, 
     settings, out, started = {"facts": [*_NUMBERS, *_WORDS], "shard": shard}, Path(out), time.time()
     for name, batch, key in _shards(rows, out, "facts", settings):
         _write(out / "facts" / name, pa.Table.from_pydict(_mapped(facts_of, batch, num_proc), schema=FACTS_SCHEMA), key)
-    if not record.is_finished(out):
+    if not manifest.is_finished(out):
         _finish(out, "facts", settings, started)
     return out
 
 
 def _finish(out: Path, part: str, settings: dict, started: float, **counts: int) -> None:
-    digest = record.sha256_files((out / part).glob("*.parquet"), out)
+    digest = files.sha256_files((out / part).glob("*.parquet"), out)
     more = {"settings": settings} | counts
-    record.finish(out, profile="engine", seed=settings.get("seed"), data_sha256=digest, started=started, **more)
+    manifest.finish(out, profile="engine", seed=settings.get("seed"), data_sha256=digest, started=started, **more)
 
 
 def _describe_teacher(teacher: Teacher) -> dict:
@@ -261,7 +261,7 @@ def _shards(
     if held.is_file() and json.loads(held.read_text()) != settings:
         raise EngineError(f"{out} holds a run with other settings ({held.name}); choose another folder or delete it")
     if not held.is_file():
-        record.write_json(held, settings)
+        files.write_json(held, settings)
     seen: set[bytes] = set()
     number = 0
     for number, part in enumerate(_batches(rows, settings["shard"]), 1):
@@ -331,7 +331,7 @@ def _mapped(work: Callable[[Batch], dict], batch: dict[str, list], num_proc: int
 def _write(path: Path, table: pa.Table, key: str) -> None:
     buffer = BytesIO()
     pq.write_table(table.replace_schema_metadata({"input": key}), buffer, compression="zstd")
-    record.write_bytes(path, buffer.getvalue())
+    files.write_bytes(path, buffer.getvalue())
 
 
 # --- what was made ---------------------------------------------------------------------------------------------------
@@ -340,11 +340,11 @@ def _write(path: Path, table: pa.Table, key: str) -> None:
 def load(out: str | Path, part: str = "accepted") -> Dataset:
     """The records of a finished run as a Hugging Face dataset; part "rejected" has reason and claim too, part "facts"
     is what `build_facts` made."""
-    record.read_manifest(out)
-    files = sorted(map(str, (Path(out) / part).glob("*.parquet")))
-    if not files:
+    manifest.read(out)
+    paths = sorted(map(str, (Path(out) / part).glob("*.parquet")))
+    if not paths:
         raise EngineError(f"{out} has no part {part!r}; choose accepted, rejected or facts")
-    return Dataset(pa.concat_tables([pq.read_table(file).replace_schema_metadata(None) for file in files]))
+    return Dataset(pa.concat_tables([pq.read_table(file).replace_schema_metadata(None) for file in paths]))
 
 
 def _count(out: Path) -> dict[str, Any]:
@@ -436,7 +436,7 @@ def write_jsonl(rows: Iterable[Mapping], path: str | Path) -> Path:
         json.dumps(prompts.jsonl_row(r["id"], r["image"], r["prompt"], r["completion"]), ensure_ascii=False)
         for r in rows
     )
-    return record.write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
+    return files.write_bytes(path, "".join(f"{line}\n" for line in lines).encode())
 
 
 def read_jsonl(path: str | Path) -> Dataset:

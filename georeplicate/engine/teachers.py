@@ -24,7 +24,7 @@ import httpx2 as httpx
 import tenacity
 from tqdm import tqdm
 
-from georeplicate import prompts, record
+from georeplicate import files, prompts
 from georeplicate.atlas import Facts
 from georeplicate.engine import lexicon
 from georeplicate.engine.template import CITY_KM
@@ -254,7 +254,7 @@ class OpenAI:
                 return Failure(f"{problem} ({self.attempts} attempts)")
             if isinstance(text, Failure):
                 return text
-            record.write_json(path, {"text": text})
+            files.write_json(path, {"text": text})
         return thinking(text)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:

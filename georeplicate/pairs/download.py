@@ -20,7 +20,7 @@ import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from georeplicate import record
+from georeplicate import files
 from georeplicate.pairs import ON_DISK
 
 RECORD = "download.json"
@@ -125,20 +125,20 @@ def fetch(
         )
     done = _read_record(root / RECORD)
     revision = revision or done.get("revision")
-    commit, files = _list(terms.repo, revision, endpoint)
+    commit, listed = _list(terms.repo, revision, endpoint)
     if done.get("revision") != commit:
         done = {"source": source, "repository": terms.repo, "revision": commit, "licence": terms.licence, "files": {}}
-    wanted = [f for f in files if not only or Path(f.rfilename).stem in only or not _is_archive(f.rfilename)]
+    wanted = [f for f in listed if not only or Path(f.rfilename).stem in only or not _is_archive(f.rfilename)]
     missing = set(only) - {Path(f.rfilename).stem for f in wanted}
     if missing:
-        there = ", ".join(sorted(Path(f.rfilename).stem for f in files if _is_archive(f.rfilename)))
+        there = ", ".join(sorted(Path(f.rfilename).stem for f in listed if _is_archive(f.rfilename)))
         raise DownloadError(f"{terms.repo} has no archive {', '.join(sorted(missing))}; there are {there}")
     todo = [f for f in wanted if not _is_done(done, f.rfilename, root)]
     _check_space(root, sum((f.size or 0) * (2 if _is_archive(f.rfilename) else 1) for f in todo))
     print(f"  commit {commit}: {len(wanted)} files, {len(todo)} to do", flush=True)
     for file in todo:
         path = _get(terms.repo, file.rfilename, commit, root, endpoint)
-        entry = {"size": path.stat().st_size, "sha256": record.sha256_file(path)}
+        entry = {"size": path.stat().st_size, "sha256": files.sha256_file(path)}
         stated = file.lfs.sha256 if file.lfs else None
         if stated and stated != entry["sha256"]:
             path.unlink()
@@ -149,9 +149,9 @@ def fetch(
         if _is_archive(file.rfilename):
             _unpack(path, root)
         done["files"][file.rfilename] = entry
-        record.write_json(root / RECORD, done)
+        files.write_json(root / RECORD, done)
     if not todo:
-        record.write_json(root / RECORD, done)
+        files.write_json(root / RECORD, done)
     return root / RECORD
 
 
@@ -273,7 +273,7 @@ def main(arguments: list[str] | None = None) -> None:
             only=tuple(name for name in args.only.split(",") if name),
             revision=args.revision,
         )
-    except (DownloadError, record.RecordError) as error:
+    except (DownloadError, files.FileError) as error:
         sys.exit(str(error))
     print(f"done; what was taken is in {written}\nnext: python -m georeplicate.pairs.validate {args.source} {root}")
 

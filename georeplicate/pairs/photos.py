@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 from PIL import ExifTags, Image
 
-from georeplicate import atlas, geo, record
+from georeplicate import atlas, files, geo
 from georeplicate.pairs import schema
 
 SPLITS = ("all",)
@@ -206,4 +206,4 @@ def _crop(tile: Path, name: str, lat: float, lon: float, side_m: float, root: Pa
     pixels = np.moveaxis(bands if len(bands) == 3 else np.repeat(bands[:1], 3, axis=0), 0, -1)
     buffer = BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG")
-    return record.write_bytes(out, buffer.getvalue())
+    return files.write_bytes(out, buffer.getvalue())

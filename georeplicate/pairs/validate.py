@@ -40,7 +40,7 @@ import pandas as pd
 from PIL import Image
 from tqdm import tqdm
 
-from georeplicate import atlas, geo, pairs, record
+from georeplicate import atlas, files, geo, pairs
 
 CITY_KM = 75.0  # from the middle of the largest cities to the end of their suburbs
 RATIO_TOLERANCE = 0.02
@@ -71,8 +71,8 @@ class Report:
         return pd.DataFrame(lines, columns=["split", "outcome", "rows"])
 
     def write(self, out: Path) -> None:
-        record.write_csv(out / "report.csv", self.counts)
-        record.write_csv(out / "set_aside.csv", self.set_aside)
+        files.write_csv(out / "report.csv", self.counts)
+        files.write_csv(out / "set_aside.csv", self.set_aside)
 
 
 def check(

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from georeplicate import record
+from georeplicate import files, manifest, provenance
 
 
 def no_leftovers(folder):
@@ -20,19 +20,19 @@ def no_leftovers(folder):
 
 def test_files_are_written_whole_and_replaced(tmp_path):
     path = tmp_path / "deep" / "a.json"
-    record.write_json(path, {"b": 1, "a": "é"})
+    files.write_json(path, {"b": 1, "a": "é"})
     assert path.read_text() == '{\n  "b": 1,\n  "a": "é"\n}\n'
-    record.write_json(path, [])
+    files.write_json(path, [])
     assert json.loads(path.read_text()) == []
-    assert path.stat().st_mode & 0o777 == 0o666 & ~record._umask()
+    assert path.stat().st_mode & 0o777 == 0o666 & ~files._umask()
     assert no_leftovers(tmp_path)
     with pytest.raises(ValueError):
-        record.write_json(path, float("nan"))
+        files.write_json(path, float("nan"))
 
 
 def test_csv_keeps_every_digit(tmp_path):
     table = pd.DataFrame({"error_km": [0.1 + 0.2, np.pi, np.nan], "text": ['a "b"\nc', "é", ""]})
-    back = pd.read_csv(record.write_csv(tmp_path / "t.csv", table), keep_default_na=False, na_values={"error_km": ""})
+    back = pd.read_csv(files.write_csv(tmp_path / "t.csv", table), keep_default_na=False, na_values={"error_km": ""})
     pd.testing.assert_frame_equal(back, table)
 
 
@@ -41,14 +41,14 @@ def test_csv_keeps_every_digit(tmp_path):
 )
 def test_a_failed_write_says_why_and_keeps_the_old_file(tmp_path, monkeypatch, code, words):
     path = tmp_path / "a.bin"
-    record.write_bytes(path, b"old")
+    files.write_bytes(path, b"old")
 
     def fail(_):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(record.RecordError, match=words) as caught:
-        record.write_bytes(path, b"new")
+    with pytest.raises(files.FileError, match=words) as caught:
+        files.write_bytes(path, b"new")
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
     assert path.read_bytes() == b"old"
     assert no_leftovers(tmp_path)
@@ -59,42 +59,42 @@ def test_a_full_disk_for_real(tmp_path):
         pytest.skip("no /dev/full on this system")
     with pytest.raises(OSError) as caught, open("/dev/full", "wb", buffering=0) as full:
         full.write(b"x")
-    assert "disk is full" in record.explain(caught.value, "results/a.csv")
+    assert "disk is full" in files.explain(caught.value, "results/a.csv")
 
 
 def test_a_file_in_the_way_of_a_folder(tmp_path):
     (tmp_path / "results").write_text("not a folder")
-    with pytest.raises(record.RecordError, match="stands where a folder should be"):
-        record.write_bytes(tmp_path / "results" / "a.csv", b"")
+    with pytest.raises(files.FileError, match="stands where a folder should be"):
+        files.write_bytes(tmp_path / "results" / "a.csv", b"")
 
 
 def test_checksums(tmp_path):
     a, b = tmp_path / "a", tmp_path / "b"
     a.write_bytes(b"abc")
     b.write_bytes(b"")
-    assert record.sha256_file(a) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-    both = record.sha256_files([a, b], tmp_path)
-    assert both == record.sha256_files([b, a], tmp_path)
+    assert files.sha256_file(a) == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    both = files.sha256_files([a, b], tmp_path)
+    assert both == files.sha256_files([b, a], tmp_path)
     a.rename(tmp_path / "c")
-    assert both != record.sha256_files([tmp_path / "c", b], tmp_path)  # names count
+    assert both != files.sha256_files([tmp_path / "c", b], tmp_path)  # names count
 
 
 def test_a_run_is_finished_only_with_its_manifest(tmp_path):
-    record.write_bytes(tmp_path / "log.csv", b"step,loss\n")
-    assert not record.is_finished(tmp_path)
-    with pytest.raises(record.RecordError, match="no finished run"):
-        record.read_manifest(tmp_path)
+    files.write_bytes(tmp_path / "log.csv", b"step,loss\n")
+    assert not manifest.is_finished(tmp_path)
+    with pytest.raises(files.FileError, match="no finished run"):
+        manifest.read(tmp_path)
     (tmp_path / "policy").mkdir()
     (tmp_path / "policy" / "weights").write_text("")
     (tmp_path / ".lock").write_text("")
     begun = time.time() - 5
-    record.finish(tmp_path, profile="smoke", seed=3, data_sha256="0", started=begun, apart=["policy"], steps=2)
-    manifest = record.read_manifest(tmp_path)
-    assert (manifest["profile"], manifest["seed"], manifest["steps"]) == ("smoke", 3, 2)
-    assert manifest["wall_seconds"] >= 5
-    assert manifest["machine"]["cpu"] and manifest["machine"]["cores"] >= 1 and manifest["machine"]["memory_gib"] > 0
-    assert manifest["versions"]["numpy"] == np.__version__
-    assert set(manifest["files"]) == {"log.csv"}
+    manifest.finish(tmp_path, profile="smoke", seed=3, data_sha256="0", started=begun, apart=["policy"], steps=2)
+    found = manifest.read(tmp_path)
+    assert (found["profile"], found["seed"], found["steps"]) == ("smoke", 3, 2)
+    assert found["wall_seconds"] >= 5
+    assert found["machine"]["cpu"] and found["machine"]["cores"] >= 1 and found["machine"]["memory_gib"] > 0
+    assert found["versions"]["numpy"] == np.__version__
+    assert set(found["files"]) == {"log.csv"}
 
 
 @pytest.mark.parametrize(
@@ -107,18 +107,18 @@ def test_a_run_is_finished_only_with_its_manifest(tmp_path):
     ],
 )
 def test_an_altered_run_is_noticed(tmp_path, harm, words):
-    record.write_bytes(tmp_path / "log.csv", b"step,loss\n")
-    record.finish(tmp_path, profile="smoke", seed=0, data_sha256="0", started=time.time())
-    assert record.is_finished(tmp_path)
+    files.write_bytes(tmp_path / "log.csv", b"step,loss\n")
+    manifest.finish(tmp_path, profile="smoke", seed=0, data_sha256="0", started=time.time())
+    assert manifest.is_finished(tmp_path)
     harm(tmp_path)
-    assert not record.is_finished(tmp_path)
-    with pytest.raises(record.RecordError, match=words):
-        record.read_manifest(tmp_path)
+    assert not manifest.is_finished(tmp_path)
+    with pytest.raises(files.FileError, match=words):
+        manifest.read(tmp_path)
 
 
 def test_a_manifest_key_is_never_overwritten(tmp_path):
     with pytest.raises(ValueError, match="already has machine"):
-        record.finish(tmp_path, profile="smoke", seed=0, data_sha256="0", started=0.0, machine="mine")
+        manifest.finish(tmp_path, profile="smoke", seed=0, data_sha256="0", started=0.0, machine="mine")
 
 
 # --- which code ----------------------------------------------------------------------------------------------------
@@ -126,7 +126,7 @@ def test_a_manifest_key_is_never_overwritten(tmp_path):
 
 @pytest.fixture
 def package(tmp_path):
-    files = {
+    texts = {
         "__init__.py": "",
         "top.py": "from toys import low, folder\nfrom toys.folder.deep import thing\n",
         "low.py": 'X = 1\n\n\ndef f():\n    import toys.late as l\n    return """a\n\nb"""\n',
@@ -135,22 +135,22 @@ def package(tmp_path):
         "folder/deep.py": "thing = 1\n",
         "apart.py": "import toys.top\n",
     }
-    for name, text in files.items():
-        record.write_bytes(tmp_path / "toys" / name, text.encode())
+    for name, text in texts.items():
+        files.write_bytes(tmp_path / "toys" / name, text.encode())
     return tmp_path / "toys"
 
 
 def fresh():
-    record._hash.cache_clear()
-    record._imports.cache_clear()
+    provenance._hash.cache_clear()
+    provenance._imports.cache_clear()
 
 
 def test_what_a_module_imports_however_deep(package):
     fresh()
-    assert record.imported("top", package=package) == ["folder", "folder.deep", "late", "low", "top"]
-    assert record.imported("low", package=package) == ["late", "low"]
+    assert provenance.imported("top", package=package) == ["folder", "folder.deep", "late", "low", "top"]
+    assert provenance.imported("low", package=package) == ["late", "low"]
     with pytest.raises(ValueError, match="no module 'none'"):
-        record.imported("none", package=package)
+        provenance.imported("none", package=package)
 
 
 @pytest.mark.parametrize(
@@ -165,10 +165,10 @@ def test_what_a_module_imports_however_deep(package):
 )  # fmt: skip
 def test_comments_docstrings_and_blank_lines_are_no_code(package, text, same):
     fresh()
-    before = record.code("top", "low", package=package)
+    before = provenance.code("top", "low", package=package)
     fresh()
     (package / "low.py").write_text(text)
-    after = record.code("top", "low", package=package)
+    after = provenance.code("top", "low", package=package)
     assert before["top"] == after["top"] and (before["low"] == after["low"]) is same
 
 
@@ -176,10 +176,10 @@ def test_only_one_holds_a_lock(tmp_path, capsys):
     entered = threading.Event()
 
     def enter():
-        with record.alone(tmp_path / "deep" / "lock", "another is at work; waiting"):
+        with files.alone(tmp_path / "deep" / "lock", "another is at work; waiting"):
             entered.set()
 
-    with record.alone(tmp_path / "deep" / "lock", "never said"):
+    with files.alone(tmp_path / "deep" / "lock", "never said"):
         thread = threading.Thread(target=enter)
         thread.start()
         assert not entered.wait(0.3)
@@ -187,12 +187,12 @@ def test_only_one_holds_a_lock(tmp_path, capsys):
     thread.join(5)
     assert entered.is_set()
     (tmp_path / "file").write_text("")
-    with pytest.raises(record.RecordError, match="a file stands"), record.alone(tmp_path / "file" / "lock", ""):
+    with pytest.raises(files.FileError, match="a file stands"), files.alone(tmp_path / "file" / "lock", ""):
         pass
 
 
 def test_git_state(tmp_path):
-    assert record.git_state(tmp_path) == {"commit": None, "dirty": None}
+    assert provenance.git_state(tmp_path) == {"commit": None, "dirty": None}
 
     def git(*words):
         who = ["-c", "user.name=a", "-c", "user.email=a@b.c", "-c", "commit.gpgsign=false"]
@@ -202,7 +202,7 @@ def test_git_state(tmp_path):
     (tmp_path / "a").write_text("1")
     git("add", "a")
     git("commit", "-m", "first")
-    state = record.git_state(tmp_path)
+    state = provenance.git_state(tmp_path)
     assert len(state["commit"]) == 40 and state["dirty"] is False
     (tmp_path / "a").write_text("2")
-    assert record.git_state(tmp_path)["dirty"] is True
+    assert provenance.git_state(tmp_path)["dirty"] is True
