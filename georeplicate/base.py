@@ -33,9 +33,10 @@ import torch
 from torch import nn
 from tqdm import trange
 
-from georeplicate import engine, files, geo, prefix, training, world
-from georeplicate import policy as policies
+from georeplicate import engine, files, geo, training, world
 from georeplicate.engine.lexicon import country_tokens
+from georeplicate.model import policy as policies
+from georeplicate.model import shared_prefix
 from georeplicate.profiles import Profile
 from georeplicate.world.words import WORDS, words
 
@@ -368,7 +369,7 @@ def probe_vision(
 def see(policy: policies.Policy, pixels: list[dict]) -> tuple[torch.Tensor, ...]:
     """The vision tower's tokens of some pictures: (tokens, width) each."""
     nothing = torch.zeros(len(pixels), 0, dtype=torch.long)
-    prompts = prefix.Prompts(
+    prompts = shared_prefix.Prompts(
         nothing,
         nothing,
         nothing,
@@ -376,8 +377,8 @@ def see(policy: policies.Policy, pixels: list[dict]) -> tuple[torch.Tensor, ...]
         torch.cat([p["image_grid_thw"] for p in pixels]),
         [1] * len(pixels),
     )
-    prefix.enable(policy.model)
-    return prefix.image_features(policy.model, prompts).pooler_output
+    shared_prefix.enable(policy.model)
+    return shared_prefix.image_features(policy.model, prompts).pooler_output
 
 
 @torch.no_grad()
@@ -466,7 +467,7 @@ def loss(policy: policies.Policy, album: Album, examples: list[Example]) -> torc
     if album.features:
         prompts.features = [album.features[picture] for e in examples for picture in e.pictures] or None
     with training.autocast(training.bf16_in_hardware()):
-        logprobs = prefix.logprobs(policy.model, prompts, groups)
+        logprobs = shared_prefix.logprobs(policy.model, prompts, groups)
     weight = torch.zeros_like(logprobs)
     for r, w in enumerate(weights):
         weight[r, : len(w)] = torch.tensor(w)

@@ -49,8 +49,9 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from transformers.utils import logging as transformers_logging
 from trl import GRPOConfig, GRPOTrainer
 
-from georeplicate import files, grpo, prefix, provenance
-from georeplicate import policy as policies
+from georeplicate import files, grpo, provenance
+from georeplicate.model import policy as policies
+from georeplicate.model import shared_prefix
 
 OUT = Path(__file__).parent.parent / "results" / "bench" / "grpo_step.csv"
 SHAPES = ((256, 64), (680, 64), (1024, 64), (1024, 256), (2048, 256))
@@ -379,8 +380,8 @@ def apart(impl: str, folder: Path, P: int, C: int, steps: int) -> dict[str, dict
 # ---------------------------------------------------------------------------------------------------- a third candidate
 
 
-def prefix_grouper_logprobs(model, prompts: prefix.Prompts, completions: list[list[list[int]]]) -> torch.Tensor:
-    """`prefix.logprobs` with PrefixGrouper's attention (arXiv 2506.05433) in the place of ours; equal lengths only."""
+def prefix_grouper_logprobs(model, prompts: shared_prefix.Prompts, completions: list[list[list[int]]]) -> torch.Tensor:
+    """`shared_prefix.logprobs` with PrefixGrouper's attention (arXiv 2506.05433) in the place of ours; equal lengths only."""
     from prefix_grouper import PrefixGrouper
 
     device = prompts.input_ids.device
@@ -391,17 +392,17 @@ def prefix_grouper_logprobs(model, prompts: prefix.Prompts, completions: list[li
         padding_mode="right", device=device,
     )  # fmt: skip
     packed = grouper.concat_input(prompts.input_ids, prompts.attention_mask, ids, torch.ones_like(ids))
-    place = prefix.positions(model, prompts)
+    place = shared_prefix.positions(model, prompts)
     after = (place.amax((0, 2)) + 1)[:, None] + torch.arange(ids.shape[1], device=device).repeat(sizes[0])
     place = torch.cat([place, after.expand(3, -1, -1)], 2)
     AttentionInterface.register("prefix_grouper", _prefix_grouper_attention)
-    prefix.enable(model, "prefix_grouper")
+    shared_prefix.enable(model, "prefix_grouper")
     hidden = model.base_model(
         input_ids=packed, position_ids=place, attention_mask=torch.zeros(1, 1, 1, 1, device=device), use_cache=False,
-        prefix_grouper=grouper, mm_encoder_outputs={"image": prefix.image_features(model, prompts)},
+        prefix_grouper=grouper, mm_encoder_outputs={"image": shared_prefix.image_features(model, prompts)},
     )[0]  # fmt: skip
     _, _, after, _ = grouper.split_output(hidden, include_prefix_last=1)
-    return prefix.token_logprobs(model.get_output_embeddings()(after[:, :-1]), ids)
+    return shared_prefix.token_logprobs(model.get_output_embeddings()(after[:, :-1]), ids)
 
 
 def _prefix_grouper_attention(module, query, key, value, attention_mask, scaling, prefix_grouper=None, **kwargs):

@@ -24,7 +24,7 @@ import torch
 from scipy.stats import binomtest
 
 from georeplicate import atlas, base, geo, prompts, rewards
-from georeplicate import policy as policies
+from georeplicate.model import policy as policies
 from georeplicate.world.words import WORDS
 
 COLUMNS = [

@@ -30,8 +30,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from georeplicate import checkpoint, files, manifest, provenance, workers
-from georeplicate.checkpoint import CheckpointError
+from georeplicate import files, manifest, provenance, workers
+from georeplicate.model import checkpoint
+from georeplicate.model.checkpoint import CheckpointError
 from georeplicate.profiles import Profile
 
 if TYPE_CHECKING:
@@ -288,7 +289,7 @@ class Job:
         import torch
 
         from georeplicate import evaluate, places
-        from georeplicate import policy as policies
+        from georeplicate.model import policy as policies
 
         run, started = self.run, time.time()
         report(0, "is asked")

@@ -8,7 +8,7 @@ Sample G answers to each question, score them, and raise the probability of the 
                rho = p / p_old,  d = log p_reference - log p             the second term is the k3 estimate of the KL
 
 `GRPOTrainer` of TRL stays the trainer (accelerate, optimizer, schedules, logging, checkpoints); generation, the three
-kinds of logprobs and the loss go through `georeplicate.prefix`, so a prompt and its images are computed once per state
+kinds of logprobs and the loss go through `georeplicate.model.shared_prefix`, so a prompt and its images are computed once per state
 of the weights and not once per answer.
 
 The paper's values and where they come from:
@@ -42,8 +42,9 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from georeplicate import policy as policies
-from georeplicate import prefix, provenance, training
+from georeplicate import provenance, training
+from georeplicate.model import policy as policies
+from georeplicate.model import shared_prefix
 
 
 def group_advantages(rewards: torch.Tensor, eps: float = 1e-4) -> torch.Tensor:
@@ -143,7 +144,7 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
         """
         started = time.perf_counter()  # (1) answers
         rows = [self.rows[self.drawn[draw]] for draw in draws]
-        prompts = prefix.remember_features(self.policy.model, self.policy.encode(rows))
+        prompts = shared_prefix.remember_features(self.policy.model, self.policy.encode(rows))
         with training.autocast(self.bf16 and self.accelerator.device.type == "cuda"):
             answers = self.policy.generate(
                 prompts,
@@ -215,7 +216,9 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
 
     def _logprobs(self, model, piece: dict, forward=None) -> torch.Tensor:
         with training.autocast(self.bf16):
-            return prefix.logprobs(model, piece["prompts"], piece["ids"], temperature=self.temperature, forward=forward)
+            return shared_prefix.logprobs(
+                model, piece["prompts"], piece["ids"], temperature=self.temperature, forward=forward
+            )
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         started = time.perf_counter()

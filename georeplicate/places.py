@@ -18,7 +18,7 @@ import torch
 from datasets import Dataset
 
 from georeplicate import base, pairs, prompts, world
-from georeplicate import policy as policies
+from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
 from georeplicate.world.words import words
 

@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from georeplicate import base, evaluate, files, places, prompts
-from georeplicate import policy as policies
+from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
 from georeplicate.world.words import WORDS
 

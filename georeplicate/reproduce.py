@@ -42,7 +42,7 @@ import jupytext
 import nbformat
 
 from georeplicate import experiment, files, manifest, provenance
-from georeplicate.checkpoint import CheckpointError
+from georeplicate.model.checkpoint import CheckpointError
 from georeplicate.profiles import Profile
 from georeplicate.workers import WorkError
 

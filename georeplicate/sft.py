@@ -2,7 +2,7 @@
 
 The loss is the mean negative log-likelihood of the answer's tokens (end of turn included) given images and question;
 prompts carry no loss. Rows are question and answer with any number of images; the logprobs come from the packed kernel
-of `georeplicate.prefix`, so padding and repeated images cost nothing: several answers to one question, given as a list
+of `georeplicate.model.shared_prefix`, so padding and repeated images cost nothing: several answers to one question, given as a list
 of completions, share its prompt.
 
 What is known of the paper's values: the base is Qwen2.5-VL-7B, full fine-tuning, 12.6 thousand chains of thought made
@@ -22,8 +22,9 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from georeplicate import policy as policies
-from georeplicate import prefix, training
+from georeplicate import training
+from georeplicate.model import policy as policies
+from georeplicate.model import shared_prefix
 
 
 def loss(policy: policies.Policy, rows: Sequence[dict[str, Any]], forward=None) -> tuple[torch.Tensor, int]:
@@ -33,7 +34,7 @@ def loss(policy: policies.Policy, rows: Sequence[dict[str, Any]], forward=None) 
     """
     groups = [_answers(policy, row) for row in rows]
     tokens = sum(len(ids) for group in groups for ids in group)
-    logprobs = prefix.logprobs(policy.model, policy.encode(rows), groups, forward=forward)
+    logprobs = shared_prefix.logprobs(policy.model, policy.encode(rows), groups, forward=forward)
     return -logprobs.sum() / tokens, tokens
 
 

@@ -18,7 +18,7 @@ import pandas as pd
 from transformers import TrainerCallback
 
 from georeplicate import atlas, base, engine, grpo, places, rewards, sft, world
-from georeplicate import policy as policies
+from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
 from georeplicate.world.words import words
 

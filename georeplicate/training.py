@@ -20,8 +20,8 @@ from peft import PeftModel
 from transformers import PreTrainedModel, PrinterCallback, Trainer, TrainerCallback
 
 from georeplicate import files
-from georeplicate import policy as policies
-from georeplicate.checkpoint import CheckpointError, verify_manifest, write_manifest
+from georeplicate.model import policy as policies
+from georeplicate.model.checkpoint import CheckpointError, verify_manifest, write_manifest
 
 _NEEDED = ("trainer_state.json", "optimizer.pt", "scheduler.pt")
 _log = logging.getLogger(__name__)

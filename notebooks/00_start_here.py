@@ -36,7 +36,8 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown, display
 
-from georeplicate import base, evaluate, experiment, maps, pairs, paper, places, plots, policy, tables, world
+from georeplicate import base, evaluate, experiment, maps, pairs, paper, places, plots, tables, world
+from georeplicate.model import policy
 from georeplicate.profiles import Profile
 
 size = Profile.get(profile)

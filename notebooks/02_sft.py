@@ -57,7 +57,6 @@ from georeplicate import (
     paper,
     places,
     plots,
-    policy,
     report,
     rulers,
     sft,
@@ -65,6 +64,7 @@ from georeplicate import (
     world,
 )
 from georeplicate import tables as result_tables
+from georeplicate.model import policy
 from georeplicate.profiles import Profile
 
 size = Profile.get(profile)

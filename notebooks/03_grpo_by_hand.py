@@ -45,7 +45,8 @@ import pandas as pd
 import torch
 from IPython.display import Markdown
 
-from georeplicate import grpo, pairs, plots, policy, rewards
+from georeplicate import grpo, pairs, plots, rewards
+from georeplicate.model import policy
 from georeplicate.profiles import Profile
 
 size, paper = Profile.get(profile), Profile.get("paper")

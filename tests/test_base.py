@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from georeplicate import base, geo, policy, world
+from georeplicate import base, geo, world
+from georeplicate.model import policy
 from georeplicate.world.words import words
 
 

@@ -9,7 +9,8 @@ import torch
 from test_prefix import distance, run, tokens_of
 from toy import questions, tiny_policy
 
-from georeplicate import bench_grpo, prefix
+from georeplicate import bench_grpo
+from georeplicate.model import shared_prefix
 
 
 def test_prompts_have_exactly_the_asked_length():
@@ -73,7 +74,7 @@ def test_the_third_candidate_computes_the_same():
     one, other = tiny_policy(sharpen=6.0), tiny_policy(sharpen=6.0)
     prompts, completions = one.encode(questions(1)), tokens_of(one, [[4, 4, 4]])
     theirs = run(bench_grpo.prefix_grouper_logprobs, one, prompts, completions)
-    assert distance(theirs, run(prefix.logprobs_repeated, other, prompts, completions)) <= 1e-5
+    assert distance(theirs, run(shared_prefix.logprobs_repeated, other, prompts, completions)) <= 1e-5
 
 
 @pytest.mark.slow

@@ -296,7 +296,7 @@ def test_a_lie_of_the_model_is_rejected_with_the_lie_named(tmp_path):
 
 
 def test_a_local_model_is_a_teacher_too():
-    from georeplicate import policy
+    from georeplicate.model import policy
 
     words = set(teachers._task(site()).replace("<", " <").replace(">", "> ").split())
     splits = policy.splitter()

@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from georeplicate import base, evaluate, policy, rulers, world
-from georeplicate.policy import Answers
+from georeplicate import base, evaluate, rulers, world
+from georeplicate.model import policy
+from georeplicate.model.policy import Answers
 
 SAID = [
     ("grass", "red-roofs", "no-water", "crossroads", "few-trees", "houses-east"),  # the place

@@ -14,19 +14,8 @@ import pandas as pd
 import pytest
 import torch
 
-from georeplicate import (
-    base,
-    checkpoint,
-    evaluate,
-    experiment,
-    files,
-    manifest,
-    pairs,
-    places,
-    policy,
-    provenance,
-    stages,
-)
+from georeplicate import base, evaluate, experiment, files, manifest, pairs, places, provenance, stages
+from georeplicate.model import checkpoint, policy
 from georeplicate.profiles import Profile
 
 PROFILE = replace(Profile.get("smoke"), rl_steps=4, max_completion_length=8)

@@ -14,8 +14,9 @@ from toy import questions, tiny_policy
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from georeplicate import grpo, paper, policy, prefix, training
-from georeplicate.checkpoint import CheckpointError
+from georeplicate import grpo, paper, training
+from georeplicate.model import policy, shared_prefix
+from georeplicate.model.checkpoint import CheckpointError
 
 
 def close(a, b, tolerance=1e-6):
@@ -125,7 +126,7 @@ def replay(logprobs, steps=20):
     batches = [[[sentence() for _ in range(4)] for _ in range(2)] for _ in range(4)]
     gains = [grpo.group_advantages(torch.rand(2, 4, generator=draw)).flatten() for _ in batches]
     with torch.no_grad():
-        before = [prefix.logprobs_repeated(made.model, prompts, batch) for batch in batches]
+        before = [shared_prefix.logprobs_repeated(made.model, prompts, batch) for batch in batches]
     optimizer = torch.optim.AdamW(made.model.parameters(), lr=1e-3, weight_decay=0)
     losses = []
     for step in range(steps):
@@ -140,12 +141,12 @@ def replay(logprobs, steps=20):
 
 
 def test_loss_curves_of_kernel_and_naive_twin_agree_over_20_steps(monkeypatch):
-    naive, ours = replay(prefix.logprobs_repeated), replay(prefix.logprobs)
+    naive, ours = replay(shared_prefix.logprobs_repeated), replay(shared_prefix.logprobs)
     assert naive.max() - naive.min() > 0.1  # the policy leaves the one that wrote the answers
     assert (ours - naive).abs().max() <= 1e-4
-    right = prefix.positions
-    monkeypatch.setattr(prefix, "positions", lambda *a: right(*a) + torch.arange(3)[:, None, None])
-    assert (replay(prefix.logprobs) - naive).abs().max() > 1e-3
+    right = shared_prefix.positions
+    monkeypatch.setattr(shared_prefix, "positions", lambda *a: right(*a) + torch.arange(3)[:, None, None])
+    assert (replay(shared_prefix.logprobs) - naive).abs().max() > 1e-3
 
 
 # --------------------------------------------------------------------------------------------------------- the trainer
@@ -206,14 +207,14 @@ def test_every_parameter_moves_and_the_log_has_the_invariants(base, tmp_path):
 def test_a_frozen_tower_stays_and_runs_once_a_batch(base, tmp_path, monkeypatch):
     towers = [name for name in weights(base) if ".visual." in name]
     looks = []
-    look = prefix.image_features
-    monkeypatch.setattr(prefix, "image_features", lambda *a: looks.append(1) or look(*a))
+    look = shared_prefix.image_features
+    monkeypatch.setattr(shared_prefix, "image_features", lambda *a: looks.append(1) or look(*a))
     arguments = SMALL | {"steps": 2, "bf16": False, "freeze_vision": True}
     trained = weights(grpo.train(base, questions(4), says_its_letter, tmp_path / "once", **arguments))
     moved = [name for name, before in weights(base).items() if not torch.equal(before, trained[name])]
     assert towers and not set(towers) & set(moved) and set(moved) | set(towers) == set(trained)
     assert len(looks) == 2  # generation, reference and loss of a batch share it
-    monkeypatch.setattr(prefix, "remember_features", lambda model, prompts: prompts)
+    monkeypatch.setattr(shared_prefix, "remember_features", lambda model, prompts: prompts)
     again = weights(grpo.train(base, questions(4), says_its_letter, tmp_path / "often", **arguments))
     assert len(looks) > 6 and all(torch.allclose(trained[name], again[name], atol=1e-4) for name in again)
 

@@ -9,7 +9,8 @@ from peft import LoraConfig
 from test_grpo import Kill, equal, weights
 from toy import questions, tiny_policy
 
-from georeplicate import policy, sft, training
+from georeplicate import sft, training
+from georeplicate.model import policy
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,8 @@ import pytest
 import torch
 from toy import tiny_policy
 
-from georeplicate import policy, training
+from georeplicate import training
+from georeplicate.model import policy
 
 HERE = Path(__file__).parent
 

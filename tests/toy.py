@@ -17,7 +17,7 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
-from georeplicate import policy
+from georeplicate.model import policy
 
 WORDS = "which tile fits the view ? answer with one letter . look at A B C D E red green blue dark bright".split()
 TAGS = ["<think>", "</think>", "<answer>", "</answer>"]

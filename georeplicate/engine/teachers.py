@@ -351,7 +351,7 @@ class Local:
 
     def __init__(self, policy, *, max_tokens: int = 700, temperature: float = 0.7, batch_size: int = 8):
         if isinstance(policy, str | os.PathLike):
-            from georeplicate import policy as policies  # torch only where it is needed
+            from georeplicate.model import policy as policies  # torch only where it is needed
 
             policy = policies.load(policy)
         self.policy, self.max_tokens = policy, max_tokens

@@ -40,8 +40,8 @@ from transformers import (
 )
 from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
-from georeplicate import prefix
-from georeplicate.checkpoint import MANIFEST, CheckpointError, verify_manifest, write_manifest
+from georeplicate.model import shared_prefix
+from georeplicate.model.checkpoint import MANIFEST, CheckpointError, verify_manifest, write_manifest
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -164,7 +164,7 @@ class Policy:
         if more := sorted(made.keys() - {"pixel_values", *_IMAGE_SIZES}):
             raise ValueError(
                 f"the images of {type(self.processor).__name__} come with {', '.join(more)}, which a batch of prompts "
-                f"cannot carry; model families that work: {', '.join(prefix.PICTURES)}"
+                f"cannot carry; model families that work: {', '.join(shared_prefix.PICTURES)}"
             )
         return made
 
@@ -173,7 +173,7 @@ class Policy:
         count = _count(row["pixels"]) if row.get("pixels") is not None else len(row.get("images") or [])
         return self.processor.apply_chat_template([user_turn(row["prompt"], count)], add_generation_prompt=True)
 
-    def encode(self, rows: Iterable[dict[str, Any]]) -> prefix.Prompts:
+    def encode(self, rows: Iterable[dict[str, Any]]) -> shared_prefix.Prompts:
         """Rows {images or pixels, prompt} -> left-padded tensors. Words outside the vocabulary raise ValueError."""
         rows = list(rows)
         pixels = [
@@ -196,7 +196,7 @@ class Policy:
         seen = [p for p in pixels if p]
         grids = [p["image_grid_thw"] for p in seen if "image_grid_thw" in p]
         counted = "image_grid_thw" if grids else "pixel_values"
-        return prefix.Prompts(
+        return shared_prefix.Prompts(
             input_ids=input_ids,
             attention_mask=mask,
             mm_token_type_ids=((input_ids == self.processor.image_token_id) & mask.bool()).long(),
@@ -236,7 +236,7 @@ class Policy:
 
     def generate(
         self,
-        rows: Iterable[dict[str, Any]] | prefix.Prompts,
+        rows: Iterable[dict[str, Any]] | shared_prefix.Prompts,
         *,
         num_generations: int = 1,
         max_new_tokens: int,
@@ -248,7 +248,7 @@ class Policy:
     ) -> Answers:
         """Answers of all rows, `batch_size` prompts at a time; temperature 0 decodes greedily. seeds: one for each row
         (any number of integers), so that a row's answers depend on no other row; else `generator` draws for all."""
-        if isinstance(rows, prefix.Prompts):
+        if isinstance(rows, shared_prefix.Prompts):
             batches = [
                 rows.select(list(range(i, min(i + batch_size, len(rows))))) for i in range(0, len(rows), batch_size)
             ]
@@ -260,7 +260,7 @@ class Policy:
         ids: list[list[list[int]]] = []
         for prompts in batches:
             here = None if seeds is None else seeds[len(ids) : len(ids) + len(prompts)]
-            ids += prefix.generate(
+            ids += shared_prefix.generate(
                 self.model,
                 prompts,
                 num_generations=num_generations,
@@ -286,11 +286,11 @@ class Policy:
         return self.tokenizer.batch_decode(completions, skip_special_tokens=True)
 
     def logprobs(
-        self, rows: Iterable[dict[str, Any]] | prefix.Prompts, completions: list[list[list[int]]]
+        self, rows: Iterable[dict[str, Any]] | shared_prefix.Prompts, completions: list[list[list[int]]]
     ) -> torch.Tensor:
-        """Token logprobs [R, C] of each row's completions (token ids); see `prefix.logprobs`."""
-        prompts = rows if isinstance(rows, prefix.Prompts) else self.encode(rows)
-        return prefix.logprobs(self.model, prompts, completions)
+        """Token logprobs [R, C] of each row's completions (token ids); see `shared_prefix.logprobs`."""
+        prompts = rows if isinstance(rows, shared_prefix.Prompts) else self.encode(rows)
+        return shared_prefix.logprobs(self.model, prompts, completions)
 
     def save(self, path: str | os.PathLike) -> None:
         """A complete checkpoint directory with SHA-256 sums, or none at all: it appears under `path` at the end."""

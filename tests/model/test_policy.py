@@ -7,7 +7,7 @@ import torch
 from toy import TAGS, WORDS, internvl_policy, llava_policy, questions, tiny_policy
 from transformers import AutoTokenizer, Qwen2_5_VLForConditionalGeneration
 
-from georeplicate import policy
+from georeplicate.model import policy
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import torch
 import transformers
 from toy import TEXT, internvl_policy, llava_policy, questions, tiny_policy
 
-from georeplicate import prefix
+from georeplicate.model import shared_prefix
 
 GROUPS = {
     "ragged, two prompts": [[3, 1, 6], [5, 2, 2]],
@@ -61,11 +61,11 @@ def distance(one, other) -> float:
 @pytest.mark.parametrize("long", [0, 10_000], ids=["fused kernel", "own kernel"])
 @pytest.mark.parametrize("lengths", GROUPS.values(), ids=GROUPS.keys())
 def test_logprobs_and_all_gradients_equal_the_naive_twin(policy, lengths, long, monkeypatch):
-    monkeypatch.setattr(prefix, "LONG", long)
+    monkeypatch.setattr(shared_prefix, "LONG", long)
     prompts = policy.encode(questions(2))
     completions = tokens_of(policy, lengths)
-    ours = run(prefix.logprobs, policy, prompts, completions)
-    naive = run(prefix.logprobs_repeated, policy, prompts, completions)
+    ours = run(shared_prefix.logprobs, policy, prompts, completions)
+    naive = run(shared_prefix.logprobs_repeated, policy, prompts, completions)
     assert naive[0][naive[0] != 0].std() > 1  # sharp enough to mean something
     assert len(naive[1]) == len(list(policy.model.parameters()))
     assert all(gradient.abs().max() > 0 for gradient in naive[1].values())
@@ -73,44 +73,44 @@ def test_logprobs_and_all_gradients_equal_the_naive_twin(policy, lengths, long, 
 
 
 def shifted_positions(monkeypatch):
-    right = prefix.positions
-    monkeypatch.setattr(prefix, "positions", lambda *a: right(*a).amax(0, keepdim=True).expand(3, -1, -1))
+    right = shared_prefix.positions
+    monkeypatch.setattr(shared_prefix, "positions", lambda *a: right(*a).amax(0, keepdim=True).expand(3, -1, -1))
 
 
 def leaking_mask(monkeypatch):
     for name in ("_two_part", "_two_part_in_blocks"):
         right = getattr(prefix, name)
         wrong = lambda q, k, v, pk, pv, b, *a, right=right: right(q, k, v, pk, pv, b & False, *a)  # noqa: E731
-        monkeypatch.setattr(prefix, name, wrong)
+        monkeypatch.setattr(shared_prefix, name, wrong)
 
 
 def blind_to_padding(monkeypatch):
     for name in ("_two_part", "_two_part_in_blocks"):
         right = getattr(prefix, name)
         wrong = lambda q, k, v, pk, pv, b, e, *a, right=right: right(q, k, v, pk, pv, b, None, *a)  # noqa: E731
-        monkeypatch.setattr(prefix, name, wrong)
+        monkeypatch.setattr(shared_prefix, name, wrong)
 
 
 def swapped_images(monkeypatch):
-    right = prefix.image_features
+    right = shared_prefix.image_features
 
     def swapped(model, prompts):
         out = right(model, prompts)
         out.pooler_output = tuple(torch.cat(out.pooler_output).flip(0).split([len(x) for x in out.pooler_output]))
         return out
 
-    monkeypatch.setattr(prefix, "image_features", swapped)
+    monkeypatch.setattr(shared_prefix, "image_features", swapped)
 
 
 @pytest.mark.parametrize("long", [0, 10_000], ids=["fused kernel", "own kernel"])
 @pytest.mark.parametrize("mistake", [shifted_positions, leaking_mask, blind_to_padding, swapped_images])
 def test_the_comparison_notices_mistakes(policy, monkeypatch, mistake, long):
-    monkeypatch.setattr(prefix, "LONG", long)
+    monkeypatch.setattr(shared_prefix, "LONG", long)
     prompts = policy.encode(questions(2))
     completions = tokens_of(policy, [[3, 1, 6], [5, 2, 2]])
-    naive = run(prefix.logprobs_repeated, policy, prompts, completions)
+    naive = run(shared_prefix.logprobs_repeated, policy, prompts, completions)
     mistake(monkeypatch)
-    assert distance(run(prefix.logprobs, policy, prompts, completions), naive) > 1e-2
+    assert distance(run(shared_prefix.logprobs, policy, prompts, completions), naive) > 1e-2
 
 
 # ------------------------------------------------------------------------------------------- other models, same door
@@ -123,22 +123,22 @@ OTHERS = {"InternVL": internvl_policy, "LLaVA": llava_policy}
 def test_other_vision_models_equal_the_naive_twin(make, lengths):
     policy = make(sharpen=4.0)
     prompts, completions = policy.encode(questions(2)), tokens_of(policy, lengths)
-    assert prefix.unsupported(policy.model) is None and len(set(prompts.lengths)) == 2
-    ours = run(prefix.logprobs, policy, prompts, completions)
-    naive = run(prefix.logprobs_repeated, policy, prompts, completions)
+    assert shared_prefix.unsupported(policy.model) is None and len(set(prompts.lengths)) == 2
+    ours = run(shared_prefix.logprobs, policy, prompts, completions)
+    naive = run(shared_prefix.logprobs_repeated, policy, prompts, completions)
     assert naive[0][naive[0] != 0].std() > 1
     assert any("vision" in name for name in naive[1])
     assert distance(ours, naive) <= 1e-5
 
 
 def one_place_later(monkeypatch):
-    right = prefix.positions
-    monkeypatch.setattr(prefix, "positions", lambda *a: right(*a) * 2)
+    right = shared_prefix.positions
+    monkeypatch.setattr(shared_prefix, "positions", lambda *a: right(*a) * 2)
 
 
 def swapped_tiles(monkeypatch):
-    right = prefix._vision_inputs
-    monkeypatch.setattr(prefix, "_vision_inputs", lambda *a: {"pixel_values": right(*a)["pixel_values"].flip(0)})
+    right = shared_prefix._vision_inputs
+    monkeypatch.setattr(shared_prefix, "_vision_inputs", lambda *a: {"pixel_values": right(*a)["pixel_values"].flip(0)})
 
 
 @pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS.keys())
@@ -146,9 +146,9 @@ def swapped_tiles(monkeypatch):
 def test_the_comparison_notices_mistakes_in_other_models_too(make, mistake, monkeypatch):
     policy = make(sharpen=4.0)
     prompts, completions = policy.encode(questions(2)), tokens_of(policy, [[3, 1, 6], [5, 2, 2]])
-    naive = run(prefix.logprobs_repeated, policy, prompts, completions)
+    naive = run(shared_prefix.logprobs_repeated, policy, prompts, completions)
     mistake(monkeypatch)
-    assert distance(run(prefix.logprobs, policy, prompts, completions), naive) > 1e-2
+    assert distance(run(shared_prefix.logprobs, policy, prompts, completions), naive) > 1e-2
 
 
 @pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS.keys())
@@ -156,8 +156,8 @@ def test_greedy_answers_of_other_models_are_their_own(make):
     policy = make(sharpen=4.0)
     prompts = policy.encode(questions(3))
     arguments = dict(max_new_tokens=8, eos_token_ids=policy.eos_token_ids, suppressed=policy.suppressed, temperature=0)
-    shared = prefix.generate(policy.model, prompts, num_generations=1, **arguments)
-    plain = prefix._generate_repeated(policy.model, prompts, 1, *(*arguments.values(), 0, None))
+    shared = shared_prefix.generate(policy.model, prompts, num_generations=1, **arguments)
+    plain = shared_prefix._generate_repeated(policy.model, prompts, 1, *(*arguments.values(), 0, None))
     assert shared == plain and len({tuple(group[0]) for group in shared}) > 1
 
 
@@ -176,7 +176,9 @@ def text_model(kind: str, **more):
         model.get_output_embeddings().weight.mul_(2)
     ids = torch.randint(1, 40, (2, 7), generator=torch.Generator().manual_seed(1))
     mask = torch.tensor([[1] * 7, [0] * 3 + [1] * 4])
-    return types.SimpleNamespace(model=model), prefix.Prompts(ids * mask, mask, torch.zeros_like(ids), images=[0, 0])
+    return types.SimpleNamespace(model=model), shared_prefix.Prompts(
+        ids * mask, mask, torch.zeros_like(ids), images=[0, 0]
+    )
 
 
 COMPLETIONS = [[[5, 6, 7], [8], [9, 10, 11, 12]], [[13, 14], [], [15, 16, 17]]]
@@ -186,14 +188,14 @@ COMPLETIONS = [[[5, 6, 7], [8], [9, 10, 11, 12]], [[13, 14], [], [15, 16, 17]]]
 def test_decoders_without_pictures_equal_the_naive_twin(kind, monkeypatch):
     """GPT-2 stands for learned absolute positions, which padding must not shift."""
     holder, prompts = text_model(kind)
-    assert prefix.unsupported(holder.model) is None
-    ours = run(prefix.logprobs, holder, prompts, COMPLETIONS)
-    naive = run(prefix.logprobs_repeated, holder, prompts, COMPLETIONS)
+    assert shared_prefix.unsupported(holder.model) is None
+    ours = run(shared_prefix.logprobs, holder, prompts, COMPLETIONS)
+    naive = run(shared_prefix.logprobs_repeated, holder, prompts, COMPLETIONS)
     assert naive[0][naive[0] != 0].std() > 1 and distance(ours, naive) <= 1e-5
     for mistake in (leaking_mask, blind_to_padding, one_place_later):
         with monkeypatch.context() as patch:
             mistake(patch)
-            assert distance(run(prefix.logprobs, holder, prompts, COMPLETIONS), naive) > 1e-2
+            assert distance(run(shared_prefix.logprobs, holder, prompts, COMPLETIONS), naive) > 1e-2
 
 
 UNSUPPORTED = {
@@ -220,19 +222,19 @@ def test_unsupported_models_take_the_plain_path_and_say_so_once(kind, caplog):
         holder, (_, prompts) = types.SimpleNamespace(model=model), text_model("Llama")
     else:
         holder, prompts = text_model(kind, **more)
-    prefix._say_once.cache_clear()
-    with caplog.at_level(logging.WARNING, logger="georeplicate.prefix"):
-        ours = run(prefix.logprobs, holder, prompts, COMPLETIONS)
-        run(prefix.logprobs, holder, prompts, COMPLETIONS)
+    shared_prefix._say_once.cache_clear()
+    with caplog.at_level(logging.WARNING, logger="georeplicate.model.shared_prefix"):
+        ours = run(shared_prefix.logprobs, holder, prompts, COMPLETIONS)
+        run(shared_prefix.logprobs, holder, prompts, COMPLETIONS)
         options = dict(num_generations=2, max_new_tokens=3, eos_token_ids=[1], suppressed=[2, 3], temperature=50.0)
-        answers = prefix.generate(holder.model, prompts, seeds=[[0], [1]], **options)
-        assert prefix.generate(holder.model, prompts.select([1]), seeds=[[1]], **options) == answers[1:]
+        answers = shared_prefix.generate(holder.model, prompts, seeds=[[0], [1]], **options)
+        assert shared_prefix.generate(holder.model, prompts.select([1]), seeds=[[1]], **options) == answers[1:]
         drawn = [
-            prefix.generate(holder.model, prompts, generator=torch.Generator().manual_seed(s), **options)
+            shared_prefix.generate(holder.model, prompts, generator=torch.Generator().manual_seed(s), **options)
             for s in (0, 0, 1)
         ]
         assert drawn[0] == drawn[1] != drawn[2]
-    said = [record.message for record in caplog.records if record.name == "georeplicate.prefix"]
+    said = [record.message for record in caplog.records if record.name == "georeplicate.model.shared_prefix"]
     assert len(said) == 1 and reason in said[0] and type(holder.model).__name__ in said[0]
     for row, group in enumerate(COMPLETIONS):  # each completion alone, without padding and without our code
         prompt = prompts.input_ids[row][prompts.attention_mask[row].bool()].tolist()
@@ -251,14 +253,14 @@ def test_prompts_without_images(policy):
     prompts, completions = policy.encode(rows), tokens_of(policy, [[3, 1], [5]])
     assert prompts.pixel_values is None
     with torch.no_grad():
-        ours = prefix.logprobs(policy.model, prompts, completions)
-        naive = prefix.logprobs_repeated(policy.model, prompts, completions)
+        ours = shared_prefix.logprobs(policy.model, prompts, completions)
+        naive = shared_prefix.logprobs_repeated(policy.model, prompts, completions)
     assert torch.allclose(ours, naive, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("long", [0, 10_000], ids=["fused kernel", "own kernel"])
 def test_windowed_vision_and_grouped_query_heads_as_in_the_7b(long, monkeypatch):
-    monkeypatch.setattr(prefix, "LONG", long)
+    monkeypatch.setattr(shared_prefix, "LONG", long)
     policy = tiny_policy()
     config = policy.model.config
     config.vision_config.fullatt_block_indexes = [1]  # the first block sees windows of 2 x 2 cells only
@@ -272,22 +274,22 @@ def test_windowed_vision_and_grouped_query_heads_as_in_the_7b(long, monkeypatch)
                 weight.mul_(6)
     for lengths in ([[3, 1], [5, 2]], [[4, 2, 3]]):  # a single prompt lies in memory otherwise
         prompts, completions = policy.encode(questions(len(lengths))), tokens_of(policy, lengths)
-        ours = run(prefix.logprobs, policy, prompts, completions)
-        assert distance(ours, run(prefix.logprobs_repeated, policy, prompts, completions)) <= 1e-5
+        ours = run(shared_prefix.logprobs, policy, prompts, completions)
+        assert distance(ours, run(shared_prefix.logprobs_repeated, policy, prompts, completions)) <= 1e-5
         with torch.no_grad():  # the fused kernel in any case
-            assert torch.allclose(prefix.logprobs(policy.model, prompts, completions), ours[0], atol=1e-4)
+            assert torch.allclose(shared_prefix.logprobs(policy.model, prompts, completions), ours[0], atol=1e-4)
 
 
 def test_gradient_checkpointing_changes_nothing(policy):
     prompts, completions = policy.encode(questions(2)), tokens_of(policy, [[3, 1, 6], [5, 2, 2]])
-    plain = run(prefix.logprobs, policy, prompts, completions)
+    plain = run(shared_prefix.logprobs, policy, prompts, completions)
     policy.model.activation_checkpointing_enable()
     policy.model.train()
     recomputed = []
     norm = policy.model.model.language_model.layers[0].input_layernorm
     hook = norm.register_forward_hook(lambda *_: recomputed.append(1))
     try:
-        saved = run(prefix.logprobs, policy, prompts, completions)
+        saved = run(shared_prefix.logprobs, policy, prompts, completions)
     finally:
         hook.remove()
         policy.model.activation_checkpointing_disable()
@@ -300,9 +302,9 @@ def test_bf16_autocast_stays_close(policy):
     gentle = tiny_policy(sharpen=2.0)
     prompts, completions = gentle.encode(questions(2)), tokens_of(gentle, [[3, 6], [5, 2]])
     with torch.no_grad():
-        exact = prefix.logprobs(gentle.model, prompts, completions)
+        exact = shared_prefix.logprobs(gentle.model, prompts, completions)
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            rough = prefix.logprobs(gentle.model, prompts, completions)
+            rough = shared_prefix.logprobs(gentle.model, prompts, completions)
     assert rough.dtype == torch.float32
     assert 0 < (exact - rough).abs().max() < 0.1
 
@@ -315,12 +317,12 @@ def test_gradients_under_autocast_stay_close_also_where_it_makes_the_softmax_fp3
     def gradient():
         gentle.model.zero_grad()
         with torch.autocast("cpu", dtype=torch.bfloat16):
-            value = prefix.logprobs(gentle.model, prompts, completions).sum()
+            value = shared_prefix.logprobs(gentle.model, prompts, completions).sum()
         value.backward()
         return torch.cat([w.grad.flatten() for w in gentle.model.parameters() if w.grad is not None])
 
     gentle.model.zero_grad()
-    prefix.logprobs(gentle.model, prompts, completions).sum().backward()
+    shared_prefix.logprobs(gentle.model, prompts, completions).sum().backward()
     exact = torch.cat([w.grad.flatten() for w in gentle.model.parameters() if w.grad is not None])
     rough = gradient()
     monkeypatch.setattr(torch.Tensor, "softmax", lambda x, dim: torch.softmax(x.float(), dim))
@@ -348,7 +350,7 @@ def test_sampled_tokens_follow_the_models_distribution():
         one = prompts.select([row])
         ids = [i for i in range(len(policy.tokenizer)) if i not in banned]
         with torch.no_grad():
-            expected = prefix.logprobs(policy.model, one, [[[i] for i in ids]])[:, 0].exp()
+            expected = shared_prefix.logprobs(policy.model, one, [[[i] for i in ids]])[:, 0].exp()
         expected = (expected / expected.sum()).numpy()
         counts = np.bincount([c[0] for c in group], minlength=len(policy.tokenizer))
         assert counts[banned].sum() == 0
@@ -370,19 +372,19 @@ def test_rows_that_finish_early_do_not_disturb_the_others(policy, monkeypatch):
     """Each row starts with its own token and goes on greedily, so a plain forward can check every later token."""
     prompts, group = policy.encode(questions(3)), 10
     starts = [i for i in range(len(policy.tokenizer)) if i not in policy.suppressed][:group]
-    plain, calls = prefix._sample, []
+    plain, calls = shared_prefix._sample, []
 
     def start_apart(logits, banned, *rest):
         calls.append(len(logits))
         return torch.tensor(starts * 3) if len(calls) == 1 else plain(logits, banned, 0, 0, None)
 
-    monkeypatch.setattr(prefix, "_sample", start_apart)
+    monkeypatch.setattr(shared_prefix, "_sample", start_apart)
     arguments = dict(num_generations=group, max_new_tokens=14, suppressed=policy.suppressed)
-    free = prefix.generate(policy.model, prompts, eos_token_ids=[], **arguments)
+    free = shared_prefix.generate(policy.model, prompts, eos_token_ids=[], **arguments)
     later = [token for rows in free for completion in rows for token in completion[1:]]
     ending = sorted(set(later), key=later.count)[-3:]
     calls.clear()
-    answers = prefix.generate(policy.model, prompts, eos_token_ids=ending, **arguments)
+    answers = shared_prefix.generate(policy.model, prompts, eos_token_ids=ending, **arguments)
     assert len({len(c) for rows in answers for c in rows}) > 3 and calls[-1] < calls[0]  # some rows did leave
     flat = [c for rows in answers for c in rows]
     for i, completion in enumerate(flat):
