@@ -33,11 +33,12 @@ import torch
 from torch import nn
 from tqdm import trange
 
-from georeplicate import engine, files, geo, training, world
+from georeplicate import engine, files, geo, world
 from georeplicate.engine.lexicon import country_tokens
 from georeplicate.model import policy as policies
 from georeplicate.model import shared_prefix
 from georeplicate.profiles import Profile
+from georeplicate.training import common
 from georeplicate.world.words import WORDS, words
 
 LETTERS = "ABCDE"
@@ -97,7 +98,7 @@ class Album:
         keys = list(self.pixels)
         for i in trange(0, len(keys), batch, desc="looking", mininterval=10):
             chosen = keys[i : i + batch]
-            with training.autocast(training.bf16_in_hardware()):
+            with common.autocast(common.bf16_in_hardware()):
                 seen = see(policy, [self.pixels[key] for key in chosen])
             self.features |= zip(chosen, seen, strict=True)
 
@@ -341,7 +342,7 @@ def probe_vision(
         for view in ("panorama", "tile"):
             chosen = rng.integers(len(album.sites), size=batch)
             pixels = [album.pixels[view, int(i), int(rng.integers(2))] for i in chosen]
-            with training.autocast(training.bf16_in_hardware()):
+            with common.autocast(common.bf16_in_hardware()):
                 seen = torch.stack(see(policy, pixels)).float()
             for k in range(6):
                 whole, token = heads[f"{view} {k}"](seen)
@@ -353,7 +354,7 @@ def probe_vision(
                     right.setdefault(f"{view} {list(WORDS)[k]}", []).append(float((guess == truth).float().mean()))
         chosen = rng.integers(len(phones.sites), size=batch)
         pixels = [phones.pixels["crop", int(i), int(rng.integers(2))] for i in chosen]
-        with training.autocast(training.bf16_in_hardware()):
+        with common.autocast(common.bf16_in_hardware()):
             seen = torch.stack(see(policy, pixels)).float()
         whole, _ = heads["country"](seen)
         value = value + nn.functional.cross_entropy(whole, country[chosen])
@@ -466,7 +467,7 @@ def loss(policy: policies.Policy, album: Album, examples: list[Example]) -> torc
     prompts = policy.encode([album.row(e) for e in examples])
     if album.features:
         prompts.features = [album.features[picture] for e in examples for picture in e.pictures] or None
-    with training.autocast(training.bf16_in_hardware()):
+    with common.autocast(common.bf16_in_hardware()):
         logprobs = shared_prefix.logprobs(policy.model, prompts, groups)
     weight = torch.zeros_like(logprobs)
     for r, w in enumerate(weights):

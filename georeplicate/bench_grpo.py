@@ -49,9 +49,10 @@ from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLIm
 from transformers.utils import logging as transformers_logging
 from trl import GRPOConfig, GRPOTrainer
 
-from georeplicate import files, grpo, provenance
+from georeplicate import files, provenance
 from georeplicate.model import policy as policies
 from georeplicate.model import shared_prefix
+from georeplicate.training import grpo
 
 OUT = Path(__file__).parent.parent / "results" / "bench" / "grpo_step.csv"
 SHAPES = ((256, 64), (680, 64), (1024, 64), (1024, 256), (2048, 256))

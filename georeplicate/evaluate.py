@@ -23,8 +23,9 @@ import pandas as pd
 import torch
 from scipy.stats import binomtest
 
-from georeplicate import atlas, base, geo, prompts, rewards
+from georeplicate import atlas, base, geo, prompts
 from georeplicate.model import policy as policies
+from georeplicate.training import rewards
 from georeplicate.world.words import WORDS
 
 COLUMNS = [

@@ -17,9 +17,10 @@ import numpy as np
 import pandas as pd
 from transformers import TrainerCallback
 
-from georeplicate import atlas, base, engine, grpo, places, rewards, sft, world
+from georeplicate import atlas, base, engine, places, world
 from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
+from georeplicate.training import grpo, rewards, sft
 from georeplicate.world.words import words
 
 if TYPE_CHECKING:

@@ -59,13 +59,13 @@ from georeplicate import (
     plots,
     report,
     rulers,
-    sft,
     stages,
     world,
 )
 from georeplicate import tables as result_tables
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
+from georeplicate.training import sft
 
 size = Profile.get(profile)
 tables, figures = Path(out) / "tables", Path(out) / "figures"

@@ -45,9 +45,10 @@ import pandas as pd
 import torch
 from IPython.display import Markdown
 
-from georeplicate import grpo, pairs, plots, rewards
+from georeplicate import pairs, plots
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
+from georeplicate.training import grpo, rewards
 
 size, paper = Profile.get(profile), Profile.get("paper")
 pd.options.display.float_format, pd.options.display.max_colwidth = "{:.4f}".format, None

@@ -51,7 +51,6 @@ from georeplicate import (
     evaluate,
     experiment,
     files,
-    grpo,
     manifest,
     pairs,
     paper,
@@ -59,13 +58,13 @@ from georeplicate import (
     plots,
     prompts,
     report,
-    rewards,
     stages,
     world,
 )
 from georeplicate import tables as result_tables
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
+from georeplicate.training import grpo, rewards
 
 size, published = Profile.get(profile), Profile.get("paper")
 tables, figures = Path(out) / "tables", Path(out) / "figures"

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from georeplicate import paper, prompts, rewards
+from georeplicate import paper, prompts
+from georeplicate.training import rewards
 
 FOLDER = Path(__file__).parent
 MEASURED_BASE = FOLDER.parents[1] / "results" / "bench" / "base.csv"

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from georeplicate import docs, paper, prompts, rewards
+from georeplicate import docs, paper, prompts
+from georeplicate.training import rewards
 
 MODES = ("paper", "released")
 ROBUST = settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])

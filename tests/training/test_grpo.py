@@ -14,9 +14,10 @@ from toy import questions, tiny_policy
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from georeplicate import grpo, paper, training
+from georeplicate import paper
 from georeplicate.model import policy, shared_prefix
 from georeplicate.model.checkpoint import CheckpointError
+from georeplicate.training import common, grpo
 
 
 def close(a, b, tolerance=1e-6):
@@ -274,9 +275,9 @@ def test_a_killed_run_resumes_bit_for_bit(base, tmp_path):
     whole = grpo.train(base, questions(5), says_its_letter, tmp_path / "whole", **arguments)
     with pytest.raises(KeyboardInterrupt):
         grpo.train(base, questions(5), says_its_letter, tmp_path / "cut", **arguments, callbacks=[Kill(5)])
-    assert training.latest(tmp_path / "cut").name == "checkpoint-4"
+    assert common.latest(tmp_path / "cut").name == "checkpoint-4"
     (tmp_path / "cut" / "checkpoint-4" / "trainer_state.json").unlink()
-    assert training.latest(tmp_path / "cut").name == "checkpoint-3"
+    assert common.latest(tmp_path / "cut").name == "checkpoint-3"
     resumed = grpo.train(base, questions(5), says_its_letter, tmp_path / "cut", **arguments)
     assert equal(weights(whole), weights(resumed))
     logs = [pd.read_csv(tmp_path / name / "log.csv")[["loss", "reward", "kl", "step"]] for name in ("whole", "cut")]
@@ -299,16 +300,16 @@ def test_adapters_train_alone_and_resume_bit_for_bit(base, tmp_path):
 def test_a_damaged_checkpoint_is_never_resumed(base, tmp_path):
     grpo.train(base, questions(4), says_its_letter, tmp_path, steps=2, save_steps=2, **SMALL)
     path = tmp_path / "checkpoint-2"
-    training.verify_resumable(path)
+    common.verify_resumable(path)
     for name in ("optimizer.pt", "model.safetensors"):
         content = (path / name).read_bytes()
         (path / name).write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-        assert training.latest(tmp_path) is None
+        assert common.latest(tmp_path) is None
         with pytest.raises(CheckpointError, match=name):
-            training.verify_resumable(path)
+            common.verify_resumable(path)
         (path / name).write_bytes(content)
     (path / "SHA256SUMS").unlink()
-    assert training.latest(tmp_path) is None
+    assert common.latest(tmp_path) is None
 
 
 def test_several_updates_per_batch_clip(base, tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 from toy import questions
 
-from georeplicate import grpo, sft
+from georeplicate.training import grpo, sft
 
 
 def main(base: str, out: Path) -> None:

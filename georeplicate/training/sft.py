@@ -22,9 +22,9 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
-from georeplicate import training
 from georeplicate.model import policy as policies
 from georeplicate.model import shared_prefix
+from georeplicate.training import common
 
 
 def loss(policy: policies.Policy, rows: Sequence[dict[str, Any]], forward=None) -> tuple[torch.Tensor, int]:
@@ -47,15 +47,15 @@ def _answer_tokens(policy: policies.Policy, row: dict[str, Any]) -> int:
     return sum(map(len, _answers(policy, row)))
 
 
-class SharedPrefixSFTTrainer(training.CompleteCheckpoints, SFTTrainer):
+class SharedPrefixSFTTrainer(common.CompleteCheckpoints, SFTTrainer):
     """TRL's SFTTrainer on packed rows. The loss is the mean over all answer tokens of an update, whatever the number of
     micro-batches and processes that share them."""
 
     loss_is_scaled_for_ga = True  # by compute_loss; else the trainer would divide once more
 
     def __init__(self, policy: policies.Policy, rows: Sequence[dict[str, Any]], args: SFTConfig, *, bf16, peft_config):
-        per_update = args.per_device_train_batch_size * args.gradient_accumulation_steps * training.processes()
-        drawn = training.order(len(rows), args.max_steps * per_update, args.seed)
+        per_update = args.per_device_train_batch_size * args.gradient_accumulation_steps * common.processes()
+        drawn = common.order(len(rows), args.max_steps * per_update, args.seed)
         super().__init__(
             model=policy.model,
             args=args,
@@ -67,7 +67,7 @@ class SharedPrefixSFTTrainer(training.CompleteCheckpoints, SFTTrainer):
             peft_config=peft_config,
         )
         self.rows, self.bf16 = rows, bf16
-        self.policy = policies.Policy(training.bare(self), policy.processor)
+        self.policy = policies.Policy(common.bare(self), policy.processor)
 
     def _get_train_sampler(self, dataset=None):
         return torch.utils.data.SequentialSampler(self.train_dataset if dataset is None else dataset)
@@ -79,7 +79,7 @@ class SharedPrefixSFTTrainer(training.CompleteCheckpoints, SFTTrainer):
         return self.accelerator.gather(torch.tensor([tokens], device=device)).sum()
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
-        with training.autocast(self.bf16):
+        with common.autocast(self.bf16):
             value, tokens = loss(self.policy, [self._made[i] for i in inputs["row"]], forward=model)
         self._metrics["train"]["tokens"].append(tokens)
         share = tokens / num_items_in_batch  # of the update's tokens; gradients of processes are averaged
@@ -117,15 +117,15 @@ def train(
     writes `out_dir/log.csv`.
     """
     out_dir = Path(out_dir)
-    policy = training.load(policy_path, whole=peft_config is None)
+    policy = common.load(policy_path, whole=peft_config is None)
     if freeze_vision:
-        training.freeze_vision(policy.model)
-    if batch_size % (accumulation * training.processes()):
-        raise ValueError(f"{batch_size} rows do not divide into {accumulation} x {training.processes()} micro-batches")
+        common.freeze_vision(policy.model)
+    if batch_size % (accumulation * common.processes()):
+        raise ValueError(f"{batch_size} rows do not divide into {accumulation} x {common.processes()} micro-batches")
     args = SFTConfig(
         output_dir=str(out_dir),
         max_steps=steps,
-        per_device_train_batch_size=batch_size // (accumulation * training.processes()),
+        per_device_train_batch_size=batch_size // (accumulation * common.processes()),
         gradient_accumulation_steps=accumulation,
         learning_rate=learning_rate,
         lr_scheduler_type=schedule,
@@ -150,6 +150,6 @@ def train(
         disable_tqdm=True,
         dataloader_pin_memory=False,
     )
-    use_bf16 = training.bf16_in_hardware() if bf16 is None else bf16
+    use_bf16 = common.bf16_in_hardware() if bf16 is None else bf16
     trainer = SharedPrefixSFTTrainer(policy, dataset, args, bf16=use_bf16, peft_config=peft_config)
-    return training.run(trainer, policy, out_dir, callbacks)
+    return common.run(trainer, policy, out_dir, callbacks)

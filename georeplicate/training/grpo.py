@@ -42,9 +42,10 @@ from datasets import Dataset
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
-from georeplicate import provenance, training
+from georeplicate import provenance
 from georeplicate.model import policy as policies
 from georeplicate.model import shared_prefix
+from georeplicate.training import common
 
 
 def group_advantages(rewards: torch.Tensor, eps: float = 1e-4) -> torch.Tensor:
@@ -85,7 +86,7 @@ def loss(
     return per_answer.mean(), watch
 
 
-class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
+class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
     """TRL's GRPOTrainer whose rollouts and losses share prompts. Groups must not be split between processes; how many
     processes share the work changes nothing but rounding."""
 
@@ -109,7 +110,7 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
             raise ValueError("save_steps must fall between two generations, else a resumed run would differ")
         updates = args.max_steps * args.gradient_accumulation_steps
         groups = args.generation_batch_size // args.num_generations
-        drawn = training.order(len(rows), -(-updates // cycle) * groups, args.seed)
+        drawn = common.order(len(rows), -(-updates // cycle) * groups, args.seed)
         super().__init__(
             model=policy.model,
             reward_funcs=[_scored_by_us],
@@ -125,7 +126,7 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
                 "ZeRO-1 or ZeRO-2, or adapters"
             )
         self.rows, self.drawn, self.reward_fn, self.bf16 = rows, drawn, reward_fn, bf16
-        self.policy = policies.Policy(training.bare(self), policy.processor)
+        self.policy = policies.Policy(common.bare(self), policy.processor)
         self._pieces: list[dict] | None = None
 
     # -- rollout
@@ -145,7 +146,7 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
         started = time.perf_counter()  # (1) answers
         rows = [self.rows[self.drawn[draw]] for draw in draws]
         prompts = shared_prefix.remember_features(self.policy.model, self.policy.encode(rows))
-        with training.autocast(self.bf16 and self.accelerator.device.type == "cuda"):
+        with common.autocast(self.bf16 and self.accelerator.device.type == "cuda"):
             answers = self.policy.generate(
                 prompts,
                 num_generations=self.num_generations,
@@ -215,7 +216,7 @@ class SharedPrefixGRPOTrainer(training.CompleteCheckpoints, GRPOTrainer):
     # -- loss
 
     def _logprobs(self, model, piece: dict, forward=None) -> torch.Tensor:
-        with training.autocast(self.bf16):
+        with common.autocast(self.bf16):
             return shared_prefix.logprobs(
                 model, piece["prompts"], piece["ids"], temperature=self.temperature, forward=forward
             )
@@ -285,10 +286,10 @@ def train(
     Also writes `out_dir/log.csv`, one row per update.
     """
     out_dir = Path(out_dir)
-    policy = training.load(policy_path, whole=peft_config is None)
+    policy = common.load(policy_path, whole=peft_config is None)
     if freeze_vision:
-        training.freeze_vision(policy.model)
-    processes = training.processes()
+        common.freeze_vision(policy.model)
+    processes = common.processes()
     if prompts_per_step % (accumulation * processes):
         raise ValueError(f"{prompts_per_step} prompts do not divide into {accumulation} x {processes} micro-batches")
     args = GRPOConfig(
@@ -334,7 +335,7 @@ def train(
         dataset,
         reward_fn,
         args,
-        bf16=training.bf16_in_hardware() if bf16 is None else bf16,
+        bf16=common.bf16_in_hardware() if bf16 is None else bf16,
         peft_config=peft_config,
     )
-    return training.run(trainer, policy, out_dir, callbacks)
+    return common.run(trainer, policy, out_dir, callbacks)

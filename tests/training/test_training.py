@@ -10,17 +10,17 @@ import pytest
 import torch
 from toy import tiny_policy
 
-from georeplicate import training
 from georeplicate.model import policy
+from georeplicate.training import common
 
 HERE = Path(__file__).parent
 
 
 def test_every_row_is_drawn_once_before_any_is_drawn_again():
-    drawn = training.order(10, 25, seed=0)
+    drawn = common.order(10, 25, seed=0)
     assert sorted(drawn[:10]) == sorted(drawn[10:20]) == list(range(10)) and drawn[:10] != drawn[10:20]
-    assert drawn == training.order(10, 25, seed=0) != training.order(10, 25, seed=1)
-    assert drawn[:12] == training.order(10, 12, seed=0)  # a longer run begins like a shorter one
+    assert drawn == common.order(10, 25, seed=0) != common.order(10, 25, seed=1)
+    assert drawn[:12] == common.order(10, 12, seed=0)  # a longer run begins like a shorter one
 
 
 @pytest.mark.slow

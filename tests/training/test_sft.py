@@ -9,8 +9,8 @@ from peft import LoraConfig
 from test_grpo import Kill, equal, weights
 from toy import questions, tiny_policy
 
-from georeplicate import sft, training
 from georeplicate.model import policy
+from georeplicate.training import common, sft
 
 
 @pytest.fixture(scope="module")
@@ -91,7 +91,7 @@ def test_a_killed_run_resumes_bit_for_bit(base, tmp_path):
     whole = sft.train(base, rows, tmp_path / "whole", **arguments)
     with pytest.raises(KeyboardInterrupt):
         sft.train(base, rows, tmp_path / "cut", **arguments, callbacks=[Kill(5)])
-    assert training.latest(tmp_path / "cut").name == "checkpoint-4"
+    assert common.latest(tmp_path / "cut").name == "checkpoint-4"
     resumed = sft.train(base, rows, tmp_path / "cut", **arguments)
     assert equal(weights(whole), weights(resumed))
     assert not equal(weights(base), weights(resumed))
