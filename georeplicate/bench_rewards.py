@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from georeplicate import files, prompts, provenance
+from georeplicate import files, provenance
+from georeplicate.tasks import prompts
 from georeplicate.training import rewards
 
 OUT = Path(__file__).parent.parent / "results" / "bench" / "rewards.csv"

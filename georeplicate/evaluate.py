@@ -23,8 +23,9 @@ import pandas as pd
 import torch
 from scipy.stats import binomtest
 
-from georeplicate import atlas, base, geo, prompts
+from georeplicate import atlas, base, geo
 from georeplicate.model import policy as policies
+from georeplicate.tasks import prompts
 from georeplicate.training import rewards
 from georeplicate.world.words import WORDS
 

@@ -17,9 +17,10 @@ import pandas as pd
 import torch
 from datasets import Dataset
 
-from georeplicate import base, pairs, prompts, world
+from georeplicate import base, pairs, world
 from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
+from georeplicate.tasks import prompts
 from georeplicate.world.words import words
 
 CONTROLS = ("shuffled pairing", "blank panorama", "blank tiles")

@@ -23,9 +23,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from georeplicate import base, evaluate, files, places, prompts
+from georeplicate import base, evaluate, files, places
 from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
+from georeplicate.tasks import prompts
 from georeplicate.world.words import WORDS
 
 GATE = {"match, right tile": 0.5, "match, right tile minus wrong tile": 0.4}

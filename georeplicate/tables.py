@@ -30,8 +30,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from georeplicate import atlas, base, evaluate, files, geo, paper, prompts
+from georeplicate import atlas, base, evaluate, files, geo, paper
 from georeplicate.rulers import Rulers, by_country
+from georeplicate.tasks import prompts
 
 BENCHMARK = "world-mini (synthetic)"
 SYNTHETIC = (

@@ -46,24 +46,11 @@ from IPython.display import Markdown, display
 pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
 
 # %%
-from georeplicate import (
-    base,
-    evaluate,
-    experiment,
-    files,
-    manifest,
-    pairs,
-    paper,
-    places,
-    plots,
-    prompts,
-    report,
-    stages,
-    world,
-)
+from georeplicate import base, evaluate, experiment, files, manifest, pairs, paper, places, plots, report, stages, world
 from georeplicate import tables as result_tables
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
+from georeplicate.tasks import prompts
 from georeplicate.training import grpo, rewards
 
 size, published = Profile.get(profile), Profile.get("paper")

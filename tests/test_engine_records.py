@@ -11,8 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from georeplicate import atlas, engine, files, manifest, prompts, world
+from georeplicate import atlas, engine, files, manifest, world
 from georeplicate.engine import bench, records
+from georeplicate.tasks import prompts
 
 
 def rows(n=60, seed=0):

@@ -7,8 +7,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from georeplicate import atlas, engine, prompts
+from georeplicate import atlas, engine
 from georeplicate.engine import teachers
+from georeplicate.tasks import prompts
 
 LYON = atlas.describe(45.76, 4.84, "2024-07-10T10:00:00Z")
 GOOD = (

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from georeplicate import atlas, engine, prompts, world
+from georeplicate import atlas, engine, world
 from georeplicate.engine import lexicon
+from georeplicate.tasks import prompts
 from georeplicate.world.words import words
 
 SYDNEY = atlas.describe(-33.87, 151.21, "2024-06-21T02:00:00Z")

@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from georeplicate import paper, prompts
+from georeplicate import paper
+from georeplicate.tasks import prompts
 from georeplicate.training import rewards
 
 FOLDER = Path(__file__).parent

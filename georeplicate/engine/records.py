@@ -27,9 +27,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datasets import Dataset
 
-from georeplicate import atlas, files, manifest, prompts
+from georeplicate import atlas, files, manifest
 from georeplicate.engine import factcheck, teachers
 from georeplicate.engine.teachers import Failure, Site, Teacher
+from georeplicate.tasks import prompts
 from georeplicate.world.scene import Attributes
 
 METADATA = ("id", "lat", "lon", "taken_at")

@@ -24,10 +24,11 @@ import httpx2 as httpx
 import tenacity
 from tqdm import tqdm
 
-from georeplicate import files, prompts
+from georeplicate import files
 from georeplicate.atlas import Facts
 from georeplicate.engine import lexicon
 from georeplicate.engine.template import CITY_KM
+from georeplicate.tasks import prompts
 from georeplicate.world.scene import Attributes
 
 

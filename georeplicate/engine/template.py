@@ -11,9 +11,9 @@ from zlib import crc32
 
 import numpy as np
 
-from georeplicate import prompts
 from georeplicate.atlas import Facts
 from georeplicate.engine import lexicon, shore
+from georeplicate.tasks import prompts
 from georeplicate.world import words
 from georeplicate.world.palette import tree_kind
 from georeplicate.world.scene import Attributes

@@ -23,8 +23,9 @@ from typing import get_args
 
 import numpy as np
 
-from georeplicate import paper, prompts
-from georeplicate.prompts import Choice, Mode
+from georeplicate import paper
+from georeplicate.tasks import prompts
+from georeplicate.tasks.prompts import Choice, Mode
 
 # (wrong, right): the sources name three pairs; within a group of answers they differ by scale against the other rewards
 ACCURACY_VALUES = (0.0, 1.0)

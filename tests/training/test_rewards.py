@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from georeplicate import docs, paper, prompts
+from georeplicate import docs, paper
+from georeplicate.tasks import prompts
 from georeplicate.training import rewards
 
 MODES = ("paper", "released")

@@ -10,8 +10,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from test_rewards import ANY_TEXT, MODES, ROBUST
 
-from georeplicate import atlas, coordinates, docs, paper, prompts
-from georeplicate.prompts import Choice, Malformed, Place
+from georeplicate import atlas, coordinates, docs, paper
+from georeplicate.tasks import prompts
+from georeplicate.tasks.prompts import Choice, Malformed, Place
 
 # --- the table --------------------------------------------------------------------------------------------------------
 
@@ -314,6 +315,6 @@ def test_a_record_follows_the_official_schema():
 def test_rewards_and_prompts_load_neither_torch_nor_the_gazetteer():
     code = "import sys; from georeplicate import rewards; rewards.total('B', 'B', 9); print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert "'georeplicate.prompts'" in loaded
+    assert "'georeplicate.tasks.prompts'" in loaded
     for module in ("torch", "transformers", "pandas", "georeplicate.atlas"):
         assert f"'{module}'" not in loaded
