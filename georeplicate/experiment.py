@@ -4,7 +4,7 @@
           └─ zero-s0, s1, s2                           GRPO from the base: stands for Geo-R1-Zero
 
 A run is a folder `<out>/runs/<name>/`: policy/, log.csv and trained.json when it is trained (stages.py), then
-predictions.csv of the test questions (evaluate.py) and, last of all, manifest.json. Whether it is up to date is a
+predictions.csv of the test questions (predict.py) and, last of all, manifest.json. Whether it is up to date is a
 matter of content and never of a clock. Training has a key made of what a policy depends on: the recipe and its version,
 the resolved settings, the data and the policy it starts from. Evaluation has another, so that a change in how
 completions are scored evaluates again and trains nothing. No source text enters a key: whoever changes code so that
@@ -81,7 +81,7 @@ SETTINGS = {
     "supervised": (*_PLACES, *_QUESTION, *_BOTH, *_TEACH, *_RL),
     "evaluation": (*_PLACES, *_QUESTION, "n_test_sites"),
 }
-# Seconds on one core of a usual machine: of an update, and of a row in the hands of evaluate.ask. For the progress bar.
+# Seconds on one core of a usual machine: of an update, and of a row in the hands of predict.ask. For the progress bar.
 UPDATE_S = {"base": 0.0, "sft": 0.6, "grpo": 1.5, "supervised": 1.3}
 ROW_S = 0.015
 
@@ -248,7 +248,7 @@ class Job:
 
     @property
     def rows_asked(self) -> int:
-        """How often evaluate.ask takes a row: two decodings of each question, six looks at each single place."""
+        """How often predict.ask takes a row: two decodings of each question, six looks at each single place."""
         return self.profile.n_test_sites * (8 if self.run.stands_for else 2)
 
     @property
@@ -288,7 +288,8 @@ class Job:
         """predictions.csv and, last of all, the manifest."""
         import torch
 
-        from georeplicate import evaluate, places
+        from georeplicate import places
+        from georeplicate.evaluation import predict
         from georeplicate.model import policy as policies
 
         run, started = self.run, time.time()
@@ -306,7 +307,7 @@ class Job:
         blanked = run.control if run.control.startswith("blank") else ""
         questions = places.controlled(places.questions(self.profile, "test", self.base_path), blanked, 0)
         views = places.views(self.profile, "test", self.base_path) if run.stands_for else []
-        table = evaluate.ask(
+        table = predict.ask(
             policies.load(self.policy, device="cuda" if torch.cuda.is_available() else "cpu"),
             counted(questions),
             counted(views),
@@ -491,15 +492,15 @@ def execute(job: Job, report: Callable[..., None] = lambda *_, **__: None) -> Pa
 
 
 def predictions(runs_folder: str | Path) -> pd.DataFrame:
-    """All predictions of the finished runs below a folder (evaluate.COLUMNS, with run, stands_for and checkpoint)."""
+    """All predictions of the finished runs below a folder (predict.COLUMNS, with run, stands_for and checkpoint)."""
     import pandas as pd
 
-    from georeplicate import evaluate
+    from georeplicate.evaluation import predict
 
     tables = []
     for path in sorted(Path(runs_folder).glob(f"*/{manifest.NAME}")):
         said = manifest.read(path.parent)["run"]
-        table = evaluate.read(path.parent / "predictions.csv")
+        table = predict.read(path.parent / "predictions.csv")
         tables.append(table.assign(run=path.parent.name, stands_for=said["stands_for"], checkpoint=said["checkpoint"]))
     if not tables:
         raise files.FileError(f"there is no finished run below {runs_folder}: make table2 comes first")

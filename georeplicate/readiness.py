@@ -23,7 +23,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from georeplicate import base, evaluate, files, places
+from georeplicate import base, files, places
+from georeplicate.evaluation import predict
 from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
 from georeplicate.tasks import prompts
@@ -36,11 +37,11 @@ OUT = Path(__file__).resolve().parents[1] / "results" / "bench" / "base.csv"
 def verdicts(answers: pd.DataFrame, said: dict[str, Sequence[Sequence[str]]]) -> pd.DataFrame:
     """Every word and verdict of sampled pairing answers: {view, attribute, true} and {right, match} rows in one table.
 
-    answers: rows of `evaluate.pairing`; said: question id -> the true words of the panorama and of each tile.
+    answers: rows of `predict.pairing`; said: question id -> the true words of the panorama and of each tile.
     """
     rows = []
     for answer in answers.itertuples():
-        for name, spoken, verdict in evaluate.thoughts(answer.text):
+        for name, spoken, verdict in predict.thoughts(answer.text):
             view = "panorama" if name == "place" else "tile"
             at = 0 if name == "place" else 1 + prompts.LETTERS.index(name)
             if at >= len(said[answer.id]):
@@ -57,7 +58,7 @@ def measure(
 ) -> pd.DataFrame:
     """{what, value, n} of a policy on pairing rows (with `said`) and `places.place_rows`."""
     sampled, greedy = (
-        evaluate.pairing(policy, questions, decoding=how, max_new_tokens=max_new_tokens) for how in ("t1", "greedy")
+        predict.pairing(policy, questions, decoding=how, max_new_tokens=max_new_tokens) for how in ("t1", "greedy")
     )
     found = verdicts(sampled, {row["id"]: row["said"] for row in questions})
     described, judged = found.dropna(subset="view"), found.dropna(subset="right")
@@ -75,7 +76,7 @@ def measure(
         (f"pairing accuracy, {how}", (table.choice == table.truth).mean(), len(table))
         for how, table in (("greedy", greedy), ("T=1", sampled))
     ]
-    located = evaluate.geolocation(policy, views, max_new_tokens=max_new_tokens)
+    located = predict.geolocation(policy, views, max_new_tokens=max_new_tokens)
     for countries, part in (
         ("all", located),
         ("seen", located[located.seen_country]),

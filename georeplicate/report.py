@@ -15,7 +15,8 @@ import pandas as pd
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from georeplicate import experiment, files, maps, paper, plots, rulers, tables
+from georeplicate import experiment, files, maps, paper, plots, tables
+from georeplicate.evaluation import trivial
 
 DOTS_PER_INCH = 110
 FONTS = {"font.family": "DejaVu Sans", "pdf.fonttype": 42}  # carried by matplotlib itself
@@ -54,7 +55,7 @@ def logs(p: pd.DataFrame, runs: str | Path) -> pd.DataFrame:
 
 def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
     """{name: (table, caption)} of all that these predictions give."""
-    rule = rulers.of_world()
+    rule = trivial.of_world()
     made = {
         "table2": (
             tables.table2(p),

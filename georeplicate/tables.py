@@ -1,4 +1,4 @@
-"""Tables: pure functions of predictions (rows as in evaluate.COLUMNS, with run, stands_for and checkpoint).
+"""Tables: pure functions of predictions (rows as in predict.COLUMNS, with run, stands_for and checkpoint).
 
     table2          the four systems on the pairing question          geolocation     shares within 1 ... 2500 km
     orderings       does the paper's order of systems hold here?      zero_shot       country, climate and ground
@@ -30,8 +30,9 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from georeplicate import atlas, base, evaluate, files, geo, paper
-from georeplicate.rulers import Rulers, by_country
+from georeplicate import atlas, base, files, geo, paper
+from georeplicate.evaluation import predict
+from georeplicate.evaluation.trivial import Rulers, by_country
 from georeplicate.tasks import prompts
 
 BENCHMARK = "world-mini (synthetic)"
@@ -361,7 +362,7 @@ FAILURES = (
 
 def failure(text: str, choice: str) -> str:
     """How a wrong answer to a pairing question came about, by what it says itself: one of FAILURES."""
-    spoken = evaluate.thoughts(text)
+    spoken = predict.thoughts(text)
     place = next((words for name, words, _ in spoken if name == "place"), {})
     matches = [(name, words) for name, words, verdict in spoken if verdict == base.MATCH]
     if not choice or not matches:

@@ -36,7 +36,8 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown, display
 
-from georeplicate import base, evaluate, experiment, maps, pairs, paper, places, plots, tables, world
+from georeplicate import base, experiment, maps, pairs, paper, places, plots, tables, world
+from georeplicate.evaluation import predict
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
 
@@ -100,9 +101,9 @@ said = places.true_words(world.sites("test", **where))
 for name, path in models.items():
     model = policy.load(path)
     row = places.pairing_rows(model, small, asked, said=said)[0]
-    given = evaluate.pairing(model, [row], max_new_tokens=size.max_completion_length).iloc[0]
+    given = predict.pairing(model, [row], max_new_tokens=size.max_completion_length).iloc[0]
     told = dict(said=row["said"], letter=row["letter"], choice=given.choice, title=f"{name}: {row['prompt']}")
-    display(plots.answer(pairs.images(small, asked[0]), given.text, evaluate.thoughts(given.text), **told))
+    display(plots.answer(pairs.images(small, asked[0]), given.text, predict.thoughts(given.text), **told))
 
 # %% [markdown]
 # > One answer proves nothing; it shows what the words look like. The numbers come from many questions.

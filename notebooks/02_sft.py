@@ -46,23 +46,9 @@ from PIL import Image
 pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
 
 # %%
-from georeplicate import (
-    atlas,
-    base,
-    engine,
-    evaluate,
-    experiment,
-    files,
-    manifest,
-    paper,
-    places,
-    plots,
-    report,
-    rulers,
-    stages,
-    world,
-)
+from georeplicate import atlas, base, engine, experiment, files, manifest, paper, places, plots, report, stages, world
 from georeplicate import tables as result_tables
+from georeplicate.evaluation import predict, trivial
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
 from georeplicate.training import sft
@@ -249,13 +235,13 @@ constant.to_frame("share right by the best constant answer")
 # %%
 asked = {run.name: policy.load(base.SHIPPED if run.stage == "base" else folders[run.name] / "policy") for run in runs}
 answers = pd.concat(
-    evaluate.geolocation(one, shown, max_new_tokens=size.max_completion_length).assign(run=name)
+    predict.geolocation(one, shown, max_new_tokens=size.max_completion_length).assign(run=name)
     for name, one in asked.items()
 )
 found = {
-    (name, countries): evaluate.summary(part)
+    (name, countries): predict.summary(part)
     for name, rows in answers.groupby("run", sort=False)
-    for countries, part in rulers.by_country(rows)
+    for countries, part in trivial.by_country(rows)
 }
 geography = pd.DataFrame(found).T.rename_axis(["run", "countries"]).astype({"n": int})
 geography.drop(columns="format_rate")
@@ -295,7 +281,7 @@ cues.assign(constant=truth.apply(lambda words: words.value_counts(normalize=True
 
 # %%
 greedy = predictions.query("task == 'pairing' and decoding == 'greedy'")
-paired = {run.name: evaluate.summary(greedy[greedy.run == run.name]) for run in runs}
+paired = {run.name: predict.summary(greedy[greedy.run == run.name]) for run in runs}
 pairing = pd.DataFrame(paired).T.rename_axis("run").astype({"n": int})
 pairing
 

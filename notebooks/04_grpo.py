@@ -46,8 +46,9 @@ from IPython.display import Markdown, display
 pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
 
 # %%
-from georeplicate import base, evaluate, experiment, files, manifest, pairs, paper, places, plots, report, stages, world
+from georeplicate import base, experiment, files, manifest, pairs, paper, places, plots, report, stages, world
 from georeplicate import tables as result_tables
+from georeplicate.evaluation import predict
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
 from georeplicate.tasks import prompts
@@ -233,7 +234,7 @@ summary
 
 # %%
 greedy = answers.query("task == 'pairing' and decoding == 'greedy'")
-held_out = pd.DataFrame({run.name: evaluate.summary(greedy[greedy.run == run.name]) for run in runs}).T.astype(
+held_out = pd.DataFrame({run.name: predict.summary(greedy[greedy.run == run.name]) for run in runs}).T.astype(
     {"n": int}
 )
 held_out.insert(0, "stands for", [run.stands_for for run in runs])
@@ -264,9 +265,9 @@ unseen = pairs.load("world", "validation", panorama_height=size.panorama_px[0], 
 other = pairs.questions(unseen, k=size.k, negatives=size.negatives, seed=0)
 one = places.pairing_rows(shipped, unseen, other, said=places.true_words(world.sites("validation", **shape)))[0]
 for name, model in {"base": shipped, "zero-s0": zero, "r1-s0": policy.load(folders["r1-s0"] / "policy")}.items():
-    given = evaluate.pairing(model, [one], max_new_tokens=size.max_completion_length).iloc[0]
+    given = predict.pairing(model, [one], max_new_tokens=size.max_completion_length).iloc[0]
     told = dict(said=one["said"], letter=one["letter"], choice=given.choice, title=f"{name}, {one['id']}")
-    display(plots.answer(pairs.images(unseen, other[0]), given.text, evaluate.thoughts(given.text), **told))
+    display(plots.answer(pairs.images(unseen, other[0]), given.text, predict.thoughts(given.text), **told))
 
 # %% [markdown]
 # > Is it the reward, and is it the pictures? The controls (a reward drawn by lot, letters shuffled against the

@@ -41,20 +41,8 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from georeplicate import (
-    atlas,
-    evaluate,
-    experiment,
-    geo,
-    maps,
-    pairs,
-    paper,
-    places,
-    plots,
-    report,
-    tables,
-    world,
-)
+from georeplicate import atlas, experiment, geo, maps, pairs, paper, places, plots, report, tables, world
+from georeplicate.evaluation import predict
 from georeplicate.profiles import Profile
 
 size = Profile.get(profile)
@@ -260,7 +248,7 @@ for row in asked.head(3).itertuples():
     told = dict(letter=row.truth, choice=row.choice, said=[said[name] for name in (row.id, *question["candidate_ids"])])
     title = f"{row.run}, {row.id}: {row.false:.0f} of {row.words:.0f} words false"
     pictures = pairs.images(rendered, question)
-    cards.append(plots.answer(pictures, row.text, evaluate.thoughts(row.text), title=title, **told))
+    cards.append(plots.answer(pictures, row.text, predict.thoughts(row.text), title=title, **told))
 display(*cards)
 
 # %% [markdown]

@@ -5,7 +5,8 @@ from zlib import crc32
 import numpy as np
 import pandas as pd
 
-from georeplicate import evaluate, geo, world
+from georeplicate import geo, world
+from georeplicate.evaluation import predict
 
 # system: stands for, seeds, chance of the right letter, tokens, true words, verdicts that follow, right country
 SYSTEMS = {
@@ -28,18 +29,18 @@ def places(regions: int = 25, per_region: int = 4) -> pd.DataFrame:
 
 
 def predictions(sites: pd.DataFrame, *, systems=SYSTEMS, seed: int = 0) -> pd.DataFrame:
-    """Rows as evaluate.ask gives them, with run, stands_for and checkpoint."""
+    """Rows as predict.ask gives them, with run, stands_for and checkpoint."""
     rng = np.random.default_rng(seed)
     parts = []
     for system in systems:
         for s in range(SYSTEMS[system][1]):
             table = pd.concat([_pairing(sites, system, rng), *(_places(sites, system, rng))], ignore_index=True)
-            table = table.reindex(columns=evaluate.COLUMNS)
+            table = table.reindex(columns=predict.COLUMNS)
             table["system"], table["training_seed"], table["stands_for"] = system, s, SYSTEMS[system][0]
             table["run"] = table["checkpoint"] = f"{system.removeprefix('mini-').lower()}-s{s}"
             parts.append(table)
     out = pd.concat(parts, ignore_index=True)
-    for name in evaluate.TEXT:
+    for name in predict.TEXT:
         out[name] = out[name].astype(object).fillna("").astype(str)
     return out
 
@@ -90,7 +91,7 @@ def _places(sites, system, rng) -> list[pd.DataFrame]:
         table["error_km"] = geo.haversine_km(table.lat, table.lon, table.pred_lat, table.pred_lon)
         table["completion_tokens"], table["format_ok"] = rng.integers(8, 20, n), True
         out.append(table)
-    for task, options in evaluate.FORCED.items():
+    for task, options in predict.FORCED.items():
         truth = "climate-" + sites.climate.str[0].str.lower() if task == "climate" else _true(options, sites)
         table = pd.DataFrame(common | {"task": task, "decoding": "forced", "truth": truth})
         table["choice"] = np.where(rng.random(n) < 0.2, truth, rng.choice(options, n))

@@ -14,7 +14,8 @@ import pandas as pd
 import pytest
 import torch
 
-from georeplicate import base, evaluate, experiment, files, manifest, pairs, places, provenance, stages
+from georeplicate import base, experiment, files, manifest, pairs, places, provenance, stages
+from georeplicate.evaluation import predict
 from georeplicate.model import checkpoint, policy
 from georeplicate.profiles import Profile
 
@@ -61,7 +62,7 @@ def test_the_four_systems_stand_for_the_papers(work):
 
 def test_predictions_hold_every_question_twice_and_every_column(work):
     table = experiment.predictions(work / "runs")
-    assert list(table.columns) == [*evaluate.COLUMNS, "run", "stands_for", "checkpoint"]
+    assert list(table.columns) == [*predict.COLUMNS, "run", "stands_for", "checkpoint"]
     assert set(table.run) == {"base", "sft-s0", "zero-s0", "r1-s0"}
     table = table[table.run == "r1-s0"]
     asked = table[table.task == "pairing"]

@@ -5,7 +5,8 @@ import shutil
 import pandas as pd
 import pytest
 
-from georeplicate import evaluate, experiment, files, manifest, provenance, results
+from georeplicate import experiment, files, manifest, provenance, results
+from georeplicate.evaluation import predict
 
 NAMES = [run.name for run in experiment.table2_runs((0,))]
 TABLE2 = pd.DataFrame(
@@ -39,7 +40,7 @@ def predictions(run):
         for i in range(2):
             place = {"task": task, "id": f"fr/paris/{i}", "truth": truth, "choice": truth, "seen_country": bool(i)}
             asked.append(place | how)
-    return pd.DataFrame([said | row for row in asked]).reindex(columns=evaluate.COLUMNS)
+    return pd.DataFrame([said | row for row in asked]).reindex(columns=predict.COLUMNS)
 
 
 @pytest.fixture

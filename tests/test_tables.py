@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from georeplicate import geo, rulers, tables
+from georeplicate import geo, tables
+from georeplicate.evaluation import trivial
 
 TABLE2 = (
     "system stands_for checkpoint benchmark training_seeds n accuracy accuracy_low accuracy_high accuracy_t1 "
@@ -25,7 +26,7 @@ def p(sites):
 
 @pytest.fixture(scope="module")
 def rule():
-    return rulers.of_world()
+    return trivial.of_world()
 
 
 def answers(right, *, seeds: int = 1, cities: int = 1, system: str = "x", **columns) -> pd.DataFrame:

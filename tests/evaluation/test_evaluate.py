@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from georeplicate import base, evaluate, rulers, world
+from georeplicate import base, world
+from georeplicate.evaluation import predict, trivial
 from georeplicate.model import policy
 from georeplicate.model.policy import Answers
 
@@ -36,41 +37,41 @@ class Saying:
 
 def test_a_true_search_is_faithful_in_every_count():
     text = "<think> place grass red-roofs A sand red-roofs other B grass red-roofs match </think> <answer> B </answer>"
-    assert evaluate.faithful(text, "B", SAID) == {
+    assert predict.faithful(text, "B", SAID) == {
         "words": 6, "words_true": 6, "verdicts": 2, "verdicts_follow": 2, "answer_follows": 1,
     }  # fmt: skip
 
 
 def test_words_are_compared_with_the_picture_they_speak_of():
     # "grass" is true of the place and of B, not of A; "sand" of A alone
-    counts = evaluate.faithful("<think> place sand A grass B sand </think>", "A", SAID)
+    counts = predict.faithful("<think> place sand A grass B sand </think>", "A", SAID)
     assert (counts["words"], counts["words_true"]) == (3, 0)
     assert counts["verdicts"] == 0 and math.isnan(counts["answer_follows"])
 
 
 def test_a_verdict_follows_from_the_words_whether_or_not_they_are_true():
     text = "<think> place sand A sand match B sand other </think>"  # equal words: match follows, other does not
-    counts = evaluate.faithful(text, "A", SAID)
+    counts = predict.faithful(text, "A", SAID)
     assert (counts["verdicts"], counts["verdicts_follow"]) == (2, 1)
 
 
 def test_only_words_that_both_sides_were_given_decide_a_verdict():
-    equal = evaluate.faithful("<think> place grass red-roofs B grass no-water match </think>", "B", SAID)
-    nothing_shared = evaluate.faithful("<think> place grass B red-roofs match </think>", "B", SAID)
+    equal = predict.faithful("<think> place grass red-roofs B grass no-water match </think>", "B", SAID)
+    nothing_shared = predict.faithful("<think> place grass B red-roofs match </think>", "B", SAID)
     assert (equal["verdicts"], equal["verdicts_follow"]) == (1, 1)
     assert nothing_shared["verdicts"] == 0 and nothing_shared["answer_follows"] == 1
 
 
 def test_the_answer_is_held_against_the_last_match():
     text = "<think> place grass A grass match B grass match </think>"
-    assert evaluate.faithful(text, "B", SAID)["answer_follows"] == 1
-    assert evaluate.faithful(text, "A", SAID)["answer_follows"] == 0
-    assert evaluate.faithful(text, "", SAID)["answer_follows"] == 0
+    assert predict.faithful(text, "B", SAID)["answer_follows"] == 1
+    assert predict.faithful(text, "A", SAID)["answer_follows"] == 0
+    assert predict.faithful(text, "", SAID)["answer_follows"] == 0
 
 
 @pytest.mark.parametrize("text", ["", "<think>", "match other", "<think> Z grass match E sand", "\x00" * 40])
 def test_any_text_can_be_counted(text):
-    counts = evaluate.faithful(text, "", SAID)
+    counts = predict.faithful(text, "", SAID)
     assert counts["words"] == counts["verdicts"] == 0
 
 
@@ -80,7 +81,7 @@ def test_any_text_can_be_counted(text):
 def test_pairing_rows_say_what_was_right_and_why():
     rows = [{"id": f"x/{i}", "letter": "B", "said": SAID} for i in range(2)]
     right = "<think> place grass B grass match </think> <answer> B </answer>"
-    table = evaluate.pairing(Saying(right, "no idea"), rows, max_new_tokens=9)
+    table = predict.pairing(Saying(right, "no idea"), rows, max_new_tokens=9)
     assert table.choice.tolist() == ["B", ""] and table.format_ok.tolist() == [True, False]
     assert table.words_true.tolist() == [2, 0] and table.completion_tokens.tolist() == [len(right.split()), 2]
 
@@ -95,7 +96,7 @@ def test_a_place_is_geocoded_and_an_unreadable_answer_is_an_empty_row():
         "<answer> country : Namibia </answer>",  # a country alone counts at its largest city
         "<think> place",
     )
-    table = evaluate.geolocation(says, [place(pixels=None)] * 3, max_new_tokens=9)
+    table = predict.geolocation(says, [place(pixels=None)] * 3, max_new_tokens=9)
     assert table.choice.tolist() == ["FR", "NA", ""]
     assert table.error_km[0] < 10 and 7000 < table.error_km[1] < 8500 and np.isnan(table.error_km[2])
 
@@ -103,7 +104,7 @@ def test_a_place_is_geocoded_and_an_unreadable_answer_is_an_empty_row():
 def test_the_aerial_task_shows_the_tile():
     seen = []
     says = SimpleNamespace(generate=lambda rows, **_: seen.extend(rows) or Answers([], ["x"], [1], [True]))
-    evaluate.geolocation(says, [place(pixels="crop", tile_pixels="tile")], task="aerial", max_new_tokens=9)
+    predict.geolocation(says, [place(pixels="crop", tile_pixels="tile")], task="aerial", max_new_tokens=9)
     assert seen[0]["pixels"] == "tile" and seen[0]["prompt"] == base.WHERE
 
 
@@ -145,9 +146,9 @@ def questions(untrained, places):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("task", evaluate.FORCED)
+@pytest.mark.parametrize("task", predict.FORCED)
 def test_a_forced_choice_is_the_likeliest_answer(untrained, places, task):
-    chosen = evaluate.forced(untrained, places, task=task, batch_size=3)
+    chosen = predict.forced(untrained, places, task=task, batch_size=3)
     prompt, pixels = {"climate": (base.CLIMATE, "pixels"), "ground": (base.GROUND, "tile_pixels")}[task]
     for row, choice in zip(places, chosen.choice, strict=True):
         likelihood = {  # each answer alone behind its prompt
@@ -157,7 +158,7 @@ def test_a_forced_choice_is_the_likeliest_answer(untrained, places, task):
                     [[untrained.completion_ids(f"<answer> {word} </answer>")]],
                 ).sum()
             )
-            for word in evaluate.FORCED[task]
+            for word in predict.FORCED[task]
         }
         assert choice == max(likelihood, key=likelihood.get)
     assert chosen.choice.nunique() > 1  # else the test would be blind to rows that were mixed up
@@ -165,21 +166,21 @@ def test_a_forced_choice_is_the_likeliest_answer(untrained, places, task):
 
 def test_answers_that_are_no_options_are_refused_and_unknown_ones_left_out(untrained, places):
     with pytest.raises(ValueError, match="Cfb.*climate-a"):
-        evaluate.forced(untrained, [places[0] | {"climate": "Cfb"}], task="climate")
-    assert len(evaluate.forced(untrained, [places[0] | {"climate": ""}, places[1]], task="climate")) == 1
+        predict.forced(untrained, [places[0] | {"climate": "Cfb"}], task="climate")
+    assert len(predict.forced(untrained, [places[0] | {"climate": ""}, places[1]], task="climate")) == 1
 
 
 def test_what_is_drawn_for_a_question_depends_on_no_other(untrained, questions):
     options = dict(decoding="t1", max_new_tokens=6)
-    together = evaluate.pairing(untrained, questions, **options)
-    apart = evaluate.pairing(untrained, questions[::-1], batch_size=2, **options)
+    together = predict.pairing(untrained, questions, **options)
+    apart = predict.pairing(untrained, questions[::-1], batch_size=2, **options)
     assert together.text.tolist() == apart.text.tolist()[::-1]
     assert together.text.nunique() > 1
 
 
 def test_everything_that_is_asked_is_in_the_table_and_in_the_file(untrained, questions, places, tmp_path):
-    table = evaluate.ask(untrained, questions, places, max_new_tokens=6)
-    assert list(table.columns) == evaluate.COLUMNS
+    table = predict.ask(untrained, questions, places, max_new_tokens=6)
+    assert list(table.columns) == predict.COLUMNS
     assert table.groupby(["task", "decoding"]).size().to_dict() == {
         ("aerial", "greedy"): 7, ("climate", "forced"): 7, ("geolocation", "greedy"): 7, ("ground", "forced"): 7,
         ("pairing", "greedy"): 7, ("pairing", "t1"): 7,
@@ -187,7 +188,7 @@ def test_everything_that_is_asked_is_in_the_table_and_in_the_file(untrained, que
     table = table.assign(system="mini-test", training_seed=0)
     table.loc[0, "truth"], table.loc[1, "choice"] = "NA", ""  # Namibia, and no answer
     table.to_csv(tmp_path / "predictions.csv", index=False)
-    again = evaluate.read(tmp_path / "predictions.csv")
+    again = predict.read(tmp_path / "predictions.csv")
     assert again.truth[0] == "NA" and again.choice[1] == ""
     assert again.text.tolist() == table.text.tolist()
     pairing = again.task == "pairing"
@@ -206,7 +207,7 @@ def test_the_best_constant_is_the_place_that_most_others_are_near():
     sites["lat"], sites["lon"] = [0.0, 0.0, 0.0, 0.0], [0.0, 1.35, 2.7, 180.0]
     sites["country"], sites["seen_country"] = ["AA", "AA", "BB", "AA"], [False, False, False, True]
     sites["climate"] = ["Cfb", "Cfa", "ocean", "Af"]
-    found = rulers.choose(sites, draws=50, seed=0)
+    found = trivial.choose(sites, draws=50, seed=0)
     best = found.constant.set_index(["countries", "measure"])
     assert best.loc[("all", 200), "lon"] == 1.35 and best.loc[("seen", 200), "lon"] == 180.0
     assert best.loc[("all", "country"), "country"] == "AA"
@@ -214,7 +215,7 @@ def test_the_best_constant_is_the_place_that_most_others_are_near():
 
 
 def test_rulers_are_chosen_without_the_test_places():
-    constant = rulers.of_world().constant
+    constant = trivial.of_world().constant
     validation = world.sites("validation", 1)
     points = set(zip(validation.lat, validation.lon))
     assert set(zip(constant.lat, constant.lon)) <= points
