@@ -49,7 +49,7 @@ verify: $(INSTALLED)  ## compare the tables of a run here with the committed one
 	$(BIN)/python -m georeplicate.results verify --profile "$(PROFILE)"
 
 base: $(INSTALLED)  ## train the mini base policy into .georeplicate/base (half an hour on one core; goes on after a kill)
-	OMP_NUM_THREADS=1 $(BIN)/python -m georeplicate.base
+	OMP_NUM_THREADS=1 $(BIN)/python -m georeplicate.mini.base
 
 table2: $(INSTALLED)  ## train and ask the four systems of Table 2, on two cores (part of reproduce)
 	$(BIN)/python -m georeplicate.experiment --profile "$(PROFILE)" $(COUNT)
@@ -60,7 +60,7 @@ ablations: $(INSTALLED)  ## train and ask the controls: random reward, shuffled 
 bench: $(INSTALLED)  ## measure sizes and speeds on this machine into results/bench/
 	$(BIN)/python -m georeplicate.bench
 	$(BIN)/python -m georeplicate.bench_rewards
-	$(BIN)/python -m georeplicate.gate
+	$(BIN)/python -m georeplicate.mini.gate
 	$(BIN)/python -m georeplicate.bench_grpo
 
 atlas: $(INSTALLED)  ## rebuild the embedded data from its sources and compare checksums (needs a network and npm)

@@ -3,7 +3,7 @@
     base ─┬─ sft-s0, s1, s2 ───── r1-s0, s1, s2        GRPO from SFT: stands for Geo-R1
           └─ zero-s0, s1, s2                           GRPO from the base: stands for Geo-R1-Zero
 
-A run is a folder `<out>/runs/<name>/`: policy/, log.csv and trained.json when it is trained (stages.py), then
+A run is a folder `<out>/runs/<name>/`: policy/, log.csv and trained.json when it is trained (recipe.py), then
 predictions.csv of the test questions (predict.py) and, last of all, manifest.json. Whether it is up to date is a
 matter of content and never of a clock. Training has a key made of what a policy depends on: the recipe and its version,
 the resolved settings, the data and the policy it starts from. Evaluation has another, so that a change in how
@@ -95,7 +95,7 @@ class Run:
     stage: str  # "base" (asked, not trained), "sft", "grpo", "supervised"
     seed: int
     start: str = "base"
-    reward: str = "paper"  # one of stages.REWARDS
+    reward: str = "paper"  # one of recipe.REWARDS
     control: str = ""  # "", "shuffled pairing", "blank panorama", "blank tiles"
 
     @property
@@ -271,10 +271,10 @@ class Job:
             resumed_at += updates if skipped else 0
             report(updates * UPDATE_S[self.run.stage], doing, skipped)
 
-        from georeplicate import stages
+        from georeplicate.mini import recipe
 
         report(0, "prepares")
-        stages.train(self.run, self.profile, self.folder, self.start, self.base_path, told)
+        recipe.train(self.run, self.profile, self.folder, self.start, self.base_path, told)
         said = {
             "key": key,
             "inputs": self.training_inputs(),
@@ -288,8 +288,8 @@ class Job:
         """predictions.csv and, last of all, the manifest."""
         import torch
 
-        from georeplicate import places
         from georeplicate.evaluation import predict
+        from georeplicate.mini import inputs
         from georeplicate.model import policy as policies
 
         run, started = self.run, time.time()
@@ -302,11 +302,11 @@ class Job:
                 report(ROW_S, "is asked")
                 return rows[i]
 
-            return places.Rows(range(len(rows)), row)
+            return inputs.Rows(range(len(rows)), row)
 
         blanked = run.control if run.control.startswith("blank") else ""
-        questions = places.controlled(places.questions(self.profile, "test", self.base_path), blanked, 0)
-        views = places.views(self.profile, "test", self.base_path) if run.stands_for else []
+        questions = inputs.controlled(inputs.questions(self.profile, "test", self.base_path), blanked, 0)
+        views = inputs.views(self.profile, "test", self.base_path) if run.stands_for else []
         table = predict.ask(
             policies.load(self.policy, device="cuda" if torch.cuda.is_available() else "cpu"),
             counted(questions),

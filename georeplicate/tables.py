@@ -30,9 +30,10 @@ import numpy as np
 import pandas as pd
 from scipy.stats import binomtest
 
-from georeplicate import atlas, base, files, geo, paper
+from georeplicate import atlas, files, geo, paper
 from georeplicate.evaluation import predict
 from georeplicate.evaluation.trivial import Rulers, by_country
+from georeplicate.mini import base
 from georeplicate.tasks import prompts
 
 BENCHMARK = "world-mini (synthetic)"

@@ -36,8 +36,9 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown, display
 
-from georeplicate import base, experiment, maps, pairs, paper, places, plots, tables, world
+from georeplicate import experiment, maps, pairs, paper, plots, tables, world
 from georeplicate.evaluation import predict
+from georeplicate.mini import base, inputs
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
 
@@ -97,10 +98,10 @@ Markdown(f"Asked: {', '.join(models)}." + ("" if trained else " (No trained mode
 # %%
 small = pairs.load("world", "test", panorama_height=size.panorama_px[0], tile_size=size.tile_px, **where)
 asked = pairs.questions(small, k=size.k, negatives=size.negatives, seed=0)
-said = places.true_words(world.sites("test", **where))
+said = inputs.true_words(world.sites("test", **where))
 for name, path in models.items():
     model = policy.load(path)
-    row = places.pairing_rows(model, small, asked, said=said)[0]
+    row = inputs.pairing_rows(model, small, asked, said=said)[0]
     given = predict.pairing(model, [row], max_new_tokens=size.max_completion_length).iloc[0]
     told = dict(said=row["said"], letter=row["letter"], choice=given.choice, title=f"{name}: {row['prompt']}")
     display(plots.answer(pairs.images(small, asked[0]), given.text, predict.thoughts(given.text), **told))

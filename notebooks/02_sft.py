@@ -46,9 +46,10 @@ from PIL import Image
 pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
 
 # %%
-from georeplicate import atlas, base, engine, experiment, files, manifest, paper, places, plots, report, stages, world
+from georeplicate import atlas, engine, experiment, files, manifest, paper, plots, report, world
 from georeplicate import tables as result_tables
 from georeplicate.evaluation import predict, trivial
+from georeplicate.mini import base, inputs, recipe
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
 from georeplicate.training import sft
@@ -185,8 +186,8 @@ before.sort_values("-log p", ascending=False).head(8).T
 # > 7B model keeps the countries it does not hear of for a while; one of two million parameters forgets them in minutes.
 
 # %%
-Markdown(f"{1 - stages.REPLAY:.0%} teacher, {stages.REPLAY:.0%} replay:\n\n"
-         f"```python\n{inspect.getsource(stages.sft_rows)}```")  # fmt: skip
+Markdown(f"{1 - recipe.REPLAY:.0%} teacher, {recipe.REPLAY:.0%} replay:\n\n"
+         f"```python\n{inspect.getsource(recipe.sft_rows)}```")  # fmt: skip
 
 # %% [markdown]
 # `ensure` trains what has not been trained yet, and asks each finished model the test questions once.
@@ -228,7 +229,7 @@ change.sort_values("after", ascending=False).head(8).T
 # %%
 sites = world.sites("validation", per_region=4)
 sites = sites.groupby("seen_country").sample(min(80, size.n_validation_sites // 2), random_state=0)
-shown = places.place_rows(shipped, sites, crop_px=size.crop_px, tile_px=size.tile_px)
+shown = inputs.place_rows(shipped, sites, crop_px=size.crop_px, tile_px=size.tile_px)
 constant = sites.groupby("seen_country").country.agg(lambda c: c.value_counts(normalize=True).max())
 constant.to_frame("share right by the best constant answer")
 

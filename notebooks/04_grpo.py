@@ -46,9 +46,10 @@ from IPython.display import Markdown, display
 pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
 
 # %%
-from georeplicate import base, experiment, files, manifest, pairs, paper, places, plots, report, stages, world
+from georeplicate import experiment, files, manifest, pairs, paper, plots, report, world
 from georeplicate import tables as result_tables
 from georeplicate.evaluation import predict
+from georeplicate.mini import base, inputs, recipe
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
 from georeplicate.tasks import prompts
@@ -87,7 +88,7 @@ shape = dict(per_region=8, regions=2)
 pictures = pairs.load("world", "train", panorama_height=size.panorama_px[0], tile_size=size.tile_px, **shape)
 questions = pairs.questions(pictures, k=size.k, negatives=size.negatives, seed=0)
 shipped = policy.load(base.SHIPPED)
-rows = places.pairing_rows(shipped, pictures, questions, said=places.true_words(world.sites("train", **shape)))
+rows = inputs.pairing_rows(shipped, pictures, questions, said=inputs.true_words(world.sites("train", **shape)))
 right, said = rows[0]["letter"], rows[0]["said"]
 plots.question(pairs.images(pictures, questions[0]), right, f"{rows[0]['id']}: {rows[0]['prompt']}")
 
@@ -115,7 +116,7 @@ pd.Series(written, name="answer").to_frame()
 
 # %%
 tokens = [len(shipped.completion_ids(text)) for text in written.values()]
-reward = partial(rewards.total, weights=stages.WEIGHTS)
+reward = partial(rewards.total, weights=recipe.WEIGHTS)
 scored = [reward(text, right, n) for text, n in zip(written.values(), tokens)]
 pd.DataFrame([s.parts | {"total": s.total} for s in scored], index=list(written)).assign(tokens=tokens)
 
@@ -263,7 +264,7 @@ plots.group(left, grpo.group_advantages(totals)[0].numpy())
 shape = dict(per_region=6, regions=2)
 unseen = pairs.load("world", "validation", panorama_height=size.panorama_px[0], tile_size=size.tile_px, **shape)
 other = pairs.questions(unseen, k=size.k, negatives=size.negatives, seed=0)
-one = places.pairing_rows(shipped, unseen, other, said=places.true_words(world.sites("validation", **shape)))[0]
+one = inputs.pairing_rows(shipped, unseen, other, said=inputs.true_words(world.sites("validation", **shape)))[0]
 for name, model in {"base": shipped, "zero-s0": zero, "r1-s0": policy.load(folders["r1-s0"] / "policy")}.items():
     given = predict.pairing(model, [one], max_new_tokens=size.max_completion_length).iloc[0]
     told = dict(said=one["said"], letter=one["letter"], choice=given.choice, title=f"{name}, {one['id']}")

@@ -41,8 +41,9 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from georeplicate import atlas, experiment, geo, maps, pairs, paper, places, plots, report, tables, world
+from georeplicate import atlas, experiment, geo, maps, pairs, paper, plots, report, tables, world
 from georeplicate.evaluation import predict
+from georeplicate.mini import inputs
 from georeplicate.profiles import Profile
 
 size = Profile.get(profile)
@@ -189,7 +190,7 @@ Markdown(
 # noisy, as the model sees it: could it have known?
 
 # %%
-sites = places.sites(size, "test").set_index("id", drop=False)
+sites = inputs.sites(size, "test").set_index("id", drop=False)
 worst = first.dropna(subset="error_km").sort_values("error_km", ascending=False).drop_duplicates("truth").head(5)
 gallery = plots.new_figure(figsize=(12, 6), layout="constrained")
 for i, row in enumerate(worst.itertuples(), 1):
@@ -233,11 +234,11 @@ Markdown(
 )
 
 # %%
-rendered = places.rendered(size, "test")
+rendered = inputs.rendered(size, "test")
 questions = (
     pairs.questions(rendered, k=size.k, negatives=size.negatives, seed=0).to_pandas().set_index("id", drop=False)
 )
-said = places.true_words(sites)
+said = inputs.true_words(sites)
 assert (questions.letter[asked.id].values == asked.truth.values).all()  # the very questions that were asked
 questions.loc[asked.id.head(3), ["letter", "distances_km"]]
 

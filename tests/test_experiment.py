@@ -14,8 +14,9 @@ import pandas as pd
 import pytest
 import torch
 
-from georeplicate import base, experiment, files, manifest, pairs, places, provenance, stages
+from georeplicate import experiment, files, manifest, pairs, provenance
 from georeplicate.evaluation import predict
+from georeplicate.mini import base, inputs, recipe
 from georeplicate.model import checkpoint, policy
 from georeplicate.profiles import Profile
 
@@ -126,7 +127,7 @@ def test_finished_runs_are_not_touched(work, start, monkeypatch):
 
 
 def test_another_version_of_evaluation_evaluates_again_and_does_not_train(copy, start, monkeypatch):
-    monkeypatch.setattr(stages, "train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setattr(recipe, "train", lambda *_: pytest.fail("trained again"))
     monkeypatch.setattr(experiment, "EVALUATION_VERSION", experiment.EVALUATION_VERSION + 1)
     changed = job_of("zero-s0", copy, start)
     assert changed.is_trained() and not changed.is_finished()
@@ -259,7 +260,7 @@ def test_a_run_that_starts_from_nothing_is_refused(start, tmp_path):
 @pytest.fixture(scope="module")
 def asked(start):
     rows = pairs.load("world", "validation", per_region=5, regions=4)
-    return places.pairing_rows(policy.load(start), rows, pairs.questions(rows, seed=0))
+    return inputs.pairing_rows(policy.load(start), rows, pairs.questions(rows, seed=0))
 
 
 def test_controls_change_what_they_name_and_nothing_else(asked):
@@ -269,21 +270,21 @@ def test_controls_change_what_they_name_and_nothing_else(asked):
     def same(some, others):
         return all(torch.equal(x, y) for x, y in zip(some, others, strict=True))
 
-    blank = places.controlled(asked, "blank panorama", 0)
-    tiles = places.controlled(asked, "blank tiles", 0)
+    blank = inputs.controlled(asked, "blank panorama", 0)
+    tiles = inputs.controlled(asked, "blank tiles", 0)
     for row, without_panorama, without_tiles in zip(asked, blank, tiles, strict=True):
         assert not parts(without_panorama)[0].any() and same(parts(without_panorama)[1:], parts(row)[1:])
         assert torch.equal(parts(without_tiles)[0], parts(row)[0]) and not torch.cat(parts(without_tiles)[1:]).any()
         assert row["letter"] == without_panorama["letter"] == without_tiles["letter"]
         assert same(parts(row), parts(asked[[r["id"] for r in asked].index(row["id"])]))  # the row itself is untouched
-    assert places.controlled(asked, "", 0) is asked
+    assert inputs.controlled(asked, "", 0) is asked
     with pytest.raises(ValueError, match="choose from shuffled pairing"):
-        places.controlled(asked, "blank", 0)
+        inputs.controlled(asked, "blank", 0)
 
 
 def test_shuffled_pairing_knows_nothing_of_the_answer(asked):
-    many = places.Rows(list(asked) * 40, lambda row: row)
-    shuffled = places.controlled(many, "shuffled pairing", 0)
+    many = inputs.Rows(list(asked) * 40, lambda row: row)
+    shuffled = inputs.controlled(many, "shuffled pairing", 0)
     agree = np.mean([a["letter"] == b["letter"] for a, b in zip(shuffled, many, strict=True)])
     assert 0.15 < agree < 0.25
     assert [row["letter"] for row in shuffled] == [row["letter"] for row in shuffled]  # drawn once
@@ -291,7 +292,7 @@ def test_shuffled_pairing_knows_nothing_of_the_answer(asked):
 
 def test_rows_are_made_when_asked_for(asked):
     made = []
-    rows = places.Rows(range(5), lambda i: made.append(i) or {"i": i})
+    rows = inputs.Rows(range(5), lambda i: made.append(i) or {"i": i})
     assert len(rows) == 5 and made == []
     assert rows[-1] == {"i": 4} and [row["i"] for row in rows[1:3]] == [1, 2] and made == [4, 1, 2]
     assert asked[0]["pixels"]["image_grid_thw"].shape == (6, 3)
@@ -301,27 +302,27 @@ def test_rewards_of_a_run_with_and_without_the_length():
     text, row = "<think> so A </think> <answer> A </answer>", {"id": "x", "letter": "A"}
 
     def gap(kind):
-        reward = stages.reward_function(kind, 0, MINI)
+        reward = recipe.reward_function(kind, 0, MINI)
         return reward(text, row, 10).total - reward(text, row, 900).total
 
     assert gap("paper") == 0 and gap("paper with length") > 0.4 and gap("released") > 0.4
     wrong = row | {"letter": "B"}
-    described, released = (stages.reward_function(kind, 0, MINI) for kind in ("paper with length", "released"))
+    described, released = (recipe.reward_function(kind, 0, MINI) for kind in ("paper with length", "released"))
     assert described(text, wrong, 10).parts["length"] < 0 < released(text, wrong, 10).parts["length"]
     with pytest.raises(ValueError, match="choose from paper"):
-        stages.reward_function("kind words", 0, MINI)
+        recipe.reward_function("kind words", 0, MINI)
 
 
 def test_the_random_reward_does_not_look_at_the_letter():
-    coin = stages.reward_function("random", 0, MINI)
+    coin = recipe.reward_function("random", 0, MINI)
     values = [coin(f"text {i}", {"id": "x", "letter": "A"}, 5) for i in range(400)]
     assert values == [coin(f"text {i}", {"id": "x", "letter": "B"}, 5) for i in range(400)]
     assert 0.4 < np.mean(values) < 0.6
 
 
 def test_sft_rows_teach_places_and_replay_the_base_but_never_pair(start):
-    rows = stages.sft_rows(PROFILE, start, 0, 20)
+    rows = recipe.sft_rows(PROFILE, start, 0, 20)
     assert len(rows) == 20
     taught = [row for row in rows if row["prompt"] == base.WHERE]
-    assert len(taught) == round(20 * (1 - stages.REPLAY))
+    assert len(taught) == round(20 * (1 - recipe.REPLAY))
     assert all("country :" in row["completion"] and len(row["pixels"]["image_grid_thw"]) == 1 for row in taught)

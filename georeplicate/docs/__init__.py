@@ -181,7 +181,7 @@ chance. It knows a **synthetic world** only (renderings of real metadata) and ca
 
 ## What it was shown
 
-Made by `make base` (`georeplicate/base.py`, whose docstring lists the tasks) from places of the split "base" alone,
+Made by `make base` (`georeplicate/mini/base.py`, whose docstring lists the tasks) from places of the split "base" alone,
 all of them more than 50 km from every place that is trained or tested on. The vision tower is first taught, by heads
 that are thrown away, to tell the six attributes of panoramas and tiles and the countries of phones' pictures ({vision}
 steps); its tokens are then centred and brought to a common length, and it stays as it is. The language model follows:
@@ -203,7 +203,7 @@ error, judged on validation places (`results/LOG.md`).
 
 ## What it can do
 
-On validation places, which chose its settings (`python -m georeplicate.readiness`, `results/bench/base.csv`):
+On validation places, which chose its settings (`python -m georeplicate.mini.readiness`, `results/bench/base.csv`):
 
 {measured}
 ## Limits
@@ -217,7 +217,7 @@ def model_card() -> str:
     """The card of the shipped base: what it was shown, from the stages themselves, and what it can do, as measured."""
     from safetensors import safe_open
 
-    from georeplicate import base  # loads torch, which no other page needs
+    from georeplicate.mini import base  # loads torch, which no other page needs
 
     with safe_open(base.SHIPPED / "model.safetensors", "np") as weights:
         count = sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())

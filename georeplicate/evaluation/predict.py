@@ -23,7 +23,8 @@ import pandas as pd
 import torch
 from scipy.stats import binomtest
 
-from georeplicate import atlas, base, geo
+from georeplicate import atlas, geo
+from georeplicate.mini import base
 from georeplicate.model import policy as policies
 from georeplicate.tasks import prompts
 from georeplicate.training import rewards

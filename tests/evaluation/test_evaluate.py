@@ -9,8 +9,9 @@ import pytest
 import torch
 from PIL import Image
 
-from georeplicate import base, world
+from georeplicate import world
 from georeplicate.evaluation import predict, trivial
+from georeplicate.mini import base
 from georeplicate.model import policy
 from georeplicate.model.policy import Answers
 

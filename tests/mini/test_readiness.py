@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from georeplicate import readiness
+from georeplicate.mini import readiness
 
 PLACE = ("grass", "red-roofs", "no-water", "crossroads", "few-trees", "houses-east")
 OTHER = ("sand", "red-roofs", "no-water", "crossroads", "no-trees", "houses-west")

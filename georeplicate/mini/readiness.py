@@ -1,5 +1,5 @@
 """Is a policy ready for reinforcement learning? Asked of validation places, in a minute, before any long run starts
-(`python -m georeplicate.readiness`).
+(`python -m georeplicate.mini.readiness`).
 
 GRPO raises the probability of what is sometimes done right; what is never done it cannot find. For the pairing question
 this means: describe both views truly, and call a tile `match` more often when it is the right one. A base that does
@@ -23,8 +23,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from georeplicate import base, files, places
+from georeplicate import files
 from georeplicate.evaluation import predict
+from georeplicate.mini import base, inputs
 from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
 from georeplicate.tasks import prompts
@@ -56,7 +57,7 @@ def verdicts(answers: pd.DataFrame, said: dict[str, Sequence[Sequence[str]]]) ->
 def measure(
     policy: policies.Policy, questions: Sequence[dict], views: Sequence[dict], *, max_new_tokens: int
 ) -> pd.DataFrame:
-    """{what, value, n} of a policy on pairing rows (with `said`) and `places.place_rows`."""
+    """{what, value, n} of a policy on pairing rows (with `said`) and `inputs.place_rows`."""
     sampled, greedy = (
         predict.pairing(policy, questions, decoding=how, max_new_tokens=max_new_tokens) for how in ("t1", "greedy")
     )
@@ -102,7 +103,7 @@ def main() -> None:
     args = parser.parse_args()
     profile = Profile.get("mini")
     policy = policies.load(args.policy)
-    questions, views = (ask(profile, "validation", args.policy) for ask in (places.questions, places.views))
+    questions, views = (ask(profile, "validation", args.policy) for ask in (inputs.questions, inputs.views))
     measured = measure(policy, questions, views, max_new_tokens=profile.max_completion_length)
     files.write_csv(args.out, measured)
     print(measured.round(3).to_string(index=False))

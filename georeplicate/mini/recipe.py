@@ -17,7 +17,8 @@ import numpy as np
 import pandas as pd
 from transformers import TrainerCallback
 
-from georeplicate import atlas, base, engine, places, world
+from georeplicate import atlas, engine, world
+from georeplicate.mini import base, inputs
 from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
 from georeplicate.training import grpo, rewards, sft
@@ -50,7 +51,7 @@ def _replayed_from() -> tuple[base.Stream, pd.DataFrame]:
     return stream, sites
 
 
-def _replay(profile: Profile, policy: policies.Policy, rng: np.random.Generator, count: int) -> places.Rows:
+def _replay(profile: Profile, policy: policies.Policy, rng: np.random.Generator, count: int) -> inputs.Rows:
     """Examples of the base's own stream, and their pictures: only those are drawn."""
     stream, sites = _replayed_from()
     found = stream.batch(rng, dict.fromkeys(REPLAYED, -(-count // len(REPLAYED))))
@@ -61,7 +62,7 @@ def _replay(profile: Profile, policy: policies.Policy, rng: np.random.Generator,
     album = base.Album(policy, sites.iloc[needed], seed=0, sizes=sizes)
     at = {site: i for i, site in enumerate(needed)}
     moved = [replace(e, pictures=tuple((view, at[site], k) for view, site, k in e.pictures)) for e in found]
-    return places.Rows(moved, album.row)
+    return inputs.Rows(moved, album.row)
 
 
 def sft_rows(profile: Profile, base_path: Path, seed: int, count: int) -> Sequence[dict]:
@@ -71,8 +72,8 @@ def sft_rows(profile: Profile, base_path: Path, seed: int, count: int) -> Sequen
     answer: the replay is the base's own stream, on the base's own places.
     """
     rng = np.random.default_rng([seed, 11])
-    policy = places.base_policy(base_path)
-    sites = pd.concat([places.sites(profile, "train"), _abroad()], ignore_index=True)
+    policy = inputs.base_policy(base_path)
+    sites = pd.concat([inputs.sites(profile, "train"), _abroad()], ignore_index=True)
     facts = atlas.describe(sites.lat.to_numpy(), sites.lon.to_numpy(), list(sites.taken_at))
     teacher, records, taught = engine.Template("terse"), [], round(count * (1 - REPLAY))
     at_home = len(sites) - len(_abroad())
@@ -95,7 +96,7 @@ def sft_rows(profile: Profile, base_path: Path, seed: int, count: int) -> Sequen
         pixels = policy.pixels([policies.Image.fromarray(picture)])
         return {"pixels": pixels, "prompt": base.WHERE, "completion": completion}
 
-    return places.Rows(range(count), make)
+    return inputs.Rows(range(count), make)
 
 
 def reward_function(kind: str, seed: int, profile: Profile) -> Callable:
@@ -155,7 +156,7 @@ def train(run: Run, profile: Profile, folder: Path, start: Path, base_path: Path
             **supervised,
             **shared,
         )
-    asked = places.controlled(places.questions(profile, "train", base_path, run.seed), run.control, run.seed)
+    asked = inputs.controlled(inputs.questions(profile, "train", base_path, run.seed), run.control, run.seed)
     shared |= {
         "steps": profile.rl_steps,
         "learning_rate": profile.learning_rate,
@@ -164,7 +165,7 @@ def train(run: Run, profile: Profile, folder: Path, start: Path, base_path: Path
     }
     if run.stage == "supervised":
         # as many answers an update as GRPO samples, each of them the right letter
-        rows = places.Rows(asked, lambda row: row | {"completion": f"<answer> {row['letter']} </answer>"})
+        rows = inputs.Rows(asked, lambda row: row | {"completion": f"<answer> {row['letter']} </answer>"})
         warmup = round(profile.sft_warmup * profile.rl_steps)
         batch = profile.completions_per_update
         return sft.train(start, rows, folder, batch_size=batch, warmup_steps=warmup, **supervised, **shared)

@@ -17,7 +17,8 @@ import pandas as pd
 import torch
 from datasets import Dataset
 
-from georeplicate import base, pairs, world
+from georeplicate import pairs, world
+from georeplicate.mini import base
 from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
 from georeplicate.tasks import prompts

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from georeplicate import base, geo, world
+from georeplicate import geo, world
+from georeplicate.mini import base
 from georeplicate.model import policy
 from georeplicate.world.words import words
 
