@@ -32,30 +32,30 @@ check: $(INSTALLED)  ## style, formatting, and that committed notebooks and runs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/python -m georeplicate.reproduce --check-pairs
-	$(BIN)/python -m georeplicate.results check
+	$(BIN)/python -m georeplicate.runs.publish check
 	$(BIN)/pytest -q tests/test_docs.py tests/test_environment.py
 
 pair: $(INSTALLED)  ## write notebooks/*.ipynb from the last run of PROFILE=mini
 	$(BIN)/python -m georeplicate.reproduce --pair
 
 figures: $(INSTALLED)  ## draw the committed tables and figures again, from the committed predictions and logs
-	$(BIN)/python -m georeplicate.results figures --profile "$(PROFILE)"
+	$(BIN)/python -m georeplicate.runs.publish figures --profile "$(PROFILE)"
 
 publish: $(INSTALLED)  ## copy a finished run into results/: predictions, logs, manifests, tables, figures
-	$(BIN)/python -m georeplicate.results publish --profile "$(PROFILE)"
-	$(BIN)/python -m georeplicate.results figures --profile "$(PROFILE)"
+	$(BIN)/python -m georeplicate.runs.publish publish --profile "$(PROFILE)"
+	$(BIN)/python -m georeplicate.runs.publish figures --profile "$(PROFILE)"
 
 verify: $(INSTALLED)  ## compare the tables of a run here with the committed ones, number by number
-	$(BIN)/python -m georeplicate.results verify --profile "$(PROFILE)"
+	$(BIN)/python -m georeplicate.runs.publish verify --profile "$(PROFILE)"
 
 base: $(INSTALLED)  ## train the mini base policy into .georeplicate/base (half an hour on one core; goes on after a kill)
 	OMP_NUM_THREADS=1 $(BIN)/python -m georeplicate.mini.base
 
 table2: $(INSTALLED)  ## train and ask the four systems of Table 2, on two cores (part of reproduce)
-	$(BIN)/python -m georeplicate.experiment --profile "$(PROFILE)" $(COUNT)
+	$(BIN)/python -m georeplicate.runs.runner --profile "$(PROFILE)" $(COUNT)
 
 ablations: $(INSTALLED)  ## train and ask the controls: random reward, shuffled pairing, blank pictures, released rewards
-	$(BIN)/python -m georeplicate.experiment --profile "$(PROFILE)" --ablations $(COUNT)
+	$(BIN)/python -m georeplicate.runs.runner --profile "$(PROFILE)" --ablations $(COUNT)
 
 bench: $(INSTALLED)  ## measure sizes and speeds on this machine into results/bench/
 	$(BIN)/python -m georeplicate.bench

@@ -15,8 +15,9 @@ import pandas as pd
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from georeplicate import experiment, files, maps, paper, plots, tables
+from georeplicate import files, maps, paper, plots, tables
 from georeplicate.evaluation import trivial
+from georeplicate.runs import runner
 
 DOTS_PER_INCH = 110
 FONTS = {"font.family": "DejaVu Sans", "pdf.fonttype": 42}  # carried by matplotlib itself
@@ -32,7 +33,7 @@ CURVES = {
 
 def write(runs: str | Path, out: str | Path) -> list[Path]:
     """All tables and figures of the finished runs below `runs`, written below `out`; RecordError if there is none."""
-    p, out = experiment.predictions(runs), Path(out)
+    p, out = runner.predictions(runs), Path(out)
     made = made_tables(p)
     paths = []
     for name, (frame, caption) in made.items():

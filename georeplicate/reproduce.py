@@ -15,7 +15,7 @@ own), and may declare artefacts, as paths below `out`:
     # artefacts: tables/table2.csv figures/curves.png
 
 A notebook with a parameter `seeds` (how many training seeds) works with the trained runs of Table 2. These are brought
-up to date before the first notebook, where their progress can be seen (experiment.ensure).
+up to date before the first notebook, where their progress can be seen (runner.ensure).
 
 A finished notebook leaves a stamp: a hash of its text, of the syntax trees of the modules it imports (a docstring or
 comment changes nothing), of the library's data, of the parameters, of the runs (for notebooks with `seeds`, and all
@@ -41,10 +41,11 @@ from pathlib import Path
 import jupytext
 import nbformat
 
-from georeplicate import experiment, files, manifest, provenance
+from georeplicate import files, manifest, provenance
 from georeplicate.model.checkpoint import CheckpointError
 from georeplicate.profiles import Profile
-from georeplicate.workers import WorkError
+from georeplicate.runs import runner
+from georeplicate.runs.pool import WorkError
 
 PACKAGE, WORK = files.PACKAGE, files.WORK
 NOTEBOOKS = files.CHECKOUT / "notebooks"
@@ -155,9 +156,9 @@ def run(
     has is an error. seeds: how many training seeds (None: all of the profile). Safe to kill and to start twice: a
     second run of the same profile waits for the first.
     Raises ValueError (unknown profile), ReproduceError, files.FileError (full disk, read-only folder), or what
-    experiment.ensure raises.
+    runner.ensure raises.
     """
-    chosen = experiment.seeds_of(Profile.get(profile), seeds)
+    chosen = runner.seeds_of(Profile.get(profile), seeds)
     parameters = parameters or {}
     found = sources(notebooks)
     for source in found:
@@ -192,7 +193,7 @@ def run(
 
 def _runs(profile: str, seeds: tuple[int, ...], out: Path) -> dict[str, str]:
     """{name: checksum of the manifest} of all finished runs; those of Table 2 are brought up to date first."""
-    experiment.ensure(experiment.table2_runs(seeds), profile, out)
+    runner.ensure(runner.table2_runs(seeds), profile, out)
     return {path.parent.name: files.sha256_file(path) for path in sorted(out.glob(f"runs/*/{manifest.NAME}"))}
 
 

@@ -36,11 +36,12 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown, display
 
-from georeplicate import experiment, maps, pairs, paper, plots, tables, world
+from georeplicate import maps, pairs, paper, plots, tables, world
 from georeplicate.evaluation import predict
 from georeplicate.mini import base, inputs
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
+from georeplicate.runs import runner
 
 size = Profile.get(profile)
 pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
@@ -115,10 +116,10 @@ for name, path in models.items():
 # where these are complete, else from the committed ones.
 
 # %%
-runs = [run.name for run in experiment.table2_runs(size.seeds[:seeds])]
+runs = [run.name for run in runner.table2_runs(size.seeds[:seeds])]
 homes = [Path(out), Path("../results") / profile, Path("../results/mini")]
 complete = [h for h in homes if all((h / "runs" / name / "manifest.json").is_file() for name in runs)]
-answers = experiment.predictions((complete or homes)[0] / "runs").query("run in @runs")
+answers = runner.predictions((complete or homes)[0] / "runs").query("run in @runs")
 table2 = tables.table2(answers)
 plots.headline(paper.table2(), table2, chance=1 / size.k)
 

@@ -46,12 +46,13 @@ from PIL import Image
 pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
 
 # %%
-from georeplicate import atlas, engine, experiment, files, manifest, paper, plots, report, world
+from georeplicate import atlas, engine, files, manifest, paper, plots, report, world
 from georeplicate import tables as result_tables
 from georeplicate.evaluation import predict, trivial
 from georeplicate.mini import base, inputs, recipe
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
+from georeplicate.runs import runner
 from georeplicate.training import sft
 
 size = Profile.get(profile)
@@ -193,8 +194,8 @@ Markdown(f"{1 - recipe.REPLAY:.0%} teacher, {recipe.REPLAY:.0%} replay:\n\n"
 # `ensure` trains what has not been trained yet, and asks each finished model the test questions once.
 
 # %%
-runs = [run for run in experiment.table2_runs(size.seeds[:seeds]) if run.stage in ("base", "sft")]
-folders = experiment.ensure(runs, profile, out)
+runs = [run for run in runner.table2_runs(size.seeds[:seeds]) if run.stage in ("base", "sft")]
+folders = runner.ensure(runs, profile, out)
 minutes = {run.name: manifest.read(folders[run.name])["wall_seconds"] / 60 for run in runs}
 pd.Series(minutes, name="minutes of training and asking").to_frame().T
 
@@ -203,7 +204,7 @@ pd.Series(minutes, name="minutes of training and asking").to_frame().T
 # a picture cannot always be seen.)
 
 # %%
-predictions = experiment.predictions(Path(out) / "runs").query("run in @folders")
+predictions = runner.predictions(Path(out) / "runs").query("run in @folders")
 logs = report.logs(predictions, Path(out) / "runs")
 shown = {"loss": "loss, nats a token", "grad_norm": "gradient norm", "learning_rate": "learning rate"}
 curve = partial(plots.curves, logs, shown, smooth=5)

@@ -46,12 +46,13 @@ from IPython.display import Markdown, display
 pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
 
 # %%
-from georeplicate import experiment, files, manifest, pairs, paper, plots, report, world
+from georeplicate import files, manifest, pairs, paper, plots, report, world
 from georeplicate import tables as result_tables
 from georeplicate.evaluation import predict
 from georeplicate.mini import base, inputs, recipe
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
+from georeplicate.runs import runner
 from georeplicate.tasks import prompts
 from georeplicate.training import grpo, rewards
 
@@ -184,9 +185,9 @@ pd.DataFrame({"p": share, "groups tied by accuracy": tied}).set_index("p").T
 # accuracy should be steep in the middle.
 
 # %%
-runs = experiment.table2_runs(size.seeds[:seeds])
-folders = experiment.ensure(runs, profile, out)
-answers = experiment.predictions(Path(out) / "runs").query("run in @folders")
+runs = runner.table2_runs(size.seeds[:seeds])
+folders = runner.ensure(runs, profile, out)
+answers = runner.predictions(Path(out) / "runs").query("run in @folders")
 logs = report.logs(answers, Path(out) / "runs").query("system in ['mini-Zero', 'mini-R1']")
 minutes = {run.name: manifest.read(folders[run.name])["wall_seconds"] / 60 for run in runs}
 pd.Series(minutes, name="minutes of training and asking").to_frame().T

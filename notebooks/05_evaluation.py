@@ -40,8 +40,9 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown, display
 
-from georeplicate import experiment, paper, plots, report, tables
+from georeplicate import paper, plots, report, tables
 from georeplicate.profiles import Profile
+from georeplicate.runs import runner
 
 size, chance = Profile.get(profile), 1 / Profile.get(profile).k
 pd.options.display.max_colwidth, pd.options.display.max_columns = None, None
@@ -53,11 +54,11 @@ pd.options.display.max_colwidth, pd.options.display.max_columns = None, None
 # likeliest token, `t1` samples at temperature 1, and *forced* compares the probabilities of given words.
 
 # %%
-runs = experiment.table2_runs(size.seeds[:seeds])
-folders = experiment.ensure(runs, profile, out)
-wanted = experiment.jobs(experiment.ablation_runs(size.seeds[:seeds]), profile, out)
+runs = runner.table2_runs(size.seeds[:seeds])
+folders = runner.ensure(runs, profile, out)
+wanted = runner.jobs(runner.ablation_runs(size.seeds[:seeds]), profile, out)
 controls = [job.run.name for job in wanted if job.is_finished()]  # for section 4, as far as they were run
-answers = experiment.predictions(Path(out) / "runs").query("run in @folders or run in @controls")
+answers = runner.predictions(Path(out) / "runs").query("run in @folders or run in @controls")
 answers[answers.stands_for != ""].groupby(["task", "decoding"]).agg(
     questions=("id", "nunique"), runs=("run", "nunique"), answers=("id", "size")
 )
@@ -176,7 +177,7 @@ Markdown(f"{told} {names}." if names else "No control has been run yet: `make ab
 
 # %%
 if names:
-    shown = frames["controls"] if controls else tables.controls(experiment.predictions(published))
+    shown = frames["controls"] if controls else tables.controls(runner.predictions(published))
     display(tables.shown(shown).drop(columns="stands_for"))
 
 # %% [markdown]

@@ -41,19 +41,20 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from georeplicate import atlas, experiment, geo, maps, pairs, paper, plots, report, tables, world
+from georeplicate import atlas, geo, maps, pairs, paper, plots, report, tables, world
 from georeplicate.evaluation import predict
 from georeplicate.mini import inputs
 from georeplicate.profiles import Profile
+from georeplicate.runs import runner
 
 size = Profile.get(profile)
 pd.options.display.max_colwidth, pd.options.display.max_columns = None, None
 pd.options.display.float_format = "{:,.3f}".format
 
 # %%
-runs = experiment.table2_runs(size.seeds[:seeds])
-folders = experiment.ensure(runs, profile, out)
-answers = experiment.predictions(Path(out) / "runs").query("run in @folders")
+runs = runner.table2_runs(size.seeds[:seeds])
+folders = runner.ensure(runs, profile, out)
+answers = runner.predictions(Path(out) / "runs").query("run in @folders")
 located = answers[answers.task == "geolocation"]
 made = report.made_tables(answers)
 frames = {name: frame for name, (frame, _) in made.items()}

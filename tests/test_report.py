@@ -5,7 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from georeplicate import experiment, report
+from georeplicate import report
+from georeplicate.runs import runner
 
 SYSTEMS = ("mini-base", "mini-Zero")  # few, because maps take seconds
 TABLES = {"table2", "protocols", "controls", "faithfulness", "geolocation", "zones", "zero_shot", "changes"}
@@ -36,7 +37,7 @@ def contents(folder) -> dict[str, bytes]:
 
 
 def test_the_same_runs_give_the_same_bytes(p, runs, tmp_path, monkeypatch):
-    monkeypatch.setattr(experiment, "predictions", lambda _: p)
+    monkeypatch.setattr(runner, "predictions", lambda _: p)
     paths = report.write(runs, tmp_path / "one")
     first = contents(tmp_path / "one")
     assert len(paths) == len(set(paths)) == len(first)

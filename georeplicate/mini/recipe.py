@@ -25,7 +25,7 @@ from georeplicate.training import grpo, rewards, sft
 from georeplicate.world.words import words
 
 if TYPE_CHECKING:
-    from georeplicate.experiment import Run
+    from georeplicate.runs.runner import Run
 
 # Share of the teacher's pictures that show cities of the base's split: a model of this size that reads of 16 cities
 # alone forgets all other countries (results/LOG.md).

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from georeplicate import golden
+from georeplicate.runs import golden
 
 
 @pytest.fixture(scope="module")

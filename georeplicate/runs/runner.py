@@ -30,10 +30,11 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from georeplicate import files, manifest, provenance, workers
+from georeplicate import files, manifest, provenance
 from georeplicate.model import checkpoint
 from georeplicate.model.checkpoint import CheckpointError
 from georeplicate.profiles import Profile
+from georeplicate.runs import pool
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -257,7 +258,7 @@ class Job:
 
     # -- doing it, in a worker
 
-    def train(self, report: workers.Report) -> None:
+    def train(self, report: pool.Report) -> None:
         """The trained policy. A run of this key goes on where it stopped; one of another key is renamed first."""
         key, begun = self.training_key(), self.folder / "begun.json"
         if self.folder.exists() and _begun(self.folder).get("key") != key:
@@ -284,7 +285,7 @@ class Job:
         said |= {"git": provenance.git_state(), "machine": provenance.machine(), "versions": provenance.versions()}
         files.write_json(self.folder / "trained.json", said)
 
-    def ask(self, report: workers.Report) -> None:
+    def ask(self, report: pool.Report) -> None:
         """predictions.csv and, last of all, the manifest."""
         import torch
 
@@ -468,10 +469,10 @@ def _work(todo: list[Job], count: int) -> None:
     except OSError as error:
         raise files.FileError(files.explain(error, runs)) from error
     tasks = [
-        workers.Task(job.run.name, execute, (job,), job.units, runs / f".{job.run.name}.txt", after=job.after)
+        pool.Task(job.run.name, execute, (job,), job.units, runs / f".{job.run.name}.txt", after=job.after)
         for job in todo
     ]
-    workers.run(tasks, workers=max(1, min(count, os.cpu_count() or 1)), title=f"{len(todo)} runs")
+    pool.run(tasks, workers=max(1, min(count, os.cpu_count() or 1)), title=f"{len(todo)} runs")
 
 
 def execute(job: Job, report: Callable[..., None] = lambda *_, **__: None) -> Path:
@@ -509,7 +510,7 @@ def predictions(runs_folder: str | Path) -> pd.DataFrame:
 
 def main(arguments: list[str] | None = None) -> int:
     """0 done, 1 something failed (a sentence on stderr), 2 wrong words on the command line, 130 interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m georeplicate.experiment", description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(prog="python -m georeplicate.runs.runner", description=__doc__.splitlines()[0])
     parser.add_argument("--profile", default="mini")
     parser.add_argument("--base", type=Path, help="the policy that all starts from; the package carries one")
     parser.add_argument("--ablations", action="store_true", help="the controls instead of Table 2")
@@ -524,7 +525,7 @@ def main(arguments: list[str] | None = None) -> int:
         out = options.work / profile.name
         folders = ensure(runs, profile, out, base_path=options.base, workers=options.workers)
         _print(folders)
-    except (ValueError, OSError, CheckpointError, workers.WorkError) as error:
+    except (ValueError, OSError, CheckpointError, pool.WorkError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -5,10 +5,11 @@ import shutil
 import pandas as pd
 import pytest
 
-from georeplicate import experiment, files, manifest, provenance, results
+from georeplicate import files, manifest, provenance
 from georeplicate.evaluation import predict
+from georeplicate.runs import publish, runner
 
-NAMES = [run.name for run in experiment.table2_runs((0,))]
+NAMES = [run.name for run in runner.table2_runs((0,))]
 TABLE2 = pd.DataFrame(
     {
         "system": ["mini-base", "mini-R1"],
@@ -47,7 +48,7 @@ def predictions(run):
 def place(tmp_path):
     """(folder of runs as they are made, folder of what is committed), the former with a finished smoke run."""
     work, out = tmp_path / "work", tmp_path / "results"
-    for run in experiment.table2_runs((0,)):
+    for run in runner.table2_runs((0,)):
         folder = work / "smoke" / "runs" / run.name
         files.write_csv(folder / "predictions.csv", predictions(run))
         files.write_bytes(folder / "policy" / "model.safetensors", b"weights")
@@ -57,7 +58,7 @@ def place(tmp_path):
             files.write_csv(folder / "log.csv", pd.DataFrame(log | ({"equal_groups": 0.5} if "g" in run.stage else {})))
         manifest.finish(
             folder, profile="smoke", seed=0, data_sha256="0", started=0.0, apart=("policy", "begun.json"),
-            run={"stands_for": run.stands_for, "checkpoint": run.checkpoint}, code=experiment.code_now(),
+            run={"stands_for": run.stands_for, "checkpoint": run.checkpoint}, code=runner.code_now(),
         )  # fmt: skip
     for name, table in (("table2", TABLE2), ("orderings", ORDERINGS), ("failures", FAILURES)):
         files.write_csv(work / "smoke" / "tables" / f"{name}.csv", table)
@@ -66,7 +67,7 @@ def place(tmp_path):
 
 
 def main(place, *words):
-    return results.main([*words, "--profile", "smoke", "--work", str(place[0]), "--results", str(place[1])])
+    return publish.main([*words, "--profile", "smoke", "--work", str(place[0]), "--results", str(place[1])])
 
 
 # --- publish --------------------------------------------------------------------------------------------------------
@@ -78,13 +79,13 @@ def test_publish_mirrors_a_finished_run_without_its_policies(place, capsys):
         files.write_bytes(out / "smoke" / stale, b"old")
     files.write_bytes(out / "smoke" / "executed" / "01.ipynb", b"kept: none of publish's folders")
     assert main(place, "publish") == 0
-    runs = {f"runs/{name}/{file}" for name in NAMES for file in results.PUBLISHED} - {"runs/base/log.csv"}
+    runs = {f"runs/{name}/{file}" for name in NAMES for file in publish.PUBLISHED} - {"runs/base/log.csv"}
     published = {p.relative_to(out / "smoke").as_posix() for p in (out / "smoke").rglob("*") if p.is_file()}
     assert published == runs | {"tables/table2.csv", "figures/curves.png", "executed/01.ipynb"} | {
         "tables/orderings.csv", "tables/failures.csv"}  # fmt: skip
     assert all(manifest.is_finished(out / "smoke" / "runs" / name) for name in NAMES)
     assert not (out / "smoke" / "runs" / "zero-s9").exists()
-    assert results.publish("smoke", work=work, results=out) == []  # nothing more to do
+    assert publish.publish("smoke", work=work, results=out) == []  # nothing more to do
 
 
 @pytest.mark.parametrize(
@@ -110,10 +111,10 @@ def test_what_is_unfinished_is_not_published(place, capsys, harm, words):
 def test_figures_are_the_same_bytes_again(place):
     work, out = place
     shutil.copytree(work / "smoke" / "runs", out / "smoke" / "runs", ignore=shutil.ignore_patterns("policy", "*.json_"))
-    drawn = results.figures("smoke", results=out)
+    drawn = publish.figures("smoke", results=out)
     assert {"table2.csv", "table2.md", "table2.tex", "map_errors.png", "map_errors.pdf"} <= {p.name for p in drawn}
     before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
-    assert results.figures("smoke", results=out) == drawn
+    assert publish.figures("smoke", results=out) == drawn
     assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
 
 
@@ -122,10 +123,10 @@ def test_figures_are_the_same_bytes_again(place):
 
 def verify(place, **tables):
     """(exit code, {column: verdict}) after these fresh tables."""
-    results.publish("smoke", work=place[0], results=place[1])
+    publish.publish("smoke", work=place[0], results=place[1])
     for name, table in tables.items():
         files.write_csv(place[0] / "smoke" / "tables" / f"{name}.csv", table)
-    moved, compared, alone = results.verify("smoke", work=place[0], results=place[1])
+    moved, compared, alone = publish.verify("smoke", work=place[0], results=place[1])
     assert compared == 2 * 4 + 2 + len(
         {*FAILURES.id, *tables.get("failures", FAILURES).id}
     )  # of an interval the middle
@@ -165,7 +166,7 @@ def test_verify_judges(place, change, verdicts, code):
 
 
 def test_verify_names_rows_that_one_side_lacks(place, capsys):
-    results.publish("smoke", work=place[0], results=place[1])
+    publish.publish("smoke", work=place[0], results=place[1])
     files.write_csv(place[0] / "smoke" / "tables" / "table2.csv", TABLE2.iloc[:1])
     assert main(place, "verify") == 1
     assert "mini-R1 | world-mini (synthetic)" in capsys.readouterr().out
@@ -182,17 +183,17 @@ def test_verify_names_rows_that_one_side_lacks(place, capsys):
 
 def test_check_is_silent_where_all_is_well(place, capsys):
     assert main(place, "check") == 0  # nothing committed
-    results.publish("smoke", work=place[0], results=place[1])
+    publish.publish("smoke", work=place[0], results=place[1])
     assert main(place, "check") == 0
     assert capsys.readouterr().out == ""
 
 
 def test_check_says_once_that_other_code_made_the_runs(place, capsys, monkeypatch):
-    results.publish("smoke", work=place[0], results=place[1])
-    code = experiment.code_now()
+    publish.publish("smoke", work=place[0], results=place[1])
+    code = runner.code_now()
     code["training"]["grpo"] = "other"
     code["evaluation"]["evaluate"] = "other"
-    monkeypatch.setattr(experiment, "code_now", lambda: code)
+    monkeypatch.setattr(runner, "code_now", lambda: code)
     assert main(place, "check") == 0
     (warning,) = capsys.readouterr().out.splitlines()
     assert "results/smoke was made by other code than this (2 modules differ, such as evaluate)" in warning
@@ -206,7 +207,7 @@ def test_check_says_once_that_other_code_made_the_runs(place, capsys, monkeypatc
     ],
 )
 def test_check_fails_for_a_run_that_is_not_whole(place, capsys, harm, words):
-    results.publish("smoke", work=place[0], results=place[1])
+    publish.publish("smoke", work=place[0], results=place[1])
     harm(place[1] / "smoke" / "runs" / "zero-s0")
     assert main(place, "check") == 1
     assert words in capsys.readouterr().err

@@ -14,14 +14,15 @@ import pandas as pd
 import pytest
 import torch
 
-from georeplicate import experiment, files, manifest, pairs, provenance
+from georeplicate import files, manifest, pairs, provenance
 from georeplicate.evaluation import predict
 from georeplicate.mini import base, inputs, recipe
 from georeplicate.model import checkpoint, policy
 from georeplicate.profiles import Profile
+from georeplicate.runs import runner
 
 PROFILE = replace(Profile.get("smoke"), rl_steps=4, max_completion_length=8)
-RUNS = experiment.table2_runs(seeds=(0,))
+RUNS = runner.table2_runs(seeds=(0,))
 MINI = Profile.get("mini")
 
 
@@ -37,8 +38,8 @@ def start(tmp_path_factory):
 @pytest.fixture(scope="module")
 def work(start, tmp_path_factory):
     folder = tmp_path_factory.mktemp("work")
-    for job in experiment.jobs(RUNS, PROFILE, folder, start):
-        experiment.execute(job)
+    for job in runner.jobs(RUNS, PROFILE, folder, start):
+        runner.execute(job)
     return folder
 
 
@@ -48,7 +49,7 @@ def copy(work, tmp_path):
 
 
 def job_of(name, work, start, profile=PROFILE):
-    (job,) = (job for job in experiment.jobs(RUNS, profile, work, start) if job.run.name == name)
+    (job,) = (job for job in runner.jobs(RUNS, profile, work, start) if job.run.name == name)
     return job
 
 
@@ -62,7 +63,7 @@ def test_the_four_systems_stand_for_the_papers(work):
 
 
 def test_predictions_hold_every_question_twice_and_every_column(work):
-    table = experiment.predictions(work / "runs")
+    table = runner.predictions(work / "runs")
     assert list(table.columns) == [*predict.COLUMNS, "run", "stands_for", "checkpoint"]
     assert set(table.run) == {"base", "sft-s0", "zero-s0", "r1-s0"}
     table = table[table.run == "r1-s0"]
@@ -72,7 +73,7 @@ def test_predictions_hold_every_question_twice_and_every_column(work):
     assert set(table.checkpoint) == {"trained here from mini-SFT"}
     assert (table[table.task != "pairing"].groupby("task").id.nunique() == PROFILE.n_test_sites).all()
     with pytest.raises(files.FileError, match="no finished run below"):
-        experiment.predictions(work)
+        runner.predictions(work)
 
 
 def test_the_manifest_says_what_ran(work, start):
@@ -82,7 +83,7 @@ def test_the_manifest_says_what_ran(work, start):
     assert found["base_sha256"] == checkpoint.identity(start)
     assert found["policy_sha256"] == checkpoint.identity(work / "runs" / "r1-s0" / "policy")
     assert found["training"]["key"] != found["evaluation"]["key"]
-    assert found["training"]["inputs"]["recipe_version"] == experiment.RECIPE_VERSION
+    assert found["training"]["inputs"]["recipe_version"] == runner.RECIPE_VERSION
     assert found["training"]["inputs"]["start_sha256"] == checkpoint.identity(work / "runs/sft-s0/policy")
     took = found["training"]["seconds"] + found["evaluation"]["seconds"]
     assert 0 < took <= found["wall_seconds"] + 0.1
@@ -97,29 +98,29 @@ def test_the_manifest_says_what_ran(work, start):
 def test_no_source_text_enters_a_key(start, tmp_path, monkeypatch):
     job = job_of("zero-s0", tmp_path, start)
     before = job.training_key(), job.evaluation_key() if job.policy.exists() else None
-    monkeypatch.setattr(experiment, "PROVENANCE", {"training": ("geo",), "evaluation": ("geo",)})
+    monkeypatch.setattr(runner, "PROVENANCE", {"training": ("geo",), "evaluation": ("geo",)})
     monkeypatch.setattr(provenance, "code", lambda *_, **__: pytest.fail("a key looked at source text"))
     assert job.training_key() == before[0]
-    monkeypatch.setattr(experiment, "RECIPE_VERSION", experiment.RECIPE_VERSION + 1)
+    monkeypatch.setattr(runner, "RECIPE_VERSION", runner.RECIPE_VERSION + 1)
     assert job.training_key() != before[0]
 
 
 def test_every_field_of_a_profile_enters_a_key_or_is_known_not_to():
     elsewhere = {"name", "seeds", "model", "n_validation_sites"}  # enter by the run and the start; no test asks them
-    assert set().union(*experiment.SETTINGS.values()) | elsewhere == asdict(PROFILE).keys()
+    assert set().union(*runner.SETTINGS.values()) | elsewhere == asdict(PROFILE).keys()
 
 
 def test_finished_runs_are_not_touched(work, start, monkeypatch):
-    monkeypatch.setattr(experiment.workers, "run", lambda *_, **__: pytest.fail("began to work"))
+    monkeypatch.setattr(runner.workers, "run", lambda *_, **__: pytest.fail("began to work"))
     before = {p: p.stat().st_mtime_ns for p in work.rglob("*") if p.is_file()}
-    folders = experiment.ensure(RUNS, PROFILE, str(work), base_path=start)
+    folders = runner.ensure(RUNS, PROFILE, str(work), base_path=start)
     assert folders["r1-s0"] == work / "runs" / "r1-s0"
     assert before == {p: p.stat().st_mtime_ns for p in work.rglob("*") if p.is_file()}
     # nor do settings matter that they do not depend on
     other = replace(PROFILE, seeds=(0, 1), n_validation_sites=3)
-    assert experiment.unfinished(experiment.jobs(RUNS, other, work, start)) == []
+    assert runner.unfinished(runner.jobs(RUNS, other, work, start)) == []
     names = lambda profile: [  # noqa: E731
-        job.run.name for job in experiment.unfinished(experiment.jobs(RUNS, profile, work, start))
+        job.run.name for job in runner.unfinished(runner.jobs(RUNS, profile, work, start))
     ]
     assert names(replace(PROFILE, beta=0.5)) == ["zero-s0", "r1-s0"]
     assert names(replace(PROFILE, sft_batch=5)) == ["sft-s0", "r1-s0"]
@@ -128,14 +129,14 @@ def test_finished_runs_are_not_touched(work, start, monkeypatch):
 
 def test_another_version_of_evaluation_evaluates_again_and_does_not_train(copy, start, monkeypatch):
     monkeypatch.setattr(recipe, "train", lambda *_: pytest.fail("trained again"))
-    monkeypatch.setattr(experiment, "EVALUATION_VERSION", experiment.EVALUATION_VERSION + 1)
+    monkeypatch.setattr(runner, "EVALUATION_VERSION", runner.EVALUATION_VERSION + 1)
     changed = job_of("zero-s0", copy, start)
     assert changed.is_trained() and not changed.is_finished()
     before = manifest.read(changed.folder)
     for left in ("checkpoint-3", ".policy-abc"):  # of a kill between training and evaluation
         files.write_bytes(changed.folder / left / "weights", b"")
     (changed.folder / "predictions.csv").unlink()
-    experiment.execute(changed)
+    runner.execute(changed)
     after = manifest.read(changed.folder)
     assert changed.is_finished() and after["files"] == before["files"]
     assert not (changed.folder / "checkpoint-3").exists() and not (changed.folder / ".policy-abc").exists()
@@ -143,39 +144,39 @@ def test_another_version_of_evaluation_evaluates_again_and_does_not_train(copy, 
 
 
 def test_a_run_of_another_version_is_renamed_with_its_reason_and_never_deleted(copy, start, monkeypatch, capsys):
-    monkeypatch.setattr(experiment, "RECIPE_VERSION", experiment.RECIPE_VERSION + 1)
+    monkeypatch.setattr(runner, "RECIPE_VERSION", runner.RECIPE_VERSION + 1)
     changed = job_of("zero-s0", copy, start, replace(PROFILE, beta=0.5))
     assert not changed.is_trained()
     (changed.folder / "stray").mkdir()
     before = {p.name: p.read_bytes() for p in changed.folder.iterdir() if p.is_file()}
-    experiment.execute(changed)
+    runner.execute(changed)
     printed = capsys.readouterr().out
     assert "recipe_version 1 -> 2" in printed and "settings.beta 0.01 -> 0.5" in printed
     assert changed.is_finished() and not (changed.folder / "stray").exists()
     (kept,) = (copy / "stale").iterdir()
     assert kept.name in printed and {p.name: p.read_bytes() for p in kept.iterdir() if p.is_file()} == before
-    assert set(experiment.predictions(copy / "runs").run) == {"base", "sft-s0", "zero-s0", "r1-s0"}
+    assert set(runner.predictions(copy / "runs").run) == {"base", "sft-s0", "zero-s0", "r1-s0"}
 
 
 def test_a_stale_run_can_be_adopted_with_a_reason(copy, start, monkeypatch):
-    monkeypatch.setattr(experiment, "RECIPE_VERSION", experiment.RECIPE_VERSION + 1)
+    monkeypatch.setattr(runner, "RECIPE_VERSION", runner.RECIPE_VERSION + 1)
     job = job_of("zero-s0", copy, start)
     with pytest.raises(ValueError, match="say why"):
-        experiment.adopt(job, " ")
-    stale = experiment.set_aside(job)
-    changed = experiment.adopt(job, "the version was raised in error", stale)
+        runner.adopt(job, " ")
+    stale = runner.set_aside(job)
+    changed = runner.adopt(job, "the version was raised in error", stale)
     assert changed == ["recipe_version 1 -> 2"] and job.is_trained() and not stale.exists()
     (adopted,) = json.loads((job.folder / "trained.json").read_text())["adopted"]
     assert adopted["why"] == "the version was raised in error" and adopted["changed"] == changed
     (job.folder / "policy" / "model.safetensors").write_bytes(b"torn")
     with pytest.raises(ValueError, match="no whole trained run"):
-        experiment.adopt(job, "again")
+        runner.adopt(job, "again")
 
 
 def test_a_run_begun_by_an_earlier_version_of_the_project_is_kept_too(copy, start, capsys):
     job = job_of("sft-s0", copy, start)
     files.write_json(job.folder / "begun.json", {"key": "0123456789"})
-    assert experiment.set_aside(job).name == "sft-s0-01234567"
+    assert runner.set_aside(job).name == "sft-s0-01234567"
     assert "made by an earlier version" in capsys.readouterr().out
 
 
@@ -183,7 +184,7 @@ def test_a_run_begun_by_an_earlier_version_of_the_project_is_kept_too(copy, star
 def test_a_damaged_run_is_not_finished(copy, start, name, file):
     path = copy / "runs" / name / file
     path.write_bytes(path.read_bytes()[:-1] + b"?")
-    found = [job.run.name for job in experiment.unfinished(experiment.jobs(RUNS, PROFILE, copy, start))]
+    found = [job.run.name for job in runner.unfinished(runner.jobs(RUNS, PROFILE, copy, start))]
     assert name in found and ("r1-s0" in found) == (name == "sft-s0")
 
 
@@ -198,7 +199,7 @@ def report(units, doing, skipped=False):
     if doing == "update 3/4":
         os.kill(os.getpid(), signal.SIGKILL)
 
-experiment.execute(job_of("zero-s0", Path({work!r}), Path({start!r})), report)
+runner.execute(job_of("zero-s0", Path({work!r}), Path({start!r})), report)
 """
 
 
@@ -209,7 +210,7 @@ def test_a_killed_run_goes_on_and_ends_in_the_same_numbers(work, start, tmp_path
     job = job_of("zero-s0", tmp_path, start)
     assert not job.is_trained() and list(job.folder.glob("checkpoint-*"))
     said = []
-    experiment.execute(job, lambda units, doing, skipped=False: said.append((doing, skipped)))
+    runner.execute(job, lambda units, doing, skipped=False: said.append((doing, skipped)))
     assert ("update 2/4", True) in said and job.is_finished()
     whole = work / "runs" / "zero-s0"
     assert (job.folder / "predictions.csv").read_bytes() == (whole / "predictions.csv").read_bytes()
@@ -228,7 +229,7 @@ def numbers(log):
 
 
 def fails(capsys, *words):
-    assert experiment.main([*map(str, words)]) == 1
+    assert runner.main([*map(str, words)]) == 1
     error = capsys.readouterr().err
     assert error.startswith("error: ") and error.count("\n") == 1
     return error
@@ -249,7 +250,7 @@ def test_bad_input_is_one_sentence(start, tmp_path, capsys):
 
 def test_a_run_that_starts_from_nothing_is_refused(start, tmp_path):
     with pytest.raises(ValueError, match="r1-s0 goes on from sft-s0"):
-        experiment.ensure(RUNS[-1:], PROFILE, tmp_path, base_path=start)
+        runner.ensure(RUNS[-1:], PROFILE, tmp_path, base_path=start)
     with pytest.raises(checkpoint.CheckpointError):
         checkpoint.identity(tmp_path)
 

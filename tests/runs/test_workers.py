@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from georeplicate import files, workers
+from georeplicate import files
+from georeplicate.runs import pool
 
 
 def work(path, report, *, fail=""):
@@ -41,12 +42,12 @@ def sleep(path, report):
 
 
 def task(folder, name, function=work, after=""):
-    return workers.Task(name, function, (folder / name,), 1.0, folder / f"{name}.txt", after)
+    return pool.Task(name, function, (folder / name,), 1.0, folder / f"{name}.txt", after)
 
 
 def test_tasks_wait_for_what_they_go_on_from_and_share_workers(tmp_path, capfd):
     tasks = [task(tmp_path, "b", after="a"), task(tmp_path, "a"), task(tmp_path, "c", after="b")]
-    workers.run(tasks, workers=2, title="toys")
+    pool.run(tasks, workers=2, title="toys")
     (worker, a), (again, b), (_, c) = ((tmp_path / n).read_text().split() for n in "abc")
     assert int(a) < int(b) < int(c) and worker == again
     assert (tmp_path / "a.txt").read_text() == "seen\n"
@@ -65,8 +66,8 @@ def test_tasks_wait_for_what_they_go_on_from_and_share_workers(tmp_path, capfd):
 )
 def test_a_failure_is_named_in_one_sentence_and_the_others_go_on(tmp_path, how, words):
     tasks = [task(tmp_path, "a", Failing(how)), task(tmp_path, "b", after="a"), task(tmp_path, "c")]
-    with pytest.raises(workers.WorkError) as caught:
-        workers.run(tasks, workers=1, title="toys")
+    with pytest.raises(pool.WorkError) as caught:
+        pool.run(tasks, workers=1, title="toys")
     said = str(caught.value)
     assert said.startswith("a failed: ") and words in said and "\n" not in said
     assert said.endswith("; b was not begun, as it goes on from a")
@@ -75,7 +76,7 @@ def test_a_failure_is_named_in_one_sentence_and_the_others_go_on(tmp_path, how, 
 
 def test_a_sentence_of_ours_is_passed_on_as_it_is(tmp_path):
     error = files.FileError("cannot write x: the moon is full")
-    assert workers._sentence(error, tmp_path / "log") == str(error)
+    assert pool._sentence(error, tmp_path / "log") == str(error)
 
 
 PARENT = """
@@ -85,7 +86,7 @@ sys.path.insert(0, {tests!r})
 from test_workers import sleep, task
 from georeplicate import workers
 try:
-    workers.run([task(Path({folder!r}), "a", sleep)], workers=1, title="toys")
+    pool.run([task(Path({folder!r}), "a", sleep)], workers=1, title="toys")
 except KeyboardInterrupt:
     sys.exit(130)
 """

@@ -1,6 +1,6 @@
 """Golden runs: a fixed tiny training, recorded update by update, that fails when numbers move.
 
-A run's key holds no source text (see experiment.py), so something else has to notice that code now makes other numbers
+A run's key holds no source text (see runner.py), so something else has to notice that code now makes other numbers
 of the same settings. These runs do: three updates of SFT and three of GRPO from the shipped base, in fp32 on one
 thread, and the completions and log-probabilities that come out. `tests/invariant` compares them with a snapshot; its
 README says when the snapshot may change.
@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from georeplicate import experiment
 from georeplicate.profiles import Profile
+from georeplicate.runs import runner
 
-SNAPSHOT = experiment.PACKAGE.parent / "tests" / "invariant" / "mini.json"
+SNAPSHOT = runner.PACKAGE.parent / "tests" / "invariant" / "mini.json"
 # Columns of log.csv that neither the clock nor the machine moves.
 RECORDED = ("loss", "grad_norm", "reward", "reward_accuracy", "reward_format", "kl", "length", "tokens")
 # Rounding differs between processors and releases of the libraries; what a change of the method moves is larger.
@@ -35,9 +35,9 @@ def trajectory(out: str | Path) -> dict:
     """Train and evaluate the golden runs below `out`: {"recipe_version", "runs": {run: {"log": [{...}] per update,
     "completions": [[id, decoding, choice, tokens]], ...}}}."""
     found = {}
-    runs = [run for run in experiment.table2_runs((0,)) if run.name != "r1-s0"]
-    for job in experiment.jobs(runs, profile(), out):
-        folder = experiment.execute(job)
+    runs = [run for run in runner.table2_runs((0,)) if run.name != "r1-s0"]
+    for job in runner.jobs(runs, profile(), out):
+        folder = runner.execute(job)
         rows = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
         pairing = rows[(rows.task == "pairing") & (rows.decoding == "greedy")]
         found[job.run.name] = {"completions": pairing[["id", "choice", "completion_tokens"]].values.tolist()}
@@ -45,7 +45,7 @@ def trajectory(out: str | Path) -> dict:
             log = pd.read_csv(folder / "log.csv")
             log = log[[name for name in RECORDED if name in log]]
             found[job.run.name]["log"] = log.astype(float).round(8).to_dict("records")
-    return {"recipe_version": experiment.RECIPE_VERSION, "runs": found}
+    return {"recipe_version": runner.RECIPE_VERSION, "runs": found}
 
 
 def moved(found: dict, expected: dict) -> list[str]:
