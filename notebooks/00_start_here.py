@@ -36,11 +36,12 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown, display
 
-from georeplicate import maps, pairs, paper, plots, tables, world
+from georeplicate import pairs, paper, world
 from georeplicate.evaluation import predict
 from georeplicate.mini import base, inputs
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
+from georeplicate.report import maps, plots, tables
 from georeplicate.runs import runner
 
 size = Profile.get(profile)

@@ -39,8 +39,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from georeplicate import atlas, engine, maps, pairs, plots, world
+from georeplicate import atlas, engine, pairs, world
 from georeplicate.profiles import Profile
+from georeplicate.report import maps, plots
 
 size = Profile.get(profile)
 tables, figures = Path(out) / "tables", Path(out) / "figures"

@@ -46,12 +46,13 @@ from PIL import Image
 pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
 
 # %%
-from georeplicate import atlas, engine, files, manifest, paper, plots, report, world
-from georeplicate import tables as result_tables
+from georeplicate import atlas, engine, files, manifest, paper, world
 from georeplicate.evaluation import predict, trivial
 from georeplicate.mini import base, inputs, recipe
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
+from georeplicate.report import plots, write
+from georeplicate.report import tables as result_tables
 from georeplicate.runs import runner
 from georeplicate.training import sft
 
@@ -205,7 +206,7 @@ pd.Series(minutes, name="minutes of training and asking").to_frame().T
 
 # %%
 predictions = runner.predictions(Path(out) / "runs").query("run in @folders")
-logs = report.logs(predictions, Path(out) / "runs")
+logs = write.logs(predictions, Path(out) / "runs")
 shown = {"loss": "loss, nats a token", "grad_norm": "gradient norm", "learning_rate": "learning rate"}
 curve = partial(plots.curves, logs, shown, smooth=5)
 curve()
@@ -293,7 +294,7 @@ rows = rows.rename_axis(["question", "run", "countries"]).reset_index().assign(b
 for name in ("stands_for", "checkpoint"):
     rows[name] = rows.run.map({run.name: getattr(run, name) for run in runs})
 files.write_csv(tables / "sft.csv", rows)
-report.save(curve, figures / "sft_curve")
+write.save(curve, figures / "sft_curve")
 
 # %% [markdown]
 # ## Answer

@@ -45,9 +45,10 @@ import pandas as pd
 import torch
 from IPython.display import Markdown
 
-from georeplicate import pairs, plots
+from georeplicate import pairs
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
+from georeplicate.report import plots
 from georeplicate.training import grpo, rewards
 
 size, paper = Profile.get(profile), Profile.get("paper")

@@ -46,12 +46,13 @@ from IPython.display import Markdown, display
 pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
 
 # %%
-from georeplicate import files, manifest, pairs, paper, plots, report, world
-from georeplicate import tables as result_tables
+from georeplicate import files, manifest, pairs, paper, world
 from georeplicate.evaluation import predict
 from georeplicate.mini import base, inputs, recipe
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
+from georeplicate.report import plots, write
+from georeplicate.report import tables as result_tables
 from georeplicate.runs import runner
 from georeplicate.tasks import prompts
 from georeplicate.training import grpo, rewards
@@ -188,7 +189,7 @@ pd.DataFrame({"p": share, "groups tied by accuracy": tied}).set_index("p").T
 runs = runner.table2_runs(size.seeds[:seeds])
 folders = runner.ensure(runs, profile, out)
 answers = runner.predictions(Path(out) / "runs").query("run in @folders")
-logs = report.logs(answers, Path(out) / "runs").query("system in ['mini-Zero', 'mini-R1']")
+logs = write.logs(answers, Path(out) / "runs").query("system in ['mini-Zero', 'mini-R1']")
 minutes = {run.name: manifest.read(folders[run.name])["wall_seconds"] / 60 for run in runs}
 pd.Series(minutes, name="minutes of training and asking").to_frame().T
 
@@ -304,8 +305,8 @@ flat = flat.reset_index().assign(benchmark=result_tables.BENCHMARK)
 for name in ("stands_for", "checkpoint"):
     flat[name] = flat.run.map({run.name: getattr(run, name) for run in runs})
 files.write_csv(tables / "grpo.csv", flat)
-report.save(curves, figures / "grpo_curves")
-report.save(step, figures / "grpo_step")
+write.save(curves, figures / "grpo_curves")
+write.save(step, figures / "grpo_step")
 
 # %% [markdown]
 # ## Answer

@@ -40,8 +40,9 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown, display
 
-from georeplicate import paper, plots, report, tables
+from georeplicate import paper
 from georeplicate.profiles import Profile
+from georeplicate.report import plots, tables, write
 from georeplicate.runs import runner
 
 size, chance = Profile.get(profile), 1 / Profile.get(profile).k
@@ -68,9 +69,9 @@ row = answers[(answers.task == "pairing") & (answers.run == runs[-1].name)].iloc
 row[["run", "stands_for", "id", "decoding", "truth", "choice", "words", "words_true", "text"]].to_frame("one row")
 
 # %%
-made = report.made_tables(answers)
+made = write.made_tables(answers)
 frames = {name: frame for name, (frame, _) in made.items()}
-draw = dict(report.figures(answers, frames, report.logs(answers, Path(out) / "runs")))
+draw = dict(write.figures(answers, frames, write.logs(answers, Path(out) / "runs")))
 pd.Series({name: caption for name, (_, caption) in made.items()}, name="what each table holds").to_frame()
 
 # %% [markdown]
@@ -306,7 +307,7 @@ there = ["zones", "countries", "cues", "failures"]  # of notebook 06
 for name in (name for name in made if name not in there):
     tables.write(made[name][0], Path(out) / "tables" / name, made[name][1])
 for name in (name for name in draw if name not in there and not name.startswith("map_")):
-    report.save(draw[name], Path(out) / "figures" / name)
+    write.save(draw[name], Path(out) / "figures" / name)
 print(*(path.name for path in sorted(Path(out).glob("*/*.csv"))))
 
 # %% [markdown]

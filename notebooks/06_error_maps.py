@@ -41,10 +41,11 @@ import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from georeplicate import atlas, geo, maps, pairs, paper, plots, report, tables, world
+from georeplicate import atlas, geo, pairs, paper, world
 from georeplicate.evaluation import predict
 from georeplicate.mini import inputs
 from georeplicate.profiles import Profile
+from georeplicate.report import maps, plots, tables, write
 from georeplicate.runs import runner
 
 size = Profile.get(profile)
@@ -56,9 +57,9 @@ runs = runner.table2_runs(size.seeds[:seeds])
 folders = runner.ensure(runs, profile, out)
 answers = runner.predictions(Path(out) / "runs").query("run in @folders")
 located = answers[answers.task == "geolocation"]
-made = report.made_tables(answers)
+made = write.made_tables(answers)
 frames = {name: frame for name, (frame, _) in made.items()}
-draw = dict(report.figures(answers, frames, report.logs(answers, Path(out) / "runs")))
+draw = dict(write.figures(answers, frames, write.logs(answers, Path(out) / "runs")))
 located.groupby("system", sort=False).agg(places=("id", "nunique"), runs=("run", "nunique"), answers=("id", "size"))
 
 # %% [markdown]
@@ -272,7 +273,7 @@ draw |= {"worst_places": lambda: gallery, "worst_pairing": lambda: cards[0]}
 for name in ("zones", "countries", "cues", "failures"):
     tables.write(made[name][0], Path(out) / "tables" / name, made[name][1])
 for name in ("map_errors", "map_arcs", "map_countries", "zones", "worst_places", "worst_pairing"):
-    report.save(draw[name], Path(out) / "figures" / name)
+    write.save(draw[name], Path(out) / "figures" / name)
 
 # %% [markdown]
 # ## Answer

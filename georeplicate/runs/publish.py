@@ -73,9 +73,9 @@ def publish(profile: str, *, work: Path = runner.WORK, results: Path = RESULTS) 
 
 def figures(profile: str, *, results: Path = RESULTS) -> list[Path]:
     """Draw tables and figures again from the committed runs; the same bytes, if nothing has changed."""
-    from georeplicate import report
+    from georeplicate.report import write
 
-    return report.write(results / profile / "runs", results / profile)
+    return write.write(results / profile / "runs", results / profile)
 
 
 # --- verify ---------------------------------------------------------------------------------------------------------

@@ -10,16 +10,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from test_rewards import ANY_TEXT, MODES, ROBUST
 
-from georeplicate import atlas, coordinates, docs, paper
+from georeplicate import atlas, coordinates, paper
+from georeplicate.report import pages
 from georeplicate.tasks import prompts
 from georeplicate.tasks.prompts import Choice, Malformed, Place
 
 # --- the table --------------------------------------------------------------------------------------------------------
 
-EXAMPLES = list(docs.examples())
+EXAMPLES = list(pages.examples())
 
 
-def outcome(example: docs.Example, mode: str):
+def outcome(example: pages.Example, mode: str):
     parse = prompts.parse_choice if example.task == "choice" else prompts.parse_place
     answer = parse(example.text, mode)
     if isinstance(answer, Malformed):

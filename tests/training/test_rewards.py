@@ -11,7 +11,8 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from georeplicate import docs, paper
+from georeplicate import paper
+from georeplicate.report import pages
 from georeplicate.tasks import prompts
 from georeplicate.training import rewards
 
@@ -428,5 +429,7 @@ def test_the_defaults_are_those_of_the_papers_data():
 
 
 def test_committed_pages_are_current():
-    for path, text in docs.pages().items():
-        assert path.read_text(encoding="utf-8") == text, f"{path.name} is out of date: run python -m georeplicate.docs"
+    for path, text in pages.pages().items():
+        assert path.read_text(encoding="utf-8") == text, (
+            f"{path.name} is out of date: run python -m georeplicate.report.pages"
+        )

@@ -1,7 +1,7 @@
 """The pages about rewards and parsers beside this file, and the model card of the shipped base, written from the data
 that the code and the tests use.
 
-``python -m georeplicate.docs`` rewrites them; a test compares the committed pages with what is written here, so that no
+``python -m georeplicate.report.pages`` rewrites them; a test compares the committed pages with what is written here, so that no
 number and no outcome in them can be out of date.
 """
 
@@ -107,7 +107,7 @@ def rewards_page(mode: prompts.Mode) -> str:
     )
 
 
-_NOTICE = "Written by `python -m georeplicate.docs` from the code's own data; do not edit.\n"
+_NOTICE = "Written by `python -m georeplicate.report.pages` from the code's own data; do not edit.\n"
 
 
 def _shown(value: str | list | None) -> str:

@@ -15,8 +15,9 @@ import pandas as pd
 from matplotlib import style
 from matplotlib.figure import Figure
 
-from georeplicate import files, maps, paper, plots, tables
+from georeplicate import files, paper
 from georeplicate.evaluation import trivial
+from georeplicate.report import maps, plots, tables
 from georeplicate.runs import runner
 
 DOTS_PER_INCH = 110

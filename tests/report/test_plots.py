@@ -8,7 +8,8 @@ import pytest
 from matplotlib.offsetbox import TextArea
 from toy import tiny_policy
 
-from georeplicate import paper, plots
+from georeplicate import paper
+from georeplicate.report import plots
 
 BENCH = pd.DataFrame(
     [

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from georeplicate import report
+from georeplicate.report import write
 from georeplicate.runs import runner
 
 SYSTEMS = ("mini-base", "mini-Zero")  # few, because maps take seconds
@@ -38,19 +38,19 @@ def contents(folder) -> dict[str, bytes]:
 
 def test_the_same_runs_give_the_same_bytes(p, runs, tmp_path, monkeypatch):
     monkeypatch.setattr(runner, "predictions", lambda _: p)
-    paths = report.write(runs, tmp_path / "one")
+    paths = write.write(runs, tmp_path / "one")
     first = contents(tmp_path / "one")
     assert len(paths) == len(set(paths)) == len(first)
     assert set(first) == {f"tables/{n}.{end}" for n in TABLES for end in ("csv", "md", "tex")} | {
         f"figures/{n}.{end}" for n in FIGURES for end in ("png", "pdf")
     }
     mixed = p.sample(frac=1, random_state=1)  # read in another order
-    made = report.made_tables(mixed)
+    made = write.made_tables(mixed)
     for name, (frame, caption) in made.items():
-        report.tables.write(frame, tmp_path / "two" / "tables" / name, caption)
-    for name, draw in report.figures(mixed, {name: made[name][0] for name in made}, report.logs(mixed, runs)):
+        write.tables.write(frame, tmp_path / "two" / "tables" / name, caption)
+    for name, draw in write.figures(mixed, {name: made[name][0] for name in made}, write.logs(mixed, runs)):
         if name in ("curves", "changes", "map_arcs"):  # one of each kind: drawing all again takes long
-            report.save(draw, tmp_path / "two" / "figures" / name)
+            write.save(draw, tmp_path / "two" / "figures" / name)
     second = contents(tmp_path / "two")
     assert len(second) == 3 * len(TABLES) + 6
     assert [name for name in second if first[name] != second[name]] == []
@@ -60,30 +60,30 @@ def test_the_same_runs_give_the_same_bytes(p, runs, tmp_path, monkeypatch):
 
 
 def test_logs_know_their_run(p, runs):
-    log = report.logs(p, runs)
+    log = write.logs(p, runs)
     assert log.groupby("run").size().to_dict() == {"base-s0": 5, "zero-s0": 5, "zero-s1": 5}
     assert log[log.run == "zero-s1"].training_seed.unique().tolist() == [1]
     assert log[log.run == "zero-s1"].stands_for.unique().tolist() == ["Geo-R1-Zero"]
-    assert report.logs(p, runs / "nowhere").empty
+    assert write.logs(p, runs / "nowhere").empty
 
 
 def test_what_was_not_asked_is_left_out(p):
     few = p[(p.task == "pairing") & (p.system == "mini-base")]
-    made = report.made_tables(few)
+    made = write.made_tables(few)
     assert set(made) == {"table2", "protocols", "faithfulness", "failures"}
     log = pd.DataFrame(columns=["run", "system", "training_seed", "stands_for"])
-    drawn = dict(report.figures(few, {name: frame for name, (frame, _) in made.items()}, log))
+    drawn = dict(write.figures(few, {name: frame for name, (frame, _) in made.items()}, log))
     assert set(drawn) == {"table2", "faithfulness"}
 
 
 def test_controls_have_figures_of_their_own():
     systems = ("mini-Zero", "mini-Zero-blank-tiles", "mini-Zero-length", "mini-Zero-released")
     p = fakes.predictions(fakes.places(per_region=2), systems=systems)
-    made = {name: frame for name, (frame, _) in report.made_tables(p).items()}
+    made = {name: frame for name, (frame, _) in write.made_tables(p).items()}
     assert {"controls", "reward_modes"} <= set(made)
     named = p.drop_duplicates("run")[["run", "system", "training_seed", "stands_for"]]
     log = named.assign(step=1, length=20.0, equal_groups=0.1, reward_accuracy=0.2)
-    drawn = dict(report.figures(p, made, log))
+    drawn = dict(write.figures(p, made, log))
     assert {"controls", "curves_controls"} <= set(drawn)
     assert [label.get_text() for label in drawn["controls"]().axes[0].get_yticklabels()] == list(systems)
 
@@ -93,6 +93,6 @@ def test_policies_that_say_nothing_are_drawn_too():
     p.loc[p.task == "pairing", ["words", "words_true", "verdicts", "verdicts_follow"]] = 0
     p.loc[p.task == "pairing", "answer_follows"] = np.nan
     p.loc[p.task == "geolocation", ["pred_lat", "pred_lon", "error_km"]] = np.nan
-    made = {name: frame for name, (frame, _) in report.made_tables(p).items()}
-    for name, draw in report.figures(p, made, p.iloc[:0]):
+    made = {name: frame for name, (frame, _) in write.made_tables(p).items()}
+    for name, draw in write.figures(p, made, p.iloc[:0]):
         assert draw().axes, name

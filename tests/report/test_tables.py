@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from georeplicate import geo, tables
+from georeplicate import geo
 from georeplicate.evaluation import trivial
+from georeplicate.report import tables
 
 TABLE2 = (
     "system stands_for checkpoint benchmark training_seeds n accuracy accuracy_low accuracy_high accuracy_t1 "

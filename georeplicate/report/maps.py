@@ -18,7 +18,8 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from georeplicate import atlas, geo, plots
+from georeplicate import atlas, geo
+from georeplicate.report import plots
 
 FLAT = ccrs.PlateCarree()
 # blue is near and orange is far, as true and false are elsewhere

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgba
 
-from georeplicate import maps
+from georeplicate.report import maps
 
 
 @pytest.fixture(scope="module")
