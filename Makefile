@@ -58,14 +58,14 @@ ablations: $(INSTALLED)  ## train and ask the controls: random reward, shuffled 
 	$(BIN)/python -m georeplicate.runs.runner --profile "$(PROFILE)" --ablations $(COUNT)
 
 bench: $(INSTALLED)  ## measure sizes and speeds on this machine into results/bench/
-	$(BIN)/python -m georeplicate.bench
-	$(BIN)/python -m georeplicate.bench_rewards
+	$(BIN)/python tests/bench/bench_data.py
+	$(BIN)/python tests/bench/bench_rewards.py
 	$(BIN)/python -m georeplicate.mini.gate
-	$(BIN)/python -m georeplicate.bench_grpo
+	$(BIN)/python tests/bench/bench_grpo.py
 
 atlas: $(INSTALLED)  ## rebuild the embedded data from its sources and compare checksums (needs a network and npm)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[atlas]'
-	$(BIN)/python -m georeplicate.atlas.build
+	$(BIN)/python tests/build/build_atlas.py
 
 data: $(INSTALLED)  ## download a source of photographs, or say whom to ask for it (SOURCE=cv-cities, ROOT=data/cv-cities)
 	@$(BIN)/python -m georeplicate.pairs.download "$(SOURCE)" $(if $(ROOT),--root "$(ROOT)") \

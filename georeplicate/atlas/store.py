@@ -26,7 +26,7 @@ def load(name: str) -> dict[str, np.ndarray]:
     except FileNotFoundError:
         raise FileNotFoundError(
             f"the atlas file {path.name} is missing from {DATA}: install the package again, "
-            "or rebuild it with `python -m georeplicate.atlas.build`"
+            "or rebuild it with `python tests/build/build_atlas.py`"
         ) from None
     except lzma.LZMAError as error:
         raise ValueError(f"the atlas file {path} is damaged ({error}): restore it from the repository") from None

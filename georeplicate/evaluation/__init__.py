@@ -1,1 +1,1 @@
-""""""
+"""From a predictor to rows and numbers: predictions, trivial baselines, scores."""

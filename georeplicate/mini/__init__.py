@@ -1,1 +1,1 @@
-""""""
+"""The mini stand-in: a tiny Qwen2.5-VL, how its base was made, what it is shown, and whether that can be learnt."""

@@ -487,7 +487,7 @@ class Stage:
     in_order: bool = False  # the search looks at A, B, C... and not at any tile next
 
 
-OUT = Path(__file__).resolve().parents[1] / ".georeplicate" / "base"
+OUT = files.WORK / "base"
 SHIPPED = Path(__file__).resolve().parent / "weights" / "mini-base"  # its card says how it came about
 VISION_STEPS = 1000  # see probe_vision
 PHONES = 20  # places of each city that phones show

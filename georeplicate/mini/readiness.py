@@ -32,7 +32,7 @@ from georeplicate.tasks import prompts
 from georeplicate.world.words import WORDS
 
 GATE = {"match, right tile": 0.5, "match, right tile minus wrong tile": 0.4}
-OUT = Path(__file__).resolve().parents[1] / "results" / "bench" / "base.csv"
+OUT = files.RESULTS / "bench" / "base.csv"
 
 
 def verdicts(answers: pd.DataFrame, said: dict[str, Sequence[Sequence[str]]]) -> pd.DataFrame:

@@ -6,9 +6,6 @@ Neighbours are found on the sphere by geo.neighbours; retrieval code that feeds 
 others, and says nothing.
 """
 
-import resource
-import sys
-import time
 from collections.abc import Sequence
 
 import numpy as np
@@ -118,21 +115,3 @@ def _times(lat, lon, taken_at) -> tuple[NDArray, NDArray]:
         season[rows[good]] = [numbers[name] for name in facts.season[good]]
         hour[rows[good]] = facts.local_solar_hour[good]
     return season, hour
-
-
-def bench(n: int = 250_000, seed: int = 0) -> tuple[float, float]:
-    """(seconds, peak memory of the process in GB) of four hard negatives each, with timestamps, for n places.
-
-    The places stand as densely as those of CV-Cities: 16 cities, within 8 km, daylight of all seasons.
-    """
-    rng = np.random.default_rng(seed)
-    cities = atlas.cities(min_population=500_000).sample(16, random_state=seed)
-    at = rng.integers(0, len(cities), n)
-    lat, lon = cities.lat.to_numpy()[at], cities.lon.to_numpy()[at]
-    lat, lon = geo.destination(lat, lon, rng.uniform(0, 360, n), 8 * np.sqrt(rng.random(n)))
-    minutes = rng.integers(0, 365, n) * 1440 + (60 * (rng.uniform(8, 17, n) - lon / 15)).astype(int)
-    moments = np.datetime_as_string(np.datetime64("2023-01-01T00:00") + minutes, unit="s", timezone="UTC").tolist()
-    started = time.perf_counter()
-    nearest(lat, lon, 4, taken_at=moments, min_km=0.1)
-    seconds = time.perf_counter() - started
-    return seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9

@@ -1,1 +1,1 @@
-""""""
+"""Tables, figures, maps and pages, as pure functions of rows."""

@@ -1,8 +1,8 @@
 """The pages about rewards and parsers beside this file, and the model card of the shipped base, written from the data
 that the code and the tests use.
 
-``python -m georeplicate.report.pages`` rewrites them; a test compares the committed pages with what is written here, so that no
-number and no outcome in them can be out of date.
+``make pages`` rewrites them; a test compares the committed pages with what is written here, so
+that no number and no outcome in them can be out of date.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from georeplicate import paper
+from georeplicate import files, paper
 from georeplicate.tasks import prompts
 from georeplicate.training import rewards
 
-FOLDER = Path(__file__).parent
-MEASURED_BASE = FOLDER.parents[1] / "results" / "bench" / "base.csv"
-MALFORMED_ANSWERS = FOLDER / "data" / "malformed_answers.jsonl"
+FOLDER = files.PACKAGE / "docs"
+MEASURED_BASE = files.RESULTS / "bench" / "base.csv"
+MALFORMED_ANSWERS = files.PACKAGE / "tasks" / "data" / "malformed_answers.jsonl"
 
 
 @dataclass(frozen=True)
@@ -181,9 +181,10 @@ chance. It knows a **synthetic world** only (renderings of real metadata) and ca
 
 ## What it was shown
 
-Made by `make base` (`georeplicate/mini/base.py`, whose docstring lists the tasks) from places of the split "base" alone,
-all of them more than 50 km from every place that is trained or tested on. The vision tower is first taught, by heads
-that are thrown away, to tell the six attributes of panoramas and tiles and the countries of phones' pictures ({vision}
+Made by `make base` (`georeplicate/mini/base.py`, whose docstring lists the tasks) from places of the split "base"
+alone, all of them more than 50 km from every place that is trained or tested on. The vision tower is first taught, by
+heads that are thrown away, to tell the six attributes of panoramas and tiles and the countries of phones' pictures
+({vision}
 steps); its tokens are then centred and brought to a common length, and it stays as it is. The language model follows:
 
 {stages}
@@ -242,9 +243,19 @@ def model_card() -> str:
 def pages() -> dict[Path, str]:
     """Every page by its path."""
     return {
-        FOLDER.parent / "weights" / "mini-base" / "README.md": model_card(),
+        files.PACKAGE / "mini" / "weights" / "mini-base" / "README.md": model_card(),
         FOLDER / "rewards_paper.md": rewards_page("paper"),
         FOLDER / "rewards_released.md": rewards_page("released"),
         FOLDER / "malformed_answers.md": malformed_page(),
         FOLDER / "paper.md": paper_page(),
     }
+
+
+def main() -> None:
+    for path, text in pages().items():
+        files.write_bytes(path, text.encode())
+        print(path.name)
+
+
+if __name__ == "__main__":
+    main()

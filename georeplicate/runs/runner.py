@@ -50,18 +50,10 @@ EVALUATION_VERSION = 1  # likewise for prompts, parsers and scores of `evaluate`
 # The code that made a run's numbers, by what it is for: its hash goes into the manifest as provenance.
 PROVENANCE = {
     "training": (
-        "stages",
-        "sft",
-        "grpo",
-        "training",
-        "prefix",
-        "policy",
-        "rewards",
-        "base",
-        "places",
-        "engine.template",
+        *("mini.recipe", "mini.base", "mini.inputs", "training.sft", "training.grpo", "training.common"),
+        *("training.rewards", "model.shared_prefix", "model.policy", "engine.template"),
     ),
-    "evaluation": ("evaluate", "prompts", "coordinates", "geo", "atlas.gazetteer"),
+    "evaluation": ("evaluation.predict", "tasks.prompts", "coordinates", "geo", "atlas.gazetteer"),
 }
 
 # The fields of a profile that each kind of training, and asking, depends on.
@@ -411,7 +403,7 @@ def jobs(runs: Iterable[Run], profile: Profile | str, out: str | Path, base_path
             f"profile {profile.name} trains a {profile.model} on photographs ({profile.source}): on GPUs, by the "
             "functions of sft.py and grpo.py; the experiment trains profiles of the synthetic world"
         )
-    base_path = base_path or PACKAGE / "weights" / profile.model
+    base_path = base_path or PACKAGE / "mini" / "weights" / profile.model
     made = [Job(run, profile, Path(out).resolve(), Path(base_path).resolve()) for run in runs]
     names = {job.run.name for job in made}
     for job in made:

@@ -1,1 +1,1 @@
-""""""
+"""Rewards, and the two training stages: SFT and GRPO."""

@@ -8,8 +8,8 @@ Sample G answers to each question, score them, and raise the probability of the 
                rho = p / p_old,  d = log p_reference - log p             the second term is the k3 estimate of the KL
 
 `GRPOTrainer` of TRL stays the trainer (accelerate, optimizer, schedules, logging, checkpoints); generation, the three
-kinds of logprobs and the loss go through `georeplicate.model.shared_prefix`, so a prompt and its images are computed once per state
-of the weights and not once per answer.
+kinds of logprobs and the loss go through `georeplicate.model.shared_prefix`, so a prompt and its images are computed
+once per state of the weights and not once per completion.
 
 The paper's values and where they come from:
 

@@ -2,8 +2,8 @@
 
 The loss is the mean negative log-likelihood of the answer's tokens (end of turn included) given images and question;
 prompts carry no loss. Rows are question and answer with any number of images; the logprobs come from the packed kernel
-of `georeplicate.model.shared_prefix`, so padding and repeated images cost nothing: several answers to one question, given as a list
-of completions, share its prompt.
+of `georeplicate.model.shared_prefix`, so padding and repeated images cost nothing: several answers to one question,
+given as a list of completions, share its prompt.
 
 What is known of the paper's values: the base is Qwen2.5-VL-7B, full fine-tuning, 12.6 thousand chains of thought made
 from CV-Cities with one reasoning template. Learning rate, epochs and batch size are not published. Our choices, named

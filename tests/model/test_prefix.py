@@ -79,14 +79,14 @@ def shifted_positions(monkeypatch):
 
 def leaking_mask(monkeypatch):
     for name in ("_two_part", "_two_part_in_blocks"):
-        right = getattr(prefix, name)
+        right = getattr(shared_prefix, name)
         wrong = lambda q, k, v, pk, pv, b, *a, right=right: right(q, k, v, pk, pv, b & False, *a)  # noqa: E731
         monkeypatch.setattr(shared_prefix, name, wrong)
 
 
 def blind_to_padding(monkeypatch):
     for name in ("_two_part", "_two_part_in_blocks"):
-        right = getattr(prefix, name)
+        right = getattr(shared_prefix, name)
         wrong = lambda q, k, v, pk, pv, b, e, *a, right=right: right(q, k, v, pk, pv, b, None, *a)  # noqa: E731
         monkeypatch.setattr(shared_prefix, name, wrong)
 

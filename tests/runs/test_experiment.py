@@ -87,7 +87,7 @@ def test_the_manifest_says_what_ran(work, start):
     assert found["training"]["inputs"]["start_sha256"] == checkpoint.identity(work / "runs/sft-s0/policy")
     took = found["training"]["seconds"] + found["evaluation"]["seconds"]
     assert 0 < took <= found["wall_seconds"] + 0.1
-    assert "grpo" in found["code"]["training"] and "evaluate" in found["code"]["evaluation"]
+    assert "training.grpo" in found["code"]["training"] and "evaluation.predict" in found["code"]["evaluation"]
     assert str(work) not in (work / "runs" / "r1-s0" / manifest.NAME).read_text()
     assert not list((work / "runs" / "r1-s0").glob("checkpoint-*"))
 
@@ -111,7 +111,7 @@ def test_every_field_of_a_profile_enters_a_key_or_is_known_not_to():
 
 
 def test_finished_runs_are_not_touched(work, start, monkeypatch):
-    monkeypatch.setattr(runner.workers, "run", lambda *_, **__: pytest.fail("began to work"))
+    monkeypatch.setattr(runner.pool, "run", lambda *_, **__: pytest.fail("began to work"))
     before = {p: p.stat().st_mtime_ns for p in work.rglob("*") if p.is_file()}
     folders = runner.ensure(RUNS, PROFILE, str(work), base_path=start)
     assert folders["r1-s0"] == work / "runs" / "r1-s0"
@@ -193,7 +193,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_experiment import job_of
-from georeplicate import experiment
+from georeplicate.runs import runner
 
 def report(units, doing, skipped=False):
     if doing == "update 3/4":

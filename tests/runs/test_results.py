@@ -191,12 +191,12 @@ def test_check_is_silent_where_all_is_well(place, capsys):
 def test_check_says_once_that_other_code_made_the_runs(place, capsys, monkeypatch):
     publish.publish("smoke", work=place[0], results=place[1])
     code = runner.code_now()
-    code["training"]["grpo"] = "other"
-    code["evaluation"]["evaluate"] = "other"
+    code["training"]["training.grpo"] = "other"
+    code["evaluation"]["evaluation.predict"] = "other"
     monkeypatch.setattr(runner, "code_now", lambda: code)
     assert main(place, "check") == 0
     (warning,) = capsys.readouterr().out.splitlines()
-    assert "results/smoke was made by other code than this (2 modules differ, such as evaluate)" in warning
+    assert "results/smoke was made by other code than this (2 modules differ, such as evaluation.predict)" in warning
 
 
 @pytest.mark.parametrize(

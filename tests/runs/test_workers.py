@@ -84,7 +84,7 @@ import sys
 from pathlib import Path
 sys.path.insert(0, {tests!r})
 from test_workers import sleep, task
-from georeplicate import workers
+from georeplicate.runs import pool
 try:
     pool.run([task(Path({folder!r}), "a", sleep)], workers=1, title="toys")
 except KeyboardInterrupt:

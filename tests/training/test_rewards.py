@@ -430,6 +430,4 @@ def test_the_defaults_are_those_of_the_papers_data():
 
 def test_committed_pages_are_current():
     for path, text in pages.pages().items():
-        assert path.read_text(encoding="utf-8") == text, (
-            f"{path.name} is out of date: run python -m georeplicate.report.pages"
-        )
+        assert path.read_text(encoding="utf-8") == text, f"{path.name} is out of date: run make pages"

@@ -54,7 +54,7 @@ from georeplicate.model import policy as policies
 from georeplicate.model import shared_prefix
 from georeplicate.training import grpo
 
-OUT = Path(__file__).parent.parent / "results" / "bench" / "grpo_step.csv"
+OUT = files.RESULTS / "bench" / "grpo_step.csv"
 SHAPES = ((256, 64), (680, 64), (1024, 64), (1024, 256), (2048, 256))
 GROUP = 8
 STEPS = 6  # the first one warms up
@@ -366,7 +366,7 @@ def alone(impl: str, folder: Path, P: int, C: int, steps: int) -> dict[str, dict
 
 def apart(impl: str, folder: Path, P: int, C: int, steps: int) -> dict[str, dict[str, float]]:
     """`alone` in a process of its own, which gives freed memory back at once."""
-    command = [sys.executable, "-m", "georeplicate.bench_grpo", "--alone", impl, "--folder", folder]
+    command = [sys.executable, __file__, "--alone", impl, "--folder", folder]
     done = subprocess.run(
         [*command, "--shapes", f"{P}x{C}", "--steps", str(steps), "--threads", str(torch.get_num_threads())],
         capture_output=True,
@@ -382,7 +382,7 @@ def apart(impl: str, folder: Path, P: int, C: int, steps: int) -> dict[str, dict
 
 
 def prefix_grouper_logprobs(model, prompts: shared_prefix.Prompts, completions: list[list[list[int]]]) -> torch.Tensor:
-    """`shared_prefix.logprobs` with PrefixGrouper's attention (arXiv 2506.05433) in the place of ours; equal lengths only."""
+    """`logprobs` with PrefixGrouper's attention (arXiv 2506.05433) in the place of ours; equal lengths only."""
     from prefix_grouper import PrefixGrouper
 
     device = prompts.input_ids.device

@@ -1,6 +1,6 @@
 """How many completions a second the rewards judge, on one core, into results/bench/rewards.csv.
 
-``python -m georeplicate.bench_rewards``. The aim is 2,000 completions of 400 words a second for completions in the
+``python tests/bench/bench_rewards.py``. The aim is 2,000 completions of 400 words a second for completions in the
 asked format; loose text, where every letter must be weighed, is measured beside it.
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import time
-from pathlib import Path
 
 import pandas as pd
 
@@ -16,7 +15,7 @@ from georeplicate import files, provenance
 from georeplicate.tasks import prompts
 from georeplicate.training import rewards
 
-OUT = Path(__file__).parent.parent / "results" / "bench" / "rewards.csv"
+OUT = files.RESULTS / "bench" / "rewards.csv"
 WORDS = 400
 COMPLETIONS = 1000
 PASSES = 5

@@ -432,12 +432,12 @@ def test_a_damaged_or_missing_file_is_named(tmp_path, monkeypatch):
 
 
 def test_sources_name_every_file_and_every_package():
-    from georeplicate.atlas import build
+    import build_atlas
 
     text = (store.DATA / "SOURCES.md").read_text(encoding="utf-8")
     for name in store.checksums():
         assert f"`{name}`" in text
-    for source in build.SOURCES.values():
+    for source in build_atlas.SOURCES.values():
         assert f"`{source.package}` {source.version}" in text
 
 

@@ -17,7 +17,7 @@ from PIL import Image
 from georeplicate import geo, pairs
 from georeplicate.pairs import photos, validate
 
-FOUND = Path(__file__).parent / "data" / "found"
+FOUND = Path(__file__).parents[1] / "data" / "found"
 OSBS = (29.689, -81.993)  # Ordway-Swisher Biological Station, Florida
 STELLARIUM = Path("/usr/share/stellarium/landscapes")  # Debian's stellarium-data, GPL: read where it is, never copied
 

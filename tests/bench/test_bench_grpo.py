@@ -3,13 +3,13 @@
 import importlib.util
 import time
 
+import bench_grpo
 import pandas as pd
 import pytest
 import torch
 from test_prefix import distance, run, tokens_of
 from toy import questions, tiny_policy
 
-from georeplicate import bench_grpo
 from georeplicate.model import shared_prefix
 
 

@@ -2,15 +2,16 @@
 
 from pathlib import Path
 
+import planted
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from georeplicate import atlas
-from georeplicate.engine import audit, factcheck
+from georeplicate.engine import factcheck
 from georeplicate.engine.factcheck import check
 
-CLAIMS = Path(__file__).parent / "data" / "claims.csv"
+CLAIMS = Path(__file__).parents[1] / "data" / "claims.csv"
 
 LYON = atlas.describe(45.76, 4.84, "2024-07-10T10:00:00Z")
 SYDNEY = atlas.describe(-33.87, 151.21, "2024-06-21T02:00:00Z")
@@ -221,8 +222,8 @@ def test_long_text_takes_linear_time():
 
 @pytest.mark.parametrize("register", ["english", "terse"])
 def test_planted_falsehoods_in_the_templates_own_sentences(register):
-    rows = audit.planted(120, seed=11, register=register)
-    precision, recall = audit.precision_recall(rows)
+    rows = planted.planted(120, seed=11, register=register)
+    precision, recall = planted.precision_recall(rows)
     assert rows.false.sum() > 80 and (~rows.false).sum() > 80
     assert precision >= 0.95 and recall >= 0.95
     assert rows[rows.false].named.mean() >= 0.95
@@ -230,14 +231,14 @@ def test_planted_falsehoods_in_the_templates_own_sentences(register):
 
 def test_sentences_worded_by_a_person():
     """Floors below what was measured; the figures themselves are in results/bench/engine.csv."""
-    rows = audit.written(CLAIMS)
+    rows = planted.written(CLAIMS)
     assert len(rows) >= 300 and set(rows.part) == {"dev", "test", "late"}
-    held_out = audit.precision_recall(rows[rows.part == "test"])
-    late = audit.precision_recall(rows[rows.part == "late"])
+    held_out = planted.precision_recall(rows[rows.part == "test"])
+    late = planted.precision_recall(rows[rows.part == "late"])
     assert min(held_out) >= 0.93
     assert min(late) >= 0.85
 
 
 def test_every_kind_of_claim_can_be_planted():
-    rows = audit.planted(150, seed=2)
+    rows = planted.planted(150, seed=2)
     assert set(rows.kind) - {""} == set(factcheck.KINDS)

@@ -255,7 +255,7 @@ def test_what_is_on_request_says_whom_to_ask_and_where_to_put_it(source, tmp_pat
 
 def test_make_data_hands_over_its_variables_and_no_source_lists_them(capsys):
     variables = ["SOURCE=cv-cities", "ROOT=x", "ACCEPT_UNSTATED_LICENCE=1"]
-    folder = Path(__file__).parents[1]
+    folder = Path(__file__).parents[2]
     made = subprocess.run(["make", "-n", "-C", folder, "data", *variables], capture_output=True, text=True, check=True)
     command = made.stdout.replace("\\\n", " ").partition("pairs.download ")[2].split()
     assert command[:4] == ['"cv-cities"', "--root", '"x"', "--accept-unstated-licence"]
