@@ -17,7 +17,7 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
-from georeplicate.model import policy
+from georeplicate.model import policy, shared_prefix
 
 WORDS = "which tile fits the view ? answer with one letter . look at A B C D E red green blue dark bright".split()
 TAGS = ["<think>", "</think>", "<answer>", "</answer>"]
@@ -138,3 +138,20 @@ def questions(count: int, seed: int = 0, images: int = 3) -> list[dict]:
         }
         for i in range(count)
     ]
+
+
+KERNEL = tuple(
+    getattr(shared_prefix, name) for name in ("prompts", "vision", "attention", "support", "logprob", "generation")
+)
+
+
+def kernel(name: str):
+    """What a file of the shared-prefix kernel calls by this name."""
+    return next(getattr(part, name) for part in KERNEL if hasattr(part, name))
+
+
+def change_kernel(monkeypatch, name: str, value) -> None:
+    """Another value under a name, in every file of the shared-prefix kernel that knows it."""
+    for part in KERNEL:
+        if hasattr(part, name):
+            monkeypatch.setattr(part, name, value)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from toy import TEXT, internvl_policy, llava_policy, questions, tiny_policy
+from toy import TEXT, change_kernel, internvl_policy, kernel, llava_policy, questions, tiny_policy
 
 from georeplicate.model import shared_prefix
 
@@ -61,7 +61,7 @@ def distance(one, other) -> float:
 @pytest.mark.parametrize("long", [0, 10_000], ids=["fused kernel", "own kernel"])
 @pytest.mark.parametrize("lengths", GROUPS.values(), ids=GROUPS.keys())
 def test_logprobs_and_all_gradients_equal_the_naive_twin(policy, lengths, long, monkeypatch):
-    monkeypatch.setattr(shared_prefix, "LONG", long)
+    change_kernel(monkeypatch, "LONG", long)
     prompts = policy.encode(questions(2))
     completions = tokens_of(policy, lengths)
     ours = run(shared_prefix.logprobs, policy, prompts, completions)
@@ -74,21 +74,21 @@ def test_logprobs_and_all_gradients_equal_the_naive_twin(policy, lengths, long, 
 
 def shifted_positions(monkeypatch):
     right = shared_prefix.positions
-    monkeypatch.setattr(shared_prefix, "positions", lambda *a: right(*a).amax(0, keepdim=True).expand(3, -1, -1))
+    change_kernel(monkeypatch, "positions", lambda *a: right(*a).amax(0, keepdim=True).expand(3, -1, -1))
 
 
 def leaking_mask(monkeypatch):
-    for name in ("_two_part", "_two_part_in_blocks"):
-        right = getattr(shared_prefix, name)
+    for name in ("two_part", "two_part_in_blocks"):
+        right = kernel(name)
         wrong = lambda q, k, v, pk, pv, b, *a, right=right: right(q, k, v, pk, pv, b & False, *a)  # noqa: E731
-        monkeypatch.setattr(shared_prefix, name, wrong)
+        change_kernel(monkeypatch, name, wrong)
 
 
 def blind_to_padding(monkeypatch):
-    for name in ("_two_part", "_two_part_in_blocks"):
-        right = getattr(shared_prefix, name)
+    for name in ("two_part", "two_part_in_blocks"):
+        right = kernel(name)
         wrong = lambda q, k, v, pk, pv, b, e, *a, right=right: right(q, k, v, pk, pv, b, None, *a)  # noqa: E731
-        monkeypatch.setattr(shared_prefix, name, wrong)
+        change_kernel(monkeypatch, name, wrong)
 
 
 def swapped_images(monkeypatch):
@@ -99,13 +99,13 @@ def swapped_images(monkeypatch):
         out.pooler_output = tuple(torch.cat(out.pooler_output).flip(0).split([len(x) for x in out.pooler_output]))
         return out
 
-    monkeypatch.setattr(shared_prefix, "image_features", swapped)
+    change_kernel(monkeypatch, "image_features", swapped)
 
 
 @pytest.mark.parametrize("long", [0, 10_000], ids=["fused kernel", "own kernel"])
 @pytest.mark.parametrize("mistake", [shifted_positions, leaking_mask, blind_to_padding, swapped_images])
 def test_the_comparison_notices_mistakes(policy, monkeypatch, mistake, long):
-    monkeypatch.setattr(shared_prefix, "LONG", long)
+    change_kernel(monkeypatch, "LONG", long)
     prompts = policy.encode(questions(2))
     completions = tokens_of(policy, [[3, 1, 6], [5, 2, 2]])
     naive = run(shared_prefix.logprobs_repeated, policy, prompts, completions)
@@ -133,12 +133,12 @@ def test_other_vision_models_equal_the_naive_twin(make, lengths):
 
 def one_place_later(monkeypatch):
     right = shared_prefix.positions
-    monkeypatch.setattr(shared_prefix, "positions", lambda *a: right(*a) * 2)
+    change_kernel(monkeypatch, "positions", lambda *a: right(*a) * 2)
 
 
 def swapped_tiles(monkeypatch):
-    right = shared_prefix._vision_inputs
-    monkeypatch.setattr(shared_prefix, "_vision_inputs", lambda *a: {"pixel_values": right(*a)["pixel_values"].flip(0)})
+    right = kernel("vision_inputs")
+    change_kernel(monkeypatch, "vision_inputs", lambda *a: {"pixel_values": right(*a)["pixel_values"].flip(0)})
 
 
 @pytest.mark.parametrize("make", OTHERS.values(), ids=OTHERS.keys())
@@ -157,7 +157,7 @@ def test_greedy_answers_of_other_models_are_their_own(make):
     prompts = policy.encode(questions(3))
     arguments = dict(max_new_tokens=8, eos_token_ids=policy.eos_token_ids, suppressed=policy.suppressed, temperature=0)
     shared = shared_prefix.generate(policy.model, prompts, num_generations=1, **arguments)
-    plain = shared_prefix._generate_repeated(policy.model, prompts, 1, *(*arguments.values(), 0, None))
+    plain = kernel("_generate_repeated")(policy.model, prompts, 1, *(*arguments.values(), 0, None))
     assert shared == plain and len({tuple(group[0]) for group in shared}) > 1
 
 
@@ -222,7 +222,7 @@ def test_unsupported_models_take_the_plain_path_and_say_so_once(kind, caplog):
         holder, (_, prompts) = types.SimpleNamespace(model=model), text_model("Llama")
     else:
         holder, prompts = text_model(kind, **more)
-    shared_prefix._say_once.cache_clear()
+    kernel("_say_once").cache_clear()
     with caplog.at_level(logging.WARNING, logger="georeplicate.model.shared_prefix"):
         ours = run(shared_prefix.logprobs, holder, prompts, COMPLETIONS)
         run(shared_prefix.logprobs, holder, prompts, COMPLETIONS)
@@ -260,7 +260,7 @@ def test_prompts_without_images(policy):
 
 @pytest.mark.parametrize("long", [0, 10_000], ids=["fused kernel", "own kernel"])
 def test_windowed_vision_and_grouped_query_heads_as_in_the_7b(long, monkeypatch):
-    monkeypatch.setattr(shared_prefix, "LONG", long)
+    change_kernel(monkeypatch, "LONG", long)
     policy = tiny_policy()
     config = policy.model.config
     config.vision_config.fullatt_block_indexes = [1]  # the first block sees windows of 2 x 2 cells only
@@ -372,13 +372,13 @@ def test_rows_that_finish_early_do_not_disturb_the_others(policy, monkeypatch):
     """Each row starts with its own token and goes on greedily, so a plain forward can check every later token."""
     prompts, group = policy.encode(questions(3)), 10
     starts = [i for i in range(len(policy.tokenizer)) if i not in policy.suppressed][:group]
-    plain, calls = shared_prefix._sample, []
+    plain, calls = kernel("_sample"), []
 
     def start_apart(logits, banned, *rest):
         calls.append(len(logits))
         return torch.tensor(starts * 3) if len(calls) == 1 else plain(logits, banned, 0, 0, None)
 
-    monkeypatch.setattr(shared_prefix, "_sample", start_apart)
+    change_kernel(monkeypatch, "_sample", start_apart)
     arguments = dict(num_generations=group, max_new_tokens=14, suppressed=policy.suppressed)
     free = shared_prefix.generate(policy.model, prompts, eos_token_ids=[], **arguments)
     later = [token for rows in free for completion in rows for token in completion[1:]]

@@ -10,7 +10,7 @@ import pytest
 import torch
 from accelerate import Accelerator
 from peft import LoraConfig
-from toy import questions, tiny_policy
+from toy import change_kernel, questions, tiny_policy
 from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
@@ -146,7 +146,7 @@ def test_loss_curves_of_kernel_and_naive_twin_agree_over_20_steps(monkeypatch):
     assert naive.max() - naive.min() > 0.1  # the policy leaves the one that wrote the answers
     assert (ours - naive).abs().max() <= 1e-4
     right = shared_prefix.positions
-    monkeypatch.setattr(shared_prefix, "positions", lambda *a: right(*a) + torch.arange(3)[:, None, None])
+    change_kernel(monkeypatch, "positions", lambda *a: right(*a) + torch.arange(3)[:, None, None])
     assert (replay(shared_prefix.logprobs) - naive).abs().max() > 1e-3
 
 
@@ -209,13 +209,13 @@ def test_a_frozen_tower_stays_and_runs_once_a_batch(base, tmp_path, monkeypatch)
     towers = [name for name in weights(base) if ".visual." in name]
     looks = []
     look = shared_prefix.image_features
-    monkeypatch.setattr(shared_prefix, "image_features", lambda *a: looks.append(1) or look(*a))
+    change_kernel(monkeypatch, "image_features", lambda *a: looks.append(1) or look(*a))
     arguments = SMALL | {"steps": 2, "bf16": False, "freeze_vision": True}
     trained = weights(grpo.train(base, questions(4), says_its_letter, tmp_path / "once", **arguments))
     moved = [name for name, before in weights(base).items() if not torch.equal(before, trained[name])]
     assert towers and not set(towers) & set(moved) and set(moved) | set(towers) == set(trained)
     assert len(looks) == 2  # generation, reference and loss of a batch share it
-    monkeypatch.setattr(shared_prefix, "remember_features", lambda model, prompts: prompts)
+    change_kernel(monkeypatch, "remember_features", lambda model, prompts: prompts)
     again = weights(grpo.train(base, questions(4), says_its_letter, tmp_path / "often", **arguments))
     assert len(looks) > 6 and all(torch.allclose(trained[name], again[name], atol=1e-4) for name in again)
 

@@ -1,0 +1,93 @@
+"""The vision tower, once for each image: equal images side by side, so that they form batches."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+from dataclasses import replace
+
+import torch
+from transformers import AttentionInterface, PreTrainedModel
+from transformers.modeling_outputs import BaseModelOutputWithPooling
+from transformers.vision_utils import get_vision_cu_seqlens, get_vision_position_ids, get_vision_window_index
+
+from georeplicate.model.shared_prefix.attention import attend
+from georeplicate.model.shared_prefix.prompts import Prompts
+from georeplicate.model.shared_prefix.support import VISION_ATTENTION, enable, qwen_vision
+
+
+def _grouped_vision_attention(module, query, key, value, attention_mask, scaling, cu_seq_lens_q, **kwargs):
+    """Full attention inside each image (or window); neighbours of equal length form one batch. q, k, v [1, h, S, d]."""
+    lengths = cu_seq_lens_q.diff().tolist()
+    outputs, start = [], 0
+    for length, group in itertools.groupby(lengths):
+        count = len(list(group))
+        stop = start + count * length
+        q, k, v = (x[0, :, start:stop].unflatten(1, (count, length)).transpose(0, 1) for x in (query, key, value))
+        v = v.to(q.dtype)
+        outputs.append(attend(q, k, v, scaling, causal=False).transpose(1, 2).flatten(0, 1))
+        start = stop
+    return torch.cat(outputs)[None], None
+
+
+@functools.lru_cache(maxsize=64)
+def _vision_indices(grid: tuple, merge: int, window: int, patch: int, windowed: bool) -> dict[str, torch.Tensor]:
+    grids = torch.tensor(grid)
+    cells = int(grids.prod(-1).sum()) // merge**2
+    boundaries = get_vision_cu_seqlens(grids)
+    if windowed:
+        window_index, window_boundaries = get_vision_window_index(grids, merge, window, patch)
+    else:  # every block sees the whole image: the order of the windows changes nothing
+        window_index, window_boundaries = torch.arange(cells), boundaries
+    return {
+        "position_ids": get_vision_position_ids(grids, merge),
+        "cu_seqlens": boundaries,
+        "window_index": window_index,
+        "cu_window_seqlens": window_boundaries,
+    }
+
+
+def image_features(model: PreTrainedModel, prompts: Prompts) -> BaseModelOutputWithPooling:
+    """The vision tower's output for all images of the prompts, equal images side by side so that they batch."""
+    config = model.config.vision_config
+    grids = [tuple(grid) for grid in prompts.image_grid_thw.tolist()]
+    order = sorted(range(len(grids)), key=lambda image: grids[image])  # stable
+    patches = [t * h * w for t, h, w in grids]
+    pixels = prompts.pixel_values.split(patches)
+    pixels = torch.cat([pixels[image] for image in order])
+    ordered = tuple(grids[image] for image in order)
+    windowed = len(set(config.fullatt_block_indexes)) < config.depth
+    indices = _vision_indices(ordered, config.spatial_merge_size, config.window_size, config.patch_size, windowed)
+    indices = {name: value.to(pixels.device) for name, value in indices.items()}
+    visual = model.base_model.visual
+    merged = visual(pixels.type(visual.dtype), grid_thw=torch.tensor(ordered, device=pixels.device), **indices)
+    features = merged.pooler_output.split([patches[image] // config.spatial_merge_size**2 for image in order])
+    back = [features[place] for place in sorted(range(len(order)), key=order.__getitem__)]
+    return BaseModelOutputWithPooling(pooler_output=tuple(back))
+
+
+@torch.no_grad()
+def remember_features(model: PreTrainedModel, prompts: Prompts) -> Prompts:
+    """The prompts with their `features`, if the vision tower is frozen: it then runs once and not at every call.
+
+    Prompts without pictures, and those of other families than Qwen's, come back as they are.
+    """
+    if prompts.pixel_values is None or not qwen_vision(model):
+        return prompts
+    if any(weight.requires_grad for weight in model.base_model.visual.parameters()):
+        return prompts
+    enable(model)
+    return replace(prompts, features=list(image_features(model, prompts).pooler_output))
+
+
+def vision_inputs(model: PreTrainedModel, prompts: Prompts) -> dict:
+    if prompts.pixel_values is None:
+        return {}
+    if prompts.features is not None:
+        return {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=tuple(prompts.features))}}
+    if qwen_vision(model):
+        return {"mm_encoder_outputs": {"image": image_features(model, prompts)}}
+    return {"pixel_values": prompts.pixel_values}
+
+
+AttentionInterface.register(VISION_ATTENTION, _grouped_vision_attention)
