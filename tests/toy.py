@@ -140,9 +140,8 @@ def questions(count: int, seed: int = 0, images: int = 3) -> list[dict]:
     ]
 
 
-KERNEL = tuple(
-    getattr(shared_prefix, name) for name in ("prompts", "vision", "attention", "support", "logprob", "generation")
-)
+PARTS = ("prompts", "vision", "attention", "support", "logprob", "generation")
+KERNEL = (*(getattr(shared_prefix, name) for name in PARTS), shared_prefix)
 
 
 def kernel(name: str):

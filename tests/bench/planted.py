@@ -129,7 +129,7 @@ def _false_facts(kind: str, f: Facts, rng: np.random.Generator) -> Facts | None:
     if kind == "language" and f.languages:
         return replace(f, languages=(another(lexicon.LANGUAGES, *f.languages, "no", "nb", "nn"),))
     if kind == "script" and f.script:
-        names = {known[0] for code, known in lexicon.SCRIPTS.items() if code in factcheck.scripts_of(f)}
+        names = {known[0] for code, known in lexicon.SCRIPTS.items() if code in factcheck.languages.scripts_of(f)}
         return replace(f, script=another([c for c, known in lexicon.SCRIPTS.items() if known[0] not in names]))
     if kind == "hemisphere":
         return replace(f, hemisphere="south" if f.hemisphere == "north" else "north")
