@@ -1,4 +1,4 @@
-"""What the two stages share: one order of the data, checkpoints that resume exactly, the frame of a run.
+"""What the two stages share: settings, one order of the data, checkpoints that resume exactly, the frame of a run.
 
 Resuming repairs one silent failure of the libraries: for a full fine-tune of a vision-language model they load none of
 the weights (these are saved under the published names, which `load_state_dict(strict=False)` does not match), so that
@@ -12,7 +12,9 @@ import logging
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Required, TypedDict
 
 import pandas as pd
 import torch
@@ -25,6 +27,103 @@ from georeplicate.model.checkpoint import CheckpointError, verify_manifest, writ
 
 _NEEDED = ("trainer_state.json", "optimizer.pt", "scheduler.pt")
 _log = logging.getLogger(__name__)
+
+
+class Shared(TypedDict, total=False):
+    """Settings that both stages take, as keyword arguments of `sft.train` and `grpo.train`.
+
+    steps: optimizer updates. accumulation: micro-batches of an update. schedule, warmup_steps: of the learning rate, in
+    the terms of transformers. freeze_vision: the vision tower stays as it is. bf16: autocast of the training forward
+    passes (None: where the hardware has it). save_steps: updates between checkpoints, from which a later call with the
+    same arguments goes on, exactly (None: no checkpoints). peft_config: train adapters instead of the weights.
+    """
+
+    steps: Required[int]
+    seed: Required[int]
+    learning_rate: float
+    accumulation: int
+    schedule: str
+    warmup_steps: int
+    adam_betas: tuple[float, float]
+    weight_decay: float
+    max_grad_norm: float
+    freeze_vision: bool
+    gradient_checkpointing: bool
+    bf16: bool | None
+    save_steps: int | None
+    save_total_limit: int
+    peft_config: Any
+    callbacks: Sequence[TrainerCallback]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """`Shared`, with the defaults that both stages agree on; see there."""
+
+    steps: int
+    seed: int
+    learning_rate: float
+    schedule: str
+    warmup_steps: int
+    accumulation: int = 1
+    adam_betas: tuple[float, float] = (0.9, 0.999)
+    weight_decay: float = 0.0
+    max_grad_norm: float = 1.0
+    freeze_vision: bool = False
+    gradient_checkpointing: bool = False
+    bf16: bool | None = None
+    save_steps: int | None = None
+    save_total_limit: int = 2
+    peft_config: Any = None
+    callbacks: Sequence[TrainerCallback] = ()
+
+    @property
+    def autocast(self) -> bool:
+        return bf16_in_hardware() if self.bf16 is None else self.bf16
+
+    def per_device(self, of: int, what: str, each: int = 1) -> int:
+        """How many of `of` things (times `each`) one micro-batch of one process holds; ValueError if they do not
+        divide."""
+        parts = self.accumulation * processes()
+        if of % parts:
+            raise ValueError(f"{of} {what} do not divide into {self.accumulation} x {processes()} micro-batches")
+        return of * each // parts
+
+    def arguments(self, out_dir: str | os.PathLike) -> dict[str, Any]:
+        """The arguments of transformers' trainers that these settings fix, and those that never change here."""
+        return {
+            "output_dir": str(out_dir),
+            "max_steps": self.steps,
+            "gradient_accumulation_steps": self.accumulation,
+            "learning_rate": self.learning_rate,
+            "lr_scheduler_type": self.schedule,
+            "warmup_steps": self.warmup_steps,
+            "optim": "adamw_torch",
+            "adam_beta1": self.adam_betas[0],
+            "adam_beta2": self.adam_betas[1],
+            "weight_decay": self.weight_decay,
+            "max_grad_norm": self.max_grad_norm,
+            "activation_checkpointing": self.gradient_checkpointing,
+            "bf16": False,  # the libraries' own switch refuses a CPU: see `autocast`
+            "use_cpu": not torch.cuda.is_available(),
+            "seed": self.seed,
+            "remove_unused_columns": False,
+            "save_strategy": "no" if self.save_steps is None else "steps",
+            "save_steps": self.save_steps or 500,
+            "save_total_limit": self.save_total_limit,
+            "logging_steps": 1,
+            "report_to": [],
+            "disable_tqdm": True,
+            "dataloader_pin_memory": False,
+        }
+
+
+def start(path: str | os.PathLike, settings: Settings) -> policies.Policy:
+    """The policy that a stage begins with, ready to be trained."""
+    policy = load(path, whole=settings.peft_config is None)
+    if settings.freeze_vision:
+        freeze_vision(policy.model)
+    return policy
 
 
 def order(rows: int, count: int, seed: int) -> list[int]:

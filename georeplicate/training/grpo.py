@@ -35,17 +35,19 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from datasets import Dataset
-from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from georeplicate import provenance
 from georeplicate.model import policy as policies
 from georeplicate.model import shared_prefix
 from georeplicate.training import common
+
+# Of the settings that both stages share, those in which the paper's GRPO differs from its SFT.
+DEFAULTS = {"learning_rate": 1e-6, "schedule": "linear", "warmup_steps": 0}
 
 
 def group_advantages(rewards: torch.Tensor, eps: float = 1e-4) -> torch.Tensor:
@@ -250,53 +252,30 @@ def train(
     reward_fn: Callable[[str, dict, int], Any],
     out_dir: str | Path,
     *,
-    steps: int,
     max_new_tokens: int,
-    seed: int,
     prompts_per_step: int = 8,
     num_generations: int = 8,
-    learning_rate: float = 1e-6,
     beta: float = 0.04,
     clip: float = 0.2,
     temperature: float = 1.0,
     top_k: int = 50,
     num_iterations: int = 1,
-    accumulation: int = 1,
-    schedule: str = "linear",
-    warmup_steps: int = 0,
-    adam_betas: tuple[float, float] = (0.9, 0.999),
-    weight_decay: float = 0.0,
-    max_grad_norm: float = 1.0,
-    freeze_vision: bool = False,
-    gradient_checkpointing: bool = False,
-    bf16: bool | None = None,
-    save_steps: int | None = None,
-    save_total_limit: int = 2,
-    peft_config=None,
-    callbacks: Sequence[TrainerCallback] = (),
+    **shared: Unpack[common.Shared],
 ) -> Path:
     """Train a policy by GRPO; returns the folder of the trained policy, `out_dir/policy`.
 
     dataset: rows {images or pixels (see `Policy.pixels`), prompt, letter, ...}; reward_fn(text, row, n_tokens) returns
-    a number or an object with `total` and `parts`. steps: optimizer updates of prompts_per_step questions (over all
-    processes), each micro-batch holding prompts_per_step / accumulation. freeze_vision: the vision tower stays as it
-    is, and runs once a batch. bf16: autocast for the logprobs, and on a GPU for the answers (on a CPU fp32 is
-    faster there); None = where the hardware has it. save_steps writes checkpoints from which a
-    later call with the same arguments goes on, exactly.
-    Also writes `out_dir/log.csv`, one row per update.
+    a number or an object with `total` and `parts`. An update takes prompts_per_step prompts (over all processes and
+    micro-batches) with num_generations completions each. shared: see `common.Shared`, and DEFAULTS for what is left
+    out. With bf16 a GPU also samples in it (on a CPU fp32 is faster there). A frozen vision tower runs once a batch.
+    Also writes `out_dir/log.csv`, one row an update. ValueError where the prompts do not divide into micro-batches.
     """
     out_dir = Path(out_dir)
-    policy = common.load(policy_path, whole=peft_config is None)
-    if freeze_vision:
-        common.freeze_vision(policy.model)
-    processes = common.processes()
-    if prompts_per_step % (accumulation * processes):
-        raise ValueError(f"{prompts_per_step} prompts do not divide into {accumulation} x {processes} micro-batches")
+    settings = common.Settings(**(DEFAULTS | shared))
+    policy = common.start(policy_path, settings)
     args = GRPOConfig(
-        output_dir=str(out_dir),
-        max_steps=steps,
-        per_device_train_batch_size=prompts_per_step * num_generations // (accumulation * processes),
-        gradient_accumulation_steps=accumulation,
+        **settings.arguments(out_dir),
+        per_device_train_batch_size=settings.per_device(prompts_per_step, "prompts", num_generations),
         num_generations=num_generations,
         num_iterations=num_iterations,
         max_completion_length=max_new_tokens,
@@ -309,33 +288,8 @@ def train(
         use_bias_correction_kl=False,
         scale_rewards="group",
         shuffle_dataset=False,
-        learning_rate=learning_rate,
-        lr_scheduler_type=schedule,
-        warmup_steps=warmup_steps,
-        optim="adamw_torch",
-        adam_beta1=adam_betas[0],
-        adam_beta2=adam_betas[1],
-        weight_decay=weight_decay,
-        max_grad_norm=max_grad_norm,
-        activation_checkpointing=gradient_checkpointing,
-        bf16=False,
-        use_cpu=not torch.cuda.is_available(),
-        seed=seed,
-        remove_unused_columns=False,
-        save_strategy="no" if save_steps is None else "steps",
-        save_steps=save_steps or 500,
-        save_total_limit=save_total_limit,
-        logging_steps=1,
-        report_to=[],
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
     )
     trainer = SharedPrefixGRPOTrainer(
-        policy,
-        dataset,
-        reward_fn,
-        args,
-        bf16=common.bf16_in_hardware() if bf16 is None else bf16,
-        peft_config=peft_config,
+        policy, dataset, reward_fn, args, bf16=settings.autocast, peft_config=settings.peft_config
     )
-    return common.run(trainer, policy, out_dir, callbacks)
+    return common.run(trainer, policy, out_dir, settings.callbacks)

@@ -15,11 +15,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import torch
 from datasets import Dataset
-from transformers import TrainerCallback
 from trl import SFTConfig, SFTTrainer
 
 from georeplicate.model import policy as policies
@@ -91,65 +90,24 @@ def train(
     dataset: Sequence[dict[str, Any]] | Dataset,
     out_dir: str | Path,
     *,
-    steps: int,
-    seed: int,
     batch_size: int = 64,
-    learning_rate: float = 1e-5,
-    accumulation: int = 1,
-    schedule: str = "cosine",
-    warmup_steps: int | None = None,
-    adam_betas: tuple[float, float] = (0.9, 0.999),
-    weight_decay: float = 0.0,
-    max_grad_norm: float = 1.0,
-    freeze_vision: bool = False,
-    gradient_checkpointing: bool = False,
-    bf16: bool | None = None,
-    save_steps: int | None = None,
-    save_total_limit: int = 2,
-    peft_config=None,
-    callbacks: Sequence[TrainerCallback] = (),
+    **shared: Unpack[common.Shared],
 ) -> Path:
     """Fine-tune a policy on rows {images or pixels, prompt, completion}; returns the folder `out_dir/policy`.
 
-    steps: optimizer updates of batch_size rows (over all processes and `accumulation` micro-batches). warmup_steps:
-    None = 3 % of the steps. freeze_vision: the vision tower stays as it is. bf16: autocast; None = where the hardware
-    has it. save_steps writes checkpoints from which a later call with the same arguments goes on, exactly. Also
-    writes `out_dir/log.csv`.
+    An update takes batch_size rows, over all processes and micro-batches. shared: see `common.Shared`; the learning rate
+    is 1e-5, the schedule a cosine and 3 % of the steps warm up, unless said otherwise. Also writes `out_dir/log.csv`,
+    one row an update. ValueError where the rows do not divide into micro-batches.
     """
     out_dir = Path(out_dir)
-    policy = common.load(policy_path, whole=peft_config is None)
-    if freeze_vision:
-        common.freeze_vision(policy.model)
-    if batch_size % (accumulation * common.processes()):
-        raise ValueError(f"{batch_size} rows do not divide into {accumulation} x {common.processes()} micro-batches")
+    ours = {"learning_rate": 1e-5, "schedule": "cosine", "warmup_steps": round(0.03 * shared["steps"])}
+    settings = common.Settings(**(ours | shared))
+    policy = common.start(policy_path, settings)
     args = SFTConfig(
-        output_dir=str(out_dir),
-        max_steps=steps,
-        per_device_train_batch_size=batch_size // (accumulation * common.processes()),
-        gradient_accumulation_steps=accumulation,
-        learning_rate=learning_rate,
-        lr_scheduler_type=schedule,
-        warmup_steps=round(0.03 * steps) if warmup_steps is None else warmup_steps,
-        optim="adamw_torch",
-        adam_beta1=adam_betas[0],
-        adam_beta2=adam_betas[1],
-        weight_decay=weight_decay,
-        max_grad_norm=max_grad_norm,
-        activation_checkpointing=gradient_checkpointing,
-        bf16=False,
-        use_cpu=not torch.cuda.is_available(),
-        seed=seed,
+        **settings.arguments(out_dir),
+        per_device_train_batch_size=settings.per_device(batch_size, "rows"),
         max_length=None,  # truncation would cut image tokens
         dataset_kwargs={"skip_prepare_dataset": True},
-        remove_unused_columns=False,
-        save_strategy="no" if save_steps is None else "steps",
-        save_steps=save_steps or 500,
-        save_total_limit=save_total_limit,
-        logging_steps=1,
-        report_to=[],
-        disable_tqdm=True,
-        dataloader_pin_memory=False,
     )
-    use_bf16 = common.bf16_in_hardware() if bf16 is None else bf16
-    trainer = SharedPrefixSFTTrainer(policy, dataset, args, bf16=use_bf16, peft_config=peft_config)
-    return common.run(trainer, policy, out_dir, callbacks)
+    trainer = SharedPrefixSFTTrainer(policy, dataset, args, bf16=settings.autocast, peft_config=settings.peft_config)
+    return common.run(trainer, policy, out_dir, settings.callbacks)

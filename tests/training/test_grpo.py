@@ -235,7 +235,8 @@ def test_a_published_bf16_checkpoint_moves_at_the_papers_learning_rate(tmp_path)
 
 
 def test_defaults_are_the_papers():
-    defaults = {name: p.default for name, p in inspect.signature(grpo.train).parameters.items()}
+    defaults = {name: p.default for name, p in inspect.signature(grpo.train).parameters.items()} | grpo.DEFAULTS
+    defaults |= {name: f.default for name, f in common.Settings.__dataclass_fields__.items() if name not in defaults}
     named = {
         "num_generations": "num_generations", "prompts_per_step": "prompts_per_update", "beta": "beta",
         "clip": "clip_epsilon", "temperature": "temperature", "learning_rate": "learning_rate",
