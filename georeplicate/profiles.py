@@ -11,7 +11,6 @@ in place) unless a comment calls them ours, which means that the paper and the r
 from dataclasses import dataclass
 from typing import ClassVar, Self
 
-SOURCES = ("world", "cv-cities")
 NEGATIVES = ("region", "near", "random", "neighbourhood")
 PRECISIONS = ("auto", "fp32", "bf16")
 REWARD_MODES = ("paper", "released")
@@ -39,7 +38,8 @@ class Profile:
     negatives: str = "region"  # where the k - 1 wrong candidates come from (see pairs)
 
     # the model
-    model: str
+    model: str  # a policy of the mini world, or a folder or hub name of a published model
+    revision: str = ""  # branch, tag or commit of a hub's model; "" is its main branch, resolved to a commit
     image_factor: int  # side in pixels of the square that becomes one visual token (patch size x merge size)
 
     freeze_vision: bool = False  # in both stages; the release trains the vision tower as well
@@ -49,6 +49,7 @@ class Profile:
     max_grad_norm: float = 1.0
 
     # supervised fine-tuning
+    teacher: str = "template"  # who writes the chains of thought: see engine.teacher
     sft_steps: int
     sft_batch: int  # records an update
     sft_accumulation: int = 1  # micro-batches an update
@@ -90,8 +91,8 @@ class Profile:
         for field, value in positive.items():
             if isinstance(value, int | float) and not isinstance(value, bool) and not value > 0:
                 self._refuse(f"{field} must be above 0, got {value}")
-        if self.source not in SOURCES:
-            self._refuse(f"source must be one of {', '.join(SOURCES)}, got {self.source!r}")
+        if not self.source:
+            self._refuse("source must name the cross-view pairs: world, or a source of georeplicate.pairs")
         if self.negatives not in NEGATIVES:
             self._refuse(f"negatives must be one of {', '.join(NEGATIVES)}, got {self.negatives!r}")
         if not 2 <= self.k <= 26:
@@ -126,6 +127,11 @@ class Profile:
 
     def _refuse(self, why: str):
         raise ValueError(f"profile {self.name!r}: {why}")
+
+    @property
+    def recipe(self) -> str:
+        """Which recipe trains this profile: see runs.recipes."""
+        return "mini" if self.source == "world" else "photographs"
 
     @property
     def completions_per_update(self) -> int:

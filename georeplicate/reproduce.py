@@ -44,7 +44,7 @@ import nbformat
 from georeplicate import files, manifest, provenance
 from georeplicate.model.checkpoint import CheckpointError
 from georeplicate.profiles import Profile
-from georeplicate.runs import runner
+from georeplicate.runs import runner, spec
 from georeplicate.runs.pool import WorkError
 
 PACKAGE, WORK = files.PACKAGE, files.WORK
@@ -158,7 +158,7 @@ def run(
     Raises ValueError (unknown profile), ReproduceError, files.FileError (full disk, read-only folder), or what
     runner.ensure raises.
     """
-    chosen = runner.seeds_of(Profile.get(profile), seeds)
+    chosen = spec.seeds_of(Profile.get(profile), seeds)
     parameters = parameters or {}
     found = sources(notebooks)
     for source in found:
@@ -193,7 +193,7 @@ def run(
 
 def _runs(profile: str, seeds: tuple[int, ...], out: Path) -> dict[str, str]:
     """{name: checksum of the manifest} of all finished runs; those of Table 2 are brought up to date first."""
-    runner.ensure(runner.table2_runs(seeds), profile, out)
+    runner.ensure(spec.table2_runs(seeds), profile, out)
     return {path.parent.name: files.sha256_file(path) for path in sorted(out.glob(f"runs/*/{manifest.NAME}"))}
 
 

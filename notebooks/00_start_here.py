@@ -37,12 +37,13 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from georeplicate import pairs, paper, world
-from georeplicate.evaluation import predict
-from georeplicate.mini import base, inputs
+from georeplicate.evaluation import faithfulness, predict
+from georeplicate.evaluation.predictors import VLM
+from georeplicate.mini import base, inputs, tasks, wording
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
 from georeplicate.report import maps, plots, tables
-from georeplicate.runs import runner
+from georeplicate.runs import runner, spec
 
 size = Profile.get(profile)
 pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
@@ -103,10 +104,14 @@ asked = pairs.questions(small, k=size.k, negatives=size.negatives, seed=0)
 said = inputs.true_words(world.sites("test", **where))
 for name, path in models.items():
     model = policy.load(path)
-    row = inputs.pairing_rows(model, small, asked, said=said)[0]
-    given = predict.pairing(model, [row], max_new_tokens=size.max_completion_length).iloc[0]
-    told = dict(said=row["said"], letter=row["letter"], choice=given.choice, title=f"{name}: {row['prompt']}")
-    display(plots.answer(pairs.images(small, asked[0]), given.text, predict.thoughts(given.text), **told))
+    row = inputs.pairing_rows(model, small, asked, described=said)[0]
+    given = predict.evaluate(VLM(model, size.max_completion_length), tasks.pairing(), [row], decoding="greedy").iloc[0]
+    told = dict(said=row["true_words"], letter=row["letter"], choice=given.choice, title=f"{name}: {row['prompt']}")
+    display(
+        plots.answer(
+            pairs.images(small, asked[0]), given.text, faithfulness.thoughts(given.text, wording.WORDING), **told
+        )
+    )
 
 # %% [markdown]
 # > One answer proves nothing; it shows what the words look like. The numbers come from many questions.
@@ -117,7 +122,7 @@ for name, path in models.items():
 # where these are complete, else from the committed ones.
 
 # %%
-runs = [run.name for run in runner.table2_runs(size.seeds[:seeds])]
+runs = [run.name for run in spec.table2_runs(size.seeds[:seeds])]
 homes = [Path(out), Path("../results") / profile, Path("../results/mini")]
 complete = [h for h in homes if all((h / "runs" / name / "manifest.json").is_file() for name in runs)]
 answers = runner.predictions((complete or homes)[0] / "runs").query("run in @runs")

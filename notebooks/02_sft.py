@@ -48,12 +48,13 @@ pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}
 # %%
 from georeplicate import atlas, engine, files, manifest, paper, world
 from georeplicate.evaluation import predict, trivial
-from georeplicate.mini import base, inputs, recipe
+from georeplicate.evaluation.predictors import VLM
+from georeplicate.mini import base, inputs, tasks, teaching, wording
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
 from georeplicate.report import plots, write
 from georeplicate.report import tables as result_tables
-from georeplicate.runs import runner
+from georeplicate.runs import runner, spec
 from georeplicate.training import sft
 
 size = Profile.get(profile)
@@ -99,7 +100,7 @@ picture.resize((256, 256), Image.Resampling.NEAREST)
 facts = atlas.describe(site.lat, site.lon, site.taken_at)
 thought = engine.Template("terse").write(facts, scene.attributes, rng=np.random.default_rng(0))
 answer = f"country : {base.country_tokens()[site.country]} city : {base.city_token(site.city)}"
-row = {"images": [picture], "prompt": base.WHERE}
+row = {"images": [picture], "prompt": wording.WHERE}
 row["completion"] = f"<think> {thought} </think> <answer> {answer} </answer>"
 pd.Series({k: row[k] for k in ("prompt", "completion")}, name=plots.SYNTHETIC).to_frame()
 
@@ -153,7 +154,7 @@ assert abs(by_hand - library) < 1e-4 and tokens == counted.sum()
 pd.Series({"by hand": by_hand.item(), "sft.loss": library.item(), "tokens counted": tokens}).to_frame("loss")
 
 # %% [markdown]
-# The library's version packs many rows and shares prompts (`prefix.logprobs`), but says the same:
+# The library's version packs many rows and shares prompts (`shared_prefix.logprobs`), but says the same:
 
 # %%
 Markdown(f"```python\n{inspect.getsource(sft.loss)}```")
@@ -188,14 +189,14 @@ before.sort_values("-log p", ascending=False).head(8).T
 # > 7B model keeps the countries it does not hear of for a while; one of two million parameters forgets them in minutes.
 
 # %%
-Markdown(f"{1 - recipe.REPLAY:.0%} teacher, {recipe.REPLAY:.0%} replay:\n\n"
-         f"```python\n{inspect.getsource(recipe.sft_rows)}```")  # fmt: skip
+Markdown(f"{1 - teaching.REPLAY:.0%} teacher, {teaching.REPLAY:.0%} replay:\n\n"
+         f"```python\n{inspect.getsource(teaching.sft_rows)}```")  # fmt: skip
 
 # %% [markdown]
 # `ensure` trains what has not been trained yet, and asks each finished model the test questions once.
 
 # %%
-runs = [run for run in runner.table2_runs(size.seeds[:seeds]) if run.stage in ("base", "sft")]
+runs = [run for run in spec.table2_runs(size.seeds[:seeds]) if run.stage in ("base", "sft")]
 folders = runner.ensure(runs, profile, out)
 minutes = {run.name: manifest.read(folders[run.name])["wall_seconds"] / 60 for run in runs}
 pd.Series(minutes, name="minutes of training and asking").to_frame().T
@@ -237,8 +238,9 @@ constant.to_frame("share right by the best constant answer")
 
 # %%
 asked = {run.name: policy.load(base.SHIPPED if run.stage == "base" else folders[run.name] / "policy") for run in runs}
+task = tasks.places(lambda split: shown)["geolocation"]
 answers = pd.concat(
-    predict.geolocation(one, shown, max_new_tokens=size.max_completion_length).assign(run=name)
+    predict.evaluate(VLM(one, size.max_completion_length), task, shown, decoding="greedy").assign(run=name)
     for name, one in asked.items()
 )
 found = {

@@ -47,13 +47,14 @@ pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}
 
 # %%
 from georeplicate import files, manifest, pairs, paper, world
-from georeplicate.evaluation import predict
-from georeplicate.mini import base, inputs, recipe
+from georeplicate.evaluation import faithfulness, predict
+from georeplicate.evaluation.predictors import VLM
+from georeplicate.mini import base, inputs, tasks, wording
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
 from georeplicate.report import plots, write
 from georeplicate.report import tables as result_tables
-from georeplicate.runs import runner
+from georeplicate.runs import runner, spec
 from georeplicate.tasks import prompts
 from georeplicate.training import grpo, rewards
 
@@ -90,8 +91,8 @@ shape = dict(per_region=8, regions=2)
 pictures = pairs.load("world", "train", panorama_height=size.panorama_px[0], tile_size=size.tile_px, **shape)
 questions = pairs.questions(pictures, k=size.k, negatives=size.negatives, seed=0)
 shipped = policy.load(base.SHIPPED)
-rows = inputs.pairing_rows(shipped, pictures, questions, said=inputs.true_words(world.sites("train", **shape)))
-right, said = rows[0]["letter"], rows[0]["said"]
+rows = inputs.pairing_rows(shipped, pictures, questions, described=inputs.true_words(world.sites("train", **shape)))
+right, said = rows[0]["letter"], rows[0]["true_words"]
 plots.question(pairs.images(pictures, questions[0]), right, f"{rows[0]['id']}: {rows[0]['prompt']}")
 
 # %% [markdown]
@@ -104,21 +105,21 @@ plots.question(pairs.images(pictures, questions[0]), right, f"{rows[0]['id']}: {
 # (`results/LOG.md`; notebook 05 shows runs that have it).
 
 # %%
-wrong = next(letter for letter in base.LETTERS if letter != right)
-at = {letter: said[1 + i] for i, letter in enumerate(base.LETTERS)}
-passed, found = (wrong, at[wrong], base.DIFFERENT), (right, at[right], base.MATCH)
+wrong = next(letter for letter in wording.LETTERS if letter != right)
+at = {letter: said[1 + i] for i, letter in enumerate(wording.LETTERS)}
+passed, found = (wrong, at[wrong], wording.DIFFERENT), (right, at[right], wording.MATCH)
 written = {
     "honest search": base.think(said[0], [passed, found], right),
     "lucky guess": f"<think> place {said[0][0]} </think> <answer> {right} </answer>",
     "found, but names another": base.think(said[0], [passed, found], wrong),
-    "false match": base.think(said[0], [(wrong, at[wrong], base.MATCH)], wrong),
+    "false match": base.think(said[0], [(wrong, at[wrong], wording.MATCH)], wrong),
     "never ends": base.think(said[0], [passed] * 3, right).partition(" </think>")[0],
 }
 pd.Series(written, name="answer").to_frame()
 
 # %%
 tokens = [len(shipped.completion_ids(text)) for text in written.values()]
-reward = partial(rewards.total, weights=recipe.WEIGHTS)
+reward = partial(rewards.total, weights=dict(zip(rewards.WEIGHTS, size.reward_weights)))
 scored = [reward(text, right, n) for text, n in zip(written.values(), tokens)]
 pd.DataFrame([s.parts | {"total": s.total} for s in scored], index=list(written)).assign(tokens=tokens)
 
@@ -186,7 +187,7 @@ pd.DataFrame({"p": share, "groups tied by accuracy": tied}).set_index("p").T
 # accuracy should be steep in the middle.
 
 # %%
-runs = runner.table2_runs(size.seeds[:seeds])
+runs = spec.table2_runs(size.seeds[:seeds])
 folders = runner.ensure(runs, profile, out)
 answers = runner.predictions(Path(out) / "runs").query("run in @folders")
 logs = write.logs(answers, Path(out) / "runs").query("system in ['mini-Zero', 'mini-R1']")
@@ -266,11 +267,15 @@ plots.group(left, grpo.group_advantages(totals)[0].numpy())
 shape = dict(per_region=6, regions=2)
 unseen = pairs.load("world", "validation", panorama_height=size.panorama_px[0], tile_size=size.tile_px, **shape)
 other = pairs.questions(unseen, k=size.k, negatives=size.negatives, seed=0)
-one = inputs.pairing_rows(shipped, unseen, other, said=inputs.true_words(world.sites("validation", **shape)))[0]
+one = inputs.pairing_rows(shipped, unseen, other, described=inputs.true_words(world.sites("validation", **shape)))[0]
 for name, model in {"base": shipped, "zero-s0": zero, "r1-s0": policy.load(folders["r1-s0"] / "policy")}.items():
-    given = predict.pairing(model, [one], max_new_tokens=size.max_completion_length).iloc[0]
-    told = dict(said=one["said"], letter=one["letter"], choice=given.choice, title=f"{name}, {one['id']}")
-    display(plots.answer(pairs.images(unseen, other[0]), given.text, predict.thoughts(given.text), **told))
+    given = predict.evaluate(VLM(model, size.max_completion_length), tasks.pairing(), [one], decoding="greedy").iloc[0]
+    told = dict(said=one["true_words"], letter=one["letter"], choice=given.choice, title=f"{name}, {one['id']}")
+    display(
+        plots.answer(
+            pairs.images(unseen, other[0]), given.text, faithfulness.thoughts(given.text, wording.WORDING), **told
+        )
+    )
 
 # %% [markdown]
 # > Is it the reward, and is it the pictures? The controls (a reward drawn by lot, letters shuffled against the

@@ -43,7 +43,7 @@ from IPython.display import Markdown, display
 from georeplicate import paper
 from georeplicate.profiles import Profile
 from georeplicate.report import plots, tables, write
-from georeplicate.runs import runner
+from georeplicate.runs import runner, spec
 
 size, chance = Profile.get(profile), 1 / Profile.get(profile).k
 pd.options.display.max_colwidth, pd.options.display.max_columns = None, None
@@ -55,9 +55,9 @@ pd.options.display.max_colwidth, pd.options.display.max_columns = None, None
 # likeliest token, `t1` samples at temperature 1, and *forced* compares the probabilities of given words.
 
 # %%
-runs = runner.table2_runs(size.seeds[:seeds])
+runs = spec.table2_runs(size.seeds[:seeds])
 folders = runner.ensure(runs, profile, out)
-wanted = runner.jobs(runner.ablation_runs(size.seeds[:seeds]), profile, out)
+wanted = runner.jobs(spec.ablation_runs(size.seeds[:seeds]), profile, out)
 controls = [job.run.name for job in wanted if job.is_finished()]  # for section 4, as far as they were run
 answers = runner.predictions(Path(out) / "runs").query("run in @folders or run in @controls")
 answers[answers.stands_for != ""].groupby(["task", "decoding"]).agg(

@@ -42,18 +42,18 @@ import pandas as pd
 from IPython.display import Markdown, display
 
 from georeplicate import atlas, geo, pairs, paper, world
-from georeplicate.evaluation import predict
-from georeplicate.mini import inputs
+from georeplicate.evaluation import faithfulness
+from georeplicate.mini import inputs, wording
 from georeplicate.profiles import Profile
 from georeplicate.report import maps, plots, tables, write
-from georeplicate.runs import runner
+from georeplicate.runs import runner, spec
 
 size = Profile.get(profile)
 pd.options.display.max_colwidth, pd.options.display.max_columns = None, None
 pd.options.display.float_format = "{:,.3f}".format
 
 # %%
-runs = runner.table2_runs(size.seeds[:seeds])
+runs = spec.table2_runs(size.seeds[:seeds])
 folders = runner.ensure(runs, profile, out)
 answers = runner.predictions(Path(out) / "runs").query("run in @folders")
 located = answers[answers.task == "geolocation"]
@@ -251,7 +251,9 @@ for row in asked.head(3).itertuples():
     told = dict(letter=row.truth, choice=row.choice, said=[said[name] for name in (row.id, *question["candidate_ids"])])
     title = f"{row.run}, {row.id}: {row.false:.0f} of {row.words:.0f} words false"
     pictures = pairs.images(rendered, question)
-    cards.append(plots.answer(pictures, row.text, predict.thoughts(row.text), title=title, **told))
+    cards.append(
+        plots.answer(pictures, row.text, faithfulness.thoughts(row.text, wording.WORDING), title=title, **told)
+    )
 display(*cards)
 
 # %% [markdown]

@@ -63,7 +63,7 @@ def test_derived_sizes_of_mini():
         ({"n_test_sites": 0}, "n_test_sites must be above 0"),
         ({"learning_rate": float("nan")}, "learning_rate must be above 0"),
         ({"negatives": "easy"}, "region, near, random"),
-        ({"source": "somewhere"}, "world, cv-cities"),
+        ({"source": ""}, "source must name"),
         ({"epsilon": 1.5}, "epsilon"),
     ],
 )

@@ -15,9 +15,7 @@ shore       how far the sea is
 template    the grammar
 teachers    models as teachers
 factcheck   claims, read and compared
-audit       how good the fact check is
 records     batches, shards, cards
-bench       speeds and memory
 """
 
 from georeplicate.engine.factcheck import Claim, Report, check
@@ -31,7 +29,7 @@ from georeplicate.engine.records import (
     records_of,
     write_jsonl,
 )
-from georeplicate.engine.teachers import Estimate, Failure, Local, OpenAI, Site, TeacherError
+from georeplicate.engine.teachers import TEACHERS, Estimate, Failure, Local, OpenAI, Site, TeacherError, teacher
 from georeplicate.engine.template import Template, vocabulary
 
 __all__ = [
@@ -44,6 +42,7 @@ __all__ = [
     "Report",
     "Site",
     "TeacherError",
+    "TEACHERS",
     "Template",
     "build",
     "build_facts",
@@ -52,6 +51,7 @@ __all__ = [
     "load",
     "read_jsonl",
     "records_of",
+    "teacher",
     "vocabulary",
     "write_jsonl",
 ]

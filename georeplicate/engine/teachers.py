@@ -380,3 +380,25 @@ class Local:
             thinking(text) if finished else Failure(f"cut off after {self.max_tokens} tokens; raise max_tokens")
             for text, finished in zip(answers.texts, answers.finished)
         ]
+
+
+# --- by name ---------------------------------------------------------------------------------------------------------
+
+TEACHERS = ("template", "local", "openai")
+
+
+def teacher(kind: str, model: str = "", base_url: str = "", cache: str | Path | None = None) -> Teacher:
+    """The teacher of that kind: "template" (true facts in words, no model), "local" (`model`: a folder or hub name), or
+    "openai" (`model` behind `base_url`, answers kept in `cache`). ValueError says which kinds there are, or what is
+    missing."""
+    if kind == "template":
+        from georeplicate.engine.template import Template
+
+        return Template()
+    if kind not in TEACHERS:
+        raise ValueError(f"unknown teacher {kind!r}: choose one of {', '.join(TEACHERS)}")
+    if not model or (kind == "openai" and not (base_url and cache)):
+        raise ValueError(
+            f"the teacher {kind!r} needs a model" + ("" if kind == "local" else ", a base_url and a cache folder")
+        )
+    return Local(model) if kind == "local" else OpenAI(base_url, model, cache=cache)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 import pandas as pd
 
-from georeplicate import atlas, geo, world
+from georeplicate import atlas, geo
 
 
 @dataclass(frozen=True)
@@ -30,14 +29,8 @@ class Rulers:
     commonest: dict[str, str]
 
 
-@cache
-def of_world(draws: int = 2000, seed: int = 0) -> Rulers:
-    """Rulers for the world's test places, chosen on one place of each city of the split "validation"."""
-    return choose(world.sites("validation", 1), draws=draws, seed=seed)
-
-
-def choose(places: pd.DataFrame, *, draws: int, seed: int) -> Rulers:
-    """Chosen on these places (a table like world.sites), of which the best constants are some.
+def choose(places: pd.DataFrame, commonest: dict[str, str], *, draws: int = 2000, seed: int = 0) -> Rulers:
+    """Chosen on these places (rows lat, lon, country, seen_country), of which the best constants are some.
 
     Among equally good ones the one with the highest mean GeoScore is taken.
     """
@@ -53,12 +46,10 @@ def choose(places: pd.DataFrame, *, draws: int, seed: int) -> Rulers:
             rows.append((kind, measure, best.lat, best.lon, best.country))
     lat, lon = atlas.random_land(draws, np.random.default_rng([seed, 41]))
     country = atlas.describe(lat, lon, "2020-06-21T12:00:00Z").country
-    climates = places.climate[places.climate != "ocean"].str[0].str.lower()
-    covers = pd.Series([world.build(site).attributes.cover for site in places.itertuples()])
     return Rulers(
         land=pd.DataFrame({"lat": lat, "lon": lon, "country": country}),
         constant=pd.DataFrame(rows, columns=["countries", "measure", "lat", "lon", "country"]),
-        commonest={"climate": f"climate-{climates.mode()[0]}", "ground": covers.mode()[0]},
+        commonest=commonest,
     )
 
 

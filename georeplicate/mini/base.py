@@ -35,22 +35,25 @@ from tqdm import trange
 
 from georeplicate import engine, files, geo, world
 from georeplicate.engine.lexicon import country_tokens
+from georeplicate.mini.wording import (
+    CLIMATE,
+    COUNTRY_OF,
+    DESCRIBE,
+    DESCRIBE_ALL,
+    DIFFERENT,
+    GROUND,
+    LETTERS,
+    MATCH,
+    PAIR,
+    VERDICTS,
+    WHERE,
+)
 from georeplicate.model import policy as policies
 from georeplicate.model import shared_prefix
 from georeplicate.profiles import Profile
 from georeplicate.training import common
 from georeplicate.world.words import WORDS, words
 
-LETTERS = "ABCDE"
-VERDICTS = MATCH, DIFFERENT = "match", "other"
-PAIR = "which tile shows the place ?"
-DESCRIBE = "describe the picture"
-DESCRIBE_ALL = "describe the pictures one by one"
-WHERE = "where was this picture taken ?"
-COUNTRY_OF = "which country is {city} in ?"
-# Asked of nobody in training: whether anything learnt elsewhere answers them is measured (evaluate.py).
-CLIMATE = "which climate has the place ?"
-GROUND = "what covers the ground ?"
 APART_KM = world.APART_KM
 TEXTS = 3  # about one set of pictures: the prompt and its pictures are computed once for all of them
 
@@ -125,8 +128,8 @@ class Stream:
     None: they are numbered as the sites.
     """
 
-    def __init__(self, sites: pd.DataFrame, said: list[tuple[str, ...]], phones: pd.DataFrame | None = None):
-        self.said, self.n = said, len(sites)
+    def __init__(self, sites: pd.DataFrame, described: list[tuple[str, ...]], phones: pd.DataFrame | None = None):
+        self.described, self.n = described, len(sites)
         self.lat, self.lon = sites.lat.to_numpy(), sites.lon.to_numpy()
         self.abroad = [country_tokens()[code] for code in (sites if phones is None else phones).country]
 
@@ -165,7 +168,7 @@ class Stream:
 
     def caption(self, rng) -> Example:
         i, view = int(rng.integers(self.n)), ("panorama", "tile")[rng.integers(2)]
-        return Example(((view, i, int(rng.integers(2))),), DESCRIBE, (" ".join(self.said[i]),))
+        return Example(((view, i, int(rng.integers(2))),), DESCRIBE, (" ".join(self.described[i]),))
 
     def captions(self, rng, *, search: bool = False) -> Example:
         """A panorama and five tiles of places far apart, put into words; never a verdict, and a prompt of its own.
@@ -264,7 +267,7 @@ class Stream:
         return Example((("crop", i, int(rng.integers(2))),), WHERE, (answer,), skill="geography")
 
     def _some(self, site: int, spoken: np.ndarray) -> tuple[str, ...]:
-        return tuple(self.said[site][k] for k in spoken)
+        return tuple(self.described[site][k] for k in spoken)
 
     def batch(self, rng: np.random.Generator, mix: dict[str, int]) -> list[Example]:
         """Examples of a mix {task: how many}, task after task."""

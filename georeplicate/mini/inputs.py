@@ -1,16 +1,15 @@
 """What mini policies are shown, at a profile's size: the places of a split as pairing questions and as single views.
 
-Rows are made when they are asked for: the pixels of all questions of a split would take some 0.2 MB each. A picture
-becomes pixels once a process, whichever policy is asked: pixels depend on the image processor alone, which every policy
-that starts from one base shares.
+Rows are made when they are read: the pixels of all questions of a split would take some 0.2 MB each. A picture becomes
+pixels once a process, whichever policy sees it: pixels depend on the image processor alone, which every policy that
+starts from one base shares.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,28 +17,14 @@ import torch
 from datasets import Dataset
 
 from georeplicate import pairs, world
-from georeplicate.mini import base
+from georeplicate.mini.wording import LETTERS, PAIR, climate_word
 from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
 from georeplicate.tasks import prompts
+from georeplicate.tasks.rows import Rows
 from georeplicate.world.words import words
 
 CONTROLS = ("shuffled pairing", "blank panorama", "blank tiles")
-
-
-class Rows(Sequence):
-    """`make(item)` of every item, made anew whenever it is asked for."""
-
-    def __init__(self, items: Sequence, make: Callable[[Any], dict]):
-        self.items, self.make = items, make
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return Rows(self.items[index], self.make)
-        return self.make(self.items[index])
 
 
 # --- from pairs and sites to rows -----------------------------------------------------------------------------------
@@ -59,14 +44,14 @@ def pairing_rows(
     policy: policies.Policy,
     rows: Dataset,
     questions: Dataset,
-    prompt: str = base.PAIR,
+    prompt: str = PAIR,
     *,
-    said: dict[str, tuple[str, ...]] | None = None,
+    described: dict[str, tuple[str, ...]] | None = None,
     prepared: dict[str, list[dict]] | None = None,
 ) -> Rows:
-    """Questions as rows that the policy and GRPO take: {pixels, prompt, letter, id, said}.
+    """Questions as rows that the policy and GRPO take: {pixels, prompt, letter, id, true_words}.
 
-    said: the six true words of the panorama and of each tile in the order shown, or None where `said`, the
+    true_words: the six true words of the panorama and of each tile in the order shown, or None where `described`, the
     `true_words` of the sites, is not given. prepared: the `pictures` of rows, if made earlier.
     """
     seen = prepared or pictures(policy, rows)
@@ -79,16 +64,16 @@ def pairing_rows(
             "prompt": prompt,
             "letter": question["letter"],
             "id": question["id"],
-            "said": said and [said[site] for site in (question["id"], *question["candidate_ids"])],
+            "true_words": described and [described[site] for site in (question["id"], *question["candidate_ids"])],
         }
 
     return Rows(questions.to_list(), make)
 
 
 def place_rows(policy: policies.Policy, sites: pd.DataFrame, *, crop_px: int, tile_px: int) -> list[dict]:
-    """Sites as places to ask about: {id, lat, lon, country, seen_country, climate, cover, pixels, tile_pixels}.
+    """Sites as single places: {id, lat, lon, country, seen_country, climate, cover, pixels, tile_pixels}.
 
-    pixels show a phone's picture, tile_pixels the place from above; climate and cover are words of the vocabulary.
+    pixels show a street-level photo, tile_pixels the place from above; climate and cover are words of the vocabulary.
     """
     out = []
     for site in sites.itertuples():
@@ -102,18 +87,13 @@ def place_rows(policy: policies.Policy, sites: pd.DataFrame, *, crop_px: int, ti
     return out
 
 
-def climate_word(code: str) -> str:
-    """The word for a Köppen-Geiger class: "Cfb" -> "climate-c"; "" at sea, which has none."""
-    return f"climate-{code[0].lower()}" if code[:1] in tuple("ABCDE") else ""
-
-
 def controlled(asked: Sequence[dict], control: str, seed: int) -> Sequence[dict]:
-    """Pairing rows under a control: the right letter drawn by lot, or pictures made grey; "" leaves them alone."""
+    """Pairing rows under a control: a right letter sampled at random, or blank pictures; "" leaves them alone."""
     if not control:
         return asked
     if control not in CONTROLS:
         raise ValueError(f"control={control!r}; choose from {', '.join(CONTROLS)}")
-    letters = np.random.default_rng([seed, 77]).choice(list(base.LETTERS), len(asked))
+    letters = np.random.default_rng([seed, 77]).choice(list(LETTERS), len(asked))
 
     def make(i: int) -> dict:
         row = asked[i]
@@ -167,12 +147,12 @@ def _prepared(profile: Profile, split: str, base_path: Path) -> tuple[dict, dict
 
 
 def questions(profile: Profile, split: str, base_path: Path, seed: int = 0) -> Rows:
-    """Pairing questions of a split, shuffled, no more than a run asks."""
+    """Pairing questions of a split, shuffled, no more than a run needs."""
     asked = pairs.questions(rendered(profile, split), k=profile.k, negatives=profile.negatives, seed=seed)
     count = profile.rl_steps * profile.prompts_per_update if split == "train" else _size(profile, split)[0]
     asked = asked.shuffle(seed=seed).select(range(min(count, len(asked))))
-    seen, said = _prepared(profile, split, base_path)
-    return pairing_rows(base_policy(base_path), rendered(profile, split), asked, said=said, prepared=seen)
+    seen, described = _prepared(profile, split, base_path)
+    return pairing_rows(base_policy(base_path), rendered(profile, split), asked, described=described, prepared=seen)
 
 
 @cache

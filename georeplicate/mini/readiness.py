@@ -1,4 +1,4 @@
-"""Is a policy ready for reinforcement learning? Asked of validation places, in a minute, before any long run starts
+"""Is a policy ready for reinforcement learning? Measured on validation places, in a minute, before any long run starts
 (`python -m georeplicate.mini.readiness`).
 
 GRPO raises the probability of what is sometimes done right; what is never done it cannot find. For the pairing question
@@ -25,7 +25,9 @@ import pandas as pd
 
 from georeplicate import files
 from georeplicate.evaluation import predict
-from georeplicate.mini import base, inputs
+from georeplicate.evaluation.faithfulness import thoughts
+from georeplicate.evaluation.predictors import VLM
+from georeplicate.mini import base, inputs, tasks, wording
 from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
 from georeplicate.tasks import prompts
@@ -35,37 +37,38 @@ GATE = {"match, right tile": 0.5, "match, right tile minus wrong tile": 0.4}
 OUT = files.RESULTS / "bench" / "base.csv"
 
 
-def verdicts(answers: pd.DataFrame, said: dict[str, Sequence[Sequence[str]]]) -> pd.DataFrame:
+def verdicts(answers: pd.DataFrame, described: dict[str, Sequence[Sequence[str]]]) -> pd.DataFrame:
     """Every word and verdict of sampled pairing answers: {view, attribute, true} and {right, match} rows in one table.
 
-    answers: rows of `predict.pairing`; said: question id -> the true words of the panorama and of each tile.
+    answers: rows of the pairing task; described: question id -> the true words of the panorama and of each tile.
     """
     rows = []
     for answer in answers.itertuples():
-        for name, spoken, verdict in predict.thoughts(answer.text):
+        for name, spoken, verdict in thoughts(answer.text, wording.WORDING):
             view = "panorama" if name == "place" else "tile"
             at = 0 if name == "place" else 1 + prompts.LETTERS.index(name)
-            if at >= len(said[answer.id]):
+            if at >= len(described[answer.id]):
                 continue
-            truth = dict(zip(WORDS, said[answer.id][at], strict=True))
+            truth = dict(zip(WORDS, described[answer.id][at], strict=True))
             rows += [{"view": view, "attribute": kind, "true": truth[kind] == word} for kind, word in spoken.items()]
             if verdict and view == "tile":
-                rows.append({"right": name == answer.truth, "match": verdict == base.MATCH})
+                rows.append({"right": name == answer.truth, "match": verdict == wording.MATCH})
     return pd.DataFrame(rows, columns=["view", "attribute", "true", "right", "match"])
 
 
 def measure(
     policy: policies.Policy, questions: Sequence[dict], views: Sequence[dict], *, max_new_tokens: int
 ) -> pd.DataFrame:
-    """{what, value, n} of a policy on pairing rows (with `said`) and `inputs.place_rows`."""
+    """{what, value, n} of a policy on pairing rows (with `true_words`) and `inputs.place_rows`."""
+    predictor = VLM(policy, max_new_tokens)
     sampled, greedy = (
-        predict.pairing(policy, questions, decoding=how, max_new_tokens=max_new_tokens) for how in ("t1", "greedy")
+        predict.evaluate(predictor, tasks.pairing(), questions, decoding=how) for how in ("t1", "greedy")
     )
-    found = verdicts(sampled, {row["id"]: row["said"] for row in questions})
-    described, judged = found.dropna(subset="view"), found.dropna(subset="right")
+    found = verdicts(sampled, {row["id"]: row["true_words"] for row in questions})
+    seen, judged = found.dropna(subset="view"), found.dropna(subset="right")
     rows = [
         (f"words true, {view}, {attribute}", group.true.astype(float).mean(), len(group))
-        for (view, attribute), group in described.groupby(["view", "attribute"], sort=False)
+        for (view, attribute), group in seen.groupby(["view", "attribute"], sort=False)
     ]
     match = {right: judged[judged.right == right].match.astype(float) for right in (True, False)}
     rows += [
@@ -77,7 +80,8 @@ def measure(
         (f"pairing accuracy, {how}", (table.choice == table.truth).mean(), len(table))
         for how, table in (("greedy", greedy), ("T=1", sampled))
     ]
-    located = predict.geolocation(policy, views, max_new_tokens=max_new_tokens)
+    task = tasks.places(lambda split: [])["geolocation"]
+    located = predict.evaluate(predictor, task, views, decoding="greedy")
     for countries, part in (
         ("all", located),
         ("seen", located[located.seen_country]),
@@ -103,7 +107,7 @@ def main() -> None:
     args = parser.parse_args()
     profile = Profile.get("mini")
     policy = policies.load(args.policy)
-    questions, views = (ask(profile, "validation", args.policy) for ask in (inputs.questions, inputs.views))
+    questions, views = (make(profile, "validation", args.policy) for make in (inputs.questions, inputs.views))
     measured = measure(policy, questions, views, max_new_tokens=profile.max_completion_length)
     files.write_csv(args.out, measured)
     print(measured.round(3).to_string(index=False))

@@ -23,6 +23,7 @@ letters), and the wording (see prompts.py).
 """
 
 import csv
+import json
 from pathlib import Path
 from string import ascii_uppercase
 from zlib import crc32
@@ -30,7 +31,7 @@ from zlib import crc32
 import numpy as np
 from datasets import Dataset
 
-from georeplicate import geo
+from georeplicate import files, geo
 from georeplicate.pairs import (
     cvact,
     cvcities,
@@ -153,6 +154,65 @@ def questions(
             "distances_km": np.round(km, 3).tolist(),
         }
     )
+
+
+def sample(rows: Dataset, count: int, *, seed: int = 0) -> Dataset:
+    """At most `count` rows, about equally many of each area, chosen by (seed, id): more rows keep those chosen before.
+
+    In the order of the source.
+    """
+    if len(rows) <= count:
+        return rows
+    areas: dict[str, list[int]] = {}
+    order = sorted(range(len(rows)), key=lambda i: crc32(f"{seed}/{ids[i]}".encode())) if (ids := rows["id"][:]) else []
+    names = rows["area"][:]
+    for i in order:
+        areas.setdefault(names[i], []).append(i)
+    turns = [members[turn : turn + 1] for turn in range(len(rows)) for members in areas.values()]
+    chosen = [i for turn in turns for i in turn][:count]
+    return rows.select(sorted(chosen))
+
+
+def hold_out(rows: Dataset, count: int, *, cell_deg: float = 0.02) -> tuple[Dataset, Dataset]:
+    """(the rest, about `count` rows or a tenth of all) parted by place: no cell of cell_deg degrees has rows in both.
+
+    Whole cells are chosen by a hash of their position, so that neighbours on one street stay together. Rows without
+    coordinates are parted by their id.
+    """
+    lat, lon, ids = np.array(rows["lat"][:], float), np.array(rows["lon"][:], float), rows["id"][:]
+    cells = [
+        name if np.isnan(a + o) else f"{np.floor(a / cell_deg):.0f}/{np.floor(o / cell_deg):.0f}"
+        for name, a, o in zip(ids, lat, lon, strict=True)
+    ]
+    wanted, held = min(count, len(rows) // 10), 0
+    out = set()
+    sizes = {cell: 0 for cell in cells}
+    for cell in cells:
+        sizes[cell] += 1
+    for cell in sorted(sizes, key=lambda name: crc32(name.encode())):
+        if held >= wanted:
+            break
+        out.add(cell)
+        held += sizes[cell]
+    inside = np.array([cell in out for cell in cells], bool)
+    return rows.select(np.flatnonzero(~inside)), rows.select(np.flatnonzero(inside))
+
+
+def checksum(source: str, root: str | Path) -> str:
+    """Hex SHA-256 of what a source on disk lists: ids, places, moments, names of pictures and their sizes in bytes.
+
+    The pictures' bytes are not read: hashing a data set of photographs would take longer than training starts.
+    """
+    root, lines = Path(root), []
+    for split in ON_DISK[source].SPLITS:
+        frame = read(source, split, root)
+        for row in frame.itertuples(index=False):
+            sizes = [
+                Path(p).stat().st_size if isinstance(p, str) and Path(p).is_file() else -1
+                for p in (row.panorama, row.aerial)
+            ]
+            lines.append([split, row.id, row.lat, row.lon, row.taken_at, row.problem, sizes])
+    return files.sha256_json(json.loads(json.dumps(lines, default=str)))
 
 
 def images(rows: Dataset, question: dict) -> list:

@@ -31,9 +31,9 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from georeplicate import atlas, files, geo, paper
-from georeplicate.evaluation import predict
+from georeplicate.evaluation.faithfulness import thoughts
 from georeplicate.evaluation.trivial import Rulers, by_country
-from georeplicate.mini import base
+from georeplicate.mini import wording
 from georeplicate.tasks import prompts
 
 BENCHMARK = "world-mini (synthetic)"
@@ -363,9 +363,9 @@ FAILURES = (
 
 def failure(text: str, choice: str) -> str:
     """How a wrong answer to a pairing question came about, by what it says itself: one of FAILURES."""
-    spoken = predict.thoughts(text)
+    spoken = thoughts(text, wording.WORDING)
     place = next((words for name, words, _ in spoken if name == "place"), {})
-    matches = [(name, words) for name, words, verdict in spoken if verdict == base.MATCH]
+    matches = [(name, words) for name, words, verdict in spoken if verdict == wording.MATCH]
     if not choice or not matches:
         return FAILURES[0 if not choice else 1]
     name, words = matches[-1]

@@ -16,7 +16,7 @@ from matplotlib import style
 from matplotlib.figure import Figure
 
 from georeplicate import files, paper
-from georeplicate.evaluation import trivial
+from georeplicate.mini import baselines
 from georeplicate.report import maps, plots, tables
 from georeplicate.runs import runner
 
@@ -57,7 +57,7 @@ def logs(p: pd.DataFrame, runs: str | Path) -> pd.DataFrame:
 
 def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
     """{name: (table, caption)} of all that these predictions give."""
-    rule = trivial.of_world()
+    rule = baselines.of_world()
     made = {
         "table2": (
             tables.table2(p),

@@ -15,10 +15,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from georeplicate import files
+from georeplicate.mini import recipe
 from georeplicate.profiles import Profile
-from georeplicate.runs import runner
+from georeplicate.runs import runner, spec
 
-SNAPSHOT = runner.PACKAGE.parent / "tests" / "invariant" / "mini.json"
+SNAPSHOT = files.CHECKOUT / "tests" / "invariant" / "mini.json"
 # Columns of log.csv that neither the clock nor the machine moves.
 RECORDED = ("loss", "grad_norm", "reward", "reward_accuracy", "reward_format", "kl", "length", "tokens")
 # Rounding differs between processors and releases of the libraries; what a change of the method moves is larger.
@@ -35,7 +37,7 @@ def trajectory(out: str | Path) -> dict:
     """Train and evaluate the golden runs below `out`: {"recipe_version", "runs": {run: {"log": [{...}] per update,
     "completions": [[id, decoding, choice, tokens]], ...}}}."""
     found = {}
-    runs = [run for run in runner.table2_runs((0,)) if run.name != "r1-s0"]
+    runs = [run for run in spec.table2_runs((0,)) if run.name != "r1-s0"]
     for job in runner.jobs(runs, profile(), out):
         folder = runner.execute(job)
         rows = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
@@ -45,7 +47,7 @@ def trajectory(out: str | Path) -> dict:
             log = pd.read_csv(folder / "log.csv")
             log = log[[name for name in RECORDED if name in log]]
             found[job.run.name]["log"] = log.astype(float).round(8).to_dict("records")
-    return {"recipe_version": runner.RECIPE_VERSION, "runs": found}
+    return {"recipe_version": recipe.VERSION, "runs": found}
 
 
 def moved(found: dict, expected: dict) -> list[str]:

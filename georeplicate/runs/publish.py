@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from georeplicate import files, manifest
 from georeplicate.profiles import Profile
-from georeplicate.runs import runner
+from georeplicate.runs import recipes, runner, spec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,14 +36,14 @@ class ResultsError(Exception):
 # --- publish --------------------------------------------------------------------------------------------------------
 
 
-def publish(profile: str, *, work: Path = runner.WORK, results: Path = RESULTS) -> list[Path]:
+def publish(profile: str, *, work: Path = files.WORK, results: Path = RESULTS) -> list[Path]:
     """Make results/<profile> a copy of the finished run: runs without their policies, tables, figures.
 
     What the run does not have is removed there, in these folders only. Returns the files that changed. ResultsError if
     a run of Table 2 is missing or one that was begun is not finished, or if there are no tables or figures.
     """
     chosen, source = Profile.get(profile), work / profile
-    wanted = {run.name for run in runner.table2_runs(chosen.seeds)}
+    wanted = {run.name for run in spec.table2_runs(chosen.seeds)}
     begun = {path.name for path in (source / "runs").glob("*") if path.is_dir()}
     open_names = sorted(name for name in wanted | begun if not manifest.is_finished(source / "runs" / name))
     if open_names:
@@ -81,7 +81,7 @@ def figures(profile: str, *, results: Path = RESULTS) -> list[Path]:
 # --- verify ---------------------------------------------------------------------------------------------------------
 
 
-def verify(profile: str, *, work: Path = runner.WORK, results: Path = RESULTS) -> tuple[pd.DataFrame, int, list[str]]:
+def verify(profile: str, *, work: Path = files.WORK, results: Path = RESULTS) -> tuple[pd.DataFrame, int, list[str]]:
     """(the numbers that moved, how many were compared, tables of one side only) between the tables of a fresh run and
     the committed ones.
 
@@ -173,7 +173,7 @@ def check(*, results: Path = RESULTS) -> tuple[list[str], list[str]]:
     its runs were made by other code than this, which says nothing yet about their numbers (golden runs do).
     """
     failures, warnings = [], []
-    now = {name: value for part in runner.code_now().values() for name, value in part.items()}
+    now = {name: value for part in runner.code_now(recipes.of("mini")).values() for name, value in part.items()}
     for profile in sorted({p.parents[1] for p in results.glob("*/runs/*") if p.is_dir()}):
         changed: set[str] = set()
         for folder in sorted(p for p in profile.glob("runs/*") if p.is_dir()):
@@ -200,7 +200,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m georeplicate.runs.publish", description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=("publish", "figures", "verify", "check"))
     parser.add_argument("--profile", default="mini")
-    parser.add_argument("--work", type=Path, default=runner.WORK, help=argparse.SUPPRESS)
+    parser.add_argument("--work", type=Path, default=files.WORK, help=argparse.SUPPRESS)
     parser.add_argument("--results", type=Path, default=RESULTS, help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     try:

@@ -1,163 +1,56 @@
-"""The runs behind Table 2 and its controls: what starts from what, what is up to date, and doing the rest.
+"""Runs: whether each is up to date, and doing the rest.
 
-    base ─┬─ sft-s0, s1, s2 ───── r1-s0, s1, s2        GRPO from SFT: stands for Geo-R1
-          └─ zero-s0, s1, s2                           GRPO from the base: stands for Geo-R1-Zero
+A run is a folder `<out>/runs/<name>/`: policy/, log.csv and trained.json when it is trained, then predictions.csv of
+the test questions and, last of all, manifest.json. Whether it is up to date is a matter of content, never of a clock.
+Training has a key made of what a policy depends on: the recipe and its version, the resolved settings, the data and the
+policy it starts from. Evaluation has another, so that a change in how completions are scored evaluates again and trains
+nothing. No source text enters a key: whoever changes code so that numbers move raises the version, and the golden runs
+(tests/invariant) fail until that is done. The code's hash stays in the manifest, to be looked up. A run that was killed
+goes on from its newest checkpoint, if its key still holds; a run of another key is renamed into `<out>/stale/` and
+never deleted (`adopt` takes it back).
 
-A run is a folder `<out>/runs/<name>/`: policy/, log.csv and trained.json when it is trained (recipe.py), then
-predictions.csv of the test questions (predict.py) and, last of all, manifest.json. Whether it is up to date is a
-matter of content and never of a clock. Training has a key made of what a policy depends on: the recipe and its version,
-the resolved settings, the data and the policy it starts from. Evaluation has another, so that a change in how
-completions are scored evaluates again and trains nothing. No source text enters a key: whoever changes code so that
-numbers move raises the version, and the golden runs (tests/invariant) fail until that is done. The code's hash stays in
-the manifest, to be looked up. A run that was killed goes on from its newest checkpoint, if its key still holds; a run
-of another key is renamed into `<out>/stale/` and never deleted (`adopt` takes it back).
-
-Settings were chosen by training rewards and on the validation split; test questions are asked here and nowhere else.
+Settings are chosen by training rewards and on the validation split; test questions are evaluated here and nowhere else.
 Nothing heavy is imported before there is something to do.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import shutil
-import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from georeplicate import files, manifest, provenance
-from georeplicate.model import checkpoint
+from georeplicate.model import checkpoint, hub
 from georeplicate.model.checkpoint import CheckpointError
 from georeplicate.profiles import Profile
-from georeplicate.runs import pool
+from georeplicate.runs import pool, recipes
+from georeplicate.runs.recipes import Recipe
+from georeplicate.runs.spec import Run
 
 if TYPE_CHECKING:
     import pandas as pd
 
-PACKAGE, WORK = files.PACKAGE, files.WORK
 
-RECIPE = "mini"
-RECIPE_VERSION = (
-    1  # raised by whoever changes what `stages` makes of the same settings: numbers then move, keys with them
-)
-EVALUATION_VERSION = 1  # likewise for prompts, parsers and scores of `evaluate`
-
-# The code that made a run's numbers, by what it is for: its hash goes into the manifest as provenance.
-PROVENANCE = {
-    "training": (
-        *("mini.recipe", "mini.base", "mini.inputs", "training.sft", "training.grpo", "training.common"),
-        *("training.rewards", "model.shared_prefix", "model.policy", "engine.template"),
-    ),
-    "evaluation": ("evaluation.predict", "tasks.prompts", "coordinates", "geo", "atlas.gazetteer"),
-}
-
-# The fields of a profile that each kind of training, and asking, depends on.
-_PLACES = ("source", "panorama_px", "tile_px", "crop_px", "image_factor")
-_QUESTION = ("k", "negatives", "max_completion_length")
-_BOTH = ("n_train_sites", "freeze_vision", "precision", "gradient_checkpointing", "weight_decay", "max_grad_norm")
-_TEACH = ("sft_schedule", "sft_warmup", "sft_adam_betas")
-_SFT = ("sft_steps", "sft_batch", "sft_accumulation", "sft_learning_rate")
-_RL = ("rl_steps", "prompts_per_update", "group_size", "learning_rate")
-_GRPO = (
-    *("accumulation", "num_iterations", "schedule", "warmup_steps", "adam_betas", "beta", "epsilon", "temperature"),
-    *("top_k", "reward_mode", "reward_weights"),
-)
-SETTINGS = {
-    "base": (),
-    "sft": (*_PLACES, *_BOTH, *_TEACH, *_SFT),
-    "grpo": (*_PLACES, *_QUESTION, *_BOTH, *_RL, *_GRPO),
-    "supervised": (*_PLACES, *_QUESTION, *_BOTH, *_TEACH, *_RL),
-    "evaluation": (*_PLACES, *_QUESTION, "n_test_sites"),
-}
-# Seconds on one core of a usual machine: of an update, and of a row in the hands of predict.ask. For the progress bar.
-UPDATE_S = {"base": 0.0, "sft": 0.6, "grpo": 1.5, "supervised": 1.3}
-ROW_S = 0.015
-
-
-@dataclass(frozen=True)
-class Run:
-    """One training run and the questions after it. start: the run whose policy it goes on from, or "base"."""
-
-    system: str
-    stands_for: str
-    stage: str  # "base" (asked, not trained), "sft", "grpo", "supervised"
-    seed: int
-    start: str = "base"
-    reward: str = "paper"  # one of recipe.REWARDS
-    control: str = ""  # "", "shuffled pairing", "blank panorama", "blank tiles"
-
-    @property
-    def name(self) -> str:
-        return "base" if self.stage == "base" else f"{self.system.removeprefix('mini-').lower()}-s{self.seed}"
-
-    @property
-    def checkpoint(self) -> str:
-        """Which weights answer, for the tables."""
-        started_from = "mini-base" if self.start == "base" else "mini-SFT"
-        return "shipped with this package" if self.stage == "base" else f"trained here from {started_from}"
-
-
-def table2_runs(seeds: Iterable[int] = (0, 1, 2)) -> list[Run]:
-    """The four systems of Table 2; `stands_for` is the paper's spelling."""
-    seeds = tuple(seeds)
-    return [
-        Run("mini-base", "Qwen2.5-VL-7B", "base", 0),
-        *(Run("mini-SFT", "Geo-SFT", "sft", seed) for seed in seeds),
-        *(Run("mini-Zero", "Geo-R1-Zero", "grpo", seed) for seed in seeds),
-        *(Run("mini-R1", "Geo-R1", "grpo", seed, start=f"sft-s{seed}") for seed in seeds),
-    ]
-
-
-def ablation_runs(seeds: Iterable[int] = (0, 1, 2)) -> list[Run]:
-    """Controls that must stay at chance, supervised training, and the rewards with their length, in both modes."""
-    seeds = tuple(seeds)
-    return [
-        Run("mini-Zero-random-reward", "", "grpo", 0, reward="random"),
-        *(
-            Run(f"mini-Zero-{control.replace(' ', '-')}", "", "grpo", 0, control=control)
-            for control in ("shuffled pairing", "blank panorama", "blank tiles")
-        ),
-        Run("mini-supervised", "", "supervised", 0),
-        *(Run("mini-Zero-length", "", "grpo", seed, reward="paper with length") for seed in seeds),
-        *(Run("mini-Zero-released", "", "grpo", seed, reward="released") for seed in seeds),
-    ]
-
-
-def seeds_of(profile: Profile, count: int | None = None) -> tuple[int, ...]:
-    """The first `count` training seeds of a profile (None: all); ValueError if it has not so many."""
-    if count is not None and not 1 <= count <= len(profile.seeds):
-        raise ValueError(f"seeds={count}: profile {profile.name} has 1 to {len(profile.seeds)} training seeds")
-    return profile.seeds[:count]
-
-
-# --- is it up to date? ----------------------------------------------------------------------------------------------
-
-
-@cache
-def data_sha256() -> str:
-    """Of everything that the places and pictures are made from."""
-    paths = [p for folder in ("atlas/data", "world/data") for p in (PACKAGE / folder).iterdir() if p.suffix != ".md"]
-    return files.sha256_files(paths, PACKAGE)
-
-
-def code_now() -> dict[str, dict[str, str]]:
+def code_now(recipe: Recipe) -> dict[str, dict[str, str]]:
     """{"training" | "evaluation": {module: hash}}: which code is at work now, for the manifest."""
-    return {what: provenance.code(*modules) for what, modules in PROVENANCE.items()}
+    return {what: provenance.code(*modules) for what, modules in recipe.provenance.items()}
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run, and all that decides whether it is up to date."""
+    """A run, and all that decides whether it is up to date. root: the folder of the data, where there is one."""
 
     run: Run
     profile: Profile
     out: Path
     base_path: Path
+    recipe: Recipe
+    root: Path | None = None
 
     @property
     def folder(self) -> Path:
@@ -176,36 +69,36 @@ class Job:
     def policy(self) -> Path:
         return self.base_path if self.run.stage == "base" else self.folder / "policy"
 
-    def settings(self, what: str) -> dict:
-        """The resolved settings of a stage, or of "evaluation", as JSON has them."""
-        values = asdict(self.profile)
-        return json.loads(json.dumps({name: values[name] for name in SETTINGS[what]}))
+    @property
+    def with_places(self) -> bool:
+        """The systems of the paper's table are evaluated on all tasks, what is trained beside them on pairing alone."""
+        return bool(self.run.stands_for)
 
     def training_inputs(self) -> dict:
         """All that decides about the trained policy; its hash is the key of training."""
         run = self.run
         return {
-            "recipe": RECIPE,
-            "recipe_version": RECIPE_VERSION,
+            "recipe": self.recipe.name,
+            "recipe_version": self.recipe.version,
             "stage": run.stage,
             "seed": run.seed,
             "reward": run.reward,
             "control": run.control,
-            "settings": self.settings(run.stage),
-            "data_sha256": data_sha256(),
-            "start_sha256": checkpoint.identity(self.start),
+            "settings": self.recipe.settings(run.stage, self.profile),
+            "data_sha256": self.recipe.data_sha256(self.profile, self.root),
+            "start": hub.identity(self.start),
         }
 
     def evaluation_inputs(self) -> dict:
         return {
-            "recipe": RECIPE,
-            "evaluation_version": EVALUATION_VERSION,
+            "recipe": self.recipe.name,
+            "tasks": self.recipe.task_versions(self.with_places),
             "system": self.run.system,
             "seed": self.run.seed,
             "control": self.run.control,
-            "settings": self.settings("evaluation"),
-            "data_sha256": data_sha256(),
-            "policy_sha256": checkpoint.identity(self.policy),
+            "settings": self.recipe.settings("evaluation", self.profile),
+            "data_sha256": self.recipe.data_sha256(self.profile, self.root),
+            "policy": hub.identity(self.policy),
         }
 
     def training_key(self) -> str:
@@ -218,16 +111,16 @@ class Job:
         """Whether the policy is there, whole, and what training would give now."""
         try:
             if self.run.stage != "base":
-                said = json.loads((self.folder / "trained.json").read_text())
-                if said["key"] != self.training_key() or not (self.folder / "log.csv").is_file():
+                trained = json.loads((self.folder / "trained.json").read_text())
+                if trained["key"] != self.training_key() or not (self.folder / "log.csv").is_file():
                     return False
-            checkpoint.verify_manifest(self.policy)
+            hub.verify(self.policy)
         except (OSError, ValueError, KeyError, TypeError, CheckpointError):
             return False
         return True
 
     def is_finished(self) -> bool:
-        """Whether the run is trained and asked, as it would be now."""
+        """Whether the run is trained and evaluated, as it would be now."""
         try:
             return self.is_trained() and manifest.read(self.folder)["evaluation"]["key"] == self.evaluation_key()
         except (files.FileError, KeyError, TypeError):
@@ -240,18 +133,17 @@ class Job:
         return {"base": 0, "sft": self.profile.sft_steps}.get(self.run.stage, self.profile.rl_steps)
 
     @property
-    def rows_asked(self) -> int:
-        """How often predict.ask takes a row: two decodings of each question, six looks at each single place."""
-        return self.profile.n_test_sites * (8 if self.run.stands_for else 2)
-
-    @property
     def units(self) -> float:
-        return self.updates * UPDATE_S[self.run.stage] + self.rows_asked * ROW_S
+        """About the seconds it takes: updates, and rows in each task and decoding (see mini.recipe.TASKS)."""
+        rows = self.profile.n_test_sites * (8 if self.with_places else 2)
+        return self.updates * self.recipe.update_s[self.run.stage] + rows * self.recipe.row_s
 
     # -- doing it, in a worker
 
     def train(self, report: pool.Report) -> None:
         """The trained policy. A run of this key goes on where it stopped; one of another key is renamed first."""
+        from georeplicate.training import stages
+
         key, begun = self.training_key(), self.folder / "begun.json"
         if self.folder.exists() and _begun(self.folder).get("key") != key:
             set_aside(self)
@@ -262,50 +154,34 @@ class Job:
         def told(updates: int, doing: str, skipped: bool = False) -> None:
             nonlocal resumed_at
             resumed_at += updates if skipped else 0
-            report(updates * UPDATE_S[self.run.stage], doing, skipped)
+            report(updates * self.recipe.update_s[self.run.stage], doing, skipped)
 
-        from georeplicate.mini import recipe
-
+        run, profile = self.run, self.profile
         report(0, "prepares")
-        recipe.train(self.run, self.profile, self.folder, self.start, self.base_path, told)
-        said = {
-            "key": key,
-            "inputs": self.training_inputs(),
-            "seconds": round(time.time() - started, 1),
-            "resumed_at_update": resumed_at,
-        }
-        said |= {"git": provenance.git_state(), "machine": provenance.machine(), "versions": provenance.versions()}
-        files.write_json(self.folder / "trained.json", said)
+        rows = self.recipe.rows(
+            run.stage, profile, self.base_path, run.seed, run.control, root=self.root, work=self.out / "data"
+        )
+        stages.train(run.stage, self.start, rows, self.folder, profile, seed=run.seed, reward=run.reward, report=told)
+        trained = {"key": key, "inputs": self.training_inputs(), "seconds": round(time.time() - started, 1)}
+        trained |= {"resumed_at_update": resumed_at, "git": provenance.git_state()}
+        trained |= {"machine": provenance.machine(), "versions": provenance.versions()}
+        files.write_json(self.folder / "trained.json", trained)
 
-    def ask(self, report: pool.Report) -> None:
+    def evaluate(self, report: pool.Report) -> None:
         """predictions.csv and, last of all, the manifest."""
         import torch
 
-        from georeplicate.evaluation import predict
-        from georeplicate.mini import inputs
+        from georeplicate.evaluation import predict, predictors
         from georeplicate.model import policy as policies
 
         run, started = self.run, time.time()
-        report(0, "is asked")
+        report(0, "is evaluated")
         for left in (*self.folder.glob("checkpoint-*"), *self.folder.glob(".policy-*")):
             shutil.rmtree(left)  # only a run that was killed while it was trained needs them
-
-        def counted(rows: Sequence[dict]) -> Sequence[dict]:
-            def row(i: int) -> dict:
-                report(ROW_S, "is asked")
-                return rows[i]
-
-            return inputs.Rows(range(len(rows)), row)
-
-        blanked = run.control if run.control.startswith("blank") else ""
-        questions = inputs.controlled(inputs.questions(self.profile, "test", self.base_path), blanked, 0)
-        views = inputs.views(self.profile, "test", self.base_path) if run.stands_for else []
-        table = predict.ask(
-            policies.load(self.policy, device="cuda" if torch.cuda.is_available() else "cpu"),
-            counted(questions),
-            counted(views),
-            max_new_tokens=self.profile.max_completion_length,
-        )
+        tasks = self.recipe.tasks(self.profile, self.base_path, run.control, self.with_places, root=self.root)
+        policy = policies.load(self.policy, device="cuda" if torch.cuda.is_available() else "cpu")
+        predictor = _Counted(predictors.VLM(policy, self.profile.max_completion_length), self.recipe.row_s, report)
+        table = predict.evaluate_all(predictor, tasks)
         table["system"], table["training_seed"] = run.system, run.seed
         files.write_csv(self.folder / "predictions.csv", table)
         trained = None if run.stage == "base" else json.loads((self.folder / "trained.json").read_text())
@@ -315,18 +191,32 @@ class Job:
             self.folder,
             profile=self.profile.name,
             seed=run.seed,
-            data_sha256=data_sha256(),
+            data_sha256=self.recipe.data_sha256(self.profile, self.root),
             started=started - (trained["seconds"] if trained else 0.0),
             device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
             apart=("policy", "trained.json", "begun.json"),
             run=asdict(run) | {"checkpoint": run.checkpoint},
             settings=json.loads(json.dumps(asdict(self.profile))),
-            base_sha256=checkpoint.identity(self.base_path),
-            policy_sha256=checkpoint.identity(self.policy),
+            benchmarks={task.name: task.benchmark for task in tasks},
+            chance={task.name: task.chance for task in tasks},
+            base=hub.identity(self.base_path),
+            policy=hub.identity(self.policy),
             training=trained,
             evaluation=evaluated,
-            code=code_now(),
+            code=code_now(self.recipe),
         )
+
+
+class _Counted:
+    """A predictor whose answered rows are reported."""
+
+    def __init__(self, predictor, row_s: float, report: pool.Report):
+        self.predictor, self.row_s, self.report = predictor, row_s, report
+
+    def predict(self, rows, task, decoding):
+        outputs = self.predictor.predict(rows, task, decoding)
+        self.report(self.row_s * len(rows), "is evaluated")
+        return outputs
 
 
 # --- runs of another key ---------------------------------------------------------------------------------------------
@@ -395,20 +285,24 @@ def adopt(job: Job, why: str, source: Path | None = None) -> list[str]:
     return changed
 
 
-def jobs(runs: Iterable[Run], profile: Profile | str, out: str | Path, base_path: Path | None = None) -> list[Job]:
-    """What ensure would see to. ValueError: a profile of photographs, or a run that starts from none of these runs."""
+def jobs(
+    runs: Iterable[Run],
+    profile: Profile | str,
+    out: str | Path,
+    base_path: str | Path | None = None,
+    root: str | Path | None = None,
+) -> list[Job]:
+    """What `ensure` would see to. ValueError: a run that starts from none of these runs, or an unknown profile."""
     profile = Profile.get(profile) if isinstance(profile, str) else profile
-    if profile.source != "world":
-        raise ValueError(
-            f"profile {profile.name} trains a {profile.model} on photographs ({profile.source}): on GPUs, by the "
-            "functions of sft.py and grpo.py; the experiment trains profiles of the synthetic world"
-        )
-    base_path = base_path or PACKAGE / "mini" / "weights" / profile.model
-    made = [Job(run, profile, Path(out).resolve(), Path(base_path).resolve()) for run in runs]
+    recipe, root = recipes.of(profile), None if root is None else Path(root).resolve()
+    start = Path(base_path).resolve() if base_path else recipe.start(profile, root)
+    made = [Job(run, profile, Path(out).resolve(), start, recipe, root) for run in runs]
     names = {job.run.name for job in made}
     for job in made:
         if job.after and job.after not in names and not job.start.exists():
-            raise ValueError(f"{job.run.name} goes on from {job.run.start}, which is not trained and not asked for")
+            raise ValueError(
+                f"{job.run.name} goes on from {job.run.start}, which is neither trained nor among the runs"
+            )
     return made
 
 
@@ -432,22 +326,24 @@ def ensure(
     out: str | Path,
     *,
     base_path: str | Path | None = None,
+    root: str | Path | None = None,
     workers: int = 2,
 ) -> dict[str, Path]:
-    """Train and ask whatever of `runs` is not up to date; {name: folder} of all of them.
+    """Train and evaluate whatever of `runs` is not up to date; {name: folder} of all of them.
 
-    base_path: the policy that all starts from (None: the one the package carries). Safe to kill at any moment and to
-    start twice: two processes never train the same run. Raises ValueError, CheckpointError (the base is missing or
-    damaged), RecordError (a folder cannot be written) or WorkError (some runs failed; the others were finished).
+    base_path: the policy that all starts from (None: the recipe's own). root: the folder of the data, where there is
+    one (None: data/SOURCE). Safe to kill at any moment and to start twice: two processes never train the same run.
+    Raises ValueError, CheckpointError (the base is missing or damaged), FileError (a folder cannot be written) or
+    WorkError (some runs failed; the others were finished).
     """
-    made = jobs(runs, profile, out, base_path)
+    made = jobs(runs, profile, out, base_path, root)
     for job in made[:1]:
         if not job.base_path.exists():
             raise CheckpointError(
                 f"there is no base policy at {job.base_path}: the one of the package comes back with `git checkout -- "
-                "georeplicate/weights`; one of your own is made with `make base` and given with --base"
+                "georeplicate/mini/weights`; one of your own is made with `make base` and given with --base"
             )
-        checkpoint.verify_manifest(job.base_path)
+        hub.verify(job.base_path)
     todo = unfinished(made)
     if todo:
         _work(todo, workers)
@@ -468,7 +364,7 @@ def _work(todo: list[Job], count: int) -> None:
 
 
 def execute(job: Job, report: Callable[..., None] = lambda *_, **__: None) -> Path:
-    """Train and ask one run, as far as it is not up to date; returns its folder. Meant for a process of its own."""
+    """Train and evaluate one run, as far as it is not up to date; returns its folder. Meant for a process of its own."""
     os.environ["HF_HUB_OFFLINE"] = "1"  # read when the libraries are imported
     import torch
 
@@ -478,63 +374,28 @@ def execute(job: Job, report: Callable[..., None] = lambda *_, **__: None) -> Pa
         if not job.is_trained():
             job.train(report)
         elif job.updates:
-            report(job.updates * UPDATE_S[job.run.stage], "is trained", skipped=True)
+            report(job.updates * job.recipe.update_s[job.run.stage], "is trained", skipped=True)
         if not job.is_finished():
-            job.ask(report)
+            job.evaluate(report)
     return job.folder
 
 
 def predictions(runs_folder: str | Path) -> pd.DataFrame:
-    """All predictions of the finished runs below a folder (predict.COLUMNS, with run, stands_for and checkpoint)."""
+    """All predictions of the finished runs below a folder: predict.COLUMNS, with run, stands_for, checkpoint, benchmark
+    and chance."""
     import pandas as pd
 
     from georeplicate.evaluation import predict
 
     tables = []
     for path in sorted(Path(runs_folder).glob(f"*/{manifest.NAME}")):
-        said = manifest.read(path.parent)["run"]
+        found = manifest.read(path.parent)
         table = predict.read(path.parent / "predictions.csv")
-        tables.append(table.assign(run=path.parent.name, stands_for=said["stands_for"], checkpoint=said["checkpoint"]))
+        of_run = {name: found["run"][name] for name in ("stands_for", "checkpoint")}
+        of_task = {
+            name: table.task.map(found[key]) for name, key in (("benchmark", "benchmarks"), ("chance", "chance"))
+        }
+        tables.append(table.assign(run=path.parent.name, **of_run, **of_task))
     if not tables:
-        raise files.FileError(f"there is no finished run below {runs_folder}: make table2 comes first")
+        raise files.FileError(f"there is no finished run below {runs_folder}: `georeplicate train` comes first")
     return pd.concat(tables, ignore_index=True)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    """0 done, 1 something failed (a sentence on stderr), 2 wrong words on the command line, 130 interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m georeplicate.runs.runner", description=__doc__.splitlines()[0])
-    parser.add_argument("--profile", default="mini")
-    parser.add_argument("--base", type=Path, help="the policy that all starts from; the package carries one")
-    parser.add_argument("--ablations", action="store_true", help="the controls instead of Table 2")
-    parser.add_argument("--seeds", type=int, help="how many training seeds (default: those of the profile)")
-    parser.add_argument("--workers", type=int, default=2)
-    parser.add_argument("--work", type=Path, default=WORK, help=argparse.SUPPRESS)
-    options = parser.parse_args(arguments)
-    try:
-        profile = Profile.get(options.profile)
-        seeds = seeds_of(profile, options.seeds)
-        runs = ablation_runs(seeds) if options.ablations else table2_runs(seeds)
-        out = options.work / profile.name
-        folders = ensure(runs, profile, out, base_path=options.base, workers=options.workers)
-        _print(folders)
-    except (ValueError, OSError, CheckpointError, pool.WorkError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on from the newest checkpoints", file=sys.stderr)
-        return 130
-    return 0
-
-
-def _print(folders: dict[str, Path]) -> None:
-    import pandas as pd
-
-    for name, folder in folders.items():
-        asked = pd.read_csv(folder / "predictions.csv", keep_default_na=False)
-        pairing = asked[(asked.task == "pairing") & (asked.decoding == "greedy")]
-        right, tokens = (pairing.choice == pairing.truth).mean(), pairing.completion_tokens.astype(float).mean()
-        print(f"{name:>28}  {right:6.1%} of {len(pairing)} pairing questions right, {tokens:.1f} tokens an answer")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -95,9 +95,9 @@ def train(
 ) -> Path:
     """Fine-tune a policy on rows {images or pixels, prompt, completion}; returns the folder `out_dir/policy`.
 
-    An update takes batch_size rows, over all processes and micro-batches. shared: see `common.Shared`; the learning rate
-    is 1e-5, the schedule a cosine and 3 % of the steps warm up, unless said otherwise. Also writes `out_dir/log.csv`,
-    one row an update. ValueError where the rows do not divide into micro-batches.
+    An update takes batch_size rows, over all processes and micro-batches. shared: see `common.Shared`; the learning
+    rate is 1e-5, the schedule a cosine and 3 % of the steps warm up, unless said otherwise. Also writes
+    `out_dir/log.csv`, one row an update. ValueError where the rows do not divide into micro-batches.
     """
     out_dir = Path(out_dir)
     ours = {"learning_rate": 1e-5, "schedule": "cosine", "warmup_steps": round(0.03 * shared["steps"])}

@@ -11,7 +11,10 @@ from PIL import Image
 
 from georeplicate import world
 from georeplicate.evaluation import predict, trivial
-from georeplicate.mini import base
+from georeplicate.evaluation.faithfulness import faithful
+from georeplicate.evaluation.predictors import VLM
+from georeplicate.mini import base, baselines, tasks, wording
+from georeplicate.mini.wording import WORDING
 from georeplicate.model import policy
 from georeplicate.model.policy import Answers
 
@@ -38,41 +41,41 @@ class Saying:
 
 def test_a_true_search_is_faithful_in_every_count():
     text = "<think> place grass red-roofs A sand red-roofs other B grass red-roofs match </think> <answer> B </answer>"
-    assert predict.faithful(text, "B", SAID) == {
+    assert faithful(text, "B", SAID, WORDING) == {
         "words": 6, "words_true": 6, "verdicts": 2, "verdicts_follow": 2, "answer_follows": 1,
     }  # fmt: skip
 
 
 def test_words_are_compared_with_the_picture_they_speak_of():
     # "grass" is true of the place and of B, not of A; "sand" of A alone
-    counts = predict.faithful("<think> place sand A grass B sand </think>", "A", SAID)
+    counts = faithful("<think> place sand A grass B sand </think>", "A", SAID, WORDING)
     assert (counts["words"], counts["words_true"]) == (3, 0)
     assert counts["verdicts"] == 0 and math.isnan(counts["answer_follows"])
 
 
 def test_a_verdict_follows_from_the_words_whether_or_not_they_are_true():
     text = "<think> place sand A sand match B sand other </think>"  # equal words: match follows, other does not
-    counts = predict.faithful(text, "A", SAID)
+    counts = faithful(text, "A", SAID, WORDING)
     assert (counts["verdicts"], counts["verdicts_follow"]) == (2, 1)
 
 
 def test_only_words_that_both_sides_were_given_decide_a_verdict():
-    equal = predict.faithful("<think> place grass red-roofs B grass no-water match </think>", "B", SAID)
-    nothing_shared = predict.faithful("<think> place grass B red-roofs match </think>", "B", SAID)
+    equal = faithful("<think> place grass red-roofs B grass no-water match </think>", "B", SAID, WORDING)
+    nothing_shared = faithful("<think> place grass B red-roofs match </think>", "B", SAID, WORDING)
     assert (equal["verdicts"], equal["verdicts_follow"]) == (1, 1)
     assert nothing_shared["verdicts"] == 0 and nothing_shared["answer_follows"] == 1
 
 
 def test_the_answer_is_held_against_the_last_match():
     text = "<think> place grass A grass match B grass match </think>"
-    assert predict.faithful(text, "B", SAID)["answer_follows"] == 1
-    assert predict.faithful(text, "A", SAID)["answer_follows"] == 0
-    assert predict.faithful(text, "", SAID)["answer_follows"] == 0
+    assert faithful(text, "B", SAID, WORDING)["answer_follows"] == 1
+    assert faithful(text, "A", SAID, WORDING)["answer_follows"] == 0
+    assert faithful(text, "", SAID, WORDING)["answer_follows"] == 0
 
 
 @pytest.mark.parametrize("text", ["", "<think>", "match other", "<think> Z grass match E sand", "\x00" * 40])
 def test_any_text_can_be_counted(text):
-    counts = predict.faithful(text, "", SAID)
+    counts = faithful(text, "", SAID, WORDING)
     assert counts["words"] == counts["verdicts"] == 0
 
 
@@ -80,11 +83,15 @@ def test_any_text_can_be_counted(text):
 
 
 def test_pairing_rows_say_what_was_right_and_why():
-    rows = [{"id": f"x/{i}", "letter": "B", "said": SAID} for i in range(2)]
+    rows = [{"id": f"x/{i}", "letter": "B", "true_words": SAID} for i in range(2)]
     right = "<think> place grass B grass match </think> <answer> B </answer>"
-    table = predict.pairing(Saying(right, "no idea"), rows, max_new_tokens=9)
+    table = predict.evaluate(VLM(Saying(right, "no idea"), 9), tasks.pairing(), rows, decoding="greedy")
     assert table.choice.tolist() == ["B", ""] and table.format_ok.tolist() == [True, False]
     assert table.words_true.tolist() == [2, 0] and table.completion_tokens.tolist() == [len(right.split()), 2]
+
+
+def located(policy, rows, name="geolocation"):
+    return predict.evaluate(VLM(policy, 9), tasks.places(lambda split: rows)[name], decoding="greedy")
 
 
 def place(**more) -> dict:
@@ -97,7 +104,7 @@ def test_a_place_is_geocoded_and_an_unreadable_answer_is_an_empty_row():
         "<answer> country : Namibia </answer>",  # a country alone counts at its largest city
         "<think> place",
     )
-    table = predict.geolocation(says, [place(pixels=None)] * 3, max_new_tokens=9)
+    table = located(says, [place(pixels=None)] * 3)
     assert table.choice.tolist() == ["FR", "NA", ""]
     assert table.error_km[0] < 10 and 7000 < table.error_km[1] < 8500 and np.isnan(table.error_km[2])
 
@@ -105,8 +112,8 @@ def test_a_place_is_geocoded_and_an_unreadable_answer_is_an_empty_row():
 def test_the_aerial_task_shows_the_tile():
     seen = []
     says = SimpleNamespace(generate=lambda rows, **_: seen.extend(rows) or Answers([], ["x"], [1], [True]))
-    predict.geolocation(says, [place(pixels="crop", tile_pixels="tile")], task="aerial", max_new_tokens=9)
-    assert seen[0]["pixels"] == "tile" and seen[0]["prompt"] == base.WHERE
+    located(says, [place(pixels="crop", tile_pixels="tile")], "aerial")
+    assert seen[0]["pixels"] == "tile" and seen[0]["prompt"] == wording.WHERE
 
 
 # --- a real policy, untrained ----------------------------------------------------------------------------------------
@@ -143,23 +150,29 @@ def questions(untrained, places):
         parts = [row["pixels"], *[other["tile_pixels"] for other in places[:3]]]
         return {name: torch.cat([part[name] for part in parts]) for name in parts[0]}
 
-    return [{"pixels": join(row), "prompt": base.PAIR, "letter": "A", "id": row["id"], "said": SAID} for row in places]
+    return [
+        {"pixels": join(row), "prompt": wording.PAIR, "letter": "A", "id": row["id"], "true_words": SAID}
+        for row in places
+    ]
+
+
+def forced(untrained, rows, name):
+    return predict.evaluate(VLM(untrained, 6, batch_size=3), tasks.places(lambda split: rows)[name], decoding="forced")
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("task", predict.FORCED)
-def test_a_forced_choice_is_the_likeliest_answer(untrained, places, task):
-    chosen = predict.forced(untrained, places, task=task, batch_size=3)
-    prompt, pixels = {"climate": (base.CLIMATE, "pixels"), "ground": (base.GROUND, "tile_pixels")}[task]
+@pytest.mark.parametrize("name", ["climate", "ground"])
+def test_a_forced_choice_is_the_likeliest_answer(untrained, places, name):
+    chosen, task = forced(untrained, places, name), tasks.places(list)[name]
     for row, choice in zip(places, chosen.choice, strict=True):
         likelihood = {  # each answer alone behind its prompt
             word: float(
                 untrained.logprobs(
-                    [{"pixels": row[pixels], "prompt": prompt}],
+                    [{"pixels": row[task.shown], "prompt": task.wording}],
                     [[untrained.completion_ids(f"<answer> {word} </answer>")]],
                 ).sum()
             )
-            for word in predict.FORCED[task]
+            for word in task.options
         }
         assert choice == max(likelihood, key=likelihood.get)
     assert chosen.choice.nunique() > 1  # else the test would be blind to rows that were mixed up
@@ -167,20 +180,20 @@ def test_a_forced_choice_is_the_likeliest_answer(untrained, places, task):
 
 def test_answers_that_are_no_options_are_refused_and_unknown_ones_left_out(untrained, places):
     with pytest.raises(ValueError, match="Cfb.*climate-a"):
-        predict.forced(untrained, [places[0] | {"climate": "Cfb"}], task="climate")
-    assert len(predict.forced(untrained, [places[0] | {"climate": ""}, places[1]], task="climate")) == 1
+        forced(untrained, [places[0] | {"climate": "Cfb"}], "climate")
+    assert len(forced(untrained, [places[0] | {"climate": ""}, places[1]], "climate")) == 1
 
 
-def test_what_is_drawn_for_a_question_depends_on_no_other(untrained, questions):
-    options = dict(decoding="t1", max_new_tokens=6)
-    together = predict.pairing(untrained, questions, **options)
-    apart = predict.pairing(untrained, questions[::-1], batch_size=2, **options)
+def test_what_is_sampled_for_a_question_depends_on_no_other(untrained, questions):
+    together = predict.evaluate(VLM(untrained, 6), tasks.pairing(), questions, decoding="t1")
+    apart = predict.evaluate(VLM(untrained, 6, batch_size=2), tasks.pairing(), questions[::-1], decoding="t1")
     assert together.text.tolist() == apart.text.tolist()[::-1]
     assert together.text.nunique() > 1
 
 
-def test_everything_that_is_asked_is_in_the_table_and_in_the_file(untrained, questions, places, tmp_path):
-    table = predict.ask(untrained, questions, places, max_new_tokens=6)
+def test_all_tasks_are_in_the_table_and_in_the_file(untrained, questions, places, tmp_path):
+    found = [tasks.pairing(lambda split: questions), *tasks.places(lambda split: places).values()]
+    table = predict.evaluate_all(VLM(untrained, 6), found)
     assert list(table.columns) == predict.COLUMNS
     assert table.groupby(["task", "decoding"]).size().to_dict() == {
         ("aerial", "greedy"): 7, ("climate", "forced"): 7, ("geolocation", "greedy"): 7, ("ground", "forced"): 7,
@@ -199,7 +212,7 @@ def test_everything_that_is_asked_is_in_the_table_and_in_the_file(untrained, que
     )
 
 
-# --- rulers ----------------------------------------------------------------------------------------------------------
+# --- trivial baselines -----------------------------------------------------------------------------------------------
 
 
 def test_the_best_constant_is_the_place_that_most_others_are_near():
@@ -207,16 +220,15 @@ def test_the_best_constant_is_the_place_that_most_others_are_near():
     # three places in a row of 150 km steps, one on the other side of the Earth
     sites["lat"], sites["lon"] = [0.0, 0.0, 0.0, 0.0], [0.0, 1.35, 2.7, 180.0]
     sites["country"], sites["seen_country"] = ["AA", "AA", "BB", "AA"], [False, False, False, True]
-    sites["climate"] = ["Cfb", "Cfa", "ocean", "Af"]
-    found = trivial.choose(sites, draws=50, seed=0)
+    found = trivial.choose(sites, {"climate": "climate-c"}, draws=50, seed=0)
     best = found.constant.set_index(["countries", "measure"])
     assert best.loc[("all", 200), "lon"] == 1.35 and best.loc[("seen", 200), "lon"] == 180.0
     assert best.loc[("all", "country"), "country"] == "AA"
     assert found.commonest["climate"] == "climate-c" and len(found.land) == 50
 
 
-def test_rulers_are_chosen_without_the_test_places():
-    constant = trivial.of_world().constant
+def test_trivial_baselines_are_chosen_without_the_test_places():
+    constant = baselines.of_world().constant
     validation = world.sites("validation", 1)
     points = set(zip(validation.lat, validation.lon))
     assert set(zip(constant.lat, constant.lon)) <= points

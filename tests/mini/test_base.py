@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from georeplicate import geo, world
-from georeplicate.mini import base
+from georeplicate.mini import base, wording
 from georeplicate.model import policy
 from georeplicate.world.words import words
 
@@ -55,9 +55,9 @@ def searches(e):
         for word in text.split("</think>")[0].removeprefix("<think>").split():
             if word == "place":
                 place = []
-            elif word in base.LETTERS:
+            elif word in wording.LETTERS:
                 parts.append([word, [], ""])
-            elif word in (base.MATCH, base.DIFFERENT):
+            elif word in (wording.MATCH, wording.DIFFERENT):
                 parts[-1][2] = word
             else:
                 (parts[-1][1] if parts else place).append(word)
@@ -69,11 +69,11 @@ def agreement_and(stream, examples, label):
     and label(text, part). Parts with the label None are left out."""
     agreement, labels = [], []
     for e in cross_view(examples):
-        place = stream.said[e.pictures[0][1]]
+        place = stream.described[e.pictures[0][1]]
         for text, _, parts in searches(e):
             for part in parts:
                 if (found := label(text, part)) is not None:
-                    tile = stream.said[e.pictures[1 + base.LETTERS.index(part[0])][1]]
+                    tile = stream.described[e.pictures[1 + wording.LETTERS.index(part[0])][1]]
                     agreement.append(np.mean([a == b for a, b in zip(place, tile, strict=True)]))
                     labels.append(found)
     return np.array(agreement), np.array(labels)
@@ -84,7 +84,7 @@ def answered(text, part) -> bool:
 
 
 def matched(text, part) -> bool | None:
-    return part[2] == base.MATCH if part[2] else None
+    return part[2] == wording.MATCH if part[2] else None
 
 
 def p_value(agreement, answer) -> float:
@@ -114,8 +114,8 @@ def test_verdicts_beside_a_panorama_and_tiles_do_not_depend_on_the_pictures(stre
 
 def test_of_tossed_verdicts_the_loss_counts_none_and_of_lists_by_lot_nothing_else(stream):
     rng = np.random.default_rng(5)
-    assert stream.toss(rng).but == base.VERDICTS and not stream.toss(rng).only
-    assert stream.beside(rng).only == base.VERDICTS
+    assert stream.toss(rng).but == wording.VERDICTS and not stream.toss(rng).only
+    assert stream.beside(rng).only == wording.VERDICTS
 
 
 def test_lists_behind_letters_describe_no_tile(stream):
@@ -126,9 +126,9 @@ def test_lists_behind_letters_describe_no_tile(stream):
     for e in examples:
         gap = []
         for letter, listed, _ in (part for _, _, parts in searches(e) for part in parts):
-            site = e.pictures[1 + base.LETTERS.index(letter)][1]
+            site = e.pictures[1 + wording.LETTERS.index(letter)][1]
             another = int(rng.choice(np.flatnonzero(stream.far[e.pictures[0][1]])))  # as far from the panorama
-            own, other = (len(set(listed) & set(stream.said[s])) / len(listed) for s in (site, another))
+            own, other = (len(set(listed) & set(stream.described[s])) / len(listed) for s in (site, another))
             gap.append(own - other)
         gaps.append(np.mean(gap))
     signs = rng.choice([-1, 1], size=(2000, len(gaps)))
@@ -139,7 +139,7 @@ def test_no_other_task_says_a_verdict_about_a_panorama_and_a_tile(stream):
     rng = np.random.default_rng(3)
     tasks = {name for stage in base.STAGES for name in stage.mix} - {"beside", "toss"}
     for e in cross_view(stream.batch(rng, dict.fromkeys(tasks, 60))):
-        assert not {base.MATCH, base.DIFFERENT} & set(" ".join(e.completions).split())
+        assert not {wording.MATCH, wording.DIFFERENT} & set(" ".join(e.completions).split())
 
 
 def test_the_permutation_test_can_fail(stream):
@@ -151,17 +151,17 @@ def test_the_permutation_test_can_fail(stream):
 
 
 def test_verdicts_within_one_view_are_truthful(examples):
-    within = [e for e in examples if e.prompt == base.PAIR and len({view for view, _, _ in e.pictures}) == 1]
+    within = [e for e in examples if e.prompt == wording.PAIR and len({view for view, _, _ in e.pictures}) == 1]
     assert len(within) > 20
     for e in within:
         for _, place, parts in searches(e):
-            assert all((verdict == base.MATCH) == (spoken == place) for _, spoken, verdict in parts)
+            assert all((verdict == wording.MATCH) == (spoken == place) for _, spoken, verdict in parts)
 
 
 def test_the_answer_is_the_letter_looked_at_last_whatever_the_verdict(examples):
     """Stopping is random: in the base's form an answer says nothing about agreement."""
     for e in examples:
-        if e.prompt == base.PAIR:
+        if e.prompt == wording.PAIR:
             assert all(answered(text, parts[-1]) for text, _, parts in searches(e))
 
 
@@ -193,8 +193,8 @@ def test_geography_shows_a_phone_s_picture_alone_and_has_a_loss_of_its_own(strea
 
 def test_captions_are_true(stream, examples):
     for e in examples:
-        if e.prompt == base.DESCRIBE:
-            assert tuple(e.completions[0].split()) == stream.said[e.pictures[0][1]]
+        if e.prompt == wording.DESCRIBE:
+            assert tuple(e.completions[0].split()) == stream.described[e.pictures[0][1]]
 
 
 def test_the_vocabulary_holds_every_word_of_the_stream(examples):

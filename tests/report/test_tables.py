@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from georeplicate import geo
-from georeplicate.evaluation import trivial
+from georeplicate.mini import baselines
 from georeplicate.report import tables
 
 TABLE2 = (
@@ -27,7 +27,7 @@ def p(sites):
 
 @pytest.fixture(scope="module")
 def rule():
-    return trivial.of_world()
+    return baselines.of_world()
 
 
 def answers(right, *, seeds: int = 1, cities: int = 1, system: str = "x", **columns) -> pd.DataFrame:

@@ -16,13 +16,15 @@ import torch
 
 from georeplicate import files, manifest, pairs, provenance
 from georeplicate.evaluation import predict
-from georeplicate.mini import base, inputs, recipe
+from georeplicate.mini import base, inputs, recipe, teaching, wording
 from georeplicate.model import checkpoint, policy
 from georeplicate.profiles import Profile
-from georeplicate.runs import runner
+from georeplicate.runs import runner, spec
+from georeplicate.tasks.rows import Rows
+from georeplicate.training import stages
 
 PROFILE = replace(Profile.get("smoke"), rl_steps=4, max_completion_length=8)
-RUNS = runner.table2_runs(seeds=(0,))
+RUNS = spec.table2_runs(seeds=(0,))
 MINI = Profile.get("mini")
 
 
@@ -64,7 +66,7 @@ def test_the_four_systems_stand_for_the_papers(work):
 
 def test_predictions_hold_every_question_twice_and_every_column(work):
     table = runner.predictions(work / "runs")
-    assert list(table.columns) == [*predict.COLUMNS, "run", "stands_for", "checkpoint"]
+    assert list(table.columns) == [*predict.COLUMNS, "run", "stands_for", "checkpoint", "benchmark", "chance"]
     assert set(table.run) == {"base", "sft-s0", "zero-s0", "r1-s0"}
     table = table[table.run == "r1-s0"]
     asked = table[table.task == "pairing"]
@@ -80,11 +82,11 @@ def test_the_manifest_says_what_ran(work, start):
     found = manifest.read(work / "runs" / "r1-s0")
     assert found["run"]["stage"] == "grpo" and found["settings"]["beta"] == 0.01
     assert set(found["files"]) == {"log.csv", "predictions.csv"}  # publishable without the policy
-    assert found["base_sha256"] == checkpoint.identity(start)
-    assert found["policy_sha256"] == checkpoint.identity(work / "runs" / "r1-s0" / "policy")
+    assert found["base"] == checkpoint.identity(start)
+    assert found["policy"] == checkpoint.identity(work / "runs" / "r1-s0" / "policy")
     assert found["training"]["key"] != found["evaluation"]["key"]
-    assert found["training"]["inputs"]["recipe_version"] == runner.RECIPE_VERSION
-    assert found["training"]["inputs"]["start_sha256"] == checkpoint.identity(work / "runs/sft-s0/policy")
+    assert found["training"]["inputs"]["recipe_version"] == recipe.VERSION
+    assert found["training"]["inputs"]["start"] == checkpoint.identity(work / "runs/sft-s0/policy")
     took = found["training"]["seconds"] + found["evaluation"]["seconds"]
     assert 0 < took <= found["wall_seconds"] + 0.1
     assert "training.grpo" in found["code"]["training"] and "evaluation.predict" in found["code"]["evaluation"]
@@ -98,16 +100,23 @@ def test_the_manifest_says_what_ran(work, start):
 def test_no_source_text_enters_a_key(start, tmp_path, monkeypatch):
     job = job_of("zero-s0", tmp_path, start)
     before = job.training_key(), job.evaluation_key() if job.policy.exists() else None
-    monkeypatch.setattr(runner, "PROVENANCE", {"training": ("geo",), "evaluation": ("geo",)})
+    monkeypatch.setattr(recipe.Mini, "provenance", {"training": ("geo",), "evaluation": ("geo",)})
     monkeypatch.setattr(provenance, "code", lambda *_, **__: pytest.fail("a key looked at source text"))
     assert job.training_key() == before[0]
-    monkeypatch.setattr(runner, "RECIPE_VERSION", runner.RECIPE_VERSION + 1)
+    monkeypatch.setattr(recipe.Mini, "version", recipe.VERSION + 1)
     assert job.training_key() != before[0]
 
 
 def test_every_field_of_a_profile_enters_a_key_or_is_known_not_to():
-    elsewhere = {"name", "seeds", "model", "n_validation_sites"}  # enter by the run and the start; no test asks them
-    assert set().union(*runner.SETTINGS.values()) | elsewhere == asdict(PROFILE).keys()
+    elsewhere = {
+        "name",
+        "seeds",
+        "model",
+        "revision",
+        "teacher",
+        "n_validation_sites",
+    }  # enter by the run and the start; no test asks them
+    assert set().union(*recipe.SETTINGS.values()) | elsewhere == asdict(PROFILE).keys()
 
 
 def test_finished_runs_are_not_touched(work, start, monkeypatch):
@@ -128,8 +137,8 @@ def test_finished_runs_are_not_touched(work, start, monkeypatch):
 
 
 def test_another_version_of_evaluation_evaluates_again_and_does_not_train(copy, start, monkeypatch):
-    monkeypatch.setattr(recipe, "train", lambda *_: pytest.fail("trained again"))
-    monkeypatch.setattr(runner, "EVALUATION_VERSION", runner.EVALUATION_VERSION + 1)
+    monkeypatch.setattr(stages, "train", lambda *_: pytest.fail("trained again"))
+    monkeypatch.setitem(recipe.TASKS, "pairing", recipe.TASKS["pairing"] + 1)
     changed = job_of("zero-s0", copy, start)
     assert changed.is_trained() and not changed.is_finished()
     before = manifest.read(changed.folder)
@@ -144,7 +153,7 @@ def test_another_version_of_evaluation_evaluates_again_and_does_not_train(copy, 
 
 
 def test_a_run_of_another_version_is_renamed_with_its_reason_and_never_deleted(copy, start, monkeypatch, capsys):
-    monkeypatch.setattr(runner, "RECIPE_VERSION", runner.RECIPE_VERSION + 1)
+    monkeypatch.setattr(recipe.Mini, "version", recipe.VERSION + 1)
     changed = job_of("zero-s0", copy, start, replace(PROFILE, beta=0.5))
     assert not changed.is_trained()
     (changed.folder / "stray").mkdir()
@@ -159,7 +168,7 @@ def test_a_run_of_another_version_is_renamed_with_its_reason_and_never_deleted(c
 
 
 def test_a_stale_run_can_be_adopted_with_a_reason(copy, start, monkeypatch):
-    monkeypatch.setattr(runner, "RECIPE_VERSION", runner.RECIPE_VERSION + 1)
+    monkeypatch.setattr(recipe.Mini, "version", recipe.VERSION + 1)
     job = job_of("zero-s0", copy, start)
     with pytest.raises(ValueError, match="say why"):
         runner.adopt(job, " ")
@@ -228,26 +237,6 @@ def numbers(log):
 # --- what is refused ------------------------------------------------------------------------------------------------
 
 
-def fails(capsys, *words):
-    assert runner.main([*map(str, words)]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("error: ") and error.count("\n") == 1
-    return error
-
-
-def test_bad_input_is_one_sentence(start, tmp_path, capsys):
-    assert "unknown profile 'mimi'" in fails(capsys, "--profile", "mimi")
-    assert "on photographs (cv-cities)" in fails(capsys, "--profile", "paper")
-    assert "profile smoke has 1 to 1 training seeds" in fails(capsys, "--profile", "smoke", "--seeds", 2)
-    here = ("--profile", "smoke", "--work", tmp_path / "out", "--base")
-    assert "no base policy" in fails(capsys, *here, tmp_path / "none")
-    damaged = shutil.copytree(start, tmp_path / "damaged")
-    (damaged / "model.safetensors").write_bytes(b"no weights")
-    assert "model.safetensors is damaged" in fails(capsys, *here, damaged)
-    (tmp_path / "out").write_text("")
-    assert "a file stands where a folder should be" in fails(capsys, *here, start)
-
-
 def test_a_run_that_starts_from_nothing_is_refused(start, tmp_path):
     with pytest.raises(ValueError, match="r1-s0 goes on from sft-s0"):
         runner.ensure(RUNS[-1:], PROFILE, tmp_path, base_path=start)
@@ -284,7 +273,7 @@ def test_controls_change_what_they_name_and_nothing_else(asked):
 
 
 def test_shuffled_pairing_knows_nothing_of_the_answer(asked):
-    many = inputs.Rows(list(asked) * 40, lambda row: row)
+    many = Rows(list(asked) * 40, lambda row: row)
     shuffled = inputs.controlled(many, "shuffled pairing", 0)
     agree = np.mean([a["letter"] == b["letter"] for a, b in zip(shuffled, many, strict=True)])
     assert 0.15 < agree < 0.25
@@ -293,7 +282,7 @@ def test_shuffled_pairing_knows_nothing_of_the_answer(asked):
 
 def test_rows_are_made_when_asked_for(asked):
     made = []
-    rows = inputs.Rows(range(5), lambda i: made.append(i) or {"i": i})
+    rows = Rows(range(5), lambda i: made.append(i) or {"i": i})
     assert len(rows) == 5 and made == []
     assert rows[-1] == {"i": 4} and [row["i"] for row in rows[1:3]] == [1, 2] and made == [4, 1, 2]
     assert asked[0]["pixels"]["image_grid_thw"].shape == (6, 3)
@@ -303,27 +292,27 @@ def test_rewards_of_a_run_with_and_without_the_length():
     text, row = "<think> so A </think> <answer> A </answer>", {"id": "x", "letter": "A"}
 
     def gap(kind):
-        reward = recipe.reward_function(kind, 0, MINI)
+        reward = stages.reward_function(kind, 0, MINI)
         return reward(text, row, 10).total - reward(text, row, 900).total
 
     assert gap("paper") == 0 and gap("paper with length") > 0.4 and gap("released") > 0.4
     wrong = row | {"letter": "B"}
-    described, released = (recipe.reward_function(kind, 0, MINI) for kind in ("paper with length", "released"))
+    described, released = (stages.reward_function(kind, 0, MINI) for kind in ("paper with length", "released"))
     assert described(text, wrong, 10).parts["length"] < 0 < released(text, wrong, 10).parts["length"]
-    with pytest.raises(ValueError, match="choose from paper"):
-        recipe.reward_function("kind words", 0, MINI)
+    with pytest.raises(ValueError, match="choose one of paper"):
+        stages.reward_function("kind words", 0, MINI)
 
 
 def test_the_random_reward_does_not_look_at_the_letter():
-    coin = recipe.reward_function("random", 0, MINI)
+    coin = stages.reward_function("random", 0, MINI)
     values = [coin(f"text {i}", {"id": "x", "letter": "A"}, 5) for i in range(400)]
     assert values == [coin(f"text {i}", {"id": "x", "letter": "B"}, 5) for i in range(400)]
     assert 0.4 < np.mean(values) < 0.6
 
 
 def test_sft_rows_teach_places_and_replay_the_base_but_never_pair(start):
-    rows = recipe.sft_rows(PROFILE, start, 0, 20)
+    rows = teaching.sft_rows(PROFILE, start, 0, 20)
     assert len(rows) == 20
-    taught = [row for row in rows if row["prompt"] == base.WHERE]
-    assert len(taught) == round(20 * (1 - recipe.REPLAY))
+    taught = [row for row in rows if row["prompt"] == wording.WHERE]
+    assert len(taught) == round(20 * (1 - teaching.REPLAY))
     assert all("country :" in row["completion"] and len(row["pixels"]["image_grid_thw"]) == 1 for row in taught)

@@ -7,9 +7,9 @@ import pytest
 
 from georeplicate import files, manifest, provenance
 from georeplicate.evaluation import predict
-from georeplicate.runs import publish, runner
+from georeplicate.runs import publish, recipes, runner, spec
 
-NAMES = [run.name for run in runner.table2_runs((0,))]
+NAMES = [run.name for run in spec.table2_runs((0,))]
 TABLE2 = pd.DataFrame(
     {
         "system": ["mini-base", "mini-R1"],
@@ -44,11 +44,14 @@ def predictions(run):
     return pd.DataFrame([said | row for row in asked]).reindex(columns=predict.COLUMNS)
 
 
+TASKS = ("pairing", "geolocation", "aerial", "climate", "ground")
+
+
 @pytest.fixture
 def place(tmp_path):
     """(folder of runs as they are made, folder of what is committed), the former with a finished smoke run."""
     work, out = tmp_path / "work", tmp_path / "results"
-    for run in runner.table2_runs((0,)):
+    for run in spec.table2_runs((0,)):
         folder = work / "smoke" / "runs" / run.name
         files.write_csv(folder / "predictions.csv", predictions(run))
         files.write_bytes(folder / "policy" / "model.safetensors", b"weights")
@@ -58,7 +61,8 @@ def place(tmp_path):
             files.write_csv(folder / "log.csv", pd.DataFrame(log | ({"equal_groups": 0.5} if "g" in run.stage else {})))
         manifest.finish(
             folder, profile="smoke", seed=0, data_sha256="0", started=0.0, apart=("policy", "begun.json"),
-            run={"stands_for": run.stands_for, "checkpoint": run.checkpoint}, code=runner.code_now(),
+            run={"stands_for": run.stands_for, "checkpoint": run.checkpoint}, code=runner.code_now(recipes.of("mini")),
+            benchmarks=dict.fromkeys(TASKS, "world-mini (synthetic)"), chance=dict.fromkeys(TASKS, 0.2),
         )  # fmt: skip
     for name, table in (("table2", TABLE2), ("orderings", ORDERINGS), ("failures", FAILURES)):
         files.write_csv(work / "smoke" / "tables" / f"{name}.csv", table)
@@ -190,10 +194,10 @@ def test_check_is_silent_where_all_is_well(place, capsys):
 
 def test_check_says_once_that_other_code_made_the_runs(place, capsys, monkeypatch):
     publish.publish("smoke", work=place[0], results=place[1])
-    code = runner.code_now()
+    code = runner.code_now(recipes.of("mini"))
     code["training"]["training.grpo"] = "other"
     code["evaluation"]["evaluation.predict"] = "other"
-    monkeypatch.setattr(runner, "code_now", lambda: code)
+    monkeypatch.setattr(runner, "code_now", lambda recipe: code)
     assert main(place, "check") == 0
     (warning,) = capsys.readouterr().out.splitlines()
     assert "results/smoke was made by other code than this (2 modules differ, such as evaluation.predict)" in warning

@@ -1,0 +1,76 @@
+"""Which runs there are: the four systems of Table 2 and what is trained beside them.
+
+base ─┬─ sft-s0, s1, s2 ───── r1-s0, s1, s2        GRPO from SFT: stands for Geo-R1
+      └─ zero-s0, s1, s2                           GRPO from the base: stands for Geo-R1-Zero
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from georeplicate.profiles import Profile
+from georeplicate.runs.recipes import Recipe, of
+
+STANDS_FOR = {"base": "Qwen2.5-VL-7B", "sft": "Geo-SFT", "zero": "Geo-R1-Zero", "r1": "Geo-R1"}  # the paper's spelling
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run and its evaluation. start: the run whose policy it goes on from, or "base"."""
+
+    name: str
+    system: str
+    stands_for: str
+    stage: str  # "base" (evaluated, not trained), "sft", "grpo", "supervised"
+    seed: int
+    start: str = "base"
+    reward: str = "paper"  # one of training.stages.REWARDS
+    control: str = ""  # "", or one of the recipe's controls
+
+    @property
+    def checkpoint(self) -> str:
+        """Which weights answer, for the tables."""
+        if self.stage == "base":
+            return "as published" if not self.system.startswith("mini-") else "shipped with this package"
+        base = self.system.partition("-")[0] if self.system.startswith("mini-") else "the base"
+        return f"trained here from {base}-{'base' if self.start == 'base' else 'SFT'}"
+
+
+def _run(recipe: Recipe, what: str, stage: str, seed: int, **more) -> Run:
+    return Run(f"{what}-s{seed}", recipe.systems[what], STANDS_FOR[what], stage, seed, **more)
+
+
+def table2_runs(seeds: Iterable[int] = (0, 1, 2), recipe: Recipe | str = "mini") -> list[Run]:
+    """The four systems of Table 2; `stands_for` is the paper's spelling."""
+    recipe, seeds = of(recipe), tuple(seeds)
+    return [
+        Run("base", recipe.systems["base"], STANDS_FOR["base"], "base", 0),
+        *(_run(recipe, "sft", "sft", seed) for seed in seeds),
+        *(_run(recipe, "zero", "grpo", seed) for seed in seeds),
+        *(_run(recipe, "r1", "grpo", seed, start=f"sft-s{seed}") for seed in seeds),
+    ]
+
+
+def ablation_runs(seeds: Iterable[int] = (0, 1, 2), recipe: Recipe | str = "mini") -> list[Run]:
+    """Controls that must stay at chance, supervised training, and the rewards with their length, in both modes."""
+    recipe, seeds = of(recipe), tuple(seeds)
+    zero = recipe.systems["zero"]
+
+    def run(what: str, seed: int, **more) -> Run:
+        return Run(f"{what}-s{seed}", zero.replace("Zero", what.replace("zero", "Zero", 1)), "", "grpo", seed, **more)
+
+    return [
+        run("zero-random-reward", 0, reward="random"),
+        *(run(f"zero-{control.replace(' ', '-')}", 0, control=control) for control in recipe.controls),
+        Run("supervised-s0", zero.replace("Zero", "supervised"), "", "supervised", 0),
+        *(run("zero-length", seed, reward="paper with length") for seed in seeds),
+        *(run("zero-released", seed, reward="released") for seed in seeds),
+    ]
+
+
+def seeds_of(profile: Profile, count: int | None = None) -> tuple[int, ...]:
+    """The first `count` training seeds of a profile (None: all); ValueError if it has not so many."""
+    if count is not None and not 1 <= count <= len(profile.seeds):
+        raise ValueError(f"seeds={count}: profile {profile.name} has 1 to {len(profile.seeds)} training seeds")
+    return profile.seeds[:count]

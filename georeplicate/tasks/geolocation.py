@@ -1,0 +1,78 @@
+"""Geolocation: in which country and city was this taken? Scored by the great-circle distance to the true place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from georeplicate import atlas, geo
+from georeplicate.tasks import Output, Row, prompts
+
+VERSION = 1
+NOWHERE = (float("nan"), float("nan"))
+
+
+@dataclass(frozen=True)
+class Geolocation:
+    """Rows {id, lat, lon (degrees), country (ISO code, "" where not known), images or pixels}.
+
+    load: split -> rows. wording: the prompt, where it is not the paper's. shown: which key of a row holds what the
+    model sees, where a row has several pictures.
+
+    The place named is geocoded offline; a country without a city counts at its largest city. An answer without a place
+    has an empty choice and a NaN error.
+    """
+
+    load: Callable[[str], Sequence[Row]]
+    benchmark: str
+    wording: str = ""
+    shown: str = ""
+    name: str = "geolocation"
+    version: int = VERSION
+    decodings: tuple[str, ...] = ("greedy",)
+    options: tuple[str, ...] = ()
+    chance: float | None = None
+
+    def rows(self, split: str) -> Sequence[Row]:
+        return self.load(split)
+
+    def prompt(self, row: Row) -> str:
+        return self.wording or prompts.geolocation()
+
+    def inputs(self, row: Row) -> dict[str, Any]:
+        seen = {"pixels": row[self.shown]} if self.shown else {k: row[k] for k in ("images", "pixels") if k in row}
+        return {"id": row["id"], "prompt": self.prompt(row), **seen}
+
+    def read(self, text: str, row: Row) -> prompts.Place | prompts.Malformed:
+        return prompts.parse_place(text)
+
+    def score(self, output: Output, row: Row) -> dict[str, Any]:
+        if output.place is not None:
+            code, (lat, lon) = output.choice or "", output.place
+        else:
+            code, (lat, lon) = located(self.read(output.text, row))
+        return {
+            "truth": row.get("country") or "",
+            "choice": code,
+            "lat": row["lat"],
+            "lon": row["lon"],
+            "pred_lat": lat,
+            "pred_lon": lon,
+            "error_km": geo.haversine_km(row["lat"], row["lon"], lat, lon),
+        }
+
+
+def located(place: prompts.Place | prompts.Malformed) -> tuple[str, tuple[float, float]]:
+    """(country code or "", (lat, lon) in degrees or NaNs) of a place that an answer names."""
+    if not isinstance(place, prompts.Place):
+        return "", NOWHERE
+    code = place.country_code or ""
+    return code, atlas.geocode(place.city, place.country) or _largest_city(code) or NOWHERE
+
+
+@cache
+def _largest_city(country: str) -> tuple[float, float] | None:
+    table = atlas.cities(1000, countries=[country]) if country else ()
+    return (float(table.lat.iloc[0]), float(table.lon.iloc[0])) if len(table) else None  # biggest first

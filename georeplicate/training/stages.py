@@ -1,0 +1,115 @@
+"""How one stage of any recipe is trained: rows in, policy out, every setting from the profile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+from transformers import TrainerCallback
+
+from georeplicate.profiles import Profile
+from georeplicate.tasks.rows import Rows
+from georeplicate.training import grpo, rewards, sft
+
+# "paper": mode and weights of the profile; "paper with length" and "released": all weights 1, as described and as
+# released; "random": a coin
+REWARDS = ("paper", "paper with length", "released", "random")
+CHECKPOINTS = 8  # a run that is killed loses no more than this part of it
+
+Report = Callable[..., None]  # report(updates, doing, skipped=False)
+
+
+def reward_function(kind: str, seed: int, profile: Profile) -> Callable[[str, dict, int], Any]:
+    """(text, row, n_tokens) -> Reward; "random" is a coin of text and question: blind to the letter."""
+    if kind not in REWARDS:
+        raise ValueError(f"unknown reward {kind!r}: choose one of {', '.join(REWARDS)}")
+    if kind == "random":
+        return lambda text, row, n: float(
+            np.random.default_rng([seed, crc32((text + row["id"]).encode())]).random() < 0.5
+        )
+    mode, weights = ("released" if kind == "released" else "paper"), dict(rewards.WEIGHTS)
+    if kind == "paper":
+        mode, weights = profile.reward_mode, dict(zip(rewards.WEIGHTS, profile.reward_weights, strict=True))
+    return lambda text, row, n: rewards.total(text, row["letter"], n, mode, weights=weights)
+
+
+class _Progress(TrainerCallback):
+    def __init__(self, report: Report, steps: int):
+        self.report, self.steps = report, steps
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.report(state.global_step, f"update {state.global_step}/{self.steps}", skipped=True)
+
+    def on_step_end(self, args, state, control, **kwargs):
+        self.report(1, f"update {state.global_step}/{self.steps}")
+
+
+def train(
+    stage: str,
+    start: str | Path,
+    rows: Sequence[dict[str, Any]],
+    folder: str | Path,
+    profile: Profile,
+    *,
+    seed: int,
+    reward: str = "paper",
+    report: Report = lambda *_, **__: None,
+) -> Path:
+    """Train from the newest good checkpoint in `folder`, if there is one; returns the folder of the policy.
+
+    stage: "sft" on rows {images or pixels, prompt, completion}; "grpo" on rows {images or pixels, prompt, letter, id};
+    "supervised" on the same rows, told the right letter: as many completions an update as GRPO samples. report is told
+    of every update, and of those that a checkpoint spares (skipped=True). ValueError for another stage.
+    """
+    shared: dict[str, Any] = {
+        "seed": seed,
+        "freeze_vision": profile.freeze_vision,
+        "weight_decay": profile.weight_decay,
+        "max_grad_norm": profile.max_grad_norm,
+        "gradient_checkpointing": profile.gradient_checkpointing,
+        "bf16": {"auto": None, "bf16": True, "fp32": False}[profile.precision],
+    }
+    steps = profile.sft_steps if stage == "sft" else profile.rl_steps
+    shared |= {"steps": steps, "save_steps": max(1, steps // CHECKPOINTS), "callbacks": [_Progress(report, steps)]}
+    if stage in ("sft", "supervised"):
+        size = {"batch_size": profile.completions_per_update, "learning_rate": profile.learning_rate}
+        if stage == "sft":
+            size = {"batch_size": profile.sft_batch, "learning_rate": profile.sft_learning_rate}
+            size["accumulation"] = profile.sft_accumulation
+        else:
+            rows = Rows(rows, lambda row: row | {"completion": f"<answer> {row['letter']} </answer>"})
+        return sft.train(
+            start,
+            rows,
+            folder,
+            schedule=profile.sft_schedule,
+            warmup_steps=round(profile.sft_warmup * steps),
+            adam_betas=profile.sft_adam_betas,
+            **size,
+            **shared,
+        )
+    if stage != "grpo":
+        raise ValueError(f"unknown stage {stage!r}: choose one of sft, grpo, supervised")
+    return grpo.train(
+        start,
+        rows,
+        reward_function(reward, seed, profile),
+        folder,
+        max_new_tokens=profile.max_completion_length,
+        prompts_per_step=profile.prompts_per_update,
+        num_generations=profile.group_size,
+        num_iterations=profile.num_iterations,
+        accumulation=profile.accumulation,
+        learning_rate=profile.learning_rate,
+        beta=profile.beta,
+        clip=profile.epsilon,
+        temperature=profile.temperature,
+        top_k=profile.top_k,
+        schedule=profile.schedule,
+        warmup_steps=profile.warmup_steps,
+        adam_betas=profile.adam_betas,
+        **shared,
+    )
