@@ -10,17 +10,18 @@ SEEDS ?=
 COUNT := $(if $(SEEDS),--seeds "$(SEEDS)")
 VENV := .venv
 BIN := $(VENV)/bin
+RUN := $(BIN)/python -m georeplicate
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help reproduce smoke test check pair figures publish verify base table2 ablations bench atlas data clean
+.PHONY: help reproduce smoke test check pair pages figures publish verify base table2 ablations bench atlas data clean
 
 help:  ## list what can be made
 	@echo "usage: make TARGET [PROFILE=mini] [SEEDS=3] [PYTHON=python3]"
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
 	  while IFS=$$'\t' read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
 
-reproduce: $(INSTALLED)  ## train, ask, run the notebooks in order (PROFILE=smoke | mini | small; SEEDS=1: one seed)
-	$(BIN)/python -m georeplicate.reproduce --profile "$(PROFILE)" $(COUNT)
+reproduce: $(INSTALLED)  ## train, evaluate, run the notebooks in order (PROFILE=smoke | mini | small; SEEDS=1: one seed)
+	$(RUN) reproduce --profile "$(PROFILE)" $(COUNT)
 
 smoke:  ## the same at the smallest size, in minutes
 	@$(MAKE) --no-print-directory reproduce PROFILE=smoke
@@ -31,36 +32,39 @@ test: $(INSTALLED)  ## run the tests; they need no network
 check: $(INSTALLED)  ## style, formatting, and that committed notebooks and runs match their sources
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/python -m georeplicate.reproduce --check-pairs
-	$(BIN)/python -m georeplicate.runs.publish check
+	$(RUN) reproduce --check-pairs
+	$(RUN) check
 	$(BIN)/pytest -q tests/test_docs.py tests/test_environment.py
 
 pair: $(INSTALLED)  ## write notebooks/*.ipynb from the last run of PROFILE=mini
-	$(BIN)/python -m georeplicate.reproduce --pair
+	$(RUN) reproduce --pair
+
+pages: $(INSTALLED)  ## write the pages below georeplicate/docs again, from the code
+	$(BIN)/python -m georeplicate.report.pages
 
 figures: $(INSTALLED)  ## draw the committed tables and figures again, from the committed predictions and logs
-	$(BIN)/python -m georeplicate.runs.publish figures --profile "$(PROFILE)"
+	$(RUN) publish --figures-only --profile "$(PROFILE)"
 
 publish: $(INSTALLED)  ## copy a finished run into results/: predictions, logs, manifests, tables, figures
-	$(BIN)/python -m georeplicate.runs.publish publish --profile "$(PROFILE)"
-	$(BIN)/python -m georeplicate.runs.publish figures --profile "$(PROFILE)"
+	$(RUN) publish --profile "$(PROFILE)"
+	$(RUN) publish --figures-only --profile "$(PROFILE)"
 
 verify: $(INSTALLED)  ## compare the tables of a run here with the committed ones, number by number
-	$(BIN)/python -m georeplicate.runs.publish verify --profile "$(PROFILE)"
+	$(RUN) verify --profile "$(PROFILE)"
 
 base: $(INSTALLED)  ## train the mini base policy into .georeplicate/base (half an hour on one core; goes on after a kill)
-	OMP_NUM_THREADS=1 $(BIN)/python -m georeplicate.mini.base
+	OMP_NUM_THREADS=1 $(RUN) train base
 
-table2: $(INSTALLED)  ## train and ask the four systems of Table 2, on two cores (part of reproduce)
-	$(BIN)/python -m georeplicate.runs.runner --profile "$(PROFILE)" $(COUNT)
+table2: $(INSTALLED)  ## train and evaluate the four systems of Table 2, on two cores (part of reproduce)
+	$(RUN) train table2 --profile "$(PROFILE)" $(COUNT)
 
-ablations: $(INSTALLED)  ## train and ask the controls: random reward, shuffled pairing, blank pictures, released rewards
-	$(BIN)/python -m georeplicate.runs.runner --profile "$(PROFILE)" --ablations $(COUNT)
+ablations: $(INSTALLED)  ## train and evaluate the controls: random reward, shuffled pairing, blank pictures, released rewards
+	$(RUN) train ablations --profile "$(PROFILE)" $(COUNT)
 
 bench: $(INSTALLED)  ## measure sizes and speeds on this machine into results/bench/
 	$(BIN)/python tests/bench/bench_data.py
 	$(BIN)/python tests/bench/bench_rewards.py
-	$(BIN)/python -m georeplicate.mini.gate
+	$(BIN)/python tests/bench/bench_world_gate.py
 	$(BIN)/python tests/bench/bench_grpo.py
 
 atlas: $(INSTALLED)  ## rebuild the embedded data from its sources and compare checksums (needs a network and npm)
@@ -68,7 +72,7 @@ atlas: $(INSTALLED)  ## rebuild the embedded data from its sources and compare c
 	$(BIN)/python tests/build/build_atlas.py
 
 data: $(INSTALLED)  ## download a source of photographs, or say whom to ask for it (SOURCE=cv-cities, ROOT=data/cv-cities)
-	@$(BIN)/python -m georeplicate.pairs.download "$(SOURCE)" $(if $(ROOT),--root "$(ROOT)") \
+	@$(RUN) data "$(SOURCE)" $(if $(ROOT),--root "$(ROOT)") \
 	  $(if $(filter 1,$(ACCEPT_UNSTATED_LICENCE)),--accept-unstated-licence)
 
 clean:  ## remove the environment, caches and unpublished runs; never committed results

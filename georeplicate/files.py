@@ -16,6 +16,10 @@ WORK = CHECKOUT / ".georeplicate"  # what a run writes before it is published; g
 RESULTS = CHECKOUT / "results"
 
 
+class Problem(RuntimeError):
+    """Something that a person has to see to; the message is one sentence with its remedy."""
+
+
 class FileError(OSError):
     """A file could not be written, or is not what it was; the message is one sentence for a person."""
 

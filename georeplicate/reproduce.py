@@ -23,7 +23,6 @@ after them), of the code of the notebooks before it and of the versions installe
 While all of these hold it is not run again. No clock decides: a fresh clone has no stamps, hence runs everything.
 """
 
-import argparse
 import ast
 import contextlib
 import copy
@@ -31,7 +30,6 @@ import hashlib
 import json
 import os
 import re
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -42,10 +40,8 @@ import jupytext
 import nbformat
 
 from georeplicate import files, manifest, provenance
-from georeplicate.model.checkpoint import CheckpointError
 from georeplicate.profiles import Profile
 from georeplicate.runs import runner, spec
-from georeplicate.runs.pool import WorkError
 
 PACKAGE, WORK = files.PACKAGE, files.WORK
 NOTEBOOKS = files.CHECKOUT / "notebooks"
@@ -56,7 +52,7 @@ PYTHON_METADATA = {
 }
 
 
-class ReproduceError(Exception):
+class ReproduceError(files.Problem):
     """A notebook did not finish, or cannot be run as it is; the message is one sentence for a person."""
 
 
@@ -427,47 +423,30 @@ def unpaired(notebooks: Path = NOTEBOOKS) -> list[str]:
     return sorted(complaints)
 
 
-# --- command line ----------------------------------------------------------------------------------------------------
+# --- printed ---------------------------------------------------------------------------------------------------------
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """0 done, 1 something failed (one sentence on stderr), 2 wrong words on the command line, 130 interrupted."""
-    parser = argparse.ArgumentParser(prog="python -m georeplicate.reproduce", description="Run the notebooks in order.")
-    what = parser.add_mutually_exclusive_group(required=True)
-    what.add_argument("--profile", help=f"run everything at this size: {', '.join(Profile.names)}")
-    what.add_argument("--pair", action="store_true", help="write notebooks/*.ipynb from the run of the mini profile")
-    what.add_argument("--check-pairs", action="store_true", help="fail if a committed .ipynb differs from its .py")
-    parser.add_argument("--seeds", type=int, help="how many training seeds (default: all of the profile)")
-    parser.add_argument(
-        "-p", "--parameter", action="append", default=[], metavar="NAME=VALUE", help="another parameter"
+def check_pairs(notebooks: Path) -> None:
+    """ReproduceError with a sentence for every committed notebook that is out of step with its source."""
+    if complaints := unpaired(notebooks):
+        raise ReproduceError("\n       ".join(complaints))
+
+
+def print_paired(notebooks: Path, work: Path) -> None:
+    for path in pair(notebooks=notebooks, work=work):
+        print(f"wrote {_short(path)}")
+
+
+def print_run(profile: str, parameters: list[str], seeds: int | None, notebooks: Path, work: Path) -> None:
+    """Say what will be done and about how long it takes, do it, say how long it took. parameters: NAME=VALUE."""
+    started = time.monotonic()
+    executed = run(
+        profile, dict(map(_parameter, parameters)), seeds=seeds, notebooks=notebooks, work=work, library=PACKAGE
     )
-    parser.add_argument("--notebooks", type=Path, default=NOTEBOOKS, help=argparse.SUPPRESS)
-    parser.add_argument("--work", type=Path, default=WORK, help=argparse.SUPPRESS)
-    options = parser.parse_args(arguments)
-    try:
-        if options.check_pairs:
-            complaints = unpaired(options.notebooks)
-            if complaints:
-                raise ReproduceError("\n       ".join(complaints))
-        elif options.pair:
-            for path in pair(notebooks=options.notebooks, work=options.work):
-                print(f"wrote {_short(path)}")
-        else:
-            started = time.monotonic()
-            parameters = dict(map(_parameter, options.parameter))
-            places = {"notebooks": options.notebooks, "work": options.work, "library": PACKAGE}
-            executed = run(options.profile, parameters, seeds=options.seeds, **places)
-            if executed:
-                print(f"done in {time.monotonic() - started:.0f} s: {', '.join(executed)}, profile {options.profile}")
-            else:
-                print(f"nothing to do: every notebook is up to date for profile {options.profile}")
-    except (ReproduceError, files.FileError, CheckpointError, WorkError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
-        return 130
-    return 0
+    if executed:
+        print(f"done in {time.monotonic() - started:.0f} s: {', '.join(executed)}, profile {profile}")
+    else:
+        print(f"nothing to do: every notebook is up to date for profile {profile}")
 
 
 def _parameter(text: str) -> tuple[str, object]:
@@ -478,7 +457,3 @@ def _parameter(text: str) -> tuple[str, object]:
         return name, ast.literal_eval(value)
     except (ValueError, SyntaxError):
         return name, value  # a bare word is text
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -22,3 +22,16 @@ def no_network(request, monkeypatch):
         return real_connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect)
+
+
+@pytest.fixture
+def command(capsys):
+    """command(words...) -> (exit code, stdout, stderr) of the command line, in this process."""
+    from georeplicate.__main__ import main
+
+    def run(*words):
+        code = main([str(word) for word in words])
+        printed = capsys.readouterr()
+        return code, printed.out, printed.err
+
+    return run

@@ -11,8 +11,10 @@ import time
 import nbformat
 import pytest
 
+from georeplicate import __main__ as command_line
 from georeplicate import files, manifest, provenance, reproduce
 from georeplicate.reproduce import ReproduceError
+from georeplicate.runs import pool, spec
 
 PARAMETERS = '# %% tags=["parameters"]\nprofile = "mini"\nout = "../made/mini"\n'
 
@@ -36,7 +38,8 @@ def bench(tmp_path, monkeypatch):
             return reproduce.run(profile, parameters, seeds=seeds, **places, progress=False)
 
         def main(self, *words):
-            return reproduce.main([*words, "--notebooks", str(self.notebooks), "--work", str(self.work)])
+            where = ["--notebooks", str(self.notebooks), "--work", str(self.work)]
+            return command_line.main(["reproduce", *words, *where])
 
     bench = Bench()
     bench.notebooks.mkdir()
@@ -251,7 +254,7 @@ def test_runs_are_brought_up_to_date_before_the_notebooks_that_work_with_them(be
         files.write_bytes(out / "runs" / "base" / manifest.NAME, content.encode())
         return {"base": out / "runs" / "base"}
 
-    monkeypatch.setattr(reproduce.experiment, "ensure", ensure)
+    monkeypatch.setattr(reproduce.runner, "ensure", ensure)
     bench.write("01_first", "1")
     assert bench.run("mini") == ["01_first"] and called == []  # nobody works with runs
 
@@ -259,7 +262,7 @@ def test_runs_are_brought_up_to_date_before_the_notebooks_that_work_with_them(be
     bench.write("02_second", "print(seeds)", parameters=with_seeds)
     bench.write("03_third", "3")
     assert bench.run("mini") == ["02_second", "03_third"]
-    assert called == [[run.name for run in reproduce.experiment.table2_runs((0, 1, 2))]]
+    assert called == [[run.name for run in spec.table2_runs((0, 1, 2))]]
     assert bench.run("mini") == []
     assert bench.run("mini", seeds=1) == ["02_second", "03_third"]
     assert called[-1] == ["base", "sft-s0", "zero-s0", "r1-s0"]
@@ -277,9 +280,9 @@ def test_runs_are_brought_up_to_date_before_the_notebooks_that_work_with_them(be
 
 def test_a_run_that_failed_stops_before_the_first_notebook(bench, monkeypatch, capsys):
     def ensure(*_):
-        raise reproduce.WorkError("sft-s0 failed: the disk is full")
+        raise pool.WorkError("sft-s0 failed: the disk is full")
 
-    monkeypatch.setattr(reproduce.experiment, "ensure", ensure)
+    monkeypatch.setattr(reproduce.runner, "ensure", ensure)
     bench.write("01_first", "1", parameters=PARAMETERS + "seeds = 3\n")
     assert bench.main("--profile", "smoke", "--seeds", "1") == 1
     assert capsys.readouterr().err == "error: sft-s0 failed: the disk is full\n"

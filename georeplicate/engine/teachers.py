@@ -58,7 +58,7 @@ class Teacher(Protocol):
     def think(self, sites: Sequence[Site], seed: int = 0) -> list[str | Failure]: ...
 
 
-class TeacherError(RuntimeError):
+class TeacherError(files.Problem):
     """The teacher cannot work at all (wrong key, unknown model, budget); one sentence with the remedy."""
 
 

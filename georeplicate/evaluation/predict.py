@@ -60,7 +60,7 @@ def evaluate(
     """The predictor's answers to a task, one row each, in the order of the rows (None: those of the split).
 
     Columns: task, decoding, id, what `Task.score` gives, the text with its length, form and, where the row has a right
-    letter, the rewards it would get. ValueError where the predictor gives another number of answers than there are rows.
+    letter, the rewards it would get. ValueError where the predictor does not give one answer for each row.
     """
     rows = task.rows(split) if rows is None else rows
     out = []
@@ -68,9 +68,8 @@ def evaluate(
         batch = [rows[i] for i in range(start, min(start + AT_ONCE, len(rows)))]
         outputs = predictor.predict(batch, task, decoding)
         if len(outputs) != len(batch):
-            raise ValueError(
-                f"{task.name}: {len(outputs)} answers to {len(batch)} rows; a predictor gives one for each"
-            )
+            raise ValueError(f"{task.name}: {len(outputs)} answers to {len(batch)} rows, where each needs one")
+
         for row, output in zip(batch, outputs, strict=True):
             scored = {"task": task.name, "decoding": decoding, "id": row["id"], **task.score(output, row)}
             if output.tokens is not None:

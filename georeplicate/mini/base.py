@@ -20,7 +20,6 @@ The words for both views are the same, which gives away part of the alignment: s
 
 from __future__ import annotations
 
-import argparse
 import re
 import time
 from dataclasses import dataclass
@@ -589,15 +588,3 @@ def build(out: Path, *, seed: int = 0, per_region: int = 8, wild: int = 400, pho
         policy.save(folder)
     policy.save(final)
     return final
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, default=OUT)
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args()
-    print(f"the base policy is in {build(args.out, seed=args.seed)}")
-
-
-if __name__ == "__main__":
-    main()

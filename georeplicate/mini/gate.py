@@ -8,20 +8,13 @@ be answered from the tiles, the letters or the panorama alone. This is a control
 paper: it is told which pairs belong together.
 """
 
-import argparse
-import time
-from functools import partial
-from pathlib import Path
-
 import numpy as np
-import pandas as pd
 import torch
 from datasets import Dataset
 from torch import nn
 from torch.nn import functional as F
 from tqdm import trange
 
-from georeplicate import pairs
 from georeplicate.world import Difficulty
 
 # The dial at its default, without the compass, and with all six attributes frozen: then only where things stand tells.
@@ -129,45 +122,3 @@ def accuracy(model: Matcher, rows: Dataset, questions: Dataset, *, control: str 
     scores = (a[own][:, None] * b[candidates]).sum(-1)
     jitter = torch.rand(scores.shape, generator=torch.Generator().manual_seed(0)) * 1e-6
     return float(((scores + jitter).argmax(1) == truth).float().mean())
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--per-region", type=int, default=100, help="training sites in each of the 16 cities")
-    parser.add_argument("--steps", type=int, default=150)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--out", type=Path, default=Path("results/bench/world_gate.csv"))
-    args = parser.parse_args()
-    results = [_measure(name, difficulty, args) for name, difficulty in DIALS.items()]
-    table = pd.DataFrame([row for rows in results for row in rows])
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    table.to_csv(args.out, index=False)
-    print(table.to_string(index=False))
-
-
-def _measure(dial: str, difficulty: Difficulty, args: argparse.Namespace) -> list[dict]:
-    load = partial(pairs.load, "world", difficulty=difficulty, workers=2)
-    rows, held_out = load("train", per_region=args.per_region), load("test", per_region=8, regions=100)
-    asked = pairs.questions(held_out, negatives=difficulty.negatives, seed=args.seed)
-    start = time.process_time()
-    model = train(rows, steps=args.steps, seed=args.seed)
-    seconds = round(time.process_time() - start)
-    return [
-        {
-            "dial": dial,
-            "control": control or "none",
-            "accuracy": round(accuracy(model, held_out, asked, control=control), 4),
-            "n": len(asked),
-            "k": 5,
-            "negatives": difficulty.negatives,
-            "train_sites": len(rows),
-            "steps": args.steps,
-            "seed": args.seed,
-            "train_cpu_seconds": seconds,
-        }
-        for control in CONTROLS
-    ]
-
-
-if __name__ == "__main__":
-    main()

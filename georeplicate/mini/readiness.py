@@ -1,5 +1,5 @@
 """Is a policy ready for reinforcement learning? Measured on validation places, in a minute, before any long run starts
-(`python -m georeplicate.mini.readiness`).
+(`make bench`).
 
 GRPO raises the probability of what is sometimes done right; what is never done it cannot find. For the pairing question
 this means: describe both views truly, and call a tile `match` more often when it is the right one. A base that does
@@ -16,25 +16,20 @@ GATE (a handful of runs of one world: `results/LOG.md`).
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from georeplicate import files
 from georeplicate.evaluation import predict
 from georeplicate.evaluation.faithfulness import thoughts
 from georeplicate.evaluation.predictors import VLM
-from georeplicate.mini import base, inputs, tasks, wording
+from georeplicate.mini import tasks, wording
 from georeplicate.model import policy as policies
-from georeplicate.profiles import Profile
 from georeplicate.tasks import prompts
 from georeplicate.world.words import WORDS
 
 GATE = {"match, right tile": 0.5, "match, right tile minus wrong tile": 0.4}
-OUT = files.RESULTS / "bench" / "base.csv"
 
 
 def verdicts(answers: pd.DataFrame, described: dict[str, Sequence[Sequence[str]]]) -> pd.DataFrame:
@@ -98,21 +93,3 @@ def is_ready(measured: pd.DataFrame) -> bool:
     """Whether every value of GATE is reached; one that could not be measured is not."""
     values = measured.set_index("what").value
     return all(bool(np.nan_to_num(values[what]) >= least) for what, least in GATE.items())
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--policy", type=Path, default=base.OUT / "policy")
-    parser.add_argument("--out", type=Path, default=OUT)
-    args = parser.parse_args()
-    profile = Profile.get("mini")
-    policy = policies.load(args.policy)
-    questions, views = (make(profile, "validation", args.policy) for make in (inputs.questions, inputs.views))
-    measured = measure(policy, questions, views, max_new_tokens=profile.max_completion_length)
-    files.write_csv(args.out, measured)
-    print(measured.round(3).to_string(index=False))
-    print("ready for GRPO" if is_ready(measured) else f"not ready for GRPO: the gate is {GATE}")
-
-
-if __name__ == "__main__":
-    main()

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from georeplicate.files import checksums, sha256_file, sha256_json, write_bytes
+from georeplicate.files import Problem, checksums, sha256_file, sha256_json, write_bytes
 
 MANIFEST = "SHA256SUMS"
 
 
-class CheckpointError(RuntimeError):
+class CheckpointError(Problem):
     """A checkpoint is missing, incomplete or damaged."""
 
 

@@ -321,6 +321,11 @@ def _lookup(tokenizer, names: Iterable[str]) -> dict[str, int]:
     return {name: vocabulary[name] for name in names if name in vocabulary}
 
 
+def device() -> str:
+    """ "cuda" if there is a GPU, else "cpu"."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
 def user_turn(prompt: str, images: int) -> dict[str, Any]:
     """One user turn in chat form: all images first, in order, then the text (the paper's layout)."""
     return {"role": "user", "content": [*({"type": "image"} for _ in range(images)), {"type": "text", "text": prompt}]}

@@ -12,16 +12,13 @@ Archives stay in `archives/` and are unpacked beside it: into the folder that th
 one of their own name (which of the two is not documented, so both are handled).
 """
 
-import argparse
 import json
 import shutil
-import sys
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
 from georeplicate import files
-from georeplicate.pairs import ON_DISK
 
 RECORD = "download.json"
 UNSTATED = "not stated by its authors"
@@ -81,7 +78,7 @@ TERMS = {
 }
 
 
-class DownloadError(Exception):
+class DownloadError(files.Problem):
     """Nothing, or not everything, was downloaded; the message is for a person and says what to do."""
 
 
@@ -94,7 +91,7 @@ def explain(source: str, root: Path) -> str:
         lines.append("  revision: none is pinned; the newest commit is taken and recorded")
     else:
         lines += [f"  ask: {terms.ask}", f"  put into {root}: {terms.put}"]
-        lines.append(f"  then: python -m georeplicate.pairs.validate {source} {root}")
+        lines.append(f"  then: georeplicate data {source} --check")
     return "\n".join(lines)
 
 
@@ -253,30 +250,3 @@ def _unpack(archive: Path, root: Path) -> None:
         raise DownloadError(
             f"{archive} cannot be unpacked ({error}); remove it and run the same command again"
         ) from None
-
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m georeplicate.pairs.download", description=__doc__.splitlines()[0])
-    parser.add_argument("source", choices=tuple(ON_DISK))
-    parser.add_argument("--root", type=Path, help="folder for the files (default: data/SOURCE)")
-    parser.add_argument("--only", default="", help="comma-separated names of archives, such as paris,london")
-    parser.add_argument("--revision", help="commit of the data set; the recorded or the newest one unless named")
-    parser.add_argument("--accept-unstated-licence", action="store_true")
-    args = parser.parse_args(arguments)
-    root = args.root or Path("data") / args.source
-    print(explain(args.source, root), flush=True)
-    try:
-        written = fetch(
-            args.source,
-            root,
-            accept_unstated_licence=args.accept_unstated_licence,
-            only=tuple(name for name in args.only.split(",") if name),
-            revision=args.revision,
-        )
-    except (DownloadError, files.FileError) as error:
-        sys.exit(str(error))
-    print(f"done; what was taken is in {written}\nnext: python -m georeplicate.pairs.validate {args.source} {root}")
-
-
-if __name__ == "__main__":
-    main()

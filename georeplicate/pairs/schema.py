@@ -118,7 +118,7 @@ def dataset(frame: pd.DataFrame, source: str, split: str) -> Dataset:
     bad = frame.problem != ""
     if bad.any():
         reasons = ", ".join(f"{n} {reason}" for reason, n in frame.problem[bad].value_counts().items())
-        remedy = f"python -m georeplicate.pairs.validate {source} lists them"
+        remedy = f"georeplicate data {source} --check lists them"
         if bad.all():
             raise ValueError(f"{source} {split}: none of {len(frame)} rows can be used ({reasons}); {remedy}")
         warnings.warn(

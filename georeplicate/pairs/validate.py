@@ -1,6 +1,6 @@
 """Look at every row and every picture of a source before it is trusted: what to set aside, and why.
 
-    python -m georeplicate.pairs.validate cv-cities data/cv-cities --out results/data/cv-cities
+    georeplicate data cv-cities --check --out results/data/cv-cities
 
 writes `set_aside.csv` (split, id, reason, detail, also, panorama, aerial; one line for each offending row) and
 `report.csv` (split, outcome, rows). In every split the rows kept and the rows set aside add up to the rows listed. What
@@ -24,7 +24,6 @@ Looking at half a million pictures takes hours; what was seen is kept in `pictur
 run that was killed goes on, and a picture that changed is looked at again.
 """
 
-import argparse
 import json
 import os
 from collections.abc import Iterator
@@ -266,28 +265,3 @@ def _near_earlier_splits(rows: pd.DataFrame, sound: np.ndarray, leak_km: float, 
 
 
 # --- command ---------------------------------------------------------------------------------------------------------
-
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m georeplicate.pairs.validate", description="Check every row and picture of a source on disk."
-    )
-    parser.add_argument("source", choices=tuple(pairs.ON_DISK))
-    parser.add_argument("root", type=Path, help="folder of its files")
-    parser.add_argument("--out", type=Path, help="folder for the report (default: ROOT/validation)")
-    parser.add_argument("--splits", help="comma-separated; all unless named")
-    parser.add_argument("--leak-km", type=float, default=pairs.SAME_PLACE_KM, help="0 looks at pictures only")
-    parser.add_argument("--workers", type=int, default=1)
-    args = parser.parse_args(arguments)
-    out = args.out or args.root / "validation"
-    splits = tuple(args.splits.split(",")) if args.splits else None
-    try:
-        report = check(args.source, args.root, out, splits=splits, leak_km=args.leak_km, workers=args.workers)
-    except (FileNotFoundError, ValueError) as error:
-        parser.exit(1, f"{error}\n")
-    print(report.counts.to_string(index=False))
-    print(f"{len(report.set_aside)} rows to set aside, with reasons: {out / 'set_aside.csv'}")
-
-
-if __name__ == "__main__":
-    main()

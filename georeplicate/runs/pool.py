@@ -43,7 +43,7 @@ class Task:
     after: str = ""
 
 
-class WorkError(RuntimeError):
+class WorkError(files.Problem):
     """Some tasks failed; the message says which and why, one sentence each."""
 
 

@@ -1,16 +1,8 @@
-"""What is committed below results/: published from a finished run, redrawn, compared with a fresh one, checked.
-
-python -m georeplicate.runs.publish publish     the run in .georeplicate/<profile> becomes results/<profile>
-                               figures     tables and figures again, from the committed predictions and logs alone
-                               verify      which numbers of a fresh run differ from the committed ones, by how much
-                               check       are the committed runs whole, and is the code still theirs?
-"""
+"""What is committed below results/: published from a finished run, compared with a fresh one, checked."""
 
 from __future__ import annotations
 
-import argparse
 import shutil
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,7 +21,7 @@ COUNTS = ("n", "training_seeds")  # columns that must be equal
 CONCLUDED = ("verdict", "at_chance", "second")  # columns of words that follow from the numbers
 
 
-class ResultsError(Exception):
+class ResultsError(files.Problem):
     """Something cannot be published or does not fit; the message is for a person."""
 
 
@@ -69,13 +61,6 @@ def publish(profile: str, *, work: Path = files.WORK, results: Path = RESULTS) -
         if not any(folder.iterdir()):
             shutil.rmtree(folder)
     return changed
-
-
-def figures(profile: str, *, results: Path = RESULTS) -> list[Path]:
-    """Draw tables and figures again from the committed runs; the same bytes, if nothing has changed."""
-    from georeplicate.report import write
-
-    return write.write(results / profile / "runs", results / profile)
 
 
 # --- verify ---------------------------------------------------------------------------------------------------------
@@ -192,39 +177,11 @@ def check(*, results: Path = RESULTS) -> tuple[list[str], list[str]]:
     return failures, warnings
 
 
-# --- command line ----------------------------------------------------------------------------------------------------
+# --- printed --------------------------------------------------------------------------------------------------------
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """0 well, 1 not (a sentence on stderr, or the table of verify), 2 wrong words on the command line."""
-    parser = argparse.ArgumentParser(prog="python -m georeplicate.runs.publish", description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("publish", "figures", "verify", "check"))
-    parser.add_argument("--profile", default="mini")
-    parser.add_argument("--work", type=Path, default=files.WORK, help=argparse.SUPPRESS)
-    parser.add_argument("--results", type=Path, default=RESULTS, help=argparse.SUPPRESS)
-    options = parser.parse_args(arguments)
-    try:
-        profile = Profile.get(options.profile).name
-        if options.what == "publish":
-            changed = publish(profile, work=options.work, results=options.results)
-            print(f"results/{profile}: {len(changed)} files changed")
-        elif options.what == "figures":
-            print(f"results/{profile}: {len(figures(profile, results=options.results))} files drawn")
-        elif options.what == "verify":
-            return _verify(profile, options.work, options.results)
-        else:
-            failures, warnings = check(results=options.results)
-            for warning in warnings:
-                print(f"warning: {warning}")
-            if failures:
-                raise ResultsError("\n       ".join(failures))
-    except (ResultsError, ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
-
-
-def _verify(profile: str, work: Path, results: Path) -> int:
+def print_verified(profile: str, work: Path, results: Path) -> int:
+    """Print what moved; 1 where a number lies outside the committed interval or differs, else 0."""
     moved, compared, alone = verify(profile, work=work, results=results)
     print(f"committed: {origin(results / profile / 'runs')}\nfresh:     {origin(work / profile / 'runs')}")
     if len(moved):
@@ -241,5 +198,10 @@ def _verify(profile: str, work: Path, results: Path) -> int:
     return int(bad.any())
 
 
-if __name__ == "__main__":
-    sys.exit(main())
+def print_check(results: Path) -> None:
+    """Print the warnings of `check`; ResultsError with its failures."""
+    failures, warnings = check(results=results)
+    for warning in warnings:
+        print(f"warning: {warning}")
+    if failures:
+        raise ResultsError("\n       ".join(failures))

@@ -306,6 +306,24 @@ def jobs(
     return made
 
 
+def state(job: Job) -> str:
+    """Of a run, in words: up to date, trained, begun, of another version (with what differs), or not begun."""
+    if job.is_finished():
+        return "up to date"
+    if job.is_trained():
+        return "trained, to be evaluated"
+    begun = _begun(job.folder)
+    if not begun:
+        return "made by an earlier version" if job.folder.exists() else "not begun"
+    try:
+        now = job.training_inputs()
+    except CheckpointError:
+        return "waits for what it starts from"
+    if begun.get("key") == files.sha256_json(now):
+        return "begun"
+    return f"of another version: {'; '.join(differences(begun.get('inputs', {}), now))}"
+
+
 def unfinished(made: Iterable[Job]) -> list[Job]:
     """Those that are not up to date, in order; one whose start is not is among them."""
     open_names: set[str] = set()
@@ -364,7 +382,7 @@ def _work(todo: list[Job], count: int) -> None:
 
 
 def execute(job: Job, report: Callable[..., None] = lambda *_, **__: None) -> Path:
-    """Train and evaluate one run, as far as it is not up to date; returns its folder. Meant for a process of its own."""
+    """Train and evaluate one run, as far as it is not up to date; returns its folder. For a process of its own."""
     os.environ["HF_HUB_OFFLINE"] = "1"  # read when the libraries are imported
     import torch
 

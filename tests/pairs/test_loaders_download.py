@@ -238,28 +238,25 @@ def test_an_archive_cannot_write_outside_the_folder(tmp_path):
     assert not outside and not Path("/escaped.txt").exists()
 
 
-def test_an_unstated_licence_needs_a_yes_and_is_said_first(tmp_path, capsys):
-    with pytest.raises(SystemExit, match="ACCEPT_UNSTATED_LICENCE=1"):
-        download.main(["cv-cities", "--root", str(tmp_path / "cv")])
-    assert "licence: not stated by its authors" in capsys.readouterr().out
+def test_an_unstated_licence_needs_a_yes_and_is_said_first(tmp_path, command):
+    code, printed, error = command("data", "cv-cities", "--root", tmp_path / "cv")
+    assert code == 1 and "ACCEPT_UNSTATED_LICENCE=1" in error
+    assert "licence: not stated by its authors" in printed
     assert not (tmp_path / "cv").exists()
 
 
 @pytest.mark.parametrize("source", [name for name, terms in download.TERMS.items() if not terms.repo])
-def test_what_is_on_request_says_whom_to_ask_and_where_to_put_it(source, tmp_path, capsys):
-    with pytest.raises(SystemExit, match="cannot be downloaded: ask for it"):
-        download.main([source, "--root", str(tmp_path / source)])
-    printed = capsys.readouterr().out
+def test_what_is_on_request_says_whom_to_ask_and_where_to_put_it(source, tmp_path, command):
+    code, printed, error = command("data", source, "--root", tmp_path / source)
+    assert code == 1 and "cannot be downloaded: ask for it" in error
     assert "ask: " in printed and f"put into {tmp_path / source}: " in printed and "licence: " in printed
 
 
-def test_make_data_hands_over_its_variables_and_no_source_lists_them(capsys):
+def test_make_data_hands_over_its_variables_and_no_source_lists_them(command):
     variables = ["SOURCE=cv-cities", "ROOT=x", "ACCEPT_UNSTATED_LICENCE=1"]
     folder = Path(__file__).parents[2]
     made = subprocess.run(["make", "-n", "-C", folder, "data", *variables], capture_output=True, text=True, check=True)
-    command = made.stdout.replace("\\\n", " ").partition("pairs.download ")[2].split()
-    assert command[:4] == ['"cv-cities"', "--root", '"x"', "--accept-unstated-licence"]
-    with pytest.raises(SystemExit):
-        download.main([""])
-    listed = capsys.readouterr().err
-    assert all(source in listed for source in pairs.ON_DISK)
+    words = made.stdout.replace("\\\n", " ").partition("georeplicate data ")[2].split()
+    assert words[:4] == ['"cv-cities"', "--root", '"x"', "--accept-unstated-licence"]
+    code, _, error = command("data", "")
+    assert code == 1 and all(source in error for source in pairs.ON_DISK)

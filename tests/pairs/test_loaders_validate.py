@@ -142,14 +142,13 @@ def test_near_duplicates_are_told_from_pictures_that_only_look_alike_in_hash():
     assert validate._earlier_twins(paths, np.arange(6), seen) == [(2, 0), (3, 2)]
 
 
-def test_the_command_prints_the_counts_and_where_the_rest_is(tmp_path, capsys):
+def test_the_command_prints_the_counts_and_where_the_rest_is(tmp_path, command):
     make_fixtures.vigor(tmp_path / "vigor")
-    validate.main(["vigor", str(tmp_path / "vigor"), "--leak-km", "0", "--splits", "test"])
-    printed = capsys.readouterr().out
-    assert "test" in printed and "listed" in printed and "set_aside.csv" in printed
-    with pytest.raises(SystemExit):
-        validate.main(["vigor", str(tmp_path / "nowhere")])
-    assert "make data SOURCE=vigor" in capsys.readouterr().err
+    check = ("data", "vigor", "--check", "--leak-km", "0", "--splits", "test")
+    code, printed, _ = command(*check, "--root", tmp_path / "vigor")
+    assert code == 0 and "test" in printed and "listed" in printed and "set_aside.csv" in printed
+    code, _, error = command(*check, "--root", tmp_path / "nowhere")
+    assert code == 1 and "make data SOURCE=vigor" in error
 
 
 def test_a_source_that_is_not_on_disk_is_refused(tmp_path):

@@ -1,0 +1,337 @@
+"""The one command line: `georeplicate COMMAND`, or `python -m georeplicate COMMAND`.
+
+Exit codes: 0 done, 1 failed (one sentence on stderr), 2 wrong words on the command line, 130 interrupted. With
+GEOREPLICATE_TRACEBACK=1 a failure shows where it happened instead.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from georeplicate import files
+from georeplicate.profiles import Profile
+
+app = typer.Typer(
+    name="georeplicate",
+    help="An offline, notebook-first replication of Geo-R1: cross-view reinforcement learning for geolocation.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+runs_app = typer.Typer(help="What was trained: list the runs, keep one of another version, run the golden runs.")
+app.add_typer(runs_app, name="runs", no_args_is_help=True)
+
+ProfileName = Annotated[str, typer.Option("--profile", help=f"size of everything: {', '.join(Profile.names)}")]
+Seeds = Annotated[int | None, typer.Option(help="how many training seeds (default: all of the profile)")]
+Root = Annotated[Path | None, typer.Option(help="folder of the data (default: data/SOURCE)")]
+Base = Annotated[str | None, typer.Option(help="policy that all runs start from: a folder or a hub name")]
+Workers = Annotated[int, typer.Option(help="runs that are trained at once")]
+Work = Annotated[Path, typer.Option(hidden=True)]
+Results = Annotated[Path, typer.Option(hidden=True)]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object a line on stdout")]
+Model = Annotated[str | None, typer.Option(help="policy that answers: a folder or a hub name")]
+Demo = Annotated[bool, typer.Option("--synthetic-demo", help="let the mini model answer; it never saw a photograph")]
+Device = Annotated[str | None, typer.Option(help="cpu or cuda (default: the GPU, if there is one)")]
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the exit code."""
+    try:
+        app(args=arguments, prog_name="georeplicate")
+    except SystemExit as end:
+        return int(end.code or 0)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
+        return 130
+    except (ValueError, OSError, files.Problem) as error:
+        if os.environ.get("GEOREPLICATE_TRACEBACK") == "1":
+            raise
+        print(f"error: {str(error).strip() or type(error).__name__}", file=sys.stderr)
+        return 1
+    return 0
+
+
+# --- your own photos and predictions ---------------------------------------------------------------------------------
+
+
+@app.command()
+def locate(
+    photos: Annotated[list[Path], typer.Argument(help="photographs")],
+    model: Model = None,
+    synthetic_demo: Demo = False,
+    json: Json = False,
+    device: Device = None,
+) -> None:
+    """Name the place of each photograph: country, city and coordinates. A photo that cannot be read is listed."""
+    from georeplicate.evaluation import photos as own
+
+    raise typer.Exit(own.locate(photos, own.open_policy(model, synthetic_demo, device), as_json=json))
+
+
+@app.command()
+def pair(
+    panorama: Annotated[Path, typer.Argument(help="the ground panorama")],
+    tiles: Annotated[list[Path], typer.Argument(help="two or more aerial tiles, in the order of their letters")],
+    model: Model = None,
+    synthetic_demo: Demo = False,
+    json: Json = False,
+    device: Device = None,
+) -> None:
+    """Say which aerial tile shows the place of a panorama: the paper's own question."""
+    from georeplicate.evaluation import photos as own
+
+    raise typer.Exit(own.pair(panorama, tiles, own.open_policy(model, synthetic_demo, device), as_json=json))
+
+
+@app.command()
+def score(
+    predictions: Annotated[Path, typer.Argument(help="CSV of any model's predictions: ids, and places or answers")],
+    benchmark: Annotated[str | None, typer.Option(help="test set that holds the true places")] = None,
+    truth: Annotated[Path | None, typer.Option(help="CSV with the true places, where it is no known test set")] = None,
+    root: Root = None,
+    protocol: Annotated[str, typer.Option(help="ours, globe, geoclip, osv5m or imageo")] = "ours",
+    out: Annotated[Path | None, typer.Option(help="write one row per example to this CSV")] = None,
+    json: Json = False,
+) -> None:
+    """Score predictions under a stated protocol, with intervals, and list every row that could not be used."""
+    from georeplicate.evaluation.command import run_score
+
+    raise typer.Exit(
+        run_score(predictions, benchmark=benchmark, root=root, truth=truth, protocol=protocol, out=out, as_json=json)
+    )
+
+
+@app.command("map")
+def map_(
+    predictions: Annotated[Path, typer.Argument(help="CSV with true and predicted coordinates")],
+    truth: Annotated[
+        Path | None, typer.Option(help="CSV with the true places, if they are in a file of their own")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="folder for the figures")] = Path("maps"),
+) -> None:
+    """Draw the errors of any model's predictions on a map: errors, arcs, countries, cumulative distribution."""
+    from georeplicate.report import anyones
+
+    for path in anyones.draw(predictions, out, truth=truth):
+        print(path)
+
+
+# --- data ------------------------------------------------------------------------------------------------------------
+
+
+@app.command()
+def data(
+    source: Annotated[str, typer.Argument(help="cv-cities, cvusa, cvact, vigor, university-1652 or cvglobal")],
+    root: Root = None,
+    only: Annotated[str, typer.Option(help="comma-separated names of archives, such as paris,london")] = "",
+    revision: Annotated[str | None, typer.Option(help="commit of the data set")] = None,
+    accept_unstated_licence: Annotated[bool, typer.Option(help="download although no licence is stated")] = False,
+    check: Annotated[bool, typer.Option("--check", help="check every row and picture on disk instead")] = False,
+    splits: Annotated[str, typer.Option(help="with --check: comma-separated; all unless named")] = "",
+    leak_km: Annotated[float, typer.Option(help="with --check: 0 looks at pictures only")] = 0.1,
+    workers: Annotated[int, typer.Option(help="with --check: processes")] = 1,
+    out: Annotated[Path | None, typer.Option(help="with --check: folder for the report")] = None,
+) -> None:
+    """Download a source of photographs, or say whom to ask for it; with --check, look through what is there."""
+    from georeplicate import pairs
+    from georeplicate.pairs import download, validate
+
+    if source not in pairs.ON_DISK:
+        raise ValueError(f"unknown source {source!r}: choose one of {', '.join(pairs.ON_DISK)}")
+    folder = root or files.CHECKOUT / "data" / source
+    if check:
+        into, chosen = out or folder / "validation", tuple(splits.split(",")) if splits else None
+        report = validate.check(source, folder, into, splits=chosen, leak_km=leak_km, workers=workers)
+        print(report.counts.to_string(index=False))
+        print(f"{len(report.set_aside)} rows to set aside, with reasons: {into / 'set_aside.csv'}")
+        return
+    print(download.explain(source, folder), flush=True)
+    names = tuple(name for name in only.split(",") if name)
+    download.fetch(source, folder, accept_unstated_licence=accept_unstated_licence, only=names, revision=revision)
+    print(f"done; next: georeplicate data {source} --check" + (f" --root {root}" if root else ""))
+
+
+@app.command()
+def engine(
+    source: Annotated[str, typer.Option(help="world, or a source of photographs")] = "cv-cities",
+    split: Annotated[str, typer.Option(help="train or test")] = "train",
+    root: Root = None,
+    teacher: Annotated[str, typer.Option(help="template, local or openai")] = "template",
+    model: Annotated[str, typer.Option(help="the teacher's model, where it has one")] = "",
+    base_url: Annotated[str, typer.Option(help="of an OpenAI-compatible server")] = "",
+    limit: Annotated[int, typer.Option(help="places at most, about equally many of each area")] = 12_600,
+    seed: int = 0,
+    out: Annotated[
+        Path | None, typer.Option(help="folder for the records (default: .georeplicate/records/SOURCE)")
+    ] = None,
+) -> None:
+    """Write checked chains of thought about places, as Parquet records; a killed run goes on where it stopped."""
+    from georeplicate import engine as data_engine
+    from georeplicate import pairs
+
+    folder = out or files.WORK / "records" / source
+    rows = pairs.load(source, split, None if source == "world" else root or files.CHECKOUT / "data" / source)
+    chosen = pairs.sample(rows, limit, seed=seed).select_columns(["id", "lat", "lon", "taken_at", "city", "country"])
+    made = data_engine.build(chosen, folder, data_engine.teacher(teacher, model, base_url, folder / "cache"), seed=seed)
+    accepted, rejected = (len(data_engine.load(made, part)) for part in ("accepted", "rejected"))
+    print(f"{accepted} records accepted, {rejected} rejected; reasons and counts: {made / 'README.md'}")
+
+
+# --- training and evaluation -----------------------------------------------------------------------------------------
+
+
+@app.command()
+def train(
+    what: Annotated[
+        str, typer.Argument(help="table2, ablations, one of sft, zero, r1 (with what it starts from), a run, or base")
+    ] = "table2",
+    profile: ProfileName = "mini",
+    seeds: Seeds = None,
+    base: Base = None,
+    root: Root = None,
+    workers: Workers = 2,
+    work: Work = files.WORK,
+) -> None:
+    """Train and evaluate whatever is not up to date; a killed run goes on from its newest checkpoint."""
+    from georeplicate.runs import commands
+
+    commands.train(what, profile, seeds, base=base, root=root, workers=workers, work=work)
+
+
+@app.command()
+def evaluate(
+    model: Model = None,
+    baseline: Annotated[str | None, typer.Option(help="a baseline that answers, instead of a model")] = None,
+    task: Annotated[str | None, typer.Option(help="one task of the profile (default: all)")] = None,
+    profile: ProfileName = "mini",
+    split: Annotated[str, typer.Option(help="validation or test")] = "validation",
+    root: Root = None,
+    out: Annotated[Path | None, typer.Option(help="CSV for the rows (default: none is written)")] = None,
+) -> None:
+    """Evaluate one policy, or a baseline, on the tasks of a profile and print what was right."""
+    from georeplicate.runs import commands
+
+    commands.evaluate(model, baseline, task, profile, split, root=root, out=out)
+
+
+@app.command()
+def reproduce(
+    profile: ProfileName = "mini",
+    seeds: Seeds = None,
+    parameter: Annotated[
+        list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="another parameter of notebooks")
+    ] = None,
+    pair_notebooks: Annotated[
+        bool, typer.Option("--pair", help="write notebooks/*.ipynb from the last mini run")
+    ] = False,
+    check_pairs: Annotated[bool, typer.Option(help="fail if a committed .ipynb differs from its .py")] = False,
+    notebooks: Annotated[Path, typer.Option(hidden=True)] = files.CHECKOUT / "notebooks",
+    work: Work = files.WORK,
+) -> None:
+    """Train what the notebooks need and run them in order: every table and figure of a profile."""
+    from georeplicate import reproduce as notebooks_of
+
+    if check_pairs:
+        notebooks_of.check_pairs(notebooks)
+    elif pair_notebooks:
+        notebooks_of.print_paired(notebooks, work)
+    else:
+        notebooks_of.print_run(profile, parameter or [], seeds, notebooks, work)
+
+
+@app.command()
+def verify(profile: ProfileName = "mini", work: Work = files.WORK, results: Results = files.RESULTS) -> None:
+    """Compare the tables of a run here with the committed ones, number by number."""
+    from georeplicate.runs import publish as published
+
+    raise typer.Exit(published.print_verified(Profile.get(profile).name, work, results))
+
+
+@app.command()
+def publish(
+    profile: ProfileName = "mini",
+    figures_only: Annotated[bool, typer.Option(help="draw tables and figures again, from what is committed")] = False,
+    work: Work = files.WORK,
+    results: Results = files.RESULTS,
+) -> None:
+    """Copy a finished run into results/ and draw its tables and figures."""
+    from georeplicate.runs import publish as published
+
+    name = Profile.get(profile).name
+    if not figures_only:
+        changed = published.publish(name, work=work, results=results)
+        print(f"results/{name}: {len(changed)} files changed")
+    else:
+        from georeplicate.report import write
+
+        drawn = write.write(results / name / "runs", results / name)
+        print(f"results/{name}: {len(drawn)} files drawn")
+
+
+@app.command()
+def check(results: Results = files.RESULTS) -> None:
+    """Whether committed runs are whole; a warning where other code than this made them."""
+    from georeplicate.runs import publish as published
+
+    published.print_check(results)
+
+
+@app.command()
+def plan(
+    profile: ProfileName = "paper",
+    gpus: Annotated[int, typer.Option(help="GPUs to plan for")] = 8,
+    gpu_gb: Annotated[float, typer.Option(help="memory of one GPU in GB")] = 80.0,
+    json: Json = False,
+) -> None:
+    """What a profile costs before anything is downloaded: GB, memory by part, hours, and what fits where."""
+    from georeplicate.runs import plan as planned
+
+    raise typer.Exit(planned.print_plan(Profile.get(profile), gpus=gpus, gpu_gb=gpu_gb, as_json=json))
+
+
+# --- runs ------------------------------------------------------------------------------------------------------------
+
+
+@runs_app.command("list")
+def list_(profile: ProfileName = "mini", root: Root = None, base: Base = None, work: Work = files.WORK) -> None:
+    """Every run of a profile: whether it is up to date, trained, begun or of another version."""
+    from georeplicate.runs import commands
+
+    commands.list_runs(profile, base=base, root=root, work=work)
+
+
+@runs_app.command()
+def adopt(
+    name: Annotated[str, typer.Argument(help="a run, or one that was set aside, such as zero-s0-1a2b3c4d")],
+    why: Annotated[str, typer.Option(help="why its numbers still hold")],
+    profile: ProfileName = "mini",
+    root: Root = None,
+    base: Base = None,
+    work: Work = files.WORK,
+) -> None:
+    """Keep a trained run whose key no longer holds, if the golden runs make the numbers they made."""
+    from georeplicate.runs import commands
+
+    commands.adopt(name, why, profile, base=base, root=root, work=work)
+
+
+@runs_app.command()
+def golden(
+    write: Annotated[
+        bool, typer.Option("--write", help="replace the snapshot; read tests/invariant/README.md first")
+    ] = False,
+) -> None:
+    """Run the golden runs and say whether numbers moved."""
+    from georeplicate.runs import commands
+
+    raise typer.Exit(commands.golden_runs(write))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

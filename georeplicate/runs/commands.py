@@ -1,0 +1,140 @@
+"""What the commands about runs do: train, evaluate, list, adopt, golden."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from georeplicate import files
+from georeplicate.profiles import Profile
+from georeplicate.runs import recipes, runner, spec
+from georeplicate.runs.spec import Run
+
+
+def chosen(what: str, profile: Profile, seeds: int | None) -> list[Run]:
+    """The runs that a word names, with those they go on from; ValueError lists the words there are."""
+    recipe, count = recipes.of(profile), spec.seeds_of(profile, seeds)
+    table2, ablations = spec.table2_runs(count, recipe), spec.ablation_runs(count, recipe)
+    groups = {"table2": table2, "ablations": ablations}
+    for system in ("sft", "zero", "r1"):
+        groups[system] = [run for run in table2 if run.name.startswith(f"{system}-")]
+    groups |= {run.name: [run] for run in (*table2, *ablations)}
+    if what not in groups:
+        raise ValueError(f"unknown run {what!r}: choose one of {', '.join(groups)}")
+    needed = {run.start for run in groups[what]}
+    return [run for run in table2 if run.name in needed and run.stage != "base"] + groups[what]
+
+
+def train(
+    what: str, profile: str, seeds: int | None, *, base: str | None, root: Path | None, workers: int, work: Path
+) -> None:
+    """Bring runs up to date and print what each got right; "base" trains the base of the mini world instead."""
+    if what == "base":
+        from georeplicate.mini import base as mini_base
+
+        print(f"the base policy is in {mini_base.build(work / 'base', seed=seeds or 0)}")
+        return
+    size = Profile.get(profile)
+    start = _folder(base)
+    folders = runner.ensure(
+        chosen(what, size, seeds), size, work / size.name, base_path=start, root=root, workers=workers
+    )
+    from georeplicate.evaluation import predict
+
+    for name, folder in folders.items():
+        rows = predict.read(folder / "predictions.csv")
+        pairing = rows[(rows.task == "pairing") & (rows.decoding == "greedy")]
+        right, tokens = (pairing.choice == pairing.truth).mean(), pairing.completion_tokens.mean()
+        print(f"{name:>28}  {right:6.1%} of {len(pairing)} pairing questions right, {tokens:.1f} tokens a completion")
+
+
+def evaluate(
+    model: str | None,
+    baseline: str | None,
+    task: str | None,
+    profile: str,
+    split: str,
+    *,
+    root: Path | None,
+    out: Path | None,
+) -> None:
+    """Print what a policy, or a baseline, gets right on the tasks of a profile; rows to `out`."""
+    from georeplicate.evaluation import baselines, predict, predictors
+    from georeplicate.model import policy as policies
+
+    size = Profile.get(profile)
+    if model and baseline:
+        raise ValueError("give --model or --baseline, not both")
+    if split not in ("validation", "test"):
+        raise ValueError(f"unknown split {split!r}: choose one of validation, test")
+    found = baselines.get(baseline) if baseline else None  # an unknown name before anything is loaded
+    recipe = recipes.of(size)
+    start = _folder(model) or recipe.start(size, root)
+    tasks = {one.name: one for one in recipe.tasks(size, start, "", True, root=root)}
+    if task is not None and task not in tasks:
+        raise ValueError(f"unknown task {task!r}: profile {size.name} has {', '.join(tasks)}")
+    predictor: predictors.Predictor
+    if found is not None:
+        predictor, names = baselines.Located(found), [task or "geolocation"]
+    else:
+        policy = policies.load(start, device=policies.device())
+        predictor, names = predictors.VLM(policy, size.max_completion_length), [task] if task else list(tasks)
+    table = predict.evaluate_all(predictor, [tasks[name] for name in names], split=split)
+    for (name, decoding), rows in table.groupby(["task", "decoding"], sort=False):
+        right, n = int((rows.choice == rows.truth).sum()), len(rows)
+        near = "" if rows.error_km.isna().all() else f", {(rows.error_km <= 750).mean():.1%} within 750 km"
+        print(f"{name:>12} {decoding:>7}: {right} of {n} right ({right / n:.1%}){near}; {tasks[name].benchmark}")
+    if out is not None:
+        print(f"rows: {files.write_csv(out, table.assign(system=baseline or str(model or size.model)))}")
+
+
+def list_runs(profile: str, *, base: str | None, root: Path | None, work: Path) -> None:
+    """Print each run of a profile with its state, and what was set aside."""
+    size = Profile.get(profile)
+    recipe = recipes.of(size)
+    runs = [*spec.table2_runs(size.seeds, recipe), *spec.ablation_runs(size.seeds, recipe)]
+    for job in runner.jobs(runs, size, work / size.name, _folder(base), root):
+        print(f"{job.run.name:>28}  {runner.state(job)}")
+    for folder in sorted((work / size.name / "stale").glob("*")):
+        print(f"{folder.name:>28}  set aside: georeplicate runs adopt {folder.name} --why '...' takes it back")
+
+
+def adopt(name: str, why: str, profile: str, *, base: str | None, root: Path | None, work: Path) -> None:
+    """Keep a run of another key, once the golden runs have passed; ValueError says what does not fit."""
+    from georeplicate.runs import golden
+
+    size = Profile.get(profile)
+    recipe = recipes.of(size)
+    out, runs = work / size.name, [*spec.table2_runs(size.seeds, recipe), *spec.ablation_runs(size.seeds, recipe)]
+    by_name = {job.run.name: job for job in runner.jobs(runs, size, out, _folder(base), root)}
+    stale = out / "stale" / name
+    found = next(
+        (run for run in sorted(by_name, key=len, reverse=True) if name == run or name.startswith(f"{run}-")), ""
+    )
+    if not found or (name != found and not stale.is_dir()):
+        here = sorted(p.name for p in (*out.glob("runs/*"), *out.glob("stale/*")) if p.is_dir())
+        raise ValueError(f"there is no run {name!r} in {out}: there are {', '.join(here) or 'none'}")
+    if moved := golden.check():
+        raise ValueError(f"the golden runs make other numbers ({moved[0]}), so this run's may be others too: train it")
+    changed = runner.adopt(by_name[found], why, stale if name != found else None)
+    print(f"{found} is adopted; it differed in: {'; '.join(changed) or 'nothing'}")
+
+
+def golden_runs(write: bool) -> int:
+    """Print what moved (1) or that nothing did (0); write: replace the snapshot."""
+    import tempfile
+
+    from georeplicate.runs import golden
+
+    if write:
+        with tempfile.TemporaryDirectory() as folder:
+            print(f"wrote {files.write_json(golden.SNAPSHOT, golden.trajectory(folder))}")
+        return 0
+    moved = golden.check()
+    print("\n".join(moved) if moved else "the golden runs make the numbers they made")
+    return int(bool(moved))
+
+
+def _folder(name: str | None) -> Path | None:
+    from georeplicate.model import hub
+
+    return hub.folder(name) if name else None
