@@ -3,6 +3,9 @@
 import numpy as np
 import torch
 from PIL import Image
+from tokenizers import AddedToken, Tokenizer, models
+from tokenizers.decoders import ByteLevel as ByteLevelDecoder
+from tokenizers.pre_tokenizers import ByteLevel
 from transformers import (
     CLIPVisionConfig,
     InternVLConfig,
@@ -141,6 +144,25 @@ def questions(count: int, seed: int = 0, images: int = 3) -> list[dict]:
 
 
 PARTS = ("prompts", "vision", "attention", "support", "logprob", "generation")
+
+
+def byte_policy(seed: int = 0) -> policy.Policy:
+    """A tiny untrained policy whose tokenizer reads any text, byte by byte, as published ones do."""
+    backend = Tokenizer(models.BPE({piece: i for i, piece in enumerate(sorted(ByteLevel.alphabet()))}, []))
+    backend.pre_tokenizer, backend.decoder = ByteLevel(add_prefix_space=False), ByteLevelDecoder()
+    backend.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in policy.SPECIAL_TOKENS])
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        eos_token="<|im_end|>",
+        pad_token="<|endoftext|>",
+        padding_side="left",
+        clean_up_tokenization_spaces=False,
+        chat_template=policy.CHAT_TEMPLATE,
+    )
+    shape = dict(hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1)
+    return policy.build(tokenizer, seed=seed, **shape)
+
+
 KERNEL = (*(getattr(shared_prefix, name) for name in PARTS), shared_prefix)
 
 

@@ -414,7 +414,7 @@ def build_tokenizer(vocabulary: Iterable[str]) -> PreTrainedTokenizerFast:
 
 
 def build(
-    vocabulary: Iterable[str],
+    vocabulary: Iterable[str] | PreTrainedTokenizerFast,
     *,
     seed: int,
     hidden_size: int = 128,
@@ -427,12 +427,13 @@ def build(
     vision_intermediate_size: int | None = None,
     patch_size: int = 8,
 ) -> Policy:
-    """A new, untrained mini policy over a word list. Defaults: about 1.5 M parameters.
+    """A new, untrained mini policy over a word list, or with a tokenizer of its own. Defaults: 1.5 M parameters.
 
     Sides of images should be multiples of 2 * patch_size pixels (they are resized otherwise). All vision blocks see
     the whole image. MLPs are 3 times as wide as their model unless given.
     """
-    tokenizer = build_tokenizer(vocabulary)
+    ready = isinstance(vocabulary, PreTrainedTokenizerFast)
+    tokenizer = vocabulary if ready else build_tokenizer(vocabulary)
     head_dim = hidden_size // heads
     temporal = head_dim // 8
     height = (head_dim // 2 - temporal) // 2

@@ -32,32 +32,25 @@ import numpy as np
 from datasets import Dataset
 
 from georeplicate import files, geo
-from georeplicate.pairs import (
-    cvact,
-    cvcities,
-    cvglobal,
-    cvusa,
-    photos,
-    schema,
-    university1652,
-    vigor,
-    world,
-)
 from georeplicate.pairs import negatives as hard
+from georeplicate.pairs import schema, world
 from georeplicate.profiles import NEGATIVES
+from georeplicate.registry import Registry
 
 SAME_PLACE_KM = 0.1  # closer than this, two tiles may show the same street: never offered as a wrong answer
 SHUFFLED_WHOLE = 4096  # rows of a pool, to draw a handful from it
-ON_DISK = {
-    "cv-cities": cvcities,
-    "cvusa": cvusa,
-    "cvact": cvact,
-    "vigor": vigor,
-    "university-1652": university1652,
-    "cvglobal": cvglobal,
-    "photos": photos,
-}
-SOURCES = ("world", *ON_DISK)
+ON_DISK = Registry(
+    "source",
+    {
+        "cv-cities": "georeplicate.pairs.cvcities",
+        "cvusa": "georeplicate.pairs.cvusa",
+        "cvact": "georeplicate.pairs.cvact",
+        "vigor": "georeplicate.pairs.vigor",
+        "university-1652": "georeplicate.pairs.university1652",
+        "cvglobal": "georeplicate.pairs.cvglobal",
+        "photos": "georeplicate.pairs.photos",
+    },
+)
 
 
 def load(
@@ -74,8 +67,8 @@ def load(
     warning that counts them. Raises ValueError for a source, split or option that does not exist, FileNotFoundError
     where the source's files are not.
     """
-    if source not in SOURCES:
-        raise ValueError(f"pairs: no source {source!r}; choose from {', '.join(SOURCES)}")
+    if source != "world" and source not in ON_DISK:
+        raise ValueError(f"unknown source {source!r}: choose one of world, {', '.join(ON_DISK)}")
     if source == "world":
         if set_aside is not None:
             raise ValueError("pairs: the world has nothing to set aside")

@@ -67,7 +67,7 @@ def test_pictures_are_not_opened_on_load(roots, monkeypatch):
 
 
 def test_set_aside_rows_are_announced_with_count_reason_and_remedy(roots):
-    with pytest.warns(UserWarning, match=r"1 of 2 rows set aside \(1 no aerial file\).*georeplicate data cvact --check"):
+    with pytest.warns(UserWarning, match=r"1 of 2 rows set aside .1 no aerial file.*data cvact --check"):
         rows = pairs.load("cvact", "validation", root=roots["cvact"])
     assert rows["id"][:] == ["pano1"]
 

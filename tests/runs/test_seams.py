@@ -1,0 +1,225 @@
+"""The seams hold: a baseline, a benchmark and a source of photographs are one file and one registry line each, and
+photographs go through the same functions as the mini world."""
+
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from toy import byte_policy
+
+from georeplicate import pairs
+from georeplicate.evaluation import baselines, benchmarks, predict
+from georeplicate.evaluation.baselines import BASELINES, Located
+from georeplicate.profiles import Profile
+from georeplicate.report import tables
+from georeplicate.runs import recipes, runner, spec
+from georeplicate.tasks import TASKS, Task
+from georeplicate.tasks.geolocation import Geolocation
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A temporary package `toyplugins` that a test writes files into."""
+    folder = tmp_path / "plugins" / "toyplugins"
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text("")
+    monkeypatch.syspath_prepend(str(folder.parent))
+    yield folder
+    for name in [name for name in sys.modules if name.startswith("toyplugins")]:
+        del sys.modules[name]
+
+
+def places(n=6):
+    rng = np.random.default_rng(0)
+    return [
+        {"id": f"p{i}", "lat": 48.0 + i, "lon": 2.0, "country": "FR", "images": [Image.new("RGB", (64, 32), (i, 9, 9))]}
+        for i in rng.permutation(n)
+    ]
+
+
+BASELINE = """
+import pandas as pd
+
+class AlwaysParis:
+    def __init__(self, weights=None):
+        self.weights = weights
+
+    def predict(self, images):
+        return pd.DataFrame({"lat": [48.86] * len(images), "lon": 2.35, "country": "FR"})
+"""
+
+
+def test_a_tenth_baseline_is_one_file_and_one_line(package):
+    (package / "always_paris.py").write_text(BASELINE)
+    BASELINES.add("always Paris", "toyplugins.always_paris:AlwaysParis")  # the line
+    task = Geolocation(lambda split: places(), "toy places")
+    rows = predict.evaluate(Located(baselines.get("always Paris")), task, decoding="greedy")
+    assert (rows.choice == "FR").all() and rows.error_km.min() < 110 and rows.task.eq("geolocation").all()
+    with pytest.raises(
+        ValueError, match="unknown baseline 'nobody': choose one of random land, constant, .*always Paris"
+    ):
+        baselines.get("nobody")
+
+
+BENCHMARK = """
+import pandas as pd
+from pathlib import Path
+from georeplicate.evaluation.benchmarks.schema import Benchmark
+from georeplicate.evaluation.report import Report
+
+def load(root):
+    rows = pd.read_csv(Path(root) / "toy.csv")
+    return Benchmark("toy", rows.assign(image=None), Report())
+"""
+
+
+def test_a_new_benchmark_is_one_file_and_one_line(package, tmp_path):
+    (package / "toy_benchmark.py").write_text(BENCHMARK)
+    benchmarks.BENCHMARKS.add("toy", "toyplugins.toy_benchmark:load")  # the line
+    pd.DataFrame(places()).drop(columns="images").assign(city="").to_csv(tmp_path / "toy.csv", index=False)
+    found = benchmarks.load("toy", root=tmp_path)
+    assert found.rows.id.tolist() == [row["id"] for row in places()]
+
+
+SOURCE = """
+import numpy as np
+from pathlib import Path
+from georeplicate.pairs import schema
+
+SPLITS = ("train", "test")
+PANORAMA_RATIO = 2.0
+
+def read(root, split):
+    schema.split_of("toy-photos", split, SPLITS)
+    numbers = range(0, 40) if split == "train" else range(40, 52)
+    return schema.table({
+        "id": [f"{split}/{i}" for i in numbers],
+        "lat": [48.80 + 0.004 * i for i in numbers],
+        "lon": [2.30 + 0.003 * i for i in numbers],
+        "taken_at": ["2023-06-21T10:00:00Z" for _ in numbers],
+        "city": "Paris",
+        "country": "FR",
+        "area": "paris",
+        "panorama": [str(Path(root) / f"pano{i}.jpg") for i in numbers],
+        "aerial": [str(Path(root) / f"tile{i}.jpg") for i in numbers],
+    })
+"""
+
+
+@pytest.fixture
+def photographs(package, tmp_path):
+    """(profile, folder of the data, folder of a tiny published-like model) of a fake source of photographs."""
+    (package / "toy_photos.py").write_text(SOURCE)
+    pairs.ON_DISK.add("toy-photos", "toyplugins.toy_photos")  # the line
+    root, rng = tmp_path / "photos", np.random.default_rng(1)
+    root.mkdir()
+    for i in range(52):
+        for name, size in (("pano", (256, 128)), ("tile", (96, 96))):
+            Image.fromarray(rng.integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)).save(root / f"{name}{i}.jpg")
+    byte_policy().save(tmp_path / "model")
+    small = dict(panorama_px=(32, 64), tile_px=32, crop_px=32, image_factor=16, k=3, precision="fp32")
+    sizes = dict(n_train_sites=24, n_validation_sites=4, n_test_sites=6, max_completion_length=8, seeds=(0,))
+    steps = dict(sft_steps=1, sft_batch=2, rl_steps=1, prompts_per_update=2, group_size=2, gradient_checkpointing=False)
+    model = {"source": "toy-photos", "model": str(tmp_path / "model"), "negatives": "near"}
+    return replace(Profile.get("single_gpu"), **small, **sizes, **steps, **model), root, tmp_path / "model"
+
+
+def test_photographs_go_through_the_same_functions_as_the_mini_world(photographs, tmp_path):
+    profile, root, model = photographs
+    assert profile.recipe == "photographs"
+    runs = spec.table2_runs((0,), recipes.of(profile))
+    for job in runner.jobs(runs, profile, tmp_path / "out", root=root):
+        assert not job.is_trained() or job.run.stage == "base"
+        runner.execute(job)
+        assert job.is_finished()
+    predictions = runner.predictions(tmp_path / "out" / "runs")
+    assert set(predictions.benchmark) == {"toy-photos (pairing)", "toy-photos (geolocation)"}
+    assert predictions[predictions.task == "pairing"].chance.unique() == pytest.approx([1 / 3])
+    table = tables.table2(predictions)
+    assert table.stands_for.tolist() == ["Qwen2.5-VL-7B", "Geo-SFT", "Geo-R1-Zero", "Geo-R1"]
+    assert (table.n == 6).all() and (table.benchmark == "toy-photos (pairing)").all()
+    # what was made is kept, and nothing is done twice
+    assert (tmp_path / "out" / "data" / "records" / "manifest.json").is_file()
+    assert runner.unfinished(runner.jobs(runs, profile, tmp_path / "out", root=root)) == []
+    # another picture is other data
+    Image.new("RGB", (300, 150)).save(root / "pano3.jpg")
+    changed = runner.unfinished(runner.jobs(runs, profile, tmp_path / "out", root=root))
+    assert [job.run.name for job in changed] == ["base", "sft-s0", "zero-s0", "r1-s0"]
+
+
+def test_validation_is_held_out_by_place(photographs):
+    from georeplicate.runs import photographs as recipe
+
+    profile, root, _ = photographs
+    train, validation = (recipe.split(profile, name, root) for name in ("train", "validation"))
+    cells = [
+        {(round(a / 0.02 - 0.5), round(o / 0.02 - 0.5)) for a, o in zip(s["lat"][:], s["lon"][:])}
+        for s in (train, validation)
+    ]
+    assert len(validation) >= 4 and not cells[0] & cells[1] and not set(train["id"][:]) & set(validation["id"][:])
+
+
+def test_a_sample_grows_without_losing_whom_it_had(photographs):
+    _, root, _ = photographs
+    rows = pairs.load("toy-photos", "train", root)
+    few, more = (set(pairs.sample(rows, n)["id"][:]) for n in (5, 15))
+    assert len(few) == 5 and few < more
+
+
+def test_rows_of_photographs_are_lazy_small_and_upright(photographs):
+    from georeplicate.runs import photographs as recipe
+
+    profile, root, _ = photographs
+    rows = recipe.questions(profile, recipe.split(profile, "test", root), 0)
+    (root / "pano40.jpg").unlink()  # nothing is opened before it is read
+    row = next(row for row in (rows[i] for i in range(len(rows)) if rows.items[i]["id"] != "test/40"))
+    assert [image.size for image in row["images"]] == [(64, 32), (32, 32), (32, 32), (32, 32)]
+    assert row["letter"] in "ABC" and "panorama" in row["prompt"].lower()
+
+
+@pytest.mark.parametrize(
+    "registry, name, sentence",
+    [
+        (TASKS, "guessing", "unknown task 'guessing': choose one of pairing, geolocation, choice"),
+        (recipes.RECIPES, "cake", "unknown recipe 'cake': choose one of mini, photographs"),
+        (pairs.ON_DISK, "flickr", "unknown source 'flickr': choose one of cv-cities"),
+    ],
+)
+def test_an_unknown_name_is_one_sentence_that_lists_what_there_is(registry, name, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        registry[name]
+    with pytest.raises(ValueError, match="exists already"):
+        registry.add(next(iter(registry)), "somewhere:else")
+
+
+def test_everything_in_the_registries_can_be_imported():
+    assert all(hasattr(TASKS[name], "score") for name in TASKS)
+    assert all(isinstance(recipes.of(name), recipes.Recipe) for name in recipes.RECIPES)
+    assert all(hasattr(pairs.ON_DISK[name], "read") for name in pairs.ON_DISK)
+    assert all(
+        hasattr(BASELINES[name], "predict") for name in BASELINES if BASELINES._things[name].startswith("georep")
+    )
+    assert isinstance(Geolocation(list, "toy"), Task)
+
+
+def test_a_forced_key_error_never_reaches_a_person(command):
+    for words, sentence in (
+        (("evaluate", "--baseline", "nobody"), "unknown baseline 'nobody'"),
+        (("evaluate", "--task", "guessing", "--profile", "smoke"), "unknown task 'guessing'"),
+        (("train", "nothing", "--profile", "smoke"), "unknown run 'nothing'"),
+        (("verify", "--profile", "papr"), "unknown profile 'papr'"),
+        (("runs", "adopt", "none-s0", "--why", "x", "--profile", "smoke"), "there is no run 'none-s0'"),
+    ):
+        code, _, error = command(*words)
+        assert code == 1 and sentence in error and error.count("\n") == 1, words
+
+
+def test_help_of_every_command(command):
+    names = "locate pair score map data engine train evaluate reproduce verify publish runs plan".split()
+    for name in names:
+        code, printed, _ = command(name, "--help")
+        assert code == 0 and "Usage: georeplicate" in printed, name
+    assert command("fly")[0] == 2 and command("train", "--seeds", "many")[0] == 2
