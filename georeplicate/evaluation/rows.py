@@ -112,7 +112,8 @@ def truth_from(frame: pd.DataFrame, source: str = "truth", found: Report | None 
 # --- columns ---------------------------------------------------------------------------------------------------------
 
 
-def _plain(name: object) -> str:
+def plain(name: object) -> str:
+    """A column name without case and punctuation, as columns are compared."""
     return re.sub(r"[^a-z0-9]", "", str(name).casefold())
 
 
@@ -120,8 +121,8 @@ def _column(frame: pd.DataFrame, names: Iterable[str]) -> str | None:
     """The frame's column that bears the first of these names that any bears, whatever the case and the punctuation."""
     here: dict[str, str] = {}
     for column in frame.columns:
-        here.setdefault(_plain(column), column)
-    return next((here[_plain(name)] for name in names if _plain(name) in here), None)
+        here.setdefault(plain(column), column)
+    return next((here[plain(name)] for name in names if plain(name) in here), None)
 
 
 def _listed(frame: pd.DataFrame) -> str:

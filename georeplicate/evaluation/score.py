@@ -23,6 +23,7 @@ from georeplicate.evaluation.metrics import MEASURES, NO_PREDICTION, mean_km, me
 from georeplicate.evaluation.protocol import Protocol
 from georeplicate.evaluation.report import Report
 from georeplicate.evaluation.rows import (
+    SWAPPED_FAR_KM,
     Rows,
     framed,
     looks_swapped,
@@ -212,7 +213,8 @@ def _rows(given: pd.DataFrame, true: pd.DataFrame, resolved: pd.DataFrame, found
 
 
 def _names(out: dict[str, NDArray], protocol: Protocol) -> dict[str, NDArray]:
-    """country_right and city_right (n,): 1, 0, or NaN where the truth or an answer by coordinates has no name."""
+    """country_right and city_right (n,): 1, 0, or NaN where the truth or an answer by coordinates has no name,
+    and throughout where no answer has one."""
     n = len(out["id"])
     right = {"country_right": np.full(n, np.nan), "city_right": np.full(n, np.nan)}
     answered = ~np.isnan(out["pred_lat"])
@@ -226,6 +228,8 @@ def _names(out: dict[str, NDArray], protocol: Protocol) -> dict[str, NDArray]:
     for kind in ("country", "city"):
         said, true = out[f"pred_{kind}"], out[kind]
         known = true.astype(bool) & (~answered | named | said.astype(bool))
+        if not said.astype(bool).any():
+            continue  # a system that names none has no such accuracy, rather than one of 0
         verdict = right[f"{kind}_right"]
         verdict[known] = 0.0
         for i in np.flatnonzero(known & said.astype(bool)):
@@ -249,7 +253,9 @@ def _odd(rows: pd.DataFrame, given: Rows, true: Rows, found: NDArray, protocol: 
     bad = problem.astype(bool) & ~missing
     number = given.frame.row.to_numpy()[found]
     said += report.about(given.source, number[bad], rows.id[bad], problem[bad], outcome)
-    swapped = looks_swapped(rows.pred_lat, rows.pred_lon, rows.lat, rows.lon)
+    swapped = np.zeros(len(rows), bool)
+    far = np.flatnonzero(rows.error_km > 0.9 * SWAPPED_FAR_KM)
+    swapped[far] = looks_swapped(*(rows[name].to_numpy()[far] for name in ("pred_lat", "pred_lon", "lat", "lon")))
     why = "latitude and longitude look swapped: the answer is near once they change places"
     said += report.about(given.source, number[swapped], rows.id[swapped], why, "scored as given")
     if swapped.sum() > len(rows) / 2:
