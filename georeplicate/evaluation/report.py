@@ -37,9 +37,12 @@ class Report:
     @property
     def counts(self) -> pd.DataFrame:
         """reason (up to its first colon), outcome, rows: how many there are of each kind, the commonest first."""
-        kind = self.rows.reason.astype(str).str.partition(":")[0]
-        table = pd.DataFrame({"reason": kind, "outcome": self.rows.outcome}).value_counts(sort=True)
-        return table.rename("rows").reset_index()
+        kind = [str(reason).partition(":")[0] for reason in self.rows.reason]
+        grouped = pd.DataFrame({"reason": kind, "outcome": self.rows.outcome}).groupby(
+            ["reason", "outcome"], sort=False
+        )
+        table = grouped.size().rename("rows").reset_index()
+        return table.sort_values("rows", ascending=False, kind="stable", ignore_index=True)
 
     def lines(self, first: int = 10) -> list[str]:
         """For printing: the notes, the counts, and the first rows."""
