@@ -14,6 +14,7 @@ from georeplicate.evaluation import report
 from georeplicate.evaluation.report import Report
 
 DELIMITERS = ",;\t"
+ROW = "(row)"  # column of the records' numbers; no file has one of that name
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run: written with an apostrophe before it
 
 csv.field_size_limit(sys.maxsize)
@@ -44,7 +45,7 @@ def decode(path: Path) -> str:
 
 
 def read(path: str | Path, header: list[str] | None = None, delimiter: str | None = None) -> tuple:
-    """(frame of strings, Report): one line for each sound record; column "row" is its number, the header being row 1.
+    """(frame of strings, Report): one line for each sound record; column ROW is its number, the header being row 1.
 
     header: names of the columns of a file that has none (its first record is then row 1). delimiter: comma, semicolon
     or tab, whichever the header has most of, unless given. A record with another number of fields than the header, or
@@ -65,7 +66,7 @@ def read(path: str | Path, header: list[str] | None = None, delimiter: str | Non
     if repeated:
         notes.append(f"{path.name}: column {', '.join(repeated)} is there more than once; the first is used")
     columns = list(zip(*(fields for _, fields in records), strict=True)) or [()] * len(header)
-    frame = pd.DataFrame({"row": [number for number, _ in records]})
+    frame = pd.DataFrame({ROW: [number for number, _ in records]})
     taken: dict[str, pd.Series] = {}
     for name, values in zip(header, columns, strict=True):
         taken.setdefault(name, pd.Series(list(values), dtype=object))

@@ -21,7 +21,8 @@ class Protocol:
                   train/eval.py, through geopy).
     rule          "<=" at a threshold (GeoCLIP, GeoEstimation) or "<" (OSV-5M, PLONK).
     unparseable   "wrong": an answer without a place counts as wrong at every distance and stays in the denominator (as
-                  described for GLOBE). "drop": it leaves the denominator (IMAGEO-Bench). Missing predictions likewise.
+                  described for GLOBE). "drop": it leaves the denominator (IMAGEO-Bench). Missing predictions likewise,
+                  and names that an answer does not give.
     parser        "paper": prompts.parse_place reads any clear answer. "released": GLOBE's script, lower-case
                   "country:" and "city:" lines only.
     text_point    where an answer holds coordinates and names: "coordinates" win (ours, IMAGEO-Bench's JSON), or "names"
@@ -115,8 +116,8 @@ PROTOCOLS = {
         # OSV-5M's and PLONK's metrics: haversine with R = 6371, strict `<`.
         Protocol("osv5m", distance="sphere-6371", rule="<", country_from="point", decoding="argmax"),
         # benchmark-reverse-geocoding, analysis/utils.py: R = 6371; a missing prediction leaves the denominator (so does
-        # a coordinate of exactly 0, which is not repeated here); names equal in lower case. No shares within distances:
-        # the rule is ours.
+        # a coordinate of exactly 0, which is not repeated here); names equal in lower case. It states no shares within
+        # distances and its models write coordinates: the rule is ours, and so is reading words alone.
         Protocol(
             "imageo",
             distance="sphere-6371",

@@ -68,7 +68,7 @@ def read_truth(path: str | Path) -> Rows:
 
 
 def predictions_from(frame: pd.DataFrame, source: str = "predictions", found: Report | None = None) -> Rows:
-    """As `read_predictions`, from a DataFrame; a column "row" with the rows' numbers is used where there is one."""
+    """As `read_predictions`, from a DataFrame; its rows are numbered as if a header stood above them."""
     roles = {}
     for role, names in _NAMES.items():
         roles[role] = _column(frame, [form.format(name) for form in _PREDICTED for name in names.split()])
@@ -126,7 +126,7 @@ def _column(frame: pd.DataFrame, names: Iterable[str]) -> str | None:
 
 
 def _listed(frame: pd.DataFrame) -> str:
-    names = [str(name) for name in frame.columns if name != "row"]
+    names = [str(name) for name in frame.columns if name != csvfile.ROW]
     return ", ".join(names[:12]) + (" ..." if len(names) > 12 else "")
 
 
@@ -139,7 +139,7 @@ def _canonical(frame: pd.DataFrame, roles: dict[str, str | None], source: str) -
         )
     if not len(frame):
         raise ValueError(f"{source} has a header and no rows; it needs one for each image")
-    row = np.asarray(frame["row"], np.int64) if "row" in frame else np.arange(2, len(frame) + 2)
+    row = np.asarray(frame[csvfile.ROW], np.int64) if csvfile.ROW in frame else np.arange(2, len(frame) + 2)
     out = {"row": row, "id": _texts(frame[ids])}
     for role, column in roles.items():
         number = role in ("lat", "lon")
@@ -147,7 +147,7 @@ def _canonical(frame: pd.DataFrame, roles: dict[str, str | None], source: str) -
             out[role] = np.full(len(frame), np.nan) if number else np.full(len(frame), "", object)
         else:
             out[role] = frame[column].to_numpy() if number else _texts(frame[column])
-    used = {ids, "row", *filter(None, roles.values())}
+    used = {ids, csvfile.ROW, *filter(None, roles.values())}
     others = {name: frame[name].to_numpy() for name in frame.columns if name not in used and name not in out}
     table = framed(out | others)
     nameless = ~out["id"].astype(bool)

@@ -231,7 +231,7 @@ def _names(out: dict[str, NDArray], protocol: Protocol) -> dict[str, NDArray]:
         if not said.astype(bool).any():
             continue  # a system that names none has no such accuracy, rather than one of 0
         verdict = right[f"{kind}_right"]
-        verdict[known] = 0.0
+        verdict[known if protocol.unparseable == "wrong" else known & said.astype(bool)] = 0.0
         for i in np.flatnonzero(known & said.astype(bool)):
             if kind == "country":
                 key = (said[i], true[i])

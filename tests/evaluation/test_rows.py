@@ -144,9 +144,9 @@ def test_no_line_is_lost_whatever_it_holds(tmp_path_factory, texts, delimiter):
 def test_every_line_of_any_file_is_a_row_or_in_the_report(tmp_path_factory, lines):
     path = write(tmp_path_factory.mktemp("any") / "p.csv", "\n".join(["id,lat,lon", *lines, "last,1,2"]))
     frame, found = csvfile.read(path)
-    numbers = sorted([*frame.row, *found.rows.row])
+    numbers = sorted([*frame[csvfile.ROW], *found.rows.row])
     assert numbers == list(range(2, len(numbers) + 2))
-    covered = "\n".join(["\n".join(map(str, row)) for row in frame.drop(columns="row").values])
+    covered = "\n".join(["\n".join(map(str, row)) for row in frame.drop(columns=csvfile.ROW).values])
     assert "last" in covered or "last" in " ".join(found.rows.id)
 
 
@@ -168,6 +168,11 @@ def test_truth_without_a_point_is_set_aside_and_columns_are_kept(tmp_path):
     rows = read_truth(write(tmp_path / "t.csv", "key,lat,lon,season\na,1,2,wet\nb,,,dry\nc,99,0,dry\nd,x,0,dry\n"))
     assert rows.frame.id.tolist() == ["a"] and rows.frame.season.tolist() == ["wet"]
     assert reasons(rows)[3] == "no coordinates" and len(rows.report) == 3
+
+
+def test_a_column_called_row_is_one_like_any_other(tmp_path):
+    rows = read_truth(write(tmp_path / "t.csv", "id,row,lat,lon\na,x,1,2\nb,y,99,200\n"))
+    assert rows.frame.row.tolist() == [2] and reasons(rows)[3].startswith("no point on Earth")
 
 
 def test_truth_needs_coordinates(tmp_path):

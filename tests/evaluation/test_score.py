@@ -1,6 +1,9 @@
 """Scores against published ones, a twin written as a loop, scikit-learn, and stated rules."""
 
 import math
+import re
+import subprocess
+import sys
 from dataclasses import FrozenInstanceError
 from pathlib import Path
 
@@ -257,6 +260,7 @@ def test_names_in_imageo_are_equal_in_lower_case():
     rows = outcome("imageo")
     assert rows.counted.tolist() == [True, True, True, False, True, True, True]
     assert rows.city_right[["a", "f"]].tolist() == [1, 0]
+    assert math.isnan(rows.city_right["c"])  # a name that is not given leaves that denominator too
 
 
 @pytest.mark.parametrize(
@@ -290,6 +294,16 @@ def test_a_system_that_names_no_country_has_no_country_accuracy():
     assert math.isnan(found["country_accuracy"]) and found["n_country"] == 0
     by_point = score(guess, TRUTH, "osv5m").summary
     assert by_point["country_accuracy"] == pytest.approx(6 / 7) and by_point["n_country"] == 7
+
+
+def test_neither_models_nor_the_synthetic_world_are_needed():
+    code = (
+        "import sys; from georeplicate.evaluation import command, compare, effects; "
+        "print([m for m in sys.modules if m.startswith(('torch', 'georeplicate.'))])"
+    )
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert "georeplicate.evaluation.score" in loaded
+    assert not re.search(r"'torch|georeplicate\.(world|mini|base|places|policy)\b", loaded)
 
 
 # --- effects -----------------------------------------------------------------------------------------------------
@@ -370,3 +384,32 @@ def test_only_scores_under_one_protocol_compare():
     guess, truth = places(50)
     with pytest.raises(ValueError, match="protocols differ"):
         compare(score(guess, truth, "ours"), score(guess, truth, "osv5m"))
+
+
+def test_clusters_can_be_a_column_or_labels():
+    guess, truth = places(900, seed=2)
+    truth["author"] = [f"a{i // 30}" for i in range(900)]
+    scores = score(guess, truth, "imageo")  # 90 answers leave the denominator
+    named = scores.intervals(200, cluster="author")
+    pd.testing.assert_frame_equal(named, scores.intervals(200, cluster=truth.author.to_numpy()))
+    assert not named.equals(scores.intervals(200))
+    assert (named.n[:5] == 810).all()
+    table = compare(scores, score(truth[["id", "lat", "lon"]], truth, "imageo"), draws=100, cluster="author")
+    assert set(table.test) == {"bootstrap"} and table.n[0] == 810
+    with pytest.raises(ValueError, match="cluster has 3 labels for 900 examples"):
+        scores.intervals(10, cluster=["a", "b", "c"])
+
+
+def test_intervals_hold_the_values_and_shrink_with_more_examples():
+    widths = []
+    for n in (200, 3200):
+        table = score(*places(n, seed=n)).intervals(500).set_index("measure").loc[list(COLUMNS) + ["geoscore"]]
+        assert (table.low <= table.value).all() and (table.value <= table.high).all()
+        widths.append(table.high["acc_25km"] - table.low["acc_25km"])
+    assert widths[1] < widths[0] / 2.5  # a quarter, give or take
+
+
+def test_a_share_of_nothing_or_all_has_an_interval():
+    _, truth = places(100)
+    table = score(truth, truth).intervals(50).set_index("measure")
+    assert table.value["acc_1km"] == 1 and table.high["acc_1km"] == 1 and 0.96 < table.low["acc_1km"] < 0.97

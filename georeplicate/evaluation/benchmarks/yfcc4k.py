@@ -36,6 +36,6 @@ def _tabbed(file: Path) -> tuple[pd.DataFrame, Report]:
     ]
     short = [(number, fields[_ID] if len(fields) > _ID else "") for number, fields in lines if len(fields) <= _LAT]
     whole = [(n, fields[_ID], fields[_LAT], fields[_LON]) for n, fields in lines if len(fields) > _LAT]
-    frame = pd.DataFrame(whole, columns=["row", "id", "lat", "lon"])
+    frame = pd.DataFrame(whole, columns=[csvfile.ROW, "id", "lat", "lon"])
     why = f"broken line: fewer than {_LAT + 1} fields"
     return frame, report.about(file.name, [n for n, _ in short], [one for _, one in short], why, "set aside")
