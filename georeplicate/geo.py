@@ -106,6 +106,23 @@ def geodesic_km(lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayLi
     return _shaped(km, shape)
 
 
+DISTANCES = ("sphere-6371", "sphere-6371.0088", "wgs84")
+
+
+def distance_km(lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayLike, on: str) -> NDArray | float:
+    """Distance in km on the named Earth, one of DISTANCES; conventions as `haversine_km`.
+
+    "sphere-6371": great circle, R = 6371 km (OSV-5M, PLONK, GeoEstimation, IMAGEO-Bench). "sphere-6371.0088": great
+    circle on the IUGG mean radius (ours). "wgs84": geodesic on the ellipsoid (GeoCLIP). They differ by up to 0.6 %.
+    """
+    if on not in DISTANCES:
+        raise ValueError(f"distance must be one of {', '.join(DISTANCES)}, got {on!r}")
+    if on == "wgs84":
+        return geodesic_km(lat1, lon1, lat2, lon2)
+    km = haversine_km(lat1, lon1, lat2, lon2)
+    return km if on == "sphere-6371.0088" else km * (6371 / EARTH_RADIUS_KM)
+
+
 def destination(lat: ArrayLike, lon: ArrayLike, bearing_deg: ArrayLike, km: ArrayLike) -> tuple:
     """The point reached from (lat, lon) after `km` along the great circle that starts at `bearing_deg`.
 

@@ -1,0 +1,147 @@
+"""`georeplicate score`: from files to a short table, the protocol in one line, and everything that was odd."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pandas as pd
+
+from georeplicate import record
+from georeplicate.evaluation import benchmarks, csvfile, rows
+from georeplicate.evaluation.metrics import is_share
+from georeplicate.evaluation.protocol import Protocol
+from georeplicate.evaluation.report import Report
+from georeplicate.evaluation.score import Scores, read_predictions, read_truth, score
+
+SAMPLE_FROM = 200_000  # with more examples than this, intervals would cost minutes and be a hundredth of a percent wide
+
+
+def run_score(
+    predictions_path: str | Path,
+    benchmark: str | None = None,
+    root: str | Path | None = None,
+    truth: str | Path | None = None,
+    protocol: str | Protocol = "ours",
+    out: str | Path | None = None,
+    as_json: bool = False,
+    draws: int = 2000,
+) -> int:
+    """Score a CSV file of predictions, print the result, and return 0.
+
+    benchmark (and root, the folder of its files) or truth (a CSV file): what to score against; neither is needed where
+    the predictions' file has lat and lon beside pred_lat and pred_lon. out: CSV with one row for each example and,
+    behind them, the rows that belong to none; `problem` says what was wrong. as_json: print one JSON object instead.
+
+    Raises ValueError or FileNotFoundError with one sentence that names file, row and remedy.
+    """
+    protocol = Protocol.get(protocol)
+    predictions_path = Path(predictions_path)
+    if benchmark is not None and truth is not None:
+        raise ValueError("give a benchmark or a file with the truth, not both")
+    given = read_predictions(predictions_path)
+    if benchmark is not None:
+        against = benchmarks.load(benchmark, root).truth
+    else:
+        against = read_truth(truth) if truth is not None else _truth_within(predictions_path)
+    scores = score(given, against, protocol)
+    few = len(scores.counted_rows) <= SAMPLE_FROM
+    table = scores.intervals(draws) if few else scores.intervals(1).assign(low=math.nan, high=math.nan)
+    if out is not None:
+        record.write_csv(out, rows_for_file(scores))
+    name = benchmark or against.source
+    if as_json:
+        print(json.dumps(_plain(_as_json(scores, table, predictions_path.name, name)), ensure_ascii=False, indent=2))
+    else:
+        print("\n".join(_as_text(scores, table, predictions_path.name, name, out, few)))
+    return 0
+
+
+def _truth_within(path: Path) -> rows.Rows:
+    """The truth that stands in the predictions' own file."""
+    frame, found = csvfile.read(path)
+    own = {rows.plain(name) for name in frame.columns}
+    marked = {"predlat", "predlatitude", "latpred", "predictedlat", "predictedlatitude", "truelat", "gtlat", "latgt"}
+    if not own & marked:
+        raise ValueError(f"{path}: nothing to score it against; name a benchmark or a CSV file with the truth")
+    return rows.truth_from(frame, path.name, Report())
+
+
+def rows_for_file(scores: Scores) -> pd.DataFrame:
+    """What `out` holds: Scores.rows, then every reported row that is no example's; texts safe to open in a spreadsheet.
+
+    Text that a spreadsheet would run (it begins with =, +, - or @) has an apostrophe before it, which our reader drops.
+    """
+    table = scores.rows.copy()
+    said = scores.report.rows
+    aside = said[said.outcome.isin(["set aside", "left out"])]
+    if len(aside):
+        extra = pd.DataFrame({"id": aside.id, "problem": [
+            f"{line.file} row {line.row}: {line.reason}" for line in aside.itertuples()
+        ], "counted": False})  # fmt: skip
+        table = pd.concat([table, extra], ignore_index=True)
+    odd = said[said.outcome == "scored as given"]
+    if len(odd):
+        table["remark"] = table.id.map(dict(zip(odd.id, odd.reason, strict=True))).fillna("")
+    for name in table.columns:
+        if not pd.api.types.is_numeric_dtype(table[name]):
+            table[name] = table[name].map(csvfile.escape)
+    return table
+
+
+# --- printing --------------------------------------------------------------------------------------------------------
+
+
+def _shown(measure: str, value: float) -> str:
+    if math.isnan(value):
+        return "-"
+    if is_share(measure):
+        return f"{100 * value:.2f} %"
+    return f"{value:.0f}" if measure == "geoscore" else f"{value:.2f} km"
+
+
+def _as_text(
+    scores: Scores, table: pd.DataFrame, file: str, name: str, out: str | Path | None, intervals: bool
+) -> list[str]:
+    found = scores.summary
+    said = [f"{file} against {name}: {found['n']} of {len(scores.rows)} examples counted"]
+    said[0] += f", {found['n_unparsed']} answers without a place, {found['n_missing']} without an answer"
+    said += [f"protocol {scores.protocol.line}", ""]
+    for line in table.itertuples():
+        if line.n:
+            limits = (
+                f"{_shown(line.measure, line.low):>12} .. {_shown(line.measure, line.high):<12}" if intervals else ""
+            )
+            said.append(f"  {line.measure:<17}{_shown(line.measure, line.value):>12}  {limits} n {line.n}".rstrip())
+    how = "95 % intervals by bootstrap over examples" if intervals else f"no intervals above {SAMPLE_FROM} examples"
+    said.append(f"  {how}; mean_km leaves out {found['mean_km_left_out']}")
+    report = scores.report.lines()
+    said += ["", "report: nothing was odd"] if not report else ["", "report:", *(f"  {line}" for line in report)]
+    return said + ([f"rows: {out}"] if out is not None else [])
+
+
+def _as_json(scores: Scores, table: pd.DataFrame, file: str, name: str) -> dict:
+    return {
+        "predictions": file,
+        "truth": name,
+        "protocol": scores.protocol.as_dict(),
+        "summary": scores.summary,
+        "intervals": {line.measure: [line.low, line.high] for line in table.itertuples()},
+        "report": {
+            "notes": list(scores.report.notes),
+            "counts": scores.report.counts.to_dict("records"),
+            "rows": scores.report.rows.to_dict("records"),
+        },
+    }
+
+
+def _plain(value: object) -> object:
+    """As JSON can say it: no number of numpy's, and null for what is not finite."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value

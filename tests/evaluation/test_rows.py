@@ -1,0 +1,252 @@
+"""Files as other people write them: what is read, what is set aside, and that nothing is silent."""
+
+import csv
+import gzip
+import string
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from georeplicate.evaluation import csvfile, ids
+from georeplicate.evaluation.rows import looks_swapped
+from georeplicate.evaluation.score import read_predictions, read_truth, score
+
+TRUTH = "IMG_ID,LAT,LON,city,country\na/1.jpg,48.85,2.35,Paris,France\n2.jpg,-33.87,151.21,Sydney,AU\n3,0,179.9,,\n"
+
+
+def write(path, text, encoding="utf-8"):
+    path.write_bytes(text.encode(encoding) if isinstance(text, str) else text)
+    return path
+
+
+@pytest.fixture
+def truth(tmp_path):
+    return read_truth(write(tmp_path / "truth.csv", TRUTH))
+
+
+def predicted(tmp_path, text, encoding="utf-8"):
+    return read_predictions(write(tmp_path / "predictions.csv", text, encoding))
+
+
+def reasons(rows):
+    return {line.row: line.reason for line in rows.report.rows.itertuples()}
+
+
+# --- formats -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_delimiters_marks_and_line_ends(tmp_path, delimiter, encoding, newline):
+    text = newline.join(delimiter.join(line) for line in (["id", "lat", "lon"], ["é", "1.5", "-2"], ["b", "3", "4"]))
+    rows = predicted(tmp_path, text, encoding)
+    assert rows.frame[["row", "id", "lat", "lon"]].values.tolist() == [[2, "é", 1.5, -2.0], [3, "b", 3.0, 4.0]]
+    assert not len(rows.report)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "id,lat,lon", "IMG_ID,LAT,LON", "image,Latitude,Longitude", "image_id,pred_lat,pred_lon", "Filename,lat,LNG",
+        "key,predicted_latitude,predicted_longitude", "image_path,lat_pred,lng_pred", "Img ID,predLat,predLng",
+    ],
+)  # fmt: skip
+def test_columns_are_found_by_their_names_in_any_case(tmp_path, header):
+    frame = predicted(tmp_path, f"{header}\nx,10,20\n").frame
+    assert frame[["id", "lat", "lon"]].values.tolist() == [["x", 10.0, 20.0]]
+
+
+@pytest.mark.parametrize("column", ["text", "Answer", "prediction", "RESPONSE"])
+def test_answers_in_words(tmp_path, column):
+    assert predicted(tmp_path, f'id,{column}\nx,"country: France\ncity: Paris"\n').frame.text[0].endswith("city: Paris")
+
+
+def test_plain_coordinates_beside_predicted_ones_are_the_truth(tmp_path):
+    path = write(tmp_path / "both.csv", "id,lat,lon,pred_lat,pred_lon\nx,1,2,3,4\n")
+    assert read_predictions(path).frame[["lat", "lon"]].values.tolist() == [[3, 4]]
+    assert read_truth(path).frame[["lat", "lon"]].values.tolist() == [[1, 2]]
+
+
+def test_gzip_is_read(tmp_path):
+    assert len(read_predictions(write(tmp_path / "p.csv.gz", gzip.compress(b"id,lat,lon\nx,1,2\n")))) == 1
+
+
+@pytest.mark.parametrize(
+    "content, said",
+    [
+        (b"id,lat,lon\nx,1,2\n\xff,1,2\n", "row 3: byte 0xff is not UTF-8; save the file as UTF-8"),
+        ("id,lat,lon\nx,1,2\n".encode("utf-16"), "is UTF-16; save it as UTF-8"),
+        (b"", "is empty"),
+        (b"id,lat,lon\n", "has a header and no rows"),
+        (b"name,lat,lon\nx,1,2\n", "no column for the id; rename one of name, lat, lon to id"),
+        (b"id,score\nx,1\n", "no column holds an answer; it needs lat and lon, city and country, or text"),
+        (b"\x1f\x8b\x08broken", "damaged gzip"),
+    ],
+)
+def test_a_file_that_cannot_be_used_gets_one_sentence(tmp_path, content, said):
+    path = write(tmp_path / "predictions.csv", content)
+    with pytest.raises(ValueError) as error:
+        read_predictions(path)
+    assert said in str(error.value) and "predictions.csv" in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="none.csv does not exist"):
+        read_truth(tmp_path / "none.csv")
+
+
+# --- rows --------------------------------------------------------------------------------------------------------
+
+
+def test_odd_numbers_are_read_or_named(tmp_path):
+    rows = predicted(
+        tmp_path,
+        "id;lat;lon\na;\"48,5\";2,25\nb;48°30'N;2°15'E\nc;abc;5\nd;95;200\ne;151.2;-33.8\nf;;\ng;nan;NaN\nh;5;\ni;inf;1\n",
+    )
+    frame = rows.frame.set_index("id")
+    assert frame.loc[["a", "b"], ["lat", "lon"]].values.tolist() == [[48.5, 2.25], [48.5, 2.25]]
+    assert frame.lat[list("cdefghi")].isna().all()
+    assert [why.partition(":")[0] for why in frame.problem] == [
+        "", "", "coordinates are not numbers", "no point on Earth", "latitude and longitude look swapped", "", "",
+        "only a latitude", "coordinates are not numbers",
+    ]  # fmt: skip
+
+
+def test_broken_lines_are_set_aside_and_the_next_is_read(tmp_path):
+    rows = predicted(tmp_path, 'id,lat,lon\na,1,2\nb,1\nc,1,2,3\nd,"1,2\ne,5,6\n\nf,7,8\n,1,2\na,9,9\n')
+    assert rows.frame.id.tolist() == ["a", "e", "f"] and rows.frame.row.tolist() == [2, 6, 7]
+    said = reasons(rows)
+    assert said[3] == "broken line: 2 fields where the header has 3" and said[4].startswith("broken line: 4 fields")
+    assert said[5].startswith("broken line: a quote") and said[8] == "no id"
+    assert said[9] == "id given before: row 2 is used"
+    assert (rows.report.rows.outcome == "set aside").all()
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.lists(st.text(string.printable + "é漢", max_size=12), min_size=1, max_size=8),
+    st.sampled_from(csvfile.DELIMITERS),
+)
+def test_no_line_is_lost_whatever_it_holds(tmp_path_factory, texts, delimiter):
+    frame = pd.DataFrame({"id": [f"n{i}" for i in range(len(texts))], "text": texts, "lat": "1", "lon": "2"})
+    path = tmp_path_factory.mktemp("any") / "p.csv"
+    frame.to_csv(path, index=False, sep=delimiter, quoting=csv.QUOTE_ALL)
+    read, found = csvfile.read(path)
+    assert read.text.tolist() == texts and not len(found)
+
+
+@settings(deadline=None, max_examples=100)
+@given(st.lists(st.text("ab1,\"';\n\t ", max_size=10), max_size=8))
+def test_every_line_of_any_file_is_a_row_or_in_the_report(tmp_path_factory, lines):
+    path = write(tmp_path_factory.mktemp("any") / "p.csv", "\n".join(["id,lat,lon", *lines, "last,1,2"]))
+    frame, found = csvfile.read(path)
+    numbers = sorted([*frame[csvfile.ROW], *found.rows.row])
+    assert numbers == list(range(2, len(numbers) + 2))
+    covered = "\n".join(["\n".join(map(str, row)) for row in frame.drop(columns=csvfile.ROW).values])
+    assert "last" in covered or "last" in " ".join(found.rows.id)
+
+
+def test_an_escaped_formula_is_read_as_it_was(tmp_path):
+    assert csvfile.escape("=1+1") == "'=1+1" and csvfile.escape("plain") == "plain" and csvfile.escape(-1.5) == -1.5
+    assert predicted(tmp_path, "id,lat,lon\n'-x,1,2\n'quoted,1,2\n").frame.id.tolist() == ["-x", "'quoted"]
+
+
+@given(st.text(max_size=20))
+def test_escaping_can_be_undone_and_leaves_nothing_to_run(text):
+    assert csvfile.unescape(csvfile.escape(text)) == text or text[:1] == "'"
+    assert not csvfile.escape(text).startswith(csvfile.FORMULA)
+
+
+# --- truth -------------------------------------------------------------------------------------------------------
+
+
+def test_truth_without_a_point_is_set_aside_and_columns_are_kept(tmp_path):
+    rows = read_truth(write(tmp_path / "t.csv", "key,lat,lon,season\na,1,2,wet\nb,,,dry\nc,99,0,dry\nd,x,0,dry\n"))
+    assert rows.frame.id.tolist() == ["a"] and rows.frame.season.tolist() == ["wet"]
+    assert reasons(rows)[3] == "no coordinates" and len(rows.report) == 3
+
+
+def test_a_column_called_row_is_one_like_any_other(tmp_path):
+    rows = read_truth(write(tmp_path / "t.csv", "id,row,lat,lon\na,x,1,2\nb,y,99,200\n"))
+    assert rows.frame.row.tolist() == [2] and reasons(rows)[3].startswith("no point on Earth")
+
+
+def test_truth_needs_coordinates(tmp_path):
+    with pytest.raises(ValueError, match=r"t.csv: no column for the longitude; rename one of id, lat, x to lon"):
+        read_truth(write(tmp_path / "t.csv", "id,lat,x\na,1,2\n"))
+
+
+def test_a_table_without_a_usable_row_says_so(tmp_path):
+    rows = read_truth(write(tmp_path / "t.csv", "id,lat,lon\na,,\n"))
+    with pytest.raises(ValueError, match="t.csv: no row can be used"):
+        score(pd.DataFrame({"id": ["a"], "lat": [1.0], "lon": [1.0]}), rows)
+
+
+# --- ids ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "predicted_id, true_id",
+    [
+        ("1", "1.jpg"),
+        ("1.JPG", "1"),
+        ("a/b/1.png", "1"),
+        ("1", "x\\1.jpeg"),
+        ("a_b_1", "a/b/1.jpg"),
+        ("1.5", "1.5.jpg"),
+    ],
+)
+def test_ids_match_with_and_without_extension_and_folder(predicted_id, true_id):
+    assert ids.match([predicted_id], ["other", true_id])[0].tolist() == [1]
+
+
+def test_what_is_no_extension_of_a_picture_is_part_of_the_id():
+    assert ids.match(["1.25"], ["1"])[0].tolist() == [-1]
+
+
+def test_a_loose_match_never_decides_between_two():
+    at, ambiguous = ids.match(["1", "b/1.jpg", "2"], ["a/1.jpg", "b/1.jpg", "3"])
+    assert at.tolist() == [-1, 1, -1] and ambiguous.tolist() == [True, False, False]
+
+
+@settings(deadline=None)
+@given(st.lists(st.text("ab/._1", min_size=1, max_size=6), min_size=1, max_size=20, unique=True), st.randoms())
+def test_equal_ids_find_each_other_whatever_their_form(names, random):
+    mixed = random.sample(names, len(names))
+    at, ambiguous = ids.match(mixed, names)
+    assert [names[i] for i in at] == mixed and not ambiguous.any()
+
+
+def test_rows_that_fit_no_example_are_reported(tmp_path, truth):
+    rows = predicted(tmp_path, "id,lat,lon\n1,48.85,2.35\n1.png,0,0\nzz,1,1\n3.jpg,2.35,48.85\n")
+    scores = score(rows, truth)
+    said = {(line.row, line.id): (line.reason, line.outcome) for line in scores.report.rows.itertuples()}
+    assert said[3, "1.png"] == ("id given before: row 2 is used", "set aside")
+    assert said[4, "zz"] == ("id is not in truth.csv", "set aside")
+    assert said[0, "2.jpg"] == ("no prediction", "counts as wrong")
+    assert scores.summary["n"] == 3 and scores.summary["n_missing"] == 1 and scores.rows.error_km[0] == 0
+    dropped = score(rows, truth, "imageo")
+    assert dropped.summary["n"] == 2
+    assert "left out of the denominator" in set(dropped.report.rows.outcome)
+
+
+def test_files_that_share_no_id_are_refused_with_examples_of_both(tmp_path, truth):
+    with pytest.raises(ValueError, match=r"none of its ids is in truth.csv \(such as 'x' here, 'a/1.jpg' there\)"):
+        score(predicted(tmp_path, "id,lat,lon\nx,1,2\n"), truth)
+
+
+def test_exchanged_columns_are_noticed(tmp_path, truth):
+    rows = predicted(tmp_path, "id,lat,lon\n1,2.35,48.85\n")
+    scores = score(rows, read_truth(write(tmp_path / "t.csv", "id,lat,lon\n1,48.85,2.35\n")))
+    assert scores.report.rows.outcome.tolist() == ["scored as given"] and scores.summary["acc_2500km"] == 0
+    assert "check its columns" in scores.report.notes[0]
+
+
+def test_swapped_needs_a_far_point_and_a_near_mirror_image():
+    lat, lon = np.array([2.35, 48.85, 2.35, 2.35, np.nan]), np.array([48.85, 2.35, 48.85, 148.0, 1])
+    near = np.array([48.85, 48.85, -20, 48.85, 48.85]), np.array([2.35, 2.35, 2.35, 2.35, 2.35])
+    assert looks_swapped(lat, lon, *near).tolist() == [True, False, False, False, False]
