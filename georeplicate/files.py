@@ -1,6 +1,7 @@
 """Files that are whole or absent, their checksums, and where this project keeps what it writes."""
 
 import contextlib
+import csv
 import errno
 import fcntl
 import hashlib
@@ -57,8 +58,14 @@ def write_json(path: str | Path, value: object) -> Path:
 
 
 def write_csv(path: str | Path, table) -> Path:
-    """A pandas DataFrame as UTF-8 CSV without its index. Floats keep all digits, so that a table can be recomputed."""
-    return write_bytes(path, table.to_csv(index=False, lineterminator="\n").encode())
+    """A pandas DataFrame as UTF-8 CSV without its index. Floats keep all digits, so that a table can be recomputed.
+
+    Models write carriage returns too, which minimal quoting leaves bare and readers take for the end of a line: then
+    every text is quoted.
+    """
+    bare = any(isinstance(v, str) and "\r" in v for name in table.columns for v in table[name])
+    quoting = csv.QUOTE_NONNUMERIC if bare else csv.QUOTE_MINIMAL
+    return write_bytes(path, table.to_csv(index=False, lineterminator="\n", quoting=quoting).encode())
 
 
 def explain(error: OSError, path: str | Path) -> str:

@@ -36,6 +36,12 @@ def test_csv_keeps_every_digit(tmp_path):
     pd.testing.assert_frame_equal(back, table)
 
 
+def test_csv_keeps_carriage_returns_inside_their_cell(tmp_path):
+    table = pd.DataFrame({"n": [1, 2], "text": ["a\rb", "c\r\nd"]})
+    back = pd.read_csv(files.write_csv(tmp_path / "t.csv", table))
+    assert len(back) == 2 and back.n.tolist() == [1, 2] and back.text[0] == "a\rb"
+
+
 @pytest.mark.parametrize(
     "code, words", [(errno.ENOSPC, "disk is full"), (errno.EROFS, "read-only"), (errno.EACCES, "read-only")]
 )
