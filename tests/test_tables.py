@@ -247,7 +247,7 @@ def located(error_km, **columns) -> pd.DataFrame:
     rows = answers(np.zeros(len(error)), stands_for="Geo-SFT", checkpoint="c")
     return rows.assign(
         task="geolocation", error_km=error, pred_lat=np.where(np.isnan(error), np.nan, 0), seen_country=True,
-        lat=0.0, lon=0.0, **columns,
+        lat=0.0, lon=0.0, format_ok=True, text="", **columns,
     )  # fmt: skip
 
 
