@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 
-from georeplicate import atlas, base, evaluate, geo
+from georeplicate import base, evaluate, geo
 from georeplicate.world.words import WORDS
 
 _KIND = {word: kind for kind, values in WORDS.items() for word in values.values()}

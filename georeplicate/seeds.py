@@ -8,9 +8,9 @@ is therefore built from two parts, squared and added (Howe's approximation for a
     places    what places add to it (questions of one city are one cluster), times the t quantile of many places
 
 The two overlap in the residual of single cells, which is therefore taken out of the places' part, but never more of it
-than the seeds' part holds: the whole is at least the variance over places. Every part is an ordinary analysis of variance of a seeds x places table with one number a cell. A ratio of sums is
-linearised first: the cell holds (counted - ratio x possible) / mean possible. `tests/test_seeds.py` measures the
-coverage by simulation.
+than the seeds' part holds: the whole is at least the variance over places. Every part is an ordinary analysis of
+variance of a seeds x places table with one number a cell. A ratio of sums is linearised first: the cell holds
+(counted - ratio x possible) / mean possible. `tests/test_seeds.py` measures the coverage by simulation.
 
     between(cells)            one system            versus(a, b)       two systems, places paired, seeds apart
     Spread.half_width(level)  of an interval        Spread.smallest_effect(power)   what could have been detected

@@ -9,14 +9,14 @@
     cues            what is right about a wrong place
 
 Every share has a 95 % interval over training seeds and places. Questions of one city stay together, as they share
-candidates and cues (with few cities each question stands for itself). With two to nine seeds the seeds' part is Student's
-t (`seeds.py`, which says why); with one seed, or with ten and more, a bootstrap draws seeds and places anew, with
-replacement, at once. One seed tells nothing about the spread between seeds: such an interval is of that run. Differences
-are paired by place; seeds count apart, unless one system went on from the other's run. A share that hardly ever (or
-nearly always) occurs gets Wilson's interval over places.
+candidates and cues (with few cities each question stands for itself). With two to nine seeds the seeds' part is
+Student's t (`seeds.py` says why); with one seed, or with ten and more, a bootstrap draws seeds and places anew, with
+replacement, at once. One seed tells nothing about the spread between seeds: such an interval is of that run.
+Differences are paired by place; seeds count apart, unless one system went on from the other's run. A share that hardly
+ever (or nearly always) occurs gets Wilson's interval over places.
 
-Sums are of whole numbers, so that the bootstrap's digits do not depend on the machine. Numbers of the synthetic world are named as
-such in every row (`benchmark`) and caption.
+Sums are of whole numbers, so that the bootstrap's digits do not depend on the machine. Numbers of the synthetic world
+are named as such in every row (`benchmark`) and caption.
 """
 
 from __future__ import annotations
@@ -317,9 +317,9 @@ def _papers(first: str, second: str, here: dict[str, Sample], length: bool) -> f
 def controls(p: pd.DataFrame) -> pd.DataFrame:
     """Every run that is none of Table 2's, with GRPO alone for comparison; at_chance: "yes" or "no" where it must be.
 
-    At chance means that both intervals, greedy and at temperature 1, end at CHANCE_MOST or below. answered_A ... are the
-    shares of the letters among greedy answers: a policy that always answers one letter has that letter's share of the
-    questions as its accuracy, and being at chance then says that training found no leak, not that there is none.
+    At chance means that both intervals, greedy and at temperature 1, end at CHANCE_MOST or below. answered_A ... are
+    the shares of the letters among greedy answers: a policy that always answers one letter has that letter's share of
+    the questions as its accuracy. Being at chance then says that training found no leak, not that there is none.
     """
     asked = _asked(p)
     rows = []
@@ -524,6 +524,7 @@ def _first_named(rows: pd.DataFrame) -> dict[str, float]:
     named = measured("first_country_accuracy", _first_right(rows))
     for km in PART_KM:
         named |= measured(f"first_acc_{km}km", _first_within(km)(rows))
+    named["first_median_km"] = _median(readings.first_places(rows).error_km)
     return named | {"first_answered": sample(rows, readings.first_places(rows).choice != "").value}
 
 
@@ -624,7 +625,8 @@ def cues(p: pd.DataFrame) -> pd.DataFrame:
 def zero_shot(p: pd.DataFrame, rulers: Rulers) -> pd.DataFrame:
     """The right country (of a phone's picture, of a tile), climate group and ground cover, beside a constant answer.
 
-    Of places also by the first place named (`first_accuracy`) and how many answers are well formed. `taught` says who was trained on a task. The constant answer is the commonest of the validation places.
+    Of places also by the first place named (`first_accuracy`) and how many answers are well formed. `taught` says who
+    was trained on a task. The constant answer is the commonest of the validation places.
     """
     country = rulers.constant.query("countries == 'all' and measure == 'country'").country.iloc[0]
     commonest = dict.fromkeys(LOCATED, country) | rulers.commonest

@@ -118,7 +118,7 @@ def _test_questions(profile: Profile) -> tuple[pd.DataFrame, dict[str, tuple[str
 
 
 def _facts(site, six: tuple[str, ...]) -> dict[str, str]:
-    """{attribute: word} that is true of a site; an attribute about which nothing is true (no sun at night) is absent."""
+    """{attribute: word} that is true of a site; absent where nothing is true (no sun at night)."""
     seen, known = template.fact_words(_Facts(site))
     true = {FACT_KINDS[word]: word for word in (*seen, *known)}
     return true | dict(zip(WORDS, six, strict=True))
@@ -226,7 +226,9 @@ def what_varies(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
     commonest, commonest_share   the commonest word, and its share among those words: 1 says that nothing was read
     true, true_low, true_high    share of those words that are true of the place
     commonest_true     share of the same places of which the commonest word is true: what repeating it would reach
-    above_constant     "yes" where the whole interval of `true` lies above that, "no" where not, "" where it never varies
+    best_constant      the same of the word that is true of most of these places: no constant reaches more
+    above_constant     "yes" where the whole interval of `true` lies above that, "no" where not, "" if it never varies
+    contradicts_answer  of the driving side: share of answers whose named place drives on the other side
     Systems that answer without thinking have no row.
     """
     kinds = FACT_KINDS | WORD_KINDS
@@ -247,20 +249,24 @@ def what_varies(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
             spoke = np.array([bool(w) for w in said])
             true = np.array([bool(w) and f.get(kind) == w for w, f in zip(said, facts)])
             found = tables.measured("true", tables.sample(part, true, spoke))
-            constant = float(np.mean([f.get(kind) == word for s, f in zip(spoke, facts) if s]))
+            there = Counter(f.get(kind) for s, f in zip(spoke, facts) if s)
+            best = max(n for w, n in there.items() if w) / spoke.sum() if any(there) else 0.0
+            constant = {"commonest_true": there[word] / spoke.sum(), "best_constant": best}
             varies = times < spoke.sum()
             rows.append(
                 system | {"attribute": kind, "answers_saying": float(spoke.mean()), "commonest": word}
-                | {"commonest_share": times / spoke.sum()} | found | {"commonest_true": constant}
-                | {"above_constant": ("yes" if found["true_low"] > constant else "no") if varies else ""}
+                | {"commonest_share": times / spoke.sum()} | found | constant
+                | {"contradicts_answer": _contradicted(part) if kind == "driving" else np.nan}
+                | {"above_constant": ("yes" if found["true_low"] > best else "no") if varies else ""}
             )  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def contradicted(p: pd.DataFrame) -> float:
-    """Among the scaffold's geography answers that say a driving side and name a place: the share whose place drives on
-    the other side. Both are the answer's own words. NaN without any."""
-    asked = p[(p.task == "geolocation") & (p.decoding == "greedy") & (p.stands_for == tables.SFT)]
+def _contradicted(asked: pd.DataFrame) -> float:
+    """Among geography answers that say a driving side and name a place: the share whose place drives on the other side.
+
+    Both are the answer's own words. NaN without any.
+    """
     said = np.array([readings.thought_words(text, FACT_KINDS).get("driving", "") for text in asked.text], dtype=str)
     points = np.array([readings.first_place(text)[1] for text in asked.text], float).reshape(-1, 2)
     both = (said != "") & ~np.isnan(points).any(1)
