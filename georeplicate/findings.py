@@ -177,8 +177,8 @@ def _varies(frames: Mapping[str, pd.DataFrame]) -> str:
     against = rows.contradicts_answer.dropna().iloc[0]
     return (
         f"In the scaffold's thoughts about places {len(fixed)} of {len(rows)} attributes are one and the same word in "
-        f"at least 99.9 % of answers ({', '.join(fixed.commonest)}), and in {_percent(against)} of answers the driving "
-        "side contradicts the place named. More often true than the best constant word: "
+        f"at least 99.9 % of the answers that say one ({', '.join(fixed.commonest)}), and in {_percent(against)} of "
+        "answers the driving side contradicts the place named. More often true than the best constant word: "
         f"{' and '.join(above) if len(above) else 'nothing'}."
     )
 

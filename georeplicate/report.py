@@ -73,7 +73,8 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
             tables.orderings(p),
             "The paper's orderings of its four systems, as differences between their stand-ins, paired by question. "
             "A claim holds if the 95 % interval lies above zero, and does not hold if it lies below zero or, for "
-            "lengths, below the margin (a tenth of the second's length, set beforehand). Else nothing can be told: "
+            "lengths, below the margin (a tenth of the second's length, fixed before these intervals were computed). "
+            "Else nothing can be told: "
             "smallest_effect is the difference that these seeds and questions would have told with 80 % power.",
         ),
         "protocols": (

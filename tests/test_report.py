@@ -9,7 +9,7 @@ from georeplicate import experiment, report
 
 SYSTEMS = ("mini-base", "mini-Zero")  # few, because maps take seconds
 TABLES = {"table2", "protocols", "controls", "faithfulness", "geolocation", "zones", "zero_shot", "changes"}
-TABLES |= {"cues", "failures"}
+TABLES |= {"cues", "failures", "decomposition"}
 FIGURES = {"table2", "curves", "faithfulness", "zero_shot", "changes", "zones"}
 FIGURES |= {"map_errors", "map_arcs", "map_countries"}
 
