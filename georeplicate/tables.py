@@ -144,7 +144,7 @@ def difference(first: Sample, *others: Sample, same_seeds: bool = False) -> dict
 
     Paired by place. same_seeds: seed i of the first continued seed i of the other, so their differences by seed count.
     Against several others the lower end is the lowest against any of them: the first is above all only if it is above
-    each. NaN where nothing was possible.
+    each. NaN where nothing was possible; no smallest_effect where no answer differs, so that there is no spread.
     """
     if any(other.places != first.places for other in others):
         raise ValueError("only systems that were asked the same questions can be compared")
@@ -162,7 +162,7 @@ def _by_t(first: Sample, other: Sample, same_seeds: bool) -> dict[str, float]:
     spread = seeds.between(one - two) if same_seeds else seeds.versus(one, two)
     gap, half = first.value - other.value, spread.half_width()
     found = {"difference": gap, "low": gap - half, "high": gap + half, "p_value": spread.p_value(gap)}
-    return _bounded(found | {"smallest_effect": spread.smallest_effect()}, first, other)
+    return _bounded(found | {"smallest_effect": spread.smallest_effect() or float("nan")}, first, other)
 
 
 def _by_bootstrap(first: Sample, others: tuple[Sample, ...], same_seeds: bool) -> dict[str, float]:
@@ -178,7 +178,8 @@ def _by_bootstrap(first: Sample, others: tuple[Sample, ...], same_seeds: bool) -
         "low": low,
         "high": high,
         "p_value": min(1.0, 2 * (1 + int(tail)) / (1 + len(draws))),
-        "smallest_effect": float(draws.std() * (norm.ppf((1 + seeds.LEVEL) / 2) + norm.ppf(seeds.POWER))),
+        "smallest_effect": float(draws.std() * (norm.ppf((1 + seeds.LEVEL) / 2) + norm.ppf(seeds.POWER)))
+        or float("nan"),
     }
     return _bounded(found, first, largest)
 
@@ -190,7 +191,7 @@ def _bounded(found: dict[str, float], first: Sample, other: Sample) -> dict[str,
         ratio = 1 + norm.ppf(seeds.POWER) / norm.ppf((1 + seeds.LEVEL) / 2)
         least = ratio * max(high - found["difference"], found["difference"] - low)
         found |= {"low": min(low, found["low"]), "high": max(high, found["high"])}
-        found["smallest_effect"] = max(found["smallest_effect"], least)
+        found["smallest_effect"] = float(np.nanmax([found["smallest_effect"], least]))
     if first.is_share and other.is_share:
         found |= {"low": max(found["low"], -1.0), "high": min(found["high"], 1.0)}
     return found

@@ -38,6 +38,9 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown, display
 
+pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
+
+# %%
 from georeplicate import (
     base,
     evaluate,
@@ -58,7 +61,6 @@ from georeplicate import (
 from georeplicate.profiles import Profile
 
 size = Profile.get(profile)
-pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
 
 # %% [markdown]
 # ## The paper in one page
