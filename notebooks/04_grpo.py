@@ -324,7 +324,7 @@ step()
 
 # %%
 flat = summary.set_axis([f"{column}_{end}" for end, column in summary.columns], axis=1)
-flat = flat.reset_index().assign(benchmark=result_tables.BENCHMARK)
+flat = flat.reset_index().assign(benchmark=tasks.BENCHMARK)
 for name in ("stands_for", "checkpoint"):
     flat[name] = flat.run.map({run.name: getattr(run, name) for run in runs})
 files.write_csv(tables / "grpo.csv", flat)

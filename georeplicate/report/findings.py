@@ -14,10 +14,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from georeplicate import files
 from georeplicate.evaluation import seeds
 from georeplicate.report import tables
 
-RESULTS = Path(__file__).parents[1] / "results" / "mini" / "tables"
+RESULTS = files.RESULTS / "mini" / "tables"
 COLLAPSED = 0.6  # a letter with more than this share of all answers, where five are equally often right
 CONTROLLED = {"shuffled-pairing": "shuffled letters", "random-reward": "random reward"}
 CONTROLLED |= {"blank-panorama": "blank panorama", "blank-tiles": "blank tiles"}

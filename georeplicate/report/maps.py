@@ -130,7 +130,7 @@ def countries(answers: pd.DataFrame) -> Figure:
     """
     figure, panels = _panels(answers)
     for axes, title, rows in panels:
-        rows = rows.assign(right=rows.choice == rows.truth, seen=rows.seen_country.astype(bool))
+        rows = rows.assign(right=rows.choice == rows.truth, seen=rows.seen_country.eq(True).fillna(False).astype(bool))
         table = rows.groupby("truth").agg(
             lat=("lat", "mean"), lon=("lon", "mean"), n=("id", "size"), right=("right", "mean"), seen=("seen", "any")
         )

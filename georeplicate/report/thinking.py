@@ -68,7 +68,7 @@ def decomposition(p: pd.DataFrame) -> pd.DataFrame:
             ):
                 found = tables.difference(first, second, same_seeds=together)
                 rows.append(
-                    {"before": one.system.iloc[0], "after": other.system.iloc[0], "benchmark": tables.BENCHMARK}
+                    {"before": one.system.iloc[0], "after": other.system.iloc[0], "benchmark": other.benchmark.iloc[0]}
                     | {"decoding": decoding, "step": step, "from_value": second.value, "to_value": first.value}
                     | found
                     | {"verdict": tables.verdict(found, "higher", "lower")}

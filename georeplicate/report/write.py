@@ -33,12 +33,12 @@ CURVES = {
 
 
 def write(runs: str | Path, out: str | Path) -> list[Path]:
-    """All tables and figures of the finished runs below `runs`, written below `out`; RecordError if there is none."""
+    """All tables and figures of the finished runs below `runs`, written below `out`; FileError if there is none."""
     p, out = runner.predictions(runs), Path(out)
-    made = made_tables(p)
+    made, synthetic = made_tables(p), tables.is_synthetic(p)
     paths = []
     for name, (frame, caption) in made.items():
-        paths += tables.write(frame, out / "tables" / name, caption)
+        paths += tables.write(frame, out / "tables" / name, caption, synthetic=synthetic)
     for name, draw in figures(p, {name: frame for name, (frame, _) in made.items()}, logs(p, runs)):
         paths += save(draw, out / "figures" / name)
     return paths
@@ -88,7 +88,7 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
         "controls": (
             tables.controls(p),
             "Pairing under controls and other trainings, beside GRPO from the base. Where a control must stay at "
-            f"chance (0.2), both intervals have to end at {tables.CHANCE_MOST} or below. The last columns are the "
+            f"chance, both intervals have to end at most {tables.CHANCE_MARGIN} above it. The last columns are the "
             "shares of the letters among greedy answers: where one letter is nearly all, accuracy is that letter's "
             "share of the questions. Such a run shows that training found no leak; the test for leaks is the "
             "supervised gate (results/bench/world_gate.csv).",
@@ -158,8 +158,9 @@ def figures(
     p: pd.DataFrame, made: dict[str, pd.DataFrame], log: pd.DataFrame
 ) -> Iterator[tuple[str, Callable[[], Figure]]]:
     """(name, a function that draws it) of every figure that predictions, tables and logs give."""
+    chance = float(p[p.task == "pairing"].chance.iloc[0])
     if "table2" in made:
-        yield "table2", lambda: plots.headline(paper.table2(), made["table2"])
+        yield "table2", lambda: plots.headline(paper.table2(), made["table2"], chance=chance)
     trained = log.dropna(subset="equal_groups") if "equal_groups" in log else log.iloc[:0]  # by GRPO
     trained = trained.sort_values("system", kind="stable")
     for name, rows in (
@@ -170,10 +171,10 @@ def figures(
             shown = {column: text for column, text in CURVES.items() if column in rows and rows[column].notna().any()}
             yield (
                 name,
-                lambda rows=rows, shown=shown: plots.curves(rows, shown, smooth=9, rulers={"reward_accuracy": 0.2}),
+                lambda rows=rows, shown=shown: plots.curves(rows, shown, smooth=9, rulers={"reward_accuracy": chance}),
             )
     if "controls" in made and (made["controls"].stands_for == "").any():
-        yield "controls", lambda: _controls(made["controls"])
+        yield "controls", lambda: _controls(made["controls"], chance)
     if "faithfulness" in made:
         yield "faithfulness", lambda: _faithfulness(made["faithfulness"])
     if "zero_shot" in made:
@@ -199,11 +200,11 @@ def trivial_baselines(geolocation: pd.DataFrame | None) -> dict[str, float]:
     return rows[rows.stands_for == ""].set_index("system").median_km.to_dict()
 
 
-def _controls(rows: pd.DataFrame) -> Figure:
+def _controls(rows: pd.DataFrame, chance: float) -> Figure:
     t1 = rows.drop(columns=["accuracy", "accuracy_low", "accuracy_high"])
     t1 = t1.rename(columns=lambda name: name.replace("accuracy_t1", "accuracy"))
-    chance = dict.fromkeys(("greedy", "temperature 1"), (0.2, "chance"))
-    return plots.intervals({"greedy": rows, "temperature 1": t1}, "accuracy", label="right letter", rulers=chance)
+    line = dict.fromkeys(("greedy", "temperature 1"), (chance, "chance"))
+    return plots.intervals({"greedy": rows, "temperature 1": t1}, "accuracy", label="right letter", rulers=line)
 
 
 def _faithfulness(rows: pd.DataFrame) -> Figure:

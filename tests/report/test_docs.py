@@ -10,7 +10,8 @@ import pandas as pd
 import pytest
 import yaml
 
-from georeplicate import findings, paper, reproduce
+from georeplicate import paper, reproduce
+from georeplicate.report import findings
 
 ROOT = Path(__file__).parents[2]
 TEXTS = ["README.md", "ATTRIBUTION.md"]
@@ -124,7 +125,7 @@ def test_findings_in_the_readme_are_computed_from_the_tables():
     said = findings.sentences(findings.read())
     assert len(said) == 9, "a table of results/mini or one of its systems is missing"
     for topic, sentence in said.items():
-        assert sentence in readme, f"{topic} is not as published: run python -m georeplicate.findings"
+        assert sentence in readme, f"{topic} is not as published: run python -m georeplicate.report.findings"
 
 
 def test_numbers_in_the_readme_s_sentences_are_the_published_ones():

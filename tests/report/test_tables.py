@@ -44,6 +44,8 @@ def answers(right, *, seeds: int = 1, cities: int = 1, system: str = "x", **colu
             "id": ids * len(right),
             "truth": "A",
             "choice": np.where(right.ravel(), "A", "B"),
+            "benchmark": "toys (synthetic)",
+            "chance": 0.2,
         }
         | columns
     )

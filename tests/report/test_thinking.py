@@ -18,7 +18,7 @@ def rows(system: str, texts: list[str], task: str = "pairing", seeds: int = 1, *
         {
             "system": system, "stands_for": STANDS[system], "checkpoint": "c", "task": task, "decoding": "greedy",
             "id": [f"aa/city{i}/0" for i in range(len(texts))], "truth": "B", "choice": "A", "text": texts,
-            "completion_tokens": 9, "format_ok": True,
+            "completion_tokens": 9, "format_ok": True, "benchmark": "toys (synthetic)", "chance": 0.2,
         } | columns
     )  # fmt: skip
     return pd.concat([one.assign(training_seed=s) for s in range(seeds)], ignore_index=True)
