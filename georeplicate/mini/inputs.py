@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -30,9 +31,25 @@ CONTROLS = ("shuffled pairing", "blank panorama", "blank tiles")
 # --- from pairs and sites to rows -----------------------------------------------------------------------------------
 
 
-def pictures(policy: policies.Policy, rows: Dataset) -> dict[str, list[dict]]:
-    """Panoramas and tiles as the processor hands them to the model."""
-    return {view: [policy.pixels([picture]) for picture in rows[view]] for view in ("panorama", "aerial")}
+class Pixels(Sequence[dict]):
+    """A column of pictures as the processor hands them to the model, each made when it is first read."""
+
+    def __init__(self, policy: policies.Policy, column: Sequence[Any]):
+        self.policy, self.column = policy, column
+        self.made: dict[int, dict] = {}
+
+    def __len__(self) -> int:
+        return len(self.column)
+
+    def __getitem__(self, index):
+        if index not in self.made:
+            self.made[index] = self.policy.pixels([self.column[index]])
+        return self.made[index]
+
+
+def pictures(policy: policies.Policy, rows: Dataset) -> dict[str, Pixels]:
+    """Panoramas and tiles of pairs, as `Pixels`."""
+    return {view: Pixels(policy, rows[view]) for view in ("panorama", "aerial")}
 
 
 def true_words(sites: pd.DataFrame) -> dict[str, tuple[str, ...]]:
@@ -47,7 +64,7 @@ def pairing_rows(
     prompt: str = PAIR,
     *,
     described: dict[str, tuple[str, ...]] | None = None,
-    prepared: dict[str, list[dict]] | None = None,
+    prepared: dict[str, Pixels] | None = None,
 ) -> Rows:
     """Questions as rows that the policy and GRPO take: {pixels, prompt, letter, id, true_words}.
 

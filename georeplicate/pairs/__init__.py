@@ -210,9 +210,9 @@ def checksum(source: str, root: str | Path) -> str:
 
 def images(rows: Dataset, question: dict) -> list:
     """[panorama, tile A, tile B, ...] as PIL images, in the order in which the model sees them."""
-    tiles = rows.select(question["candidates"])["aerial"]
     own = question["candidates"][ascii_uppercase.index(question["letter"])]
-    return [rows[own]["panorama"], *tiles]
+    panoramas, tiles = rows["panorama"], rows["aerial"]  # columns: only the pictures that are asked for are opened
+    return [panoramas[own], *(tiles[candidate] for candidate in question["candidates"])]
 
 
 def _tiles(rows: Dataset) -> np.ndarray:

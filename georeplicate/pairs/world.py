@@ -1,19 +1,43 @@
-"""Pairs of the embedded synthetic world: its sites, rendered at the size the model reads."""
+"""Pairs of the embedded synthetic world: its sites, rendered at the size the model reads, when a row is read."""
 
-from concurrent.futures import ProcessPoolExecutor
-from contextlib import nullcontext
-from functools import partial
-from io import BytesIO
+from __future__ import annotations
 
+import json
+import warnings
+from dataclasses import dataclass, field
+from functools import cache, lru_cache
+from typing import Any, ClassVar
+
+import numpy as np
 import pandas as pd
-from datasets import Dataset
-from PIL import Image as Picture
-from tqdm import tqdm
+from datasets import Dataset, Features
+from datasets import Image as Picture
+from datasets.features.features import register_feature
+from PIL import Image
 
 from georeplicate import world
 from georeplicate.pairs.schema import FEATURES
 
 SPLITS = world.SPLITS
+SCENES_KEPT = 4  # both views of a row are drawn from one scene
+
+
+@dataclass
+class Rendered(Picture):
+    """An image feature whose "path" says what to draw instead of naming a file: nothing is stored, nothing is drawn
+    before it is read, and the same text always gives the same picture."""
+
+    _type: str = field(default="Rendered", init=False, repr=False)
+    pa_type: ClassVar[Any] = Picture.pa_type
+
+    def decode_example(self, value: dict, token_per_repo_id: dict | None = None) -> Image.Image:
+        return Image.fromarray(_draw(**json.loads(value["path"])))
+
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore", UserWarning)  # the way to register is called experimental
+    register_feature(Rendered, "Rendered")
+_FEATURES = Features(FEATURES | {"panorama": Rendered(), "aerial": Rendered()})
 
 
 def load(
@@ -26,34 +50,38 @@ def load(
     tile_size: int = 48,
     difficulty: world.Difficulty = world.DEFAULT,
     seed: int = 0,
-    workers: int = 1,
 ) -> Dataset:
-    """Rendered pairs of a split of world.sites; `seed` moves the places and the pictures. `root` is ignored: nothing
-    lies on disk."""
-    places = world.sites(split, per_region, regions=regions, seed=seed)
-    draw = partial(_render, panorama_height=panorama_height, tile_size=tile_size, difficulty=difficulty, seed=seed)
-    chunks = [places.iloc[i : i + 64] for i in range(0, len(places), 64)]
-    with ProcessPoolExecutor(workers) if workers > 1 else nullcontext() as pool:
-        parts = (pool.map if pool else map)(draw, chunks)
-        parts = tqdm(parts, total=len(chunks), desc=f"render {split}", unit="x64", disable=len(chunks) < 16)
-        pictures = [pair for part in parts for pair in part]
+    """Pairs of a split of world.sites; `seed` moves the places and the pictures. `root` is ignored: nothing lies on
+    disk. A row's pictures are rendered whenever they are read: some 10 ms a pair at the default sizes."""
+    places = _sites(split, per_region, regions, seed)
+    dial = [sorted(difficulty.vary), difficulty.noise, difficulty.light, difficulty.compass]
     table = places[[name for name in FEATURES if name not in ("panorama", "aerial")]].to_dict("list")
-    ground, aerial = zip(*pictures, strict=True) if pictures else ((), ())
-    return Dataset.from_dict({**table, "panorama": list(ground), "aerial": list(aerial)}, features=FEATURES)
+    for column, view, size in (("panorama", "panorama", panorama_height), ("aerial", "tile", tile_size)):
+        where = {"split": split, "per_region": per_region, "regions": regions, "seed": seed, "dial": dial}
+        table[column] = [json.dumps(where | {"view": view, "size": size, "row": i}) for i in range(len(places))]
+    return Dataset.from_dict(table, features=_FEATURES)
 
 
-def _render(
-    places: pd.DataFrame, *, panorama_height: int, tile_size: int, difficulty: world.Difficulty, seed: int
-) -> list[tuple[dict, dict]]:
-    pairs = []
-    for row in places.itertuples(index=False):
-        scene = world.build(row, seed, difficulty)
-        ground = world.panorama(scene, panorama_height, difficulty=difficulty, seed=seed)
-        pairs.append((_png(ground), _png(world.tile(scene, tile_size, difficulty=difficulty, seed=seed))))
-    return pairs
+@cache
+def _sites(split: str, per_region: int, regions: int | None, seed: int) -> pd.DataFrame:
+    return world.sites(split, per_region, regions=regions, seed=seed)
 
 
-def _png(pixels) -> dict:
-    buffer = BytesIO()
-    Picture.fromarray(pixels).save(buffer, "PNG", compress_level=1)
-    return {"bytes": buffer.getvalue(), "path": None}
+@lru_cache(maxsize=SCENES_KEPT)
+def _scene(split: str, per_region: int, regions: int | None, seed: int, dial: str, row: int) -> world.Scene:
+    return world.build(_sites(split, per_region, regions, seed).iloc[row], seed, _difficulty(dial))
+
+
+@cache
+def _difficulty(dial: str) -> world.Difficulty:
+    vary, noise, light, compass = json.loads(dial)
+    return world.Difficulty(vary=frozenset(vary), noise=noise, light=light, compass=compass)
+
+
+def _draw(
+    split: str, per_region: int, regions: int | None, seed: int, dial: list, view: str, size: int, row: int
+) -> np.ndarray:
+    key = json.dumps(dial)
+    scene = _scene(split, per_region, regions, seed, key, row)
+    draw = world.panorama if view == "panorama" else world.tile
+    return draw(scene, size, difficulty=_difficulty(key), seed=seed)

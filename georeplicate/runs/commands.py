@@ -20,7 +20,7 @@ def chosen(what: str, profile: Profile, seeds: int | None) -> list[Run]:
     groups |= {run.name: [run] for run in (*table2, *ablations)}
     if what not in groups:
         raise ValueError(f"unknown run {what!r}: choose one of {', '.join(groups)}")
-    needed = {run.start for run in groups[what]}
+    needed = {run.start for run in groups[what]} - {run.name for run in groups[what]}
     return [run for run in table2 if run.name in needed and run.stage != "base"] + groups[what]
 
 

@@ -140,9 +140,8 @@ def questions(profile: Profile, places: Dataset, seed: int) -> Sequence[Row]:
     found = pairs.questions(places, k=profile.k, negatives=profile.negatives, seed=seed).shuffle(seed=seed)
 
     def make(question: dict) -> dict:
-        own = question["candidates"][prompts.LETTERS.index(question["letter"])]
-        tiles = [places[c]["aerial"] for c in question["candidates"]]
-        images = [resized(places[own]["panorama"], profile.panorama_px)]
+        panorama, *tiles = pairs.images(places, question)
+        images = [resized(panorama, profile.panorama_px)]
         images += [resized(tile, (profile.tile_px, profile.tile_px)) for tile in tiles]
         shown = {"images": images, "prompt": prompts.pairing(profile.k)}
         return {"id": question["id"], "letter": question["letter"], **shown}
@@ -154,10 +153,11 @@ def views(profile: Profile, places: Dataset) -> Sequence[Row]:
     """Panoramas as single places: {id, lat, lon, country, images}."""
     from georeplicate.tasks.rows import Rows
 
+    metadata = places.select_columns(["id", "lat", "lon", "country"])
+
     def make(i: int) -> dict:
-        row = places[i]
-        place = {name: row[name] for name in ("id", "lat", "lon", "country")}
-        return place | {"images": [resized(row["panorama"], profile.panorama_px)]}
+        place = metadata[i]
+        return place | {"images": [resized(places["panorama"][i], profile.panorama_px)]}
 
     return Rows(range(len(places)), make)
 
@@ -175,8 +175,7 @@ def records(profile: Profile, places: Dataset, folder: Path) -> Sequence[Row]:
 
     def make(i: int) -> dict:
         record = made[i]
-        picture = places[by_id[record["id"]]]["panorama"]
-        images = [resized(picture, profile.panorama_px)]
+        images = [resized(places["panorama"][by_id[record["id"]]], profile.panorama_px)]
         return {"id": record["id"], "images": images, "prompt": record["prompt"], "completion": record["completion"]}
 
     return Rows(range(len(made)), make)

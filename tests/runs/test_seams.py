@@ -17,7 +17,7 @@ from georeplicate.evaluation import baselines, benchmarks, predict
 from georeplicate.evaluation.baselines import BASELINES, Located
 from georeplicate.profiles import Profile
 from georeplicate.report import tables, write
-from georeplicate.runs import recipes, runner, spec
+from georeplicate.runs import commands, recipes, runner, spec
 from georeplicate.tasks import TASKS, Task
 from georeplicate.tasks.geolocation import Geolocation
 
@@ -227,3 +227,13 @@ def test_help_of_every_command(command):
         code, printed, _ = command(name, "--help")
         assert code == 0 and "Usage: georeplicate" in printed, name
     assert command("fly")[0] == 2 and command("train", "--seeds", "many")[0] == 2
+
+
+def test_a_word_for_runs_names_each_once_with_what_it_starts_from():
+    profile = Profile.get("mini")
+    names = [run.name for run in commands.chosen("table2", profile, None)]
+    assert len(names) == len(set(names)) == 10
+    assert [run.name for run in commands.chosen("r1", profile, 1)] == ["sft-s0", "r1-s0"]
+    assert [run.name for run in commands.chosen("r1-s2", profile, None)] == ["sft-s2", "r1-s2"]
+    assert [run.name for run in commands.chosen("zero-s1", profile, None)] == ["zero-s1"]
+    assert len(commands.chosen("ablations", profile, None)) == 11
