@@ -7,7 +7,7 @@ taken over is the scheme of the official code: one user turn, no system prompt, 
 letter belongs to an image by order alone.
 
 Parsers: ``parse_choice`` and ``parse_place`` return a typed answer or ``Malformed(reason)`` for every string and raise
-for none. ``mode="paper"`` reads the answer that was given and refuses what is ambiguous; ``mode="released"`` behaves as
+for none; what is no text is refused as such. ``mode="paper"`` reads the answer that was given and refuses what is ambiguous; ``mode="released"`` behaves as
 the published code does, quirks included (multiple choice as in Geo-R1, which is VLM-R1's; places as in GLOBE's
 evaluation script). Everything runs in linear time: long text is only searched for tags, and an answer may hold
 ``MAX_ANSWER_CHARS`` characters.
@@ -127,12 +127,13 @@ def jsonl_row(id: str, images: Sequence[str], question: str, completion: str) ->
 # ------------------------------------------------------------------------------------------------ what a parser returns
 
 Reason = Literal[
-    "empty", "unfinished", "no_answer", "too_long",
+    "not_text", "empty", "unfinished", "no_answer", "too_long",
     "no_letter", "two_letters", "negated", "unknown_letter",
-    "no_place", "no_country", "unknown_country", "two_places", "bad_coordinates", "out_of_range", "swapped",
+    "no_place", "no_country", "unknown_country", "ambiguous", "two_places", "bad_coordinates", "out_of_range", "swapped",
 ]  # fmt: skip
 
 REASONS: dict[Reason, str] = {
+    "not_text": "what came is no text",
     "empty": "nothing was written",
     "unfinished": "the text ends inside the thinking",
     "no_answer": "tags, but no answer in them or after them",
@@ -144,6 +145,7 @@ REASONS: dict[Reason, str] = {
     "no_place": "no country, city or coordinates",
     "no_country": "no country is named",
     "unknown_country": "the country is not known",
+    "ambiguous": "several countries bear this name, and no city tells which is meant",
     "two_places": "more than one place is given",
     "bad_coordinates": "the coordinates cannot be read",
     "out_of_range": "a latitude beyond 90 or a longitude beyond 180 degrees",
@@ -162,7 +164,7 @@ class Choice:
 class Place:
     """What an answer says about a place. Names as written ("" where not given), ISO 3166 alpha-2 code, degrees.
 
-    ``lat`` and ``lon`` are set only if the text itself holds coordinates; turning names into coordinates is
+    ``state`` is the administrative division, where the answer names one. ``lat`` and ``lon`` are set only if the text itself holds coordinates; turning names into coordinates is
     ``atlas.geocode``'s task.
     """
 
@@ -171,6 +173,7 @@ class Place:
     country_code: str | None = None
     lat: float | None = None
     lon: float | None = None
+    state: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,7 +201,12 @@ def _check_mode(mode: str) -> None:
 # Longer than 2,048 tokens of usual text: what is longer names no one letter or place, and bounds every later pattern.
 MAX_ANSWER_CHARS = 10_000
 
-_TAG = re.compile(r"<\s{0,3}(/?)\s{0,3}(think|answer)\s{0,3}>", re.ASCII | re.IGNORECASE)
+# Models spell the tag of their thinking in several ways; all mean the same.
+_TAG = re.compile(
+    r"<\s{0,3}+(/?)\s{0,3}+(?=[tarsf])(think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|(?:final[ _-]?)?answer)\s{0,3}>"
+    r"|[\[◁](/?)(think)[\]▷]",
+    re.ASCII | re.IGNORECASE,
+)
 _SPECIAL_TOKEN = re.compile(r"<\|[^<>|]{1,40}\|>")
 
 
@@ -214,14 +222,15 @@ def _given(text: str) -> _Given | Malformed:
     """The answer blocks of a completion, or, if it has none, the text outside its thinking.
 
     Answers inside closed thinking are drafts. A ``</think>`` that nothing opened means that the prompt ended in
-    ``<think>``: all before it was thought. If the thinking is never closed, an answer block in it counts: the model
-    forgot the tag, not the answer.
+    ``<think>``: all before it was thought. If the thinking is never closed, an answer block that ends the text counts:
+    the model forgot the tag, not the answer. If it thinks on after the block, the block was a draft.
     """
     parts = [_Given([], [])]
     thinking, drafts, block, at = False, [], None, 0
     for tag in _TAG.finditer(text):
         piece, at = text[at : tag.start()], tag.end()
-        closing, name = tag[1] == "/", tag[2].lower()
+        closing, word = (tag[1] or tag[3]) == "/", (tag[2] or tag[4]).lower()
+        name = "answer" if word.endswith("answer") else "think"
         if block is not None:
             block.append(piece)
         elif not thinking and piece.strip():
@@ -243,9 +252,11 @@ def _given(text: str) -> _Given | Malformed:
         (drafts if thinking else parts[-1].blocks).append(" ".join([*block, rest]))
     elif not thinking and rest.strip():
         parts[-1].loose.append(rest)
-    if thinking:
+    if thinking and block is None and not _SPECIAL_TOKEN.sub("", rest).strip():
         parts[-1].blocks += drafts
 
+    if thinking and drafts and not any(part.blocks for part in parts):
+        return _refuse("unfinished")
     for part in reversed(parts):
         blocks = list(dict.fromkeys(block for block in part.blocks if block.strip()))
         if blocks:
@@ -277,11 +288,15 @@ _LONE_LETTER = re.compile(
 )
 _OPENING, _CLOSING = frozenset("([{\"'‘“«<"), frozenset(")]}\"'’”»>")
 _NOUN = r"(?:images?|tiles?|options?|choices?|candidates?|letters?|pictures?|photos?|labels?|satellite|aerial|views?)"
+_LIST_MARK = re.compile(r"(?:[.):\]]|,? [-–—])(?:[ \n]|$)|[:：]")
+_LINE_START = re.compile(r"(?:^|\n)[ (\[\"'‘“>-]{0,4}$")
 _NAME_HYPHEN = re.compile(r"-(?<=[A-Za-z]{4}-)(?=[A-Za-z]\b)")
 _AFTER_NOUN = re.compile(rf"\b{_NOUN}[ #(\[\"'‘“<]{{0,4}}$")
 _AFTER_CUE = re.compile(
     r"\b(?:answer|ans|choice|match|pick|choose|chose|select|selected|letter|option|image)"
     r" ?(?:is|are|be|was|would be|must be|should be)? ?[:=]?[ (\[\"'‘“<]{0,4}$"
+    r"|(?:\bit ?(?:is|['’]s|must be)|\b(?:i|we) (?:think|say|guess)|\bgo(?:ing)? (?:with|for)|答案|选项?|選項?|选择|選擇)"
+    r" ?[是为為]? ?[:=]?[ (\[\"'‘“<]{0,4}$"
 )
 # "A" and "I" are words too: followed by one more word they count only if that word cannot follow an article or a
 # pronoun.
@@ -318,6 +333,7 @@ _DECLARATION = re.compile(
     r"|(?:final|best|correct|right|true|my) (?:\w{1,20} ){0,2}\w{1,20} ?(?:is|would be|must be|[:=])"
     r"|the (?:match|choice) ?(?:is|[:=])"
     r"|i(?: would| will|['’]ll|['’]d)? (?:choose|pick|select|go with|conclude)\b)"
+    r"|(?:答案|选择|選擇) ?[是为為:]"
 )
 _DECLARED_AFTER = re.compile(
     r"[)\]\"'’”]{0,2} (?:is|must be|would be) "
@@ -328,6 +344,16 @@ _ANSWER_LINE = re.compile(
     r"(?:(?:satellite|aerial|image|option|tile|candidate) ){0,2}\W{0,4}([A-Za-z])\W{0,4}",
     re.IGNORECASE,
 )
+# Where a new thought begins after a declaration, and how one is recognised that takes it back.
+_CLAUSE_END = re.compile(r"[.!?;](?=[\s)\]\"'’”]|$)|[\n。]|[,，]? ?因为|,? ?\b(?:because|since|whereas|while|unlike)\b|, as\b")
+_SECOND_THOUGHT = re.compile(
+    r"(?:^|[\s,(])(?:wait|actually|hmm+|no,|oops|sorry|correction|scratch that|on second thoughts?|alternatively|"
+    r"however|unless|maybe|perhaps|possibly|but|or)\b"
+    r"|\b(?:could|might|may|can|would|should) (?:\w{1,12} ){0,2}be\b|\balso (?:possible|be)\b"
+    r"|\b(?:better|closer|(?:more|as|equally|most) (?:likely|plausible|probable)|instead|changed? my mind|i was wrong)\b"
+    r"|(?:但|不过|或者|也可能|其实|不对)"
+)
+_LETTER_LINE = re.compile(r"[^\w\n]{0,4}([A-Za-z])[^\w\n]{0,4}")
 _DECLARATION_REACH = 60  # characters within which a declaration names its letter
 
 
@@ -367,6 +393,8 @@ def _mentions(region: str) -> Iterable[_Mention]:
         word = letter in "AaIi" and _is_word(letter, after)
         if letter.isupper():
             meant = not word or _AFTER_NOUN.search(before) is not None
+        elif _LIST_MARK.match(after) and _LINE_START.search(before):
+            meant = True  # "b. the second tile"
         elif after[:1] in _CLOSING and (before[-1:] in _OPENING or after[0] == ")" and before[-1:] in ("", "\n")):
             meant = True  # "(b)", or "b)" where a line begins
         else:
@@ -388,8 +416,8 @@ def _one_letter(region: str, declared: bool) -> str | Malformed:
     """The one letter an answer names.
 
     In an answer block two different letters are refused. Loose text (``declared``) may discuss several, if all its
-    declarations ("the answer is B") name the same one and either one of them has a line of its own or nothing else is
-    named from the last of them on.
+    declarations ("the answer is B") name the same one and either one of them has a line of its own, or what is named
+    after the last of them is named in another clause that does not take it back.
     """
     whole = re.fullmatch(r"[\W_]*([A-Za-z])\)?[\W_]*", region)
     if whole:
@@ -418,15 +446,29 @@ def _declared_letter(region: str, mentions: Sequence[_Mention]) -> str | None:
     if len(lines) == 1 and letters <= lines:  # "Answer: B" on a line of its own, reasons before or after it
         return lines.pop()
     if not declared:
-        return None
+        return _line_of_its_own(region)
     last = max(m.start for m in declared)
-    letters |= {m.letter for m in mentions if m.start >= last}
-    if len(letters) > 1 or any(m.negated for m in mentions if m.start >= last):
+    if len(letters) > 1 or any(m.negated for m in mentions if m.start >= last and m.letter in letters):
         return None
+    others = [m for m in mentions if m.start > last and m.letter not in letters]
+    if others:  # "The answer is B. Note that A has the same kind of roof."
+        clause = _CLAUSE_END.search(lowered, next(m.end for m in mentions if m.start == last))
+        if clause is None or others[0].start < clause.end() or _SECOND_THOUGHT.search(lowered, clause.start()):
+            return None
     return letters.pop()
 
 
-def parse_choice(text: str, mode: Mode = "paper", letters: str = LETTERS) -> Choice | Malformed:
+def _line_of_its_own(region: str) -> str | None:
+    """The letter that stands alone on the first or the last line, if no other line is a letter alone."""
+    lines = [line for line in region.split("\n") if line.strip()]
+    alone = [(i, found[1].upper()) for i, line in enumerate(lines) if (found := _LETTER_LINE.fullmatch(line))]
+    if len(alone) != 1 or alone[0][0] not in (0, len(lines) - 1):
+        return None
+    after = "\n".join(lines[1:]).lower() if alone[0][0] == 0 else ""
+    return None if _SECOND_THOUGHT.search(after) else alone[0][1]
+
+
+def parse_choice(text: object, mode: Mode = "paper", letters: str = LETTERS) -> Choice | Malformed:
     """The letter that a completion answers with.
 
     paper: the answer blocks outside the thinking, else the text outside it. "(A)", "A)", "**D**", "option b",
@@ -436,6 +478,8 @@ def parse_choice(text: str, mode: Mode = "paper", letters: str = LETTERS) -> Cho
     released: as in the official code (see ``released_choice``), whatever ``letters`` says.
     """
     _check_mode(mode)
+    if not isinstance(text, str):
+        return _refuse("not_text", type(text).__name__)
     if mode == "released":
         answer = first_answer(text)
         letter = released_choice(text.strip() if answer is None else answer)
@@ -696,7 +740,7 @@ def _exchanged(lat: float, lon: float, city: str, code: str) -> bool:
     return bool(given > SWAPPED_FAR_KM and mirrored < SWAPPED_NEAR_KM)
 
 
-def parse_place(text: str, mode: Mode = "paper") -> Place | Malformed:
+def parse_place(text: object, mode: Mode = "paper") -> Place | Malformed:
     """The place that a completion answers with.
 
     paper: "country:" and "city:" lines in any case and order, JSON, tags or a bare "Paris, France"; the country must be
@@ -708,6 +752,8 @@ def parse_place(text: str, mode: Mode = "paper") -> Place | Malformed:
     ``Malformed``.
     """
     _check_mode(mode)
+    if not isinstance(text, str):
+        return _refuse("not_text", type(text).__name__)
     if mode == "released":
         answer = first_answer(text)
         country, city = (_released_field(text if answer is None else answer, key) for key in ("country:", "city:"))
