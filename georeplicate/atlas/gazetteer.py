@@ -256,6 +256,13 @@ def nearest(lat: NDArray, lon: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     return places.name[rank], km, places.population[rank]
 
 
+def nearest_country(lat: NDArray, lon: NDArray) -> tuple[NDArray, NDArray]:
+    """Number of the country (as in the ground grid) and distance in km of the place nearest to each point (N,)."""
+    places = _places()
+    _, rank = _tree().query(_unit_vectors(lat, lon))
+    return places.country[rank], geo.haversine_km(lat, lon, places.lat[rank], places.lon[rank])
+
+
 def cities(min_population: int = 15000, countries: Iterable[str] | None = None) -> pd.DataFrame:
     """Places of at least `min_population`, biggest first: name, country (alpha-2), admin (name of the first-order
     division, "" if unknown), lat, lon, population. `countries`: keep only these alpha-2 codes.
