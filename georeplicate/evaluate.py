@@ -192,10 +192,8 @@ def named_place(text: str) -> tuple[str, tuple[float, float]]:
     if not isinstance(place, prompts.Place):
         return "", (np.nan, np.nan)
     code = place.country_code or ""
-    return code, atlas.geocode(place.city, place.country_code or place.country, place.state) or _largest_city(code) or (
-        np.nan,
-        np.nan,
-    )
+    point = atlas.geocode(place.city, place.country_code or place.country, place.state)
+    return code, point or _largest_city(code) or (np.nan, np.nan)
 
 
 @cache

@@ -166,8 +166,9 @@ class Choice:
 class Place:
     """What an answer says about a place. Names as written ("" where not given), ISO 3166 alpha-2 code, degrees.
 
-    ``state`` is the administrative division, where the answer names one. ``lat`` and ``lon`` are set only if the text
-    itself holds coordinates; turning names into coordinates is ``atlas.geocode``'s task.
+    ``state`` is the administrative division, where the answer names one; the city's name carries it too where the name
+    alone would mean another place ("Portland, Maine"). ``lat`` and ``lon`` are set only if the text itself holds
+    coordinates; turning names into coordinates is ``atlas.geocode``'s task.
     """
 
     city: str
@@ -864,7 +865,7 @@ def _place(region: str) -> Place | Malformed:
     country, code = (land.name, land.code) if land else ("", None)
     if point is not None and city and code and _exchanged(lat, lon, city, code):
         return _refuse("swapped", f"{lat:g}, {lon:g} for {city}")
-    return Place(city, country, code, lat, lon, state)
+    return Place(_told_apart(city, code, state), country, code, lat, lon, state)
 
 
 def _city(value: str) -> str:
@@ -877,6 +878,17 @@ def _city(value: str) -> str:
         if atlas.countries_with(inside[1]) and atlas.geocode(f"{name}, {inside[1]}", None):
             return f"{name}, {inside[1].strip()}"
     return name
+
+
+def _told_apart(city: str, code: str | None, state: str) -> str:
+    """The city with its state where its name alone would mean another place: whoever geocodes only city and country
+    finds the right one."""
+    from georeplicate import atlas
+
+    if not (city and code and state) or "," in city:
+        return city
+    there = atlas.geocode(city, code, state)
+    return f"{city}, {state}" if there and there != atlas.geocode(city, code) else city
 
 
 def _is_city(name: str, code: str) -> bool:

@@ -254,6 +254,7 @@ def test_states_tell_towns_of_one_name_apart(text, expected):
     place = prompts.parse_place(text)
     assert isinstance(place, Place)
     assert atlas.geocode(place.city, place.country_code, place.state) == pytest.approx(expected, abs=0.1)
+    assert atlas.geocode(place.city, place.country_code) == pytest.approx(expected, abs=0.1)
 
 
 def test_a_state_that_contradicts_the_country_finds_nothing():
