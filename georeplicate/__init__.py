@@ -1,47 +1,48 @@
 """A small library behind the notebooks: pairs -> data engine -> SFT -> GRPO -> evaluation -> tables and maps.
 
-Map of the package, from what knows least to what knows most (imports run upwards in this list only):
+Map of the package, from what knows least to what knows most (a line imports from those above it only, which
+`make check` holds):
 
+    files        files that are whole or absent, checksums, where things are kept
+    provenance   which code, which machine, which versions
+    manifest     what a finished run says about itself
+    registry     names for tasks, sources, baselines, recipes: one line each
     geo          kilometres, thresholds, GeoScore, neighbours; the only file that knows the Earth's radius
     coordinates  latitude and longitude as people and models write them
     profiles     Profile.get("smoke" | "mini" | "small" | "single_gpu" | "paper"): sizes and settings, frozen, checked
-    record       run manifest, atomic writes, checksums
-    paper        the paper's numbers, claims and our deviations, as data
+    paper        the paper's numbers, claims, settings and our deviations, as data
     atlas        what is true at a coordinate: land cover, climate, elevation, sun, country facts, gazetteer, geocoder
     world        the synthetic cross-view world: facts -> scene -> ground panorama and aerial tile
-    pairs        cross-view pairs, hard negatives, the question
-    prompts      templates, and the parser of answers
-    rewards      four pure rewards in two modes: as described in the paper, as released in the official code
-    policy       the vision-language model: load, generate, token log-probabilities
-    base         how the mini base model was made, stage by stage
-    prefix       a prompt shared by all answers of a group, computed once
-    checkpoint   checkpoints that are complete or refused
-    training     what the two stages share: data order, exact resumption
-    sft, grpo    the two training stages
+    pairs        cross-view pairs of any source, hard negatives, the question
+    tasks        questions to a model: how each is worded, read and scored
+    model        the vision-language model: load, generate, score; a prompt shared by a group of completions
     engine       the data engine: facts -> teacher -> fact check -> supervised records
-    weights      the mini base model, as `make base` left it
-    places       what mini policies are shown: the places of a split as questions and as single views
-    evaluate     a policy's answers, one row each, with what they were right about
-    readiness    is a policy ready for reinforcement learning?
-    stages       how one run is trained: rows, reward, settings
-    workers      tasks on worker processes, with one progress bar
-    experiment   the runs of the mini experiment: which there are, and whether each is up to date
-    golden       a tiny fixed training that fails when numbers move without a new version
-    seeds        intervals over few seeds, smallest effects, equivalence
-    readings     answers read again: first place named, own verdicts, word by word
-    rulers       how far one gets without looking: a random point, the best constant guess
-    tables       predictions -> tables with intervals
-    thinking     tables of what answers say: rule against perception, words at a fixed mix, what varies
-    findings     sentences about results, computed from the tables
-    plots, maps  figures and maps, pure functions of rows; only maps knows Cartopy
-    report       every table and figure of a folder of runs
-    results      what is committed: published, redrawn, compared with a fresh run, checked
-    docs         pages made from the code: rewards, malformed answers, what is known of the paper, the model card
+    training     the four rewards; SFT and GRPO
+    evaluation   any predictor on any task -> rows; benchmarks, baselines, protocols, scores, statistics
+    mini         the mini stand-in: its words, its base, its inputs, tasks and recipe
+    runs         which runs there are, whether each is up to date, doing the rest, publishing
+    report       tables, figures, maps, findings and pages; the only room that knows matplotlib and cartopy
     reproduce    runs the notebooks in order and decides whether each really finished
-    gate         is the world learnable, and free of shortcuts?
-    bench, bench_rewards, bench_grpo    sizes and speeds on this machine
+    __main__     the command line
+    docs         pages made from the code: rewards, malformed answers, what is known of the paper
 
-Nothing is imported here, so that ``import georeplicate.geo`` does not load torch.
+Nothing is imported here, so that ``import georeplicate.geo`` does not load torch. Three modules that others rely on
+have short names as well: ``from georeplicate import rewards, prompts, policy``.
 """
 
-__version__ = "0.1.0"
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.2.0"
+
+_SHORT = {
+    "rewards": "georeplicate.training.rewards",
+    "prompts": "georeplicate.tasks.prompts",
+    "policy": "georeplicate.model.policy",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SHORT:
+        return import_module(_SHORT[name])
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,25 +8,53 @@ signs, decimal commas, and the typographic variants of all marks. What cannot be
 from __future__ import annotations
 
 import re
+import unicodedata
 from dataclasses import dataclass
 from typing import Literal
 
 # Signs that are written for degrees, minutes, seconds and minus, brought to one each.
+_DEGREES, _MINUTES, _SECONDS = "°º˚∘⁰ᵒ度", "'′’‘ʹ´`‵＇分", '"″”“ʺ‶〃＂״秒'
+_MINUS = "−﹣－"
 _MARKS = str.maketrans(
-    dict.fromkeys("º˚", "°") | dict.fromkeys("′’‘ʹ´`", "'") | dict.fromkeys("″”“ʺ", '"') | dict.fromkeys("−﹣－", "-")
-)
-_UNSTABLE_MARKS = {mark: plain for mark, plain in _MARKS.items() if chr(mark) in "º˚´″"}
+    dict.fromkeys(_DEGREES, "°") | dict.fromkeys(_MINUTES, "'") | dict.fromkeys(_SECONDS, '"')
+    | dict.fromkeys(_MINUS, "-") | dict.fromkeys("٫．", ".") | dict.fromkeys("،，、", ",") | dict.fromkeys("؛；", ";")
+    | {"：": ":"}
+)  # fmt: skip
+_UNSTABLE_MARKS = {mark: plain for mark, plain in _MARKS.items() if chr(mark) in "º˚´″⁰ᵒ‶＂"}
+_DASH = re.compile(r"(?:(?<=^)|(?<=[\s(\[,;:=|/]))[‐‑‒–—―](?=\d)")  # a dash where only a sign can stand
+_MOMAYYEZ = re.compile(r"(?<=[٠-٩۰-۹])/(?=[٠-٩۰-۹])")  # Persian typewriters have no other decimal sign
+_FOREIGN_DIGIT = re.compile(r"(?![0-9])\d")
+# Hemispheres in words; what is not listed here and stands behind a number makes it unreadable (see `_stray_letter`).
+_HEMISPHERES = {
+    "N": "n north northern norte nord noord nördlich nördliche север северной północ kuzey utara bắc "
+    "北 شمال شمالا شمالاً उत्तर",
+    "S": "s south southern sur sud sul süd zuid südlich südliche юг южной południe güney selatan nam "
+    "南 جنوب جنوبا جنوباً दक्षिण",
+    "E": "e east eastern este est leste ost oost östlich östliche восток восточной wschód doğu timur đông "
+    "东 東 شرق شرقا شرقاً पूर्व",
+    "W": "w west western oeste ouest ovest westlich westliche запад западной zachód batı barat tây "
+    "西 غرب غربا غرباً पश्चिम",
+}
+_SIDE = {word: side for side, words in _HEMISPHERES.items() for word in words.split()}
+_CJK_SIDE = re.compile(r"([北南东東西])(?:纬|緯|经|經|経)")
+_WORDS = "|".join(sorted((re.escape(word) for word in _SIDE if len(word) > 1), key=len, reverse=True))
+_AXIS = r"latitud(?:e|en)?|longitud(?:e|en)?|lat|long?|lng|breite|länge|纬度?|緯度?|经度?|經度?|経度?"
 _TOKEN = re.compile(
-    r"(?P<number>[-+]?(?<![\d.])\d+(?:\.\d+)?)|(?P<degrees>°|deg(?:rees?)?\b)|(?P<seconds>\"|''|sec(?:onds?)?\b)"
-    r"|(?P<minutes>'|min(?:utes?)?\b)|(?P<hemisphere>(?<![A-Za-z])(?:north|south|east|west|[NSEW])(?![A-Za-z]))"
-    r"|(?P<sign>[-+])|(?P<colon>:)|(?P<separator>[,;/|]|\band\b)|(?P<other>\S)",
+    r"(?P<number>[-+]?(?<![\d.])\d+(?:\.\d+)?)|(?P<degrees>°|deg(?:rees?)?\b|grad\b)"
+    r"|(?P<seconds>\"|''|sec(?:onds?)?\b)|(?P<minutes>'|min(?:utes?)?\b)"
+    rf"|(?P<hemisphere>(?<![^\W\d_])(?:{_WORDS}|[NSEW])(?![^\W\d_])|[北南东東西])"
+    rf"|(?P<axis>(?<![^\W\d_])(?:{_AXIS})(?![^\W\d_])\.?)"
+    r"|(?P<sign>[-+])|(?P<colon>:)|(?P<separator>[,;/|]|\b(?:and|und|et|y|e)\b|和)|(?P<other>\S)",
     re.IGNORECASE,
 )
 _DECIMAL_COMMAS = re.compile(
-    r"(?<![\d.,])([-+]?\d{1,3}),(\d{1,10})( ?°? ?[NSEW]?(?: ?[;/] ?|, | ))([-+]?\d{1,3}),(\d{1,10})(?![\d.,])",
+    r"(?<![\d.,])([-+]?\d{1,3}),(\d{1,10})( ?°? ?[NSEW]?(?: ?[;/|] ?|, |[ \n]))([-+]?\d{1,3}),(\d{1,10})(?![\d.,])",
     re.IGNORECASE,
 )
 _ONE_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{1,10})(?![\d.,])")
+# A comma inside a number that a mark follows, or that stands behind a hemisphere, is a decimal comma.
+_MARKED_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{1,10})(?= ?(?:[°'\"]|deg|min|sec))", re.IGNORECASE)
+_LED_DECIMAL_COMMA = re.compile(r"(?<![A-Za-z])([NSEW] ?)(\d{1,3}),(\d{2,10})(?![\d.,])", re.IGNORECASE)
 _LONGITUDE_FIRST = re.compile(r"\bpoint ?\( ?$", re.IGNORECASE)  # well-known text: POINT(longitude latitude)
 _LONGITUDE_FIRST_REACH = 12  # characters before a pair that this can be read from: the whole text would be quadratic
 _AXES = {"N": "lat", "S": "lat", "E": "lon", "W": "lon"}
@@ -49,6 +77,7 @@ class _Angle:
     axis: str
     precise: bool
     readable: bool
+    bare: int  # minutes and seconds without marks: both angles of a pair have as many
     start: int  # of its first token
     end: int  # behind its last token
 
@@ -65,8 +94,22 @@ _END = _Token("", "", -1, -1)
 
 
 def before_folding(text: str) -> str:
-    """The text without the marks that Unicode's compatibility folding (NFKC) would turn into letters or tear apart."""
-    return text.translate(_UNSTABLE_MARKS)
+    """The text without the marks that Unicode's compatibility folding (NFKC) would turn into letters or tear apart, and
+    with one kind of minus."""
+    text = re.sub(r"\^ ?(?:\{ ?\\circ ?\}|\\circ\b)", "°", text)
+    return _DASH.sub("-", text.translate(_UNSTABLE_MARKS).translate(dict.fromkeys(map(ord, _MINUS), "-")))
+
+
+def _plain(text: str) -> str:
+    """Marks, digits and decimal signs of all kinds brought to one each; every character keeps its position."""
+    text = _DASH.sub("-", text.translate(_MARKS))
+    if not text.isascii():
+        text = _MOMAYYEZ.sub(".", text)
+        text = _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
+        text = _CJK_SIDE.sub(lambda side: f"{_SIDE[side[1]]} ", text)
+    text = _MARKED_DECIMAL_COMMA.sub(r"\1.\2", text)
+    text = _LED_DECIMAL_COMMA.sub(r"\1\2.\3", text)
+    return _DECIMAL_COMMAS.sub(r"\1.\2\3\4.\5", text)
 
 
 class _Reader:
@@ -98,7 +141,7 @@ class _Reader:
         return self._peek(ahead).kind == "number" and self._peek(ahead).text[0] not in "-+"
 
     def _angle(self) -> _Angle | None:
-        """[hemisphere] [sign] degrees [minutes [seconds]] [hemisphere], or None without having read anything."""
+        """[hemisphere] [sign] degrees [minutes [seconds]] [hemisphere] [latitude], or None without having read any."""
         start, readable, sign, hemisphere = self.i, True, "", ""
         if self._peek().kind == "hemisphere" and self._peek(1).kind in ("number", "sign"):
             hemisphere = self._take()
@@ -109,22 +152,38 @@ class _Reader:
         if self._peek().kind != "number":
             self.i = start
             return None
+        # "48.85-2.35": a dash that may be a sign; "48·85": a decimal sign that is not known
+        before = self._peek(-1)
+        if before.end == self._peek().start and not hemisphere and not sign:
+            glued = before.kind in ("number", "other", "degrees", "minutes", "seconds", "colon")
+            torn = before.kind in ("other", "colon") and self._peek(-2).kind == "number" == self._peek().kind
+            torn = torn and self._peek(-2).end == before.start and not before.text.isalpha()
+            dash = glued and before.kind == "number" and self._peek().text[0] == "-" and before.text[0] not in "-+"
+            readable &= not (torn or dash)
         number = self._take()
-        sign = sign or number[0].strip("0123456789")
-        precise, parts = len(number.partition(".")[2]) >= 2, []
+        sign = sign or ("-" if number[0] == "-" else "+" if number[0] == "+" else "")
+        precise, parts, bare = len(number.partition(".")[2]) >= 2, [], 0
         if self._peek().kind == "degrees":
             self._take()
             precise, parts = True, self._minutes(hemisphere)
-        elif not hemisphere:
-            parts = self._bare_minutes()
+        elif "." not in number:
+            parts = self._bare_minutes(bool(hemisphere))
+            bare = len(parts)
         if not hemisphere and self._peek().kind == "hemisphere":
             hemisphere = self._take()
-        side = hemisphere[:1].upper()
+        elif bare and self._peek().kind == "hemisphere" and self._peek(1).kind not in ("number", "sign"):
+            readable = False  # "N 48 2 E": whose are the numbers?
+        side = _SIDE.get(hemisphere.casefold(), "")
+        axis = _AXES.get(side, "")
+        if self._peek().kind == "axis" and self._peek(1).kind not in ("number", "sign", "colon", "hemisphere"):
+            named = "lat" if self._take()[:2].casefold() in ("la", "br", "纬", "緯", "纬度", "緯度") else "lon"
+            readable &= axis in ("", named)
+            axis, precise = named, True
         # Two signs for one direction may cancel or repeat each other; "4.35 O" is west in French, east in German.
         readable &= not (sign and side) and not self._stray_letter() and all(part < 60 for part in parts)
         size = abs(float(number)) + sum(part / 60**power for power, part in enumerate(parts, 1))
         negative = sign == "-" or side in ("S", "W")
-        return _Angle(-size if negative else size, _AXES.get(side, ""), precise or parts != [], readable, start, self.i)
+        return _Angle(-size if negative else size, axis, precise or parts != [], readable, bare, start, self.i)
 
     def _minutes(self, hemisphere: str) -> list[float]:
         """After a degree sign: 51', 51'24", or 51.4 without a mark when a hemisphere stands before or behind."""
@@ -142,28 +201,39 @@ class _Reader:
                 break
         return parts
 
-    def _bare_minutes(self) -> list[float]:
-        """48 51 24 N, 48:51:24 N: only the hemisphere tells such a row of numbers from a list."""
-        step = 2 if self._peek().kind == "colon" and self._peek(2).kind == "colon" else 1
-        if self._unsigned(step - 1) and self._unsigned(2 * step - 1) and self._peek(2 * step).kind == "hemisphere":
-            parts = [float(self._peek(step - 1).text), float(self._peek(2 * step - 1).text)]
-            self.i += 2 * step
-            return parts
-        return []
+    def _bare_minutes(self, led: bool) -> list[float]:
+        """48 51 24 N, 48:51:24 N, 48 51.4 N, N48 51.4: only the hemisphere tells such a row of numbers from a list."""
+        colons = self._peek().kind == "colon"
+        step = 2 if colons else 1
+        parts: list[float] = []
+        ahead = step - 1
+        while len(parts) < 2 and self._unsigned(ahead) and (not colons or self._peek(ahead - 1).kind == "colon"):
+            if self._peek(ahead + 1).kind in ("degrees", "minutes", "seconds"):
+                return []
+            parts.append(float(self._peek(ahead).text))
+            ahead += step
+            if "." in self._peek(ahead - step).text:
+                break
+        used = ahead - step + 1
+        if not parts or not (led or self._peek(used).kind == "hemisphere" or colons and len(parts) == 2):
+            return []
+        self.i += used
+        return parts
 
     def _stray_letter(self) -> bool:
-        """Does a letter of its own follow that is no hemisphere?"""
+        """Does a letter of its own follow that is no hemisphere, or a word in another script?"""
         here, following = self._peek(), self._peek(1)
         if here.kind != "other" or not here.text.isalpha():
             return False
-        return following.start != here.end or not following.text[:1].isalpha()
+        # A word in another script may be a hemisphere that is not listed.
+        return not here.text.isascii() or following.start != here.end or not following.text[:1].isalpha()
 
 
 def _point(first: _Angle, second: _Angle, labelled: bool) -> tuple[float, float] | Unusable:
     """(lat, lon) from two angles in that order, unless their hemispheres tell the reverse."""
     axes = (first.axis, second.axis)
     found = f"{first.degrees:g}, {second.degrees:g}"
-    if not (first.readable and second.readable):
+    if not (first.readable and second.readable) or first.bare != second.bare:
         return Unusable("bad_coordinates", found)
     if axes == ("lon", "lat"):
         if labelled:
@@ -182,7 +252,7 @@ def read_pair(lat: str, lon: str) -> tuple[float, float] | Unusable:
     """(lat, lon) in degrees from two texts that were given as latitude and longitude."""
     angles = []
     for text in (lat, lon):
-        reader = _Reader(_ONE_DECIMAL_COMMA.sub(r"\1.\2", text.translate(_MARKS)))
+        reader = _Reader(_ONE_DECIMAL_COMMA.sub(r"\1.\2", _plain(text).strip(" ,;\n")))
         angles += reader.angles()[:1]
         used = angles[-1].end if angles else 0
         if not angles or any(token.text[-1].isdigit() for token in reader.tokens[used:]):  # "40.4 - 40.5", "40.4.5"
@@ -201,7 +271,7 @@ def find_pair(text: str, expected: bool = False) -> tuple[tuple[float, float] | 
     only if they are the whole text. ``expected``: the text was announced as coordinates, so that any two numbers are a
     pair and none is a fault.
     """
-    reader = _Reader(_DECIMAL_COMMAS.sub(r"\1.\2\3\4.\5", text.translate(_MARKS)))  # sign by sign: same positions
+    reader = _Reader(_plain(text))  # sign by sign: same positions
     tokens, angles = reader.tokens, reader.angles()
     point: tuple[float, float] | Unusable | None = None
     spans: list[tuple[int, int]] = []

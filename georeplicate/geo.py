@@ -196,6 +196,10 @@ def neighbours(
         raise ValueError("query_lat and query_lon go together")
     query = (lat, lon) if among_themselves else tuple(np.atleast_1d(a) for a in validate(query_lat, query_lon))
     available = lat.size - among_themselves
+    if k is not None and (isinstance(k, bool) or not isinstance(k, int | np.integer)):
+        raise ValueError(f"k must be a whole number of neighbours, got {k!r}")
+    if radius_km is not None and not isinstance(radius_km, int | float | np.number):
+        raise ValueError(f"radius_km must be a number of kilometres, got {radius_km!r}")
     if k is not None and not 1 <= k <= available:
         raise ValueError(f"k must be between 1 and the {max(available, 0)} points that can be neighbours, got {k}")
     if radius_km is not None and not radius_km >= 0:

@@ -18,24 +18,29 @@ published packages and checks that each byte is the same. Everything is loaded a
     facts           puts them together
 """
 
-from georeplicate.atlas.countries import country_code, country_name
+from georeplicate.atlas.countries import ambiguous, country_code, country_name, narrower
 from georeplicate.atlas.facts import LAND_COVERS, Facts, describe, elevation_m, is_land, random_land
-from georeplicate.atlas.gazetteer import cities, geocode
+from georeplicate.atlas.gazetteer import cities, countries_with, country_of, geocode, in_country
 from georeplicate.atlas.natural_earth import borders, coast, lakes, land
 
 __all__ = [
     "LAND_COVERS",
     "Facts",
+    "ambiguous",
     "borders",
     "cities",
     "coast",
+    "countries_with",
     "country_code",
     "country_name",
+    "country_of",
     "describe",
     "elevation_m",
     "geocode",
+    "in_country",
     "is_land",
     "lakes",
     "land",
+    "narrower",
     "random_land",
 ]

@@ -18,6 +18,53 @@ _FORM_OF_STATE = re.compile(
     "grand duchy|union) of )?(the )?"
 )
 
+# Abbreviations of official tables ("Congo, Dem. Rep.", "Micronesia, Fed. Sts.").
+_WRITTEN_OUT = {"dem": "democratic", "rep": "republic", "fed": "federated", "sts": "states"}
+_FILLING = frozenset({"the", "of", "and"})
+_INVERTED = re.compile(r"^([^,(（]+)[,(（]\s*([^)）]+?)\s*[)）]?\s*$")
+
+# Names in use that the packed tables lack: short forms in Chinese, islands that share one code, official long forms.
+_MORE_NAMES = {
+    "BQ": ("Bonaire", "Saba", "Sint Eustatius", "Bonaire, Sint Eustatius and Saba", "BES Islands"),
+    "SH": ("Ascension Island", "Tristan da Cunha"),
+    "SJ": ("Svalbard", "Jan Mayen"),
+    "SX": ("Saint Martin (Dutch part)", "Sint Maarten (Dutch part)"),
+    "MF": ("Saint Martin (French part)",),
+    "PF": ("Tahiti",),
+    "HK": ("香港", "홍콩", "ホンコン"),
+    "MO": ("澳门", "澳門", "마카오", "マカオ"),
+    "CD": ("刚果民主共和国", "剛果民主共和國", "刚果金", "Congo-Kinshasa", "Democratic Republic Congo"),
+    "CG": ("刚果共和国", "剛果共和國", "刚果布", "Congo-Brazzaville"),
+    "KP": ("Democratic Republic of Korea", "Democratic People's Republic Korea"),
+    "KR": ("ROK", "韓國"),
+    "KG": ("Kyrgyz Republic",),
+    "LY": ("Libyan Arab Jamahiriya",),
+    "MK": ("FYR Macedonia", "Former Yugoslav Republic of Macedonia"),
+    "JO": ("Hashemite Kingdom of Jordan",),
+    "VN": ("Socialist Republic of Vietnam", "Socialist Republic of Viet Nam"),
+    "ET": ("Federal Democratic Republic of Ethiopia",),
+    "BD": ("People's Republic of Bangladesh",),
+    "LK": ("Democratic Socialist Republic of Sri Lanka",),
+    "MM": ("Republic of the Union of Myanmar",),
+    "UY": ("Oriental Republic of Uruguay", "Eastern Republic of Uruguay"),
+    "AR": ("Argentine Republic",),
+    "CH": ("Swiss Confederation",),
+    "PT": ("Portuguese Republic",),
+    "MX": ("United Mexican States",),
+    "VE": ("Venezuela, RB",),
+    "TW": ("Taiwan, China", "Taiwan (China)", "Taiwan ROC"),
+    "TT": ("Trinidad", "Tobago"),
+    "AG": ("Antigua", "Barbuda"),
+    "WF": ("Wallis", "Futuna"),
+}
+# Bare names of several countries: only a city, or more words, can tell which is meant.
+_AMBIGUOUS = {
+    ("CG", "CD"): ("Congo", "the Congo", "Kongo", "Конго", "刚果", "剛果", "コンゴ", "콩고", "الكونغو", "Κονγκό"),
+    ("KR", "KP"): ("Korea", "Corea", "Corée", "Coreia", "Корея", "Korean Peninsula"),
+    ("VI", "VG"): ("Virgin Islands", "the Virgin Islands"),
+    ("MF", "SX"): ("Saint Martin", "St. Martin", "Saint-Martin"),
+}
+
 
 @functools.cache
 def table() -> dict[str, dict]:
@@ -39,26 +86,87 @@ def column(field: str) -> np.ndarray:
 
 @functools.cache
 def _by_name() -> dict[str, str]:
-    return {names.key(name): code for code, row in table().items() for name in row["names"]}
+    found = {names.key(name): code for code, row in table().items() for name in row["names"]}
+    return {names.key(name): code for code, more in _MORE_NAMES.items() for name in more} | found
+
+
+@functools.cache
+def _by_words() -> dict[str, str]:
+    """Names without "the", "of" and "and", for those who leave them out; names that two countries would share are not
+    in it."""
+    found: dict[str, str] = {}
+    for name, code in _by_name().items():
+        short = _words(name)
+        found[short] = code if found.get(short, code) == code else ""
+    return {short: code for short, code in found.items() if code and " " in short}
+
+
+def _words(name: str) -> str:
+    words = (_WRITTEN_OUT.get(word, word) for word in names.key(name).split())
+    return " ".join(word for word in words if word not in _FILLING)
 
 
 def country_code(name_or_code: str) -> str | None:
     """ISO 3166-1 alpha-2 code of a country named in English, in its own or a widely used language, or by its code.
 
-    Case, accents and punctuation do not matter: "Deutschland", "U.S.A.", "cote d'ivoire", "日本", "DEU". Two-letter and
-    three-letter codes win over names. None for what is not a country's name; never a guess. Never raises.
+    Case, accents and punctuation do not matter: "Deutschland", "U.S.A.", "cote d'ivoire", "日本", "DEU"; nor does the
+    order of an inverted name ("Congo, Dem. Rep.", "Korea (Republic of)"). Two-letter and three-letter codes win over
+    names. None for what is not a country's name; never a guess. Never raises. "Congo" is CG and "Korea" KR, as in the
+    tables of names; `ambiguous` tells who else bears such a name.
     """
     return _lookup(name_or_code) if isinstance(name_or_code, str) else None
+
+
+def ambiguous(name: str) -> tuple[str, ...]:
+    """The codes of all countries that a bare name may mean ("Congo": CG and CD); () where there is no doubt."""
+    return _ambiguous_keys().get(names.key(name), ()) if isinstance(name, str) else ()
+
+
+@functools.cache
+def _ambiguous_keys() -> dict[str, tuple[str, ...]]:
+    return {names.key(name): codes for codes, several in _AMBIGUOUS.items() for name in several}
 
 
 @functools.lru_cache(maxsize=4096)
 def _lookup(name: str) -> str | None:
     key = names.key(name)
-    # As written, without a bracket ("Bolivia (Plurinational State of)"), without the form of state ("Republic of ...").
-    for form in (key, names.key(name.split("(")[0]), _FORM_OF_STATE.sub("", key)):
-        if form in _by_name():
-            return _by_name()[form]
-    return None
+    if key in _by_name():
+        return _by_name()[key]
+    if _words(name) in _by_words():
+        return _by_words()[_words(name)]
+    inverted = _INVERTED.match(name) if len(name) <= 200 else None
+    if inverted:  # "Bolivia, Plurinational State of"
+        turned = re.sub(r"^Rep\.? ", "Republic of ", f"{inverted[2]} {inverted[1]}")
+        for form in (names.key(turned), _FORM_OF_STATE.sub("", names.key(turned))):
+            if form in _by_name() and not (form in _ambiguous_keys() and form != names.key(turned)):
+                return _by_name()[form]
+        if _words(turned) in _by_words():
+            return _by_words()[_words(turned)]
+        if all(word in _FILLING for word in names.key(inverted[2]).split()):  # "Gambia, The"
+            return _lookup(inverted[1])
+    if "(" in name:
+        outer, inner = (names.key(part.strip(") ")) for part in name.split("(", 1))
+        if outer in _ambiguous_keys():  # "Korea (DPRK)": the bracket must decide
+            code = _by_name().get(inner)
+            return code if code in _ambiguous_keys()[outer] else None
+        if outer in _by_name():
+            return narrower(_by_name()[outer], _by_name()[inner]) if inner in _by_name() else _by_name()[outer]
+    if (
+        inverted
+        and (outer := _by_name().get(names.key(inverted[1])))
+        and (inner := _by_name().get(names.key(inverted[2])))
+    ):
+        return narrower(outer, inner)  # "Hong Kong, China"; but "Georgia, USA" is no country
+    return _by_name().get(_FORM_OF_STATE.sub("", key))
+
+
+def narrower(one: str, other: str) -> str | None:
+    """The one of two codes that lies in the other (a territory and its state, or the same); None for two states."""
+    if {one, other} == {"TW", "CN"}:  # "Taiwan, China" is one of its official names
+        return "TW"
+    if table()[one]["sovereign"] == other:
+        return one
+    return other if one == other or table()[other]["sovereign"] == one else None
 
 
 def country_name(code: str) -> str:

@@ -19,6 +19,7 @@ LAND_COVERS = (
     "grasslands", "permanent_wetlands", "croplands", "urban", "cropland_natural_mosaic", "snow_and_ice", "barren",
 )  # fmt: skip
 _TROPIC = 23.44  # degrees: between the tropics the year is told by rain, not by warmth
+_SHORE_KM = 5.0  # how far from a town its shore is land, where the coast of the map cuts it off
 _WET_MONTH_MM = 60  # Koeppen's limit of a dry month in tropical climates
 
 
@@ -85,8 +86,11 @@ class Facts:
         return Facts(when=moment, **{k: v.item() if isinstance(v, np.generic) else v for k, v in part.items()})
 
 
-def describe(lat: ArrayLike, lon: ArrayLike, when) -> Facts:
+def describe(lat: ArrayLike, lon: ArrayLike, when, *, drawn_coast: bool = False) -> Facts:
     """What is true at (lat, lon) in degrees at the moment `when`.
+
+    drawn_coast: leave the coast as the map draws it, which cuts off some headlands and quays. Else a point that the map
+    puts into the sea is land where land cover and climate know land and a town is within _SHORE_KM.
 
     lat, lon, when: scalars, or arrays (N,) that broadcast together. when: an ISO 8601 string with a time zone
     ("2024-06-21T12:00:00Z", "...+02:00"), an aware datetime, or datetime64, which is UTC by definition; pandas columns
@@ -99,11 +103,11 @@ def describe(lat: ArrayLike, lon: ArrayLike, when) -> Facts:
     """
     if np.ndim(lat) == 0 and np.ndim(lon) == 0 and _is_scalar_moment(when):
         lat, lon = geo.validate(lat, lon)
-        return _describe(lat.reshape(1), lon.reshape(1), np.array([_utc(when)]), np.array([True]))[0]
+        return _describe(lat.reshape(1), lon.reshape(1), np.array([_utc(when)]), np.array([True]), drawn_coast)[0]
     lat, lon, utc = np.broadcast_arrays(_degrees(lat), _degrees(lon), _moments(when))
     if lat.ndim != 1:
         raise ValueError(f"lat, lon and when must be scalars or one-dimensional, got shape {lat.shape}: use .ravel()")
-    return _describe(lat, lon, utc, geo.is_valid(lat, lon) & ~np.isnat(utc))
+    return _describe(lat, lon, utc, geo.is_valid(lat, lon) & ~np.isnat(utc), drawn_coast)
 
 
 def _is_scalar_moment(when) -> bool:
@@ -125,11 +129,16 @@ def _number(value) -> float:
         return np.nan
 
 
+_OUTSIDE_THE_CALENDAR = "{} lies outside the years 1 to 9999 in UTC, which no calendar here goes beyond"
+
+
 def _utc(when) -> np.datetime64:
     """One moment in UTC, or a ValueError that names what it lacks."""
     if isinstance(when, np.ndarray) and when.ndim == 0:
         when = when[()]
     if isinstance(when, np.datetime64) and not np.isnat(when):
+        if not 1 <= int(when.astype("datetime64[Y]").astype(int)) + 1970 <= 9999:
+            raise ValueError(_OUTSIDE_THE_CALENDAR.format(when))
         return when.astype("datetime64[us]")
     moment = when
     if isinstance(when, str):
@@ -144,7 +153,10 @@ def _utc(when) -> np.datetime64:
             f"{when!r} has no time zone, and the sun is elsewhere in each: "
             'append "Z" for UTC or an offset such as "+02:00"'
         )
-    return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
+    try:
+        return np.datetime64(moment.astimezone(UTC).replace(tzinfo=None), "us")
+    except OverflowError:
+        raise ValueError(_OUTSIDE_THE_CALENDAR.format(when)) from None
 
 
 def _moments(when) -> NDArray:
@@ -166,12 +178,12 @@ def _utc_or_nat(when) -> np.datetime64:
         return np.datetime64("NaT", "us")
 
 
-def _describe(lat: NDArray, lon: NDArray, utc: NDArray, valid: NDArray) -> Facts:
+def _describe(lat: NDArray, lon: NDArray, utc: NDArray, valid: NDArray, drawn_coast: bool = False) -> Facts:
     if not valid.all():
-        return _with_gaps(lat, lon, utc, valid)
+        return _with_gaps(lat, lon, utc, valid, drawn_coast)
     lon = _wrapped(lon)
     month = utc.astype("datetime64[M]").astype(np.int64) % 12
-    ground = _ground().at(lat, lon)
+    ground = _ground().at(lat, lon) if drawn_coast else _lived_ground(lat, lon)
     number = ground & (grid.LAKE - 1)
     cover = grid.nearest(store.load("land_cover")["igbp"], lat, lon)
     is_land = (number > 0) & (ground & grid.LAKE == 0) & (cover > 0)
@@ -209,9 +221,9 @@ def _describe(lat: NDArray, lon: NDArray, utc: NDArray, valid: NDArray) -> Facts
     )
 
 
-def _with_gaps(lat: NDArray, lon: NDArray, utc: NDArray, valid: NDArray) -> Facts:
+def _with_gaps(lat: NDArray, lon: NDArray, utc: NDArray, valid: NDArray, drawn_coast: bool) -> Facts:
     """Facts of the valid rows, spread over all rows with neutral values between them."""
-    known = _describe(lat[valid], lon[valid], utc[valid], valid[valid])
+    known = _describe(lat[valid], lon[valid], utc[valid], valid[valid], drawn_coast)
     columns = {}
     for field in fields(Facts):
         values = getattr(known, field.name)
@@ -235,6 +247,19 @@ def _wrapped(lon: NDArray) -> NDArray:
 @functools.cache
 def _ground() -> grid.TwoLevelGrid:
     return grid.TwoLevelGrid(**store.load("ground"))
+
+
+def _lived_ground(lat: NDArray, lon: NDArray) -> NDArray:
+    """The ground grid's values; the shores of towns that the map's coast cuts off are land of the town's country."""
+    ground = _ground().at(lat, lon)
+    at_sea = np.flatnonzero(ground == 0)
+    known = grid.nearest(store.load("land_cover")["igbp"], lat[at_sea], lon[at_sea]) > 0
+    known &= grid.nearest(store.load("climate")["zone"], lat[at_sea], lon[at_sea]) > 0
+    if known.any():
+        shore = at_sea[known]
+        number, km = gazetteer.nearest_country(lat[shore], lon[shore])
+        ground[shore] = np.where(km <= _SHORE_KM, number, 0)
+    return ground
 
 
 @functools.cache
@@ -265,13 +290,15 @@ def elevation_m(lat: ArrayLike, lon: ArrayLike) -> NDArray | float:
     return height if height.ndim else float(height)
 
 
-def is_land(lat: ArrayLike, lon: ArrayLike) -> NDArray[np.bool_]:
-    """True on dry land (not on the sea, not on lakes), to about a kilometre. Broadcasts; a bad point is False."""
+def is_land(lat: ArrayLike, lon: ArrayLike, *, drawn_coast: bool = False) -> NDArray[np.bool_]:
+    """True on dry land (not on the sea, not on lakes), to about a kilometre. Broadcasts; a bad point is False.
+
+    drawn_coast: as for `describe`."""
     lat, lon = np.broadcast_arrays(_degrees(lat), _degrees(lon))
     dry = np.zeros(lat.shape, dtype=bool)
     valid = geo.is_valid(lat, lon)
     here = lat[valid], _wrapped(lon[valid])
-    ground = _ground().at(*here)
+    ground = _ground().at(*here) if drawn_coast else _lived_ground(*here)
     dry[valid] = (ground > 0) & (ground < grid.LAKE) & (grid.nearest(store.load("land_cover")["igbp"], *here) > 0)
     return dry
 
@@ -285,7 +312,7 @@ def random_land(n: int, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
         draw = 64 + 4 * (n - len(found))  # about 29 % of the draws are on land
         lat = np.degrees(np.arcsin(rng.uniform(-1, 1, draw)))
         lon = rng.uniform(-180, 180, draw)
-        found = np.concatenate([found, np.stack([lat, lon], axis=1)[is_land(lat, lon)]])
+        found = np.concatenate([found, np.stack([lat, lon], axis=1)[is_land(lat, lon, drawn_coast=True)]])
     return found[:n, 0], found[:n, 1]
 
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from georeplicate import geo
 from georeplicate.atlas import names, store
-from georeplicate.atlas.countries import column, country_code, table
+from georeplicate.atlas.countries import ambiguous, column, country_code, table
 
 
 class _Index:
@@ -75,26 +75,73 @@ class _Places:
 _places = functools.cache(_Places)
 
 
-def geocode(city: str, country: str | None) -> tuple[float, float] | None:
+def geocode(city: str, country: str | None, state: str | None = None) -> tuple[float, float] | None:
     """(lat, lon) in degrees of a place named in words, or None when it is not known. Never a guess; never raises.
 
     city: in any script or spelling that GeoNames lists, whatever the case and accents. It may go on after commas with
     administrative divisions and a country ("Springfield, Illinois, USA"), which must agree with the place.
     country: a name in English or another language, or a code; "" or None where it is not known. A state includes its
-    dependent territories, but a place in the state itself comes first.
+    dependent territories, but a place in the state itself comes first. Of a name that several countries bear ("Congo")
+    the one that has such a city is meant.
+    state: the administrative division that the place lies in, if it was given on its own; one that is the name of no
+    division anywhere is passed over.
 
     Of several places of that name the most populous is meant; one that bears it only as an alternate name must have ten
     times the people of one whose own name it is. None for a country that does not exist, and for one without such a
     city, even if it is well known elsewhere. A division that the gazetteer has no name for (a county, or a name in
     another language) is passed over only if the country is known and one place outweighs its namesakes ten times.
     """
-    if not isinstance(city, str) or not (country is None or isinstance(country, str)):
-        return None
-    rank = _resolve(city, country or "")
+    rank = _rank(city, country, state)
     if rank is None:
         return None
     places = _places()
     return float(places.lat[rank]), float(places.lon[rank])
+
+
+def country_of(city: str, country: str | None = None, state: str | None = None) -> str | None:
+    """The code of the country in which `geocode` finds a place; None where it finds none."""
+    rank = _rank(city, country, state)
+    return None if rank is None else str(_places().country_code[rank])
+
+
+def _rank(city, country, state) -> int | None:
+    if not isinstance(city, str) or not all(isinstance(name, str | None) for name in (country, state)):
+        return None
+    if state and (key := names.key(state)) and not _within_name(key, city):
+        named = country_code(state)
+        if _is_division(key) and (named is None or _bare(key) in _places().divisions or key in _places().abbreviations):
+            city = f"{city}, {state.replace(',', ' ')}"
+    codes = ambiguous(country or "")
+    if codes:
+        found = [rank for code in codes if (rank := _resolve(city, code)) is not None]
+        return found[0] if len(found) == 1 else None
+    return _resolve(city, country or "")
+
+
+def _within_name(key: str, city: str) -> bool:
+    """Is the division already part of what was written ("Portland, Maine")?"""
+    return key in [names.key(part) for part in city.split(",")[1:]]
+
+
+def in_country(division: str, code: str) -> bool:
+    """Is this the name or abbreviation of a first-order division of the country with this code?"""
+    key = names.key(division)
+    divisions = _divisions()
+    return bool(key) and ((code, _bare(key)) in divisions or (code, key) in _places().admin_by_code)
+
+
+def countries_with(division: str) -> set[str]:
+    """Codes of the countries that have a first-order division of this name (abbreviations are not looked up)."""
+    bare = _bare(names.key(division))
+    return {code for code, name in _divisions() if name == bare}
+
+
+@functools.cache
+def _divisions() -> set[tuple[str, str]]:
+    """(country code, bare name) of every first-order division."""
+    places = _places()
+    pairs = set(zip(places.country_code.tolist(), places.admin.tolist()))
+    return {(code, _bare(places.admin_keys[admin])) for code, admin in pairs if places.admin_keys[admin]}
 
 
 def _resolve(city: str, country: str) -> int | None:
@@ -207,6 +254,13 @@ def nearest(lat: NDArray, lon: NDArray) -> tuple[NDArray, NDArray, NDArray]:
     _, rank = _tree().query(_unit_vectors(lat, lon))
     km = geo.haversine_km(lat, lon, places.lat[rank], places.lon[rank])
     return places.name[rank], km, places.population[rank]
+
+
+def nearest_country(lat: NDArray, lon: NDArray) -> tuple[NDArray, NDArray]:
+    """Number of the country (as in the ground grid) and distance in km of the place nearest to each point (N,)."""
+    places = _places()
+    _, rank = _tree().query(_unit_vectors(lat, lon))
+    return places.country[rank], geo.haversine_km(lat, lon, places.lat[rank], places.lon[rank])
 
 
 def cities(min_population: int = 15000, countries: Iterable[str] | None = None) -> pd.DataFrame:

@@ -17,8 +17,6 @@ DELIMITERS = ",;\t"
 ROW = "(row)"  # column of the records' numbers; no file has one of that name
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run: written with an apostrophe before it
 
-csv.field_size_limit(sys.maxsize)
-
 
 def decode(path: Path) -> str:
     """The text of a UTF-8 file, with or without byte order mark, gzipped or not; ValueError in one sentence."""
@@ -78,6 +76,14 @@ def read(path: str | Path, header: list[str] | None = None, delimiter: str | Non
 
 def _records(text: str, delimiter: str, width: int | None) -> tuple[list, list]:
     """([(row, fields)], [(row, first cell, why it is broken)]); blank lines count for neither."""
+    before = csv.field_size_limit(sys.maxsize)  # a model's answer may be long; others who read CSV keep their limit
+    try:
+        return _parted(text, delimiter, width)
+    finally:
+        csv.field_size_limit(before)
+
+
+def _parted(text: str, delimiter: str, width: int | None) -> tuple[list, list]:
     lines = list(io.StringIO(text, newline=""))
     good: list[tuple[int, list[str]]] = []
     broken: list[tuple[int, str, str]] = []

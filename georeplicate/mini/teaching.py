@@ -61,7 +61,7 @@ def sft_rows(profile: Profile, base_path: Path, seed: int, count: int) -> Sequen
     rng = np.random.default_rng([seed, 11])
     policy = inputs.base_policy(base_path)
     sites = pd.concat([inputs.sites(profile, "train"), _abroad()], ignore_index=True)
-    facts = atlas.describe(sites.lat.to_numpy(), sites.lon.to_numpy(), list(sites.taken_at))
+    facts = atlas.describe(sites.lat.to_numpy(), sites.lon.to_numpy(), list(sites.taken_at), drawn_coast=True)
     teacher, records, taught = engine.Template("terse"), [], round(count * (1 - REPLAY))
     at_home = len(sites) - len(_abroad())
     chosen = np.where(

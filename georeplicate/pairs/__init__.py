@@ -23,7 +23,9 @@ letters), and the wording (see prompts.py).
 """
 
 import csv
+import inspect
 import json
+from collections.abc import Callable
 from pathlib import Path
 from string import ascii_uppercase
 from zlib import crc32
@@ -54,12 +56,20 @@ ON_DISK = Registry(
 
 
 def load(
-    source: str, split: str, root: str | Path | None = None, *, set_aside: str | Path | None = None, **options
+    source: str,
+    split: str,
+    root: str | Path | None = None,
+    *,
+    set_aside: str | Path | None = None,
+    check: bool = False,
+    **options,
 ) -> Dataset:
     """The pairs of a source and split, in the schema above. Pictures are opened when a row is asked for.
 
     root       folder of the source's files; "world" needs none
     set_aside  CSV written by pairs.validate: rows of this split whose id it lists are left out
+    check      look at every picture first and leave out rows with one that cannot be shown; else such a row is an
+               error when it is asked for
     options    those of the source's own module: pairs.world.load, or `read` of the others (vigor: setting;
                university-1652: ground; photos: tile_m)
 
@@ -72,12 +82,14 @@ def load(
     if source == "world":
         if set_aside is not None:
             raise ValueError("pairs: the world has nothing to set aside")
+        _check_options(source, world.load, options)
         return world.load(split, root=root, **options)
     frame = read(source, split, root, **options)
     if set_aside is not None:
-        with open(set_aside, encoding="utf-8", newline="") as file:
-            bad = {line["id"] for line in csv.DictReader(file) if line["split"] == split}
-        frame = frame[~frame.id.isin(bad)]
+        frame = frame[~frame.id.isin(_listed(Path(set_aside), split))]
+    if check:
+        frame = frame.copy()
+        schema.note_broken(frame)
     return schema.dataset(frame, source, split)
 
 
@@ -87,7 +99,37 @@ def read(source: str, split: str, root: str | Path | None, **options):
         raise ValueError(f"pairs: {source!r} is no source on disk; choose from {', '.join(ON_DISK)}")
     if root is None:
         raise ValueError(f"pairs: {source} needs root=, the folder of its files; `make data SOURCE={source}` gets them")
+    _check_options(source, ON_DISK[source].read, options)
     return ON_DISK[source].read(Path(root), split, **options)
+
+
+def _check_options(source: str, function: Callable, options: dict) -> None:
+    known = [name for name, of in inspect.signature(function).parameters.items() if of.kind is of.KEYWORD_ONLY]
+    if unknown := sorted(set(options) - set(known)):
+        there = f"it has {', '.join(known)}" if known else "it has none"
+        raise ValueError(f"pairs: {source} has no option {', '.join(unknown)}; {there}")
+
+
+def _listed(path: Path, split: str) -> set[str]:
+    """Ids of this split in a list of rows to set aside, as validate writes it or a spreadsheet saves it again."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(schema.not_utf8("pairs", path, error)) from None
+    head = text.partition("\n")[0]
+    separator = max(",;\t", key=head.count)
+    try:
+        lines = list(csv.DictReader(text.splitlines(keepends=True), delimiter=separator))
+    except csv.Error as error:
+        raise ValueError(f"pairs: {path} is no CSV ({error}); write it again with pairs.validate") from None
+    missing = {"split", "id"} - {name.strip() for name in next(csv.reader([head], delimiter=separator), [])}
+    if missing:
+        raise ValueError(
+            f"pairs: {path} lists no rows to set aside: it has no column {' and no column '.join(sorted(missing))}; "
+            "pairs.validate writes such a list"
+        )
+    lines = [{(name or "").strip(): value for name, value in line.items()} for line in lines]
+    return {line["id"] for line in lines if line["split"] == split}
 
 
 def questions(

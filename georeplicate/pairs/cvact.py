@@ -72,10 +72,10 @@ def _matrix(path: Path, split: str) -> tuple[list[str], np.ndarray, np.ndarray, 
         if split in INDICES:
             group, field = INDICES[split]
             index = np.ravel(data[group][field][0, 0]).astype(int) - 1
-    except (KeyError, ValueError, NotImplementedError) as error:
+    except Exception as error:  # scipy raises all kinds for empty, damaged and HDF5 files
         raise ValueError(
-            f"cvact: {path} is not the file expected ({error}); it needs panoIds, utm (N, 2), trainSet.trainInd and "
-            "valSet.valInd in MATLAB's format 5"
+            f"cvact: {path} is not the file expected ({type(error).__name__}: {error}); it needs panoIds, utm (N, 2), "
+            "trainSet.trainInd and valSet.valInd in MATLAB's format 5"
         ) from error
     northing_last = np.nanmedian(utm[:, 1]) >= np.nanmedian(utm[:, 0])
     east, north = (utm[:, 0], utm[:, 1]) if northing_last else (utm[:, 1], utm[:, 0])

@@ -15,7 +15,6 @@ Source of the layout: the loader in the authors' repository GaoShuang98/CVCities
 - No column holds the time, so taken_at is None.
 """
 
-import csv
 import warnings
 from pathlib import Path
 
@@ -61,14 +60,15 @@ def read(root: Path, split: str) -> pd.DataFrame:
     rows, problems = [], []
     for folder, base in lists.items():
         _, city, country, _ = CITIES[folder]
-        with open(root / base / "img_info.csv", encoding="utf-8-sig", newline="") as file:
-            lines = [(number, line) for number, line in enumerate(csv.reader(file), 1) if line]
+        lines = [line for line in schema.lines_of("cv-cities", root / base / "img_info.csv") if line[1]]
         for number, line in lines:
             row = {"id": f"{folder}/line {number}", "city": city, "country": country, "area": f"{city}, {country}"}
             while line and not line[-1].strip():  # trailing commas
                 line.pop()
             problem = "" if len(line) == 6 else f"{len(line)} fields where 6 belong"
-            if not problem:
+            if not problem and any(_leads_out(field.strip(), root) for field in line[4:]):
+                problem = schema.LEADS_OUT
+            elif not problem:
                 name, lon, lat, _, sat, pano = (field.strip() for field in line)
                 row |= {
                     "id": f"{folder}/{Path(name).stem}",
@@ -81,6 +81,12 @@ def read(root: Path, split: str) -> pd.DataFrame:
             problems.append(problem)
     names = ("id", "lat", "lon", "city", "country", "area", "panorama", "aerial")
     return schema.table({name: [row.get(name) for row in rows] for name in names}, problems)
+
+
+def _leads_out(path: str, root: Path) -> bool:
+    """A slash in front is forgiven if the rest lies below ROOT."""
+    path = path.replace("\\", "/")
+    return schema.leads_out(path) and not (path.startswith("/") and path.lstrip("/") in schema.Files(root))
 
 
 def _bases(city: str) -> tuple[str, str]:

@@ -3,9 +3,9 @@
     ROOT/splits_csv/train.csv, ROOT/splits/val.csv     no header; satellite path, street path
 
 The authors open these paths as they stand, so they carry the folders of the machine they were written on: a path is
-tried as it is, then below ROOT, then below ROOT with one leading folder after another taken off. Both lists are looked
-for in both folders. Its val split is called validation here. The heading of a panorama is not known. There are no
-coordinates and no cities: lat and lon are None, and negatives can only be drawn from the whole split.
+tried below ROOT, then below ROOT with one leading folder after another taken off, and never outside ROOT. Both lists
+are looked for in both folders. Its val split is called validation here. The heading of a panorama is not known. There
+are no coordinates and no cities: lat and lon are None, and negatives can only be drawn from the whole split.
 
 Source of the layout: retrieval/dataset/cvglobal.py of yejy53/EP-BEV. Guessed, since no public text says it:
 
@@ -13,7 +13,6 @@ Source of the layout: retrieval/dataset/cvglobal.py of yejy53/EP-BEV. Guessed, s
 - Neither the paths nor any other file name the place or the time of a pair.
 """
 
-import csv
 from pathlib import Path
 
 import pandas as pd
@@ -31,21 +30,27 @@ def read(root: Path, split: str) -> pd.DataFrame:
     listing = schema.file_of("cvglobal", root / "splits_csv" / name, root / "splits" / name)
     files = schema.Files(root)
     ids, aerial, panorama, problems = [], [], [], []
-    with open(listing, encoding="utf-8-sig", newline="") as file:
-        for number, line in enumerate(csv.reader(file), 1):
-            if not line:
-                continue
-            ids.append(f"{split}/{number:06d}")
-            whole = len(line) >= 2
-            aerial.append(_found(line[0], files) if whole else None)
-            panorama.append(_found(line[1], files) if whole else None)
-            problems.append("" if whole else "line without two paths")
+    for number, line in schema.lines_of("cvglobal", listing):
+        if not line:
+            continue
+        ids.append(f"{split}/{number:06d}")
+        whole = len(line) >= 2
+        found = [_found(field, files) if whole else None for field in (*line, "", "")[:2]]
+        aerial.append(found[0])
+        panorama.append(found[1])
+        out = whole and any(_leads_out(field, there) for field, there in zip(line, found))
+        problems.append(schema.LEADS_OUT if out else "" if whole else "line without two paths")
     return schema.table({"id": ids, "area": "CVGlobal", "aerial": aerial, "panorama": panorama}, problems)
 
 
 def _found(path: str, files: schema.Files) -> str | None:
-    path = path.strip().replace("\\", "/")
-    if path.startswith("/") and Path(path).is_file():
-        return path
-    parts = [part for part in path.split("/") if part not in ("", ".")]
+    parts = [part for part in path.strip().replace("\\", "/").split("/") if part not in ("", ".")]
+    if ".." in parts:
+        return None
     return files.first("/".join(parts[start:]) for start in range(len(parts)))
+
+
+def _leads_out(path: str, found: str | None) -> bool:
+    """Does it lead up, or to a file of this machine that does not lie below ROOT?"""
+    path = path.strip().replace("\\", "/")
+    return ".." in path.split("/") or found is None and path.startswith("/") and Path(path).is_file()

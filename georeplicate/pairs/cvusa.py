@@ -15,7 +15,6 @@ Source of the layout: the loaders of viibridges/crossnet and of Sample4Geo. Gues
 - There are no times, so taken_at is None.
 """
 
-import csv
 from pathlib import Path
 
 import pandas as pd
@@ -31,24 +30,22 @@ def read(root: Path, split: str) -> pd.DataFrame:
     """Every line of the split's list (see schema)."""
     listing = schema.file_of("cvusa", root / "splits" / LISTS[schema.split_of("cvusa", split, SPLITS)])
     places = schema.file_of("cvusa", root / "split_locations" / "all.csv")
-    with open(places, encoding="utf-8-sig", newline="") as file:
-        located = list(csv.reader(file))  # an empty line keeps its number
+    located = [line for _, line in schema.lines_of("cvusa", places)]  # an empty line keeps its number
     files = schema.Files(root)
     ids, lat, lon, aerial, panorama, problems = [], [], [], [], [], []
-    with open(listing, encoding="utf-8-sig", newline="") as file:
-        for number, line in enumerate(csv.reader(file), 1):
-            if not line:
-                continue
-            stem = Path(line[0].strip()).stem
-            whole = len(line) >= 2 and stem.isdigit()
-            place = located[int(stem) - 1] if whole and 0 < int(stem) <= len(located) else []
-            known = len(place) >= 4
-            ids.append(stem if whole else f"{LISTS[split]} line {number}")
-            lat.append(place[2] if known else None)
-            lon.append(place[3] if known else None)
-            aerial.append(files.first([line[0].strip()]) if whole else None)
-            panorama.append(files.first([line[1].strip()]) if whole else None)
-            problems.append("" if known else "no place in all.csv" if whole else "line without two paths and a number")
+    for number, line in schema.lines_of("cvusa", listing):
+        if not line:
+            continue
+        stem = Path(line[0].strip()).stem
+        whole = len(line) >= 2 and stem.isdigit()
+        place = located[int(stem) - 1] if whole and 0 < int(stem) <= len(located) else []
+        known = len(place) >= 4
+        ids.append(stem if whole else f"{LISTS[split]} line {number}")
+        lat.append(place[2] if known else None)
+        lon.append(place[3] if known else None)
+        aerial.append(files.first([line[0].strip()]) if whole else None)
+        panorama.append(files.first([line[1].strip()]) if whole else None)
+        problems.append("" if known else "no place in all.csv" if whole else "line without two paths and a number")
     columns = {"id": ids, "lat": lat, "lon": lon, "country": "US", "aerial": aerial, "panorama": panorama}
     frame = schema.table(columns, problems)
     frame["area"] = schema.cell(frame.lat, frame.lon, "US")

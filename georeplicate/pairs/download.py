@@ -13,12 +13,16 @@ one of their own name (which of the two is not documented, so both are handled).
 """
 
 import json
+import lzma
 import shutil
+import stat
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
 from georeplicate import files
+from georeplicate.pairs import schema
 
 RECORD = "download.json"
 UNSTATED = "not stated by its authors"
@@ -162,16 +166,21 @@ def _place(name: str, root: Path) -> Path:
 
 def _is_done(done: dict, name: str, root: Path) -> bool:
     entry, path = done["files"].get(name), _place(name, root) / name
-    return entry is not None and path.is_file() and path.stat().st_size == entry["size"]
+    if not (isinstance(entry, dict) and path.is_file() and path.stat().st_size == entry.get("size")):
+        return False
+    return files.sha256_file(path) == entry.get("sha256")
 
 
 def _read_record(path: Path) -> dict:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        done = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (ValueError, OSError, RecursionError) as error:
         raise DownloadError(f"{path} is not readable ({error}); remove it and run the same command again") from None
+    if not (isinstance(done, dict) and isinstance(done.get("files", {}), dict)):
+        raise DownloadError(f"{path} is no record of a download; remove it and run the same command again")
+    return {"files": {}} | done
 
 
 def _list(repo: str, revision: str | None, endpoint: str | None) -> tuple[str, list]:
@@ -235,18 +244,68 @@ def _check_space(root: Path, needed: int) -> None:
 
 
 def _unpack(archive: Path, root: Path) -> None:
-    """Into the archive's own top folder, or into one of its name; what is there and of the right size is left alone."""
+    """Into the archive's own top folder, or into one of its name; what is there and has the right sum is left alone.
+
+    Everything is unpacked aside and moved into place at the end, so that an archive that turns out to be damaged leaves
+    nothing behind. Names that lead out of the folder, links and sizes that no picture archive has are refused before.
+    """
+    aside = root / f".unpacking-{archive.stem}"
     try:
         with zipfile.ZipFile(archive) as file:
             entries = [e for e in file.infolist() if not e.is_dir() and not e.filename.startswith("__MACOSX/")]
-            tops = {e.filename.replace("\\", "/").partition("/")[0] for e in entries}
-            brings_folder = len(tops) == 1 and all("/" in e.filename.replace("\\", "/") for e in entries)
+            _refuse_traps(archive, root, entries)
+            names = {e: e.filename.replace("\\", "/") for e in entries}
+            tops = {name.partition("/")[0] for name in names.values()}
+            brings_folder = len(tops) == 1 and all("/" in name for name in names.values())
             into = root if brings_folder else root / archive.stem
-            for entry in entries:
-                target = into / entry.filename
-                if not (target.is_file() and target.stat().st_size == entry.file_size):
-                    file.extract(entry, into)
-    except (zipfile.BadZipFile, OSError) as error:
+            todo = [e for e in entries if not _is_there(into / names[e], e)]
+            shutil.rmtree(aside, ignore_errors=True)
+            for number, entry in enumerate(todo):
+                aside.mkdir(parents=True, exist_ok=True)
+                with file.open(entry) as packed, open(aside / str(number), "wb") as out:
+                    shutil.copyfileobj(packed, out, 2**20)
+            for number, entry in enumerate(todo):
+                target = into / names[entry]
+                target.parent.mkdir(parents=True, exist_ok=True)
+                (aside / str(number)).replace(target)
+    except (zipfile.BadZipFile, OSError, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError) as error:
+        # RuntimeError: encrypted; NotImplementedError, which is one: a compression that Python does not know
         raise DownloadError(
             f"{archive} cannot be unpacked ({error}); remove it and run the same command again"
         ) from None
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _is_there(path: Path, entry: zipfile.ZipInfo) -> bool:
+    if not (path.is_file() and path.stat().st_size == entry.file_size):
+        return False
+    found = 0
+    with open(path, "rb") as file:
+        while block := file.read(2**20):
+            found = zlib.crc32(block, found)
+    return found == entry.CRC
+
+
+# Pictures are packed already: an archive of them hardly shrinks. What unpacks to much more is a trap.
+MAX_GROWTH, GROWTH_FROM_BYTES = 50, 100_000_000
+
+
+def _refuse_traps(archive: Path, root: Path, entries: list[zipfile.ZipInfo]) -> None:
+    """DownloadError for an archive that would write outside its folder, make links, or fill the disk."""
+    outside = [e.filename for e in entries if schema.leads_out(e.filename)]
+    links = [e.filename for e in entries if stat.S_ISLNK(e.external_attr >> 16)]
+    locked = [e.filename for e in entries if e.flag_bits & 1]
+    unpacked, packed = sum(e.file_size for e in entries), max(1, archive.stat().st_size)
+    reason = ""
+    if outside:
+        reason = f"{outside[0]!r} would lie outside its folder"
+    elif links:
+        reason = f"{links[0]!r} is a link"
+    elif locked:
+        reason = f"{locked[0]!r} is encrypted"
+    elif unpacked > GROWTH_FROM_BYTES and unpacked > MAX_GROWTH * packed:
+        reason = f"{packed / 1e6:.1f} MB would become {unpacked / 1e9:.1f} GB, which no archive of pictures does"
+    if reason:
+        raise DownloadError(f"{archive} is not unpacked: {reason}; remove it and ask its authors")
+    _check_space(root, unpacked)

@@ -1,6 +1,7 @@
 """Your own pictures: a folder of photos that know where they were taken, and a folder of georeferenced aerial tiles.
 
-    ROOT/photos/**/*.jpg     EXIF with GPS latitude and longitude; .png and .webp with EXIF as well
+    ROOT/photos/**/*.jpg     EXIF with GPS latitude and longitude; .png and .webp with EXIF as well; HEIC and raw files
+                             are listed as rows that cannot be used
     ROOT/tiles/**/*.tif      GeoTIFF in any projection, such as a mosaic from a mapping agency
 
 Each photo gets the tile that shows its place: of several the one of the finest pixels, then the one whose middle is
@@ -9,12 +10,17 @@ many metres around the photo, north up, cut from it once and kept in ROOT/crops.
 
 taken_at is in UTC. It comes from the EXIF time and its offset; where a camera wrote no offset but its receiver wrote
 the time of day (which is UTC), from both (in Tonga, Samoa and Kiribati, which keep the date of the other side, the day
-can then be one too late); otherwise it is None, because the sun stands elsewhere in each time zone.
+can then be one too late); otherwise it is None, because the sun stands elsewhere in each time zone. It is None as well
+where the two contradict each other; a receiver whose count of weeks ran over (1,024 weeks too early) is put right.
 City and country are those of the nearest place in the atlas. A photo without a place or without a tile is a row with a
-problem, not a silent gap.
+problem, not a silent gap; a tile that cannot be read is left out with a warning that names it.
 """
 
+import hashlib
+import math
 import re
+import warnings
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
@@ -28,9 +34,14 @@ from georeplicate.pairs import schema
 
 SPLITS = ("all",)
 PANORAMA_RATIO = None
+UNREAD = tuple(".heic .heif .dng .cr2 .cr3 .nef .arw .raf .orf .rw2 .jxl".split())  # cameras write them; we do not read
 PHOTOS, TILES = (".jpg", ".jpeg", ".png", ".webp"), (".tif", ".tiff")
 CROP_PX = 512
 HOLDS_DATA = 0.5  # share of a square's pixels; not more, as some tiles call their white roofs and sand "no data"
+NAME_BYTES = 200  # of a crop's name; file systems end at 255
+_YEARS = (1900, 2100)  # others are clocks that were never set
+_WEEKS_RUN_OVER = timedelta(weeks=1024)  # the receiver's counter begins again at 0
+_ONE_DAY_ASTRAY = timedelta(days=2)  # between a local date and one in UTC there is a day, and in the Pacific another
 _NEVER = "2000-01-01T00:00:00Z"  # the atlas wants a moment; what is asked of it here does not depend on it
 
 
@@ -40,30 +51,25 @@ def read(root: Path, split: str, *, tile_m: float | None = None) -> pd.DataFrame
     tile_m  side of the aerial square in metres; None takes each tile whole
     """
     schema.split_of("photos", split, SPLITS)
-    if tile_m is not None and not tile_m > 0:
-        raise ValueError(f"photos: tile_m must be above 0 metres, got {tile_m}")
-    paths = _below(root / "photos", PHOTOS)
-    tiles = [_outline(path) for path in _below(root / "tiles", TILES)]
-    rows, problems = [], []
+    number = isinstance(tile_m, int | float) and not isinstance(tile_m, bool)
+    if tile_m is not None and not (number and 0 < tile_m < math.inf):
+        raise ValueError(f"photos: tile_m must be a number of metres above 0, got {tile_m!r}")
+    paths = _below(root / "photos", (*PHOTOS, *UNREAD))
+    tiles = _tiles(_below(root / "tiles", TILES))
+    rows, problems, timeless = [], [], []
     for path in paths:
         row = {"id": path.relative_to(root / "photos").as_posix(), "panorama": str(path)}
-        try:
-            lat, lon, taken_at = read_exif(path)
-            row |= {"lat": lat, "lon": lon, "taken_at": taken_at}
-            problem = "" if not np.isnan(lat + lon) else "no GPS position in its EXIF"
-        except (OSError, SyntaxError):  # what Pillow raises for a picture that is none, or is cut short
-            problem = "unreadable photo"
-        if not problem and (lat, lon) == (0.0, 0.0):
-            problem = "GPS position is 0, 0: the receiver had none"
-        if not problem and geo.is_valid(lat, lon):
-            tile = _tile_of(lat, lon, tiles)
-            problem = "" if tile else "no tile shows its place"
-            if tile and tile_m is not None:
-                tile = _crop(tile, row["id"], lat, lon, tile_m, root)
-                problem = "" if tile else "its tile ends inside the square"
-            row["aerial"] = tile and str(tile)
+        seen = _look(path)
+        row |= {"lat": seen.lat, "lon": seen.lon, "taken_at": seen.taken_at}
+        problem = seen.problem
+        if seen.timeless:
+            timeless.append(row["id"])
+        if not problem and geo.is_valid(seen.lat, seen.lon):
+            problem, row["aerial"] = _aerial(row["id"], seen.lat, seen.lon, tiles, tile_m, root)
         rows.append(row)
         problems.append(problem)
+    if timeless:
+        warnings.warn(f"photos: times that cannot be true are left out: {_few(timeless)}", stacklevel=4)
     names = ("id", "lat", "lon", "taken_at", "panorama", "aerial")
     frame = schema.table({name: [row.get(name) for row in rows] for name in names}, problems)
     known = geo.is_valid(frame.lat, frame.lon)
@@ -74,51 +80,114 @@ def read(root: Path, split: str, *, tile_m: float | None = None) -> pd.DataFrame
     return frame
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What EXIF says; problem: why the photo cannot be used; timeless: it holds times that cannot be true."""
+
+    lat: float = math.nan
+    lon: float = math.nan
+    taken_at: str | None = None
+    problem: str = ""
+    timeless: bool = False
+
+
 def read_exif(path: Path) -> tuple[float, float, str | None]:
     """(lat, lon, taken_at) of a photo: degrees, NaN where EXIF has none; ISO 8601 in UTC or None.
 
-    OSError if the file is no picture. A reference letter that is missing leaves the position unknown: a sign is half a
-    world.
+    OSError if the file is no picture. A reference letter that is missing leaves the position unknown, for a sign is
+    half a world; so does one that contradicts the sign, and minutes or seconds that are none.
     """
     with Image.open(path) as picture:
         exif = picture.getexif()
         gps, details = exif.get_ifd(ExifTags.IFD.GPSInfo), exif.get_ifd(ExifTags.IFD.Exif)
-    lat = _degrees(gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLatitudeRef), "NS")
-    lon = _degrees(gps.get(ExifTags.GPS.GPSLongitude), gps.get(ExifTags.GPS.GPSLongitudeRef), "EW")
+    seen = _from_exif(gps, details)
+    return seen.lat, seen.lon, seen.taken_at
+
+
+def _look(path: Path) -> _Seen:
+    if path.suffix.lower() in UNREAD:
+        return _Seen(problem=f"{path.suffix.lower()[1:].upper()} files are not read: convert to JPEG and keep the EXIF")
+    try:
+        with Image.open(path) as picture:
+            exif = picture.getexif()
+            gps, details = exif.get_ifd(ExifTags.IFD.GPSInfo), exif.get_ifd(ExifTags.IFD.Exif)
+        return _from_exif(gps, details)
+    except Image.DecompressionBombError:
+        return _Seen(problem=f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels: make it smaller")
+    except (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError):
+        return _Seen(problem="unreadable photo")  # no picture, cut short, or damaged in one of many ways
+
+
+def _from_exif(gps: dict, details: dict) -> _Seen:
+    parts = (gps.get(ExifTags.GPS.GPSLatitude), gps.get(ExifTags.GPS.GPSLongitude))
+    lat = _degrees(parts[0], gps.get(ExifTags.GPS.GPSLatitudeRef), "NS")
+    lon = _degrees(parts[1], gps.get(ExifTags.GPS.GPSLongitudeRef), "EW")
+    if (lat, lon) == (0.0, 0.0):
+        problem = "GPS position is 0, 0: the receiver had none"
+    elif not math.isnan(lat + lon):
+        problem = ""
+    elif None in parts or not all(gps.get(ref) for ref in (ExifTags.GPS.GPSLatitudeRef, ExifTags.GPS.GPSLongitudeRef)):
+        problem = "no GPS position in its EXIF"
+    else:
+        problem = "GPS position contradicts itself (sign and letter, or minutes beyond 60)"
     local = details.get(ExifTags.Base.DateTimeOriginal)
     offset = details.get(ExifTags.Base.OffsetTimeOriginal)
     day, clock = gps.get(ExifTags.GPS.GPSDateStamp), gps.get(ExifTags.GPS.GPSTimeStamp)
-    return lat, lon, _utc(local, offset, day, clock, lon)
+    taken_at = _utc(local, offset, day, clock, lon)
+    lost = taken_at is None and bool(_written(local) and (_written(offset) or clock) or _written(day) and clock)
+    return _Seen(lat, lon, taken_at, problem, lost)
 
 
 def _degrees(parts, reference, letters: str) -> float:
-    """Degrees, minutes and seconds with N, S, E or W; NaN if anything is missing or no number."""
+    """Degrees, minutes and seconds with N, S, E or W; NaN if anything is missing, no number, or contradicts the rest.
+
+    Some programs sign the degrees, or all three, and write the letter as well: the sign must then say the same.
+    """
     reference = reference.decode(errors="replace") if isinstance(reference, bytes) else str(reference or "")
     reference = reference.strip("\0 ").upper()
     try:
         degrees, minutes, seconds = (float(part) for part in parts)
-    except (TypeError, ValueError, ZeroDivisionError):
-        return float("nan")
-    if reference not in tuple(letters):
-        return float("nan")
-    return (degrees + minutes / 60 + seconds / 3600) * (1 if reference == letters[0] else -1)
+    except (TypeError, ValueError, ArithmeticError):
+        return math.nan
+    given = [part for part in (degrees, minutes, seconds) if part]
+    negative = bool(given) and given[0] < 0
+    contradiction = (
+        reference not in tuple(letters)
+        or negative
+        and reference == letters[0]
+        or not negative
+        and any(part < 0 for part in given)
+        or negative
+        and len({part < 0 for part in given[1:]}) > 1
+        or not abs(minutes) < 60
+        or not abs(seconds) <= 60  # 59.9999 is rounded to 60
+        or degrees % 1
+        and (minutes or seconds)
+        or minutes % 1
+        and seconds
+    )
+    if contradiction or not math.isfinite(degrees):
+        return math.nan
+    size = abs(degrees) + abs(minutes) / 60 + abs(seconds) / 3600
+    return size if reference == letters[0] else -size
 
 
 def _utc(local, offset, day, clock, lon: float) -> str | None:
     """The moment in UTC from EXIF's local time and offset, or from the receiver's time of day, or None."""
-    moment = _moment(local)
-    shift = re.fullmatch(r"([+-])(\d\d):?(\d\d)", str(offset or "").strip("\0 "))
-    if moment and shift:
-        minutes = int(shift[2]) * 60 + int(shift[3])
-        return _iso(moment - timedelta(minutes=minutes if shift[1] == "+" else -minutes))
-    try:
-        hours, minutes, seconds = (float(part) for part in clock)
-        since_midnight = timedelta(hours=hours, minutes=minutes, seconds=seconds)
-    except (TypeError, ValueError, ZeroDivisionError):
+    moment, inside = _moment(local)
+    shift = _shift(offset if _written(offset) else inside)
+    if moment and shift is not None:
+        return _iso(moment - shift)
+    since_midnight = _time_of_day(clock)
+    if since_midnight is None:
         return None
-    stamped = _moment(f"{day} 00:00:00".replace("-", ":")) if day else None
+    stamped, _ = _moment(f"{_written(day)} 00:00:00") if day else (None, "")
     if stamped:
-        return _iso(stamped + since_midnight)
+        utc = stamped + since_midnight
+        if moment and abs(moment - utc) > _ONE_DAY_ASTRAY:
+            late = [utc + times * _WEEKS_RUN_OVER for times in (1, 2) if utc.year < 2060]
+            return next((_iso(one) for one in late if abs(moment - one) <= _ONE_DAY_ASTRAY), None)
+        return _iso(utc)
     if not moment or np.isnan(lon):
         return None
     # A time of day without a date: of the days around the local date the one whose offset fits the longitude best.
@@ -127,11 +196,45 @@ def _utc(local, offset, day, clock, lon: float) -> str | None:
     return _iso(min(candidates, key=lambda utc: abs((moment - utc).total_seconds() / 3600 - lon / 15)))
 
 
-def _moment(text) -> datetime | None:
+_MOMENT = re.compile(r"(\d{4})[:/-](\d\d?)[:/-](\d\d?)[ T](\d\d?):(\d\d)(?::(\d\d)(?:[.,]\d*)?)? ?(\D.*)?", re.ASCII)
+_SHIFT = re.compile(r"(?:UTC|GMT)? ?([+\-−])(\d\d?):?(\d\d)?(?::\d\d)?", re.ASCII)
+
+
+def _written(value) -> str:
+    text = value.decode(errors="replace") if isinstance(value, bytes) else str(value or "")
+    return text.replace("\0", " ").strip()
+
+
+def _moment(value) -> tuple[datetime | None, str]:
+    """The moment that a text says, and what stands behind it (some write the offset there)."""
+    found = _MOMENT.fullmatch(_written(value))
+    if not found or not _YEARS[0] <= int(found[1]) <= _YEARS[1]:
+        return None, ""
     try:
-        return datetime.strptime(str(text).strip("\0 "), "%Y:%m:%d %H:%M:%S")
+        return datetime(*(int(part or 0) for part in found.groups()[:6])), found[7] or ""
     except ValueError:
+        return None, ""
+
+
+def _shift(value) -> timedelta | None:
+    text = _written(value)
+    if text in ("Z", "UTC", "GMT"):
+        return timedelta(0)
+    found = _SHIFT.fullmatch(text)
+    if not found or int(found[2]) > 14 or int(found[3] or 0) > 59:
         return None
+    shift = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
+    return shift if found[1] == "+" else -shift
+
+
+def _time_of_day(clock) -> timedelta | None:
+    try:
+        hours, minutes, seconds = (float(part) for part in clock)
+    except (TypeError, ValueError, ArithmeticError):
+        return None
+    if not (0 <= hours < 24 and 0 <= minutes < 60 and 0 <= seconds < 61):
+        return None
+    return timedelta(hours=hours, minutes=minutes, seconds=int(seconds))
 
 
 def _iso(utc: datetime) -> str:
@@ -145,65 +248,182 @@ def _below(folder: Path, endings: tuple[str, ...]) -> list[Path]:
     return found
 
 
-def _outline(path: Path) -> tuple:
-    """(path, projection, bounds in it, km a pixel, middle in degrees); ValueError if it has no place."""
+@dataclass(frozen=True)
+class _Tile:
+    path: Path
+    crs: object
+    inverse: object  # affine: from the projection to columns and rows
+    size: tuple[int, int]  # columns, rows
+    km_per_pixel: float
+    middle: tuple[float, float]  # degrees
+    upright: bool  # north up, as far as its projection knows
+
+    def shows(self, x: float, y: float) -> bool:
+        """Does the picture itself, not the box around it, hold the point? Longitude may be written in two ways."""
+        for turn in (0, 360, -360) if self.crs.is_geographic else (0,):
+            column, row = self.inverse @ (x + turn, y)
+            if 0 <= column <= self.size[0] and 0 <= row <= self.size[1]:
+                return True
+        return False
+
+
+def _few(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
+def _tiles(paths: list[Path]) -> list[_Tile]:
+    """The tiles that can be read; a warning names the others, and ValueError says that none is left."""
+    tiles, broken = [], []
+    for path in paths:
+        try:
+            tiles.append(_outline(path))
+        except OSError:  # rasterio's as well: empty, cut short, a web page, the shadow file that a Mac leaves
+            broken.append(path.name)
+    if not tiles:
+        raise ValueError(f"photos: no tile can be read as GeoTIFF: {_few(broken)}; get them again")
+    if broken:
+        warnings.warn(f"photos: tiles that cannot be read are left out: {_few(broken)}", stacklevel=5)
+    return tiles
+
+
+def _outline(path: Path) -> _Tile:
+    """Where a tile lies; ValueError if it has no place, OSError if it cannot be read."""
     import rasterio
+    from rasterio.errors import NotGeoreferencedWarning
     from rasterio.warp import transform
+    from rasterio.windows import Window
 
-    with rasterio.open(path) as tile:
-        if tile.crs is None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        tile = rasterio.open(path)
+    with tile:
+        if tile.crs is None or tile.transform.is_identity:
             raise ValueError(f"photos: {path} is not georeferenced (it has no projection); remove it or add one")
-        left, bottom, right, top = tile.bounds
-        lon, lat = transform(
-            tile.crs, "EPSG:4326", [left, right, (left + right) / 2], [bottom, top, (bottom + top) / 2]
-        )
-        across_km = geo.haversine_km(lat[0], lon[0], lat[1], lon[1])
-        return path, tile.crs, tile.bounds, across_km / float(np.hypot(tile.width, tile.height)), (lat[2], lon[2])
+        for row in (0, tile.height - 1):  # a file that is cut short opens well, but has no last row
+            tile.read(1, window=Window(0, row, tile.width, 1))
+        across, down = tile.width, tile.height
+        corners = [tile.transform @ at for at in ((0, 0), (across, down), (across / 2, down / 2))]
+        lon, lat = transform(tile.crs, "EPSG:4326", *zip(*corners))
+        lon = [(degrees + 180) % 360 - 180 for degrees in lon]
+        km_per_pixel = geo.haversine_km(lat[0], lon[0], lat[1], lon[1]) / math.hypot(across, down)
+        a, b, _, d, e, _ = tuple(tile.transform)[:6]
+        upright = b == d == 0 and a > 0 > e
+        return _Tile(path, tile.crs, ~tile.transform, (across, down), km_per_pixel, (lat[2], lon[2]), upright)
 
 
-def _tile_of(lat: float, lon: float, tiles: list[tuple]) -> Path | None:
+def _aerial(
+    name: str, lat: float, lon: float, tiles: list[_Tile], tile_m: float | None, root: Path
+) -> tuple[str, str | None]:
+    """("", path of the aerial picture), or (why there is none, None)."""
+    tile = _tile_of(lat, lon, tiles)
+    if tile is None:
+        return "no tile shows its place", None
+    if tile_m is None and tile.upright:
+        return "", str(tile.path)
+    try:
+        made = _whole(tile, root) if tile_m is None else _crop(tile, name, lat, lon, tile_m, root)
+    except OSError as error:
+        return f"its tile {tile.path.name} cannot be read ({str(error)[:60]})", None
+    except _NoPicture as error:
+        return str(error), None
+    return "", str(made)
+
+
+class _NoPicture(Exception):
+    """A tile from which no 8-bit picture can be made here; the message is the row's problem."""
+
+
+def _tile_of(lat: float, lon: float, tiles: list[_Tile]) -> _Tile | None:
     """The tile that shows the place: the finest, then the one whose middle is nearest; None if none does."""
     from rasterio.warp import transform
 
     showing, here = [], {}
-    for path, crs, bounds, km_per_pixel, middle in tiles:
-        if crs not in here:
-            here[crs] = transform("EPSG:4326", crs, [lon], [lat])
-        (x,), (y,) = here[crs]
-        if bounds.left <= x <= bounds.right and bounds.bottom <= y <= bounds.top:
-            showing.append((round(km_per_pixel * 1e6), geo.haversine_km(lat, lon, *middle), path))
-    return min(showing)[2] if showing else None
+    for tile in tiles:
+        if tile.crs not in here:
+            (x,), (y,) = transform("EPSG:4326", tile.crs, [lon], [lat])
+            here[tile.crs] = x, y
+        if tile.shows(*here[tile.crs]):
+            away = geo.haversine_km(lat, lon, *tile.middle)
+            showing.append((round(tile.km_per_pixel * 1e6), away, str(tile.path), tile))
+    return min(showing)[3] if showing else None
 
 
-def _crop(tile: Path, name: str, lat: float, lon: float, side_m: float, root: Path) -> Path | None:
-    """A square of side_m metres around the place, north up, CROP_PX pixels wide, as PNG in ROOT/crops; None where the
-    tile ends inside the square or has no picture there."""
+def _whole(tile: _Tile, root: Path) -> Path:
+    """The whole tile with its first row in the north, as PNG in ROOT/crops: some are written from south to north.
+
+    One that is turned by an angle has no north-up whole.
+    """
+    import rasterio
+
+    with rasterio.open(tile.path) as source:
+        a, b, _, d, e, _ = tuple(source.transform)[:6]
+        if b or d:
+            raise _NoPicture("its tile is turned: set tile_m to cut a square with north up")
+        out = root / "crops" / _short(f"{tile.path.stem}.north-up.png")
+        if not out.exists():
+            pixels = _colours(source, source.read(list(range(1, min(source.count, 3) + 1))), tile.path)
+            _save(out, pixels[:: 1 if e < 0 else -1, :: 1 if a > 0 else -1])
+    return out
+
+
+def _crop(tile: _Tile, name: str, lat: float, lon: float, side_m: float, root: Path) -> Path:
+    """A square of side_m metres around the place, north up, CROP_PX pixels wide, as PNG in ROOT/crops; _NoPicture where
+    the tile ends inside the square or has no picture there."""
     import rasterio
     from rasterio.crs import CRS
     from rasterio.transform import from_bounds
     from rasterio.vrt import WarpedVRT
     from rasterio.warp import transform
 
-    out = root / "crops" / f"{name}.{lat:.6f},{lon:.6f}.{side_m:g}m.png"
+    out = root / "crops" / _short(f"{name}.{lat:.6f},{lon:.6f}.{side_m:g}m.png")
     if out.exists():
         return out
     half = side_m / 2
     here = CRS.from_proj4(f"+proj=aeqd +lat_0={lat} +lon_0={lon} +datum=WGS84 +units=m")  # metres east and north
     square = from_bounds(-half, -half, half, half, CROP_PX, CROP_PX)
-    with rasterio.open(tile) as source:
+    with rasterio.open(tile.path) as source:
         x, y = transform(here, source.crs, [-half, half, half, -half], [-half, -half, half, half])
-        left, bottom, right, top = source.bounds
-        if min(x) < left or max(x) > right or min(y) < bottom or max(y) > top:
-            return None
-        with WarpedVRT(source, crs=here, transform=square, width=CROP_PX, height=CROP_PX) as view:
-            bands = view.read(list(range(1, min(view.count, 3) + 1)))
+        if not all(tile.shows(*corner) for corner in zip(x, y)):
+            raise _NoPicture("its tile ends inside the square")
+        options = {}
+        if source.crs.is_geographic:  # longitudes count from the tile's own middle, also across the antimeridian
+            middle, _ = source.transform @ (source.width / 2, source.height / 2)
+            options["src_crs"] = CRS.from_proj4(f"{source.crs.to_proj4()} +lon_wrap={middle:.6f}")
+        with WarpedVRT(source, crs=here, transform=square, width=CROP_PX, height=CROP_PX, **options) as view:
+            bands = view.read(list(range(1, min(source.count, 3) + 1)))
             if (view.dataset_mask() > 0).mean() < HOLDS_DATA:
-                return None
+                raise _NoPicture("its tile ends inside the square")
+        pixels = _colours(source, bands, tile.path)
+    _save(out, pixels)
+    return out
+
+
+def _colours(source, bands: np.ndarray, path: Path) -> np.ndarray:
+    """(rows, columns, 3) of what was read from a tile: palettes looked up, one band as grey."""
+    from rasterio.enums import ColorInterp
+
     if bands.dtype != np.uint8:
-        raise ValueError(
-            f"photos: {tile} holds {bands.dtype}; write it as 8-bit RGB first (gdal_translate -ot Byte -scale)"
+        raise _NoPicture(
+            f"its tile {path.name} holds {bands.dtype}: write it as 8-bit RGB (gdal_translate -ot Byte -scale)"
         )
-    pixels = np.moveaxis(bands if len(bands) == 3 else np.repeat(bands[:1], 3, axis=0), 0, -1)
+    if source.colorinterp[0] == ColorInterp.palette:
+        palette = np.zeros((256, 3), np.uint8)
+        for number, colour in source.colormap(1).items():
+            palette[number] = colour[:3]
+        return palette[bands[0]]
+    return np.moveaxis(bands if len(bands) == 3 else np.repeat(bands[:1], 3, axis=0), 0, -1)
+
+
+def _save(out: Path, pixels: np.ndarray) -> None:
     buffer = BytesIO()
     Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG")
-    return files.write_bytes(out, buffer.getvalue())
+    files.write_bytes(out, buffer.getvalue())
+
+
+def _short(path: str) -> str:
+    """The path with a last part that file systems take: a long one keeps its beginning and gets a sum of the whole."""
+    folder, slash, name = path.rpartition("/")
+    if len(name.encode()) <= NAME_BYTES:
+        return path
+    kept = name.encode()[: NAME_BYTES - 60].decode(errors="ignore")
+    return f"{folder}{slash}{kept}.{hashlib.sha256(path.encode()).hexdigest()[:40]}.png"

@@ -6,15 +6,37 @@ why the row cannot be used. Nothing is dropped here, so that what is loaded and 
 listed.
 """
 
+import csv
+import re
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from datasets import Dataset, Features, Image, Value
+from PIL import Image as Picture
 
 from georeplicate import geo
+
+
+class Named(Image):
+    """The library's pictures, whose errors name the file: a run of hours must say which one it died of."""
+
+    def __eq__(self, other: object) -> bool:  # rows saved and loaded again have the library's own type
+        return isinstance(other, Image) and (self.mode, self.decode) == (other.mode, other.decode)
+
+    __hash__ = Image.__hash__
+
+    def decode_example(self, value: dict, token_per_repo_id: dict | None = None):
+        try:
+            return super().decode_example(value, token_per_repo_id)
+        except (OSError, SyntaxError, ValueError, Picture.DecompressionBombError) as error:
+            raise OSError(
+                f"{value.get('path') or 'a picture'} cannot be shown ({error}); leave its row out with "
+                "pairs.load(..., check=True), or with the list that pairs.validate writes"
+            ) from error
+
 
 FEATURES = Features(
     {
@@ -25,8 +47,8 @@ FEATURES = Features(
         "city": Value("string"),
         "country": Value("string"),
         "area": Value("string"),
-        "panorama": Image(),
-        "aerial": Image(),
+        "panorama": Named(),
+        "aerial": Named(),
     }
 )
 TEXT = ("taken_at", "city", "country", "area", "panorama", "aerial")  # None where a source does not know
@@ -43,9 +65,14 @@ class Files:
 
     def __contains__(self, path: str) -> bool:
         folder, _, name = path.rpartition("/")
+        if leads_out(path):
+            return False
         if folder not in self._listed:
             here = self.root / folder
-            self._listed[folder] = frozenset(p.name for p in here.iterdir()) if here.is_dir() else frozenset()
+            try:
+                self._listed[folder] = frozenset(p.name for p in here.iterdir()) if here.is_dir() else frozenset()
+            except OSError:  # a name that no file system takes
+                self._listed[folder] = frozenset()
         return name in self._listed[folder]
 
     def first(self, candidates: Iterable[str]) -> str | None:
@@ -54,6 +81,52 @@ class Files:
             if path in self:
                 return str(self.root / path)
         return None
+
+
+def leads_out(path: str) -> bool:
+    """Would a path of a table lead out of its source's folder: absolute, with a drive, or up?"""
+    path = path.replace("\\", "/")
+    return path.startswith(("/", "~")) or re.match("[A-Za-z]:", path) is not None or ".." in path.split("/")
+
+
+LEADS_OUT = "a path leads out of its folder"
+
+
+def lines_of(source: str, path: Path) -> Iterator[tuple[int, list[str]]]:
+    """(number, fields) of each line of a CSV file; ValueError, with the file and the line, for what is none."""
+    number = 0
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file)
+            for number, line in enumerate(reader, 1):
+                yield number, line
+    except UnicodeDecodeError as error:
+        raise ValueError(not_utf8(source, path, error)) from None
+    except csv.Error as error:
+        raise ValueError(f"{source}: {path} line {number + 1} is no CSV ({error}); is a quote never closed?") from None
+
+
+def not_utf8(source: str, path: Path, error: UnicodeDecodeError) -> str:
+    return f"{source}: {path} is not in UTF-8 (byte {error.start}): save it again as UTF-8"
+
+
+def broken(path: str) -> str:
+    """Why a picture cannot be shown, or "". The whole file is decoded: many that are cut short open well."""
+    try:
+        with Picture.open(path) as picture:
+            picture.draft("L", (256, 256))
+            picture.load()
+    except (OSError, SyntaxError, ValueError, LookupError, EOFError, Picture.DecompressionBombError) as error:
+        return f"{type(error).__name__}: {error}"
+    return ""
+
+
+def note_broken(frame: pd.DataFrame) -> None:
+    """Add to `problem` the usable rows with a picture that cannot be shown."""
+    for view in ("panorama", "aerial"):
+        usable = frame[view].notna() & (frame.problem == "")
+        bad = {path for path in frame.loc[usable, view].unique() if broken(path)}
+        _note(frame, frame[view].isin(bad), f"unreadable {view}")
 
 
 def file_of(source: str, *candidates: Path) -> Path:

@@ -26,6 +26,7 @@ run that was killed goes on, and a picture that changed is looked at again.
 
 import json
 import os
+import re
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
@@ -94,6 +95,12 @@ def check(
     """
     if source not in pairs.ON_DISK:
         raise ValueError(f"validate: {source!r} is no source on disk; choose from {', '.join(pairs.ON_DISK)}")
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ValueError(
+            f"validate: {out} cannot be made a folder for the report ({error.strerror}); name another"
+        ) from None
     splits = pairs.ON_DISK[source].SPLITS if splits is None else splits
     frames = [pairs.read(source, split, root, **options).assign(split=split) for split in splits]
     rows = pd.concat(frames, ignore_index=True)
@@ -117,13 +124,18 @@ def check(
 def _looked_at(paths: list[str], cache: Path, workers: int, progress: bool) -> dict[str, dict]:
     """What `_look` says of each path; read from the cache where the file is unchanged, appended to it otherwise."""
     known: dict[tuple, dict] = {}
+    if cache.is_dir():
+        raise ValueError(
+            f"validate: {cache} is a folder, and what was seen of the pictures belongs there; move it away"
+        )
     if cache.exists():
-        for line in cache.read_text(encoding="utf-8").splitlines():
+        for line in cache.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 entry = json.loads(line)
-                known[entry["path"], entry["size"], entry["mtime_ns"]] = entry
-            except (ValueError, KeyError):  # the last line of a run that was killed
+            except (ValueError, RecursionError):  # the last line of a run that was killed
                 continue
+            if _is_entry(entry):  # a picture whose line is damaged is looked at again
+                known[entry["path"], entry["size"], entry["mtime_ns"]] = entry
     stamps = {path: (path, (stat := os.stat(path)).st_size, stat.st_mtime_ns) for path in paths}
     todo = [stamp for stamp in stamps.values() if stamp not in known]
     cache.parent.mkdir(parents=True, exist_ok=True)
@@ -138,6 +150,17 @@ def _looked_at(paths: list[str], cache: Path, workers: int, progress: bool) -> d
             bar.update(len(chunk))
         bar.close()
     return {path: known[stamp] for path, stamp in stamps.items()}
+
+
+def _is_entry(entry: object) -> bool:
+    if not isinstance(entry, dict) or not isinstance(entry.get("path"), str):
+        return False
+    if not all(isinstance(entry.get(name), int) for name in ("size", "mtime_ns")):
+        return False
+    seen = all(isinstance(entry.get(name), int) and entry[name] > 0 for name in ("width", "height"))
+    sums = (("hash", 16), ("grey", 512))
+    seen = seen and all(re.fullmatch(f"[0-9a-f]{{{n}}}", str(entry.get(name))) for name, n in sums)
+    return seen or isinstance(entry.get("error"), str)
 
 
 def _chunks(items: list) -> Iterator[list]:
@@ -161,7 +184,7 @@ def _look(path: str) -> dict:
             width, height = picture.size
             picture.draft("L", (256, 256))
             small = picture.convert("L").resize((128, 128), Image.Resampling.BOX)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError, ValueError, LookupError, EOFError, Image.DecompressionBombError) as error:
         return {"error": f"{type(error).__name__}: {str(error).replace(path, Path(path).name)}"}
     grey = np.asarray(small.resize((16, 16), Image.Resampling.BOX))
     return {"width": width, "height": height, "hash": str(imagehash.phash(small)), "grey": grey.tobytes().hex()}

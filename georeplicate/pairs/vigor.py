@@ -20,6 +20,7 @@ Source of the layout: data/DATASET.md of Jeff-Zilence/VIGOR. Guessed, since no p
 - There are no times, so taken_at is None.
 """
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -39,16 +40,27 @@ WORDS_A_LINE = 13
 
 
 def read(root: Path, split: str, *, setting: str = "same-area") -> pd.DataFrame:
-    """Every line of the label files of this split and setting (see schema)."""
+    """Every line of the label files of this split and setting (see schema); of the cities that are here, with a warning
+    that names the others."""
     split = schema.split_of("vigor", split, SPLITS)
     if (setting, split) not in SETTINGS:
         raise ValueError(f"vigor has no setting {setting!r}; choose same-area or cross-area")
     cities, name = SETTINGS[setting, split]
     files = schema.Files(root)
     rows, problems = [], []
-    for folder in cities:
-        listing = schema.file_of("vigor", root / "splits" / folder / name)
-        for number, line in enumerate(listing.read_text(encoding="utf-8-sig").splitlines(), 1):
+    lists = {folder: root / "splits" / folder / name for folder in cities}
+    here = [folder for folder, listing in lists.items() if listing.is_file()]
+    if not here:
+        schema.file_of("vigor", *lists.values())
+    if len(here) < len(cities):
+        missing = ", ".join(folder for folder in cities if folder not in here)
+        warnings.warn(f"vigor {split}: {len(here)} of {len(cities)} cities are here; missing: {missing}", stacklevel=3)
+    for folder in here:
+        try:
+            lines = lists[folder].read_text(encoding="utf-8-sig").splitlines()
+        except UnicodeDecodeError as error:
+            raise ValueError(schema.not_utf8("vigor", lists[folder], error)) from None
+        for number, line in enumerate(lines, 1):
             words = line.split()
             if not words:
                 continue

@@ -131,9 +131,9 @@ def countries(answers: pd.DataFrame) -> Figure:
     figure, panels = _panels(answers)
     for axes, title, rows in panels:
         rows = rows.assign(right=rows.choice == rows.truth, seen=rows.seen_country.eq(True).fillna(False).astype(bool))
-        table = rows.groupby("truth").agg(
-            lat=("lat", "mean"), lon=("lon", "mean"), n=("id", "size"), right=("right", "mean"), seen=("seen", "any")
-        )
+        groups = rows.groupby("truth")
+        table = groups.agg(lat=("lat", "mean"), n=("id", "size"), right=("right", "mean"), seen=("seen", "any"))
+        table["lon"] = groups.lon.apply(_mean_longitude)
         table = table.sort_values(["seen", "n"], ascending=[True, False])
         axes.scatter(
             table.lon,
@@ -165,6 +165,13 @@ def countries(answers: pd.DataFrame) -> Figure:
     )
     plots._note(figure, f"points grow with the number of places. {plots.MINI}")
     return figure
+
+
+def _mean_longitude(lon: pd.Series) -> float:
+    """The middle of longitudes; the plain mean of a country on both sides of the antimeridian lies in Africa."""
+    turned = np.radians(lon.to_numpy(float))
+    middle = np.degrees(np.arctan2(np.sin(turned).mean(), np.cos(turned).mean()))
+    return float(middle + ((lon - middle + 180) % 360 - 180).mean())  # the plain mean wherever there is one
 
 
 def _panels(

@@ -69,7 +69,8 @@ def located(place: prompts.Place | prompts.Malformed) -> tuple[str, tuple[float,
     if not isinstance(place, prompts.Place):
         return "", NOWHERE
     code = place.country_code or ""
-    return code, atlas.geocode(place.city, place.country) or _largest_city(code) or NOWHERE
+    point = atlas.geocode(place.city, place.country_code or place.country, place.state)
+    return code, point or _largest_city(code) or NOWHERE
 
 
 @cache

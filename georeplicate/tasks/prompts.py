@@ -7,14 +7,15 @@ taken over is the scheme of the official code: one user turn, no system prompt, 
 letter belongs to an image by order alone.
 
 Parsers: ``parse_choice`` and ``parse_place`` return a typed answer or ``Malformed(reason)`` for every string and raise
-for none. ``mode="paper"`` reads the answer that was given and refuses what is ambiguous; ``mode="released"`` behaves as
-the published code does, quirks included (multiple choice as in Geo-R1, which is VLM-R1's; places as in GLOBE's
-evaluation script). Everything runs in linear time: long text is only searched for tags, and an answer may hold
-``MAX_ANSWER_CHARS`` characters.
+for none; what is no text is refused as such. ``mode="paper"`` reads the answer that was given and refuses what is
+ambiguous; ``mode="released"`` behaves as the published code does, quirks included (multiple choice as in Geo-R1, which
+is VLM-R1's; places as in GLOBE's evaluation script). Everything runs in linear time: long text is only searched for
+tags, and an answer may hold ``MAX_ANSWER_CHARS`` characters.
 """
 
 from __future__ import annotations
 
+import html
 import json
 import re
 import string
@@ -127,12 +128,14 @@ def jsonl_row(id: str, images: Sequence[str], question: str, completion: str) ->
 # ------------------------------------------------------------------------------------------------ what a parser returns
 
 Reason = Literal[
-    "empty", "unfinished", "no_answer", "too_long",
+    "not_text", "empty", "unfinished", "no_answer", "too_long",
     "no_letter", "two_letters", "negated", "unknown_letter",
-    "no_place", "no_country", "unknown_country", "two_places", "bad_coordinates", "out_of_range", "swapped",
+    "no_place", "no_country", "unknown_country", "ambiguous", "two_places",
+    "bad_coordinates", "out_of_range", "swapped",
 ]  # fmt: skip
 
 REASONS: dict[Reason, str] = {
+    "not_text": "what came is no text",
     "empty": "nothing was written",
     "unfinished": "the text ends inside the thinking",
     "no_answer": "tags, but no answer in them or after them",
@@ -144,6 +147,7 @@ REASONS: dict[Reason, str] = {
     "no_place": "no country, city or coordinates",
     "no_country": "no country is named",
     "unknown_country": "the country is not known",
+    "ambiguous": "several countries bear this name, and no city tells which is meant",
     "two_places": "more than one place is given",
     "bad_coordinates": "the coordinates cannot be read",
     "out_of_range": "a latitude beyond 90 or a longitude beyond 180 degrees",
@@ -162,8 +166,9 @@ class Choice:
 class Place:
     """What an answer says about a place. Names as written ("" where not given), ISO 3166 alpha-2 code, degrees.
 
-    ``lat`` and ``lon`` are set only if the text itself holds coordinates; turning names into coordinates is
-    ``atlas.geocode``'s task.
+    ``state`` is the administrative division, where the answer names one; the city's name carries it too where the name
+    alone would mean another place ("Portland, Maine"). ``lat`` and ``lon`` are set only if the text itself holds
+    coordinates; turning names into coordinates is ``atlas.geocode``'s task.
     """
 
     city: str
@@ -171,6 +176,7 @@ class Place:
     country_code: str | None = None
     lat: float | None = None
     lon: float | None = None
+    state: str = ""
 
 
 @dataclass(frozen=True)
@@ -198,7 +204,13 @@ def _check_mode(mode: str) -> None:
 # Longer than 2,048 tokens of usual text: what is longer names no one letter or place, and bounds every later pattern.
 MAX_ANSWER_CHARS = 10_000
 
-_TAG = re.compile(r"<\s{0,3}(/?)\s{0,3}(think|answer)\s{0,3}>", re.ASCII | re.IGNORECASE)
+# Models spell the tag of their thinking in several ways; all mean the same.
+_TAG = re.compile(
+    r"<\s{0,3}+(/?)\s{0,3}+(?=[tarsf])"
+    r"(think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|(?:final[ _-]?)?answer)\s{0,3}>"
+    r"|[\[◁](/?)(think)[\]▷]",
+    re.ASCII | re.IGNORECASE,
+)
 _SPECIAL_TOKEN = re.compile(r"<\|[^<>|]{1,40}\|>")
 
 
@@ -214,14 +226,15 @@ def _given(text: str) -> _Given | Malformed:
     """The answer blocks of a completion, or, if it has none, the text outside its thinking.
 
     Answers inside closed thinking are drafts. A ``</think>`` that nothing opened means that the prompt ended in
-    ``<think>``: all before it was thought. If the thinking is never closed, an answer block in it counts: the model
-    forgot the tag, not the answer.
+    ``<think>``: all before it was thought. If the thinking is never closed, an answer block that ends the text counts:
+    the model forgot the tag, not the answer. If it thinks on after the block, the block was a draft.
     """
     parts = [_Given([], [])]
     thinking, drafts, block, at = False, [], None, 0
     for tag in _TAG.finditer(text):
         piece, at = text[at : tag.start()], tag.end()
-        closing, name = tag[1] == "/", tag[2].lower()
+        closing, word = (tag[1] or tag[3]) == "/", (tag[2] or tag[4]).lower()
+        name = "answer" if word.endswith("answer") else "think"
         if block is not None:
             block.append(piece)
         elif not thinking and piece.strip():
@@ -243,9 +256,11 @@ def _given(text: str) -> _Given | Malformed:
         (drafts if thinking else parts[-1].blocks).append(" ".join([*block, rest]))
     elif not thinking and rest.strip():
         parts[-1].loose.append(rest)
-    if thinking:
+    if thinking and block is None and not _SPECIAL_TOKEN.sub("", rest).strip():
         parts[-1].blocks += drafts
 
+    if thinking and drafts and not any(part.blocks for part in parts):
+        return _refuse("unfinished")
     for part in reversed(parts):
         blocks = list(dict.fromkeys(block for block in part.blocks if block.strip()))
         if blocks:
@@ -277,11 +292,16 @@ _LONE_LETTER = re.compile(
 )
 _OPENING, _CLOSING = frozenset("([{\"'‘“«<"), frozenset(")]}\"'’”»>")
 _NOUN = r"(?:images?|tiles?|options?|choices?|candidates?|letters?|pictures?|photos?|labels?|satellite|aerial|views?)"
+_LIST_MARK = re.compile(r"(?:[.):\]]|,? [-–—])(?:[ \n]|$)|[:：]")
+_LINE_START = re.compile(r"(?:^|\n)[ (\[\"'‘“>-]{0,4}$")
 _NAME_HYPHEN = re.compile(r"-(?<=[A-Za-z]{4}-)(?=[A-Za-z]\b)")
 _AFTER_NOUN = re.compile(rf"\b{_NOUN}[ #(\[\"'‘“<]{{0,4}}$")
 _AFTER_CUE = re.compile(
     r"\b(?:answer|ans|choice|match|pick|choose|chose|select|selected|letter|option|image)"
     r" ?(?:is|are|be|was|would be|must be|should be)? ?[:=]?[ (\[\"'‘“<]{0,4}$"
+    r"|(?:\bit ?(?:is|['’]s|must be)|\b(?:i|we) (?:think|say|guess)|\bgo(?:ing)? (?:with|for)"
+    r"|答案|选项?|選項?|选择|選擇)"
+    r" ?[是为為]? ?[:=]?[ (\[\"'‘“<]{0,4}$"
 )
 # "A" and "I" are words too: followed by one more word they count only if that word cannot follow an article or a
 # pronoun.
@@ -318,6 +338,7 @@ _DECLARATION = re.compile(
     r"|(?:final|best|correct|right|true|my) (?:\w{1,20} ){0,2}\w{1,20} ?(?:is|would be|must be|[:=])"
     r"|the (?:match|choice) ?(?:is|[:=])"
     r"|i(?: would| will|['’]ll|['’]d)? (?:choose|pick|select|go with|conclude)\b)"
+    r"|(?:答案|选择|選擇) ?[是为為:]"
 )
 _DECLARED_AFTER = re.compile(
     r"[)\]\"'’”]{0,2} (?:is|must be|would be) "
@@ -328,6 +349,19 @@ _ANSWER_LINE = re.compile(
     r"(?:(?:satellite|aerial|image|option|tile|candidate) ){0,2}\W{0,4}([A-Za-z])\W{0,4}",
     re.IGNORECASE,
 )
+# Where a new thought begins after a declaration, and how one is recognised that takes it back.
+_CLAUSE_END = re.compile(
+    r"[.!?;](?=[\s)\]\"'’”]|$)|[\n。]|[,，]? ?因为|,? ?\b(?:because|since|whereas|while|unlike)\b|, as\b"
+)
+_SECOND_THOUGHT = re.compile(
+    r"(?:^|[\s,(])(?:wait|actually|hmm+|no,|oops|sorry|correction|scratch that|on second thoughts?|alternatively|"
+    r"however|unless|maybe|perhaps|possibly|but|or)\b"
+    r"|\b(?:could|might|may|can|would|should) (?:\w{1,12} ){0,2}be\b|\balso (?:possible|be)\b"
+    r"|\b(?:better|closer|(?:more|as|equally|most) (?:likely|plausible|probable)|instead)\b"
+    r"|\bchanged? my mind\b|\bi was wrong\b"
+    r"|(?:但|不过|或者|也可能|其实|不对)"
+)
+_LETTER_LINE = re.compile(r"[^\w\n]{0,4}([A-Za-z])[^\w\n]{0,4}")
 _DECLARATION_REACH = 60  # characters within which a declaration names its letter
 
 
@@ -367,6 +401,8 @@ def _mentions(region: str) -> Iterable[_Mention]:
         word = letter in "AaIi" and _is_word(letter, after)
         if letter.isupper():
             meant = not word or _AFTER_NOUN.search(before) is not None
+        elif _LIST_MARK.match(after) and _LINE_START.search(before):
+            meant = True  # "b. the second tile"
         elif after[:1] in _CLOSING and (before[-1:] in _OPENING or after[0] == ")" and before[-1:] in ("", "\n")):
             meant = True  # "(b)", or "b)" where a line begins
         else:
@@ -388,8 +424,8 @@ def _one_letter(region: str, declared: bool) -> str | Malformed:
     """The one letter an answer names.
 
     In an answer block two different letters are refused. Loose text (``declared``) may discuss several, if all its
-    declarations ("the answer is B") name the same one and either one of them has a line of its own or nothing else is
-    named from the last of them on.
+    declarations ("the answer is B") name the same one and either one of them has a line of its own, or what is named
+    after the last of them is named in another clause that does not take it back.
     """
     whole = re.fullmatch(r"[\W_]*([A-Za-z])\)?[\W_]*", region)
     if whole:
@@ -418,15 +454,29 @@ def _declared_letter(region: str, mentions: Sequence[_Mention]) -> str | None:
     if len(lines) == 1 and letters <= lines:  # "Answer: B" on a line of its own, reasons before or after it
         return lines.pop()
     if not declared:
-        return None
+        return _line_of_its_own(region)
     last = max(m.start for m in declared)
-    letters |= {m.letter for m in mentions if m.start >= last}
-    if len(letters) > 1 or any(m.negated for m in mentions if m.start >= last):
+    if len(letters) > 1 or any(m.negated for m in mentions if m.start >= last and m.letter in letters):
         return None
+    others = [m for m in mentions if m.start > last and m.letter not in letters]
+    if others:  # "The answer is B. Note that A has the same kind of roof."
+        clause = _CLAUSE_END.search(lowered, next(m.end for m in mentions if m.start == last))
+        if clause is None or others[0].start < clause.end() or _SECOND_THOUGHT.search(lowered, clause.start()):
+            return None
     return letters.pop()
 
 
-def parse_choice(text: str, mode: Mode = "paper", letters: str = LETTERS) -> Choice | Malformed:
+def _line_of_its_own(region: str) -> str | None:
+    """The letter that stands alone on the first or the last line, if no other line is a letter alone."""
+    lines = [line for line in region.split("\n") if line.strip()]
+    alone = [(i, found[1].upper()) for i, line in enumerate(lines) if (found := _LETTER_LINE.fullmatch(line))]
+    if len(alone) != 1 or alone[0][0] not in (0, len(lines) - 1):
+        return None
+    after = "\n".join(lines[1:]).lower() if alone[0][0] == 0 else ""
+    return None if _SECOND_THOUGHT.search(after) else alone[0][1]
+
+
+def parse_choice(text: object, mode: Mode = "paper", letters: str = LETTERS) -> Choice | Malformed:
     """The letter that a completion answers with.
 
     paper: the answer blocks outside the thinking, else the text outside it. "(A)", "A)", "**D**", "option b",
@@ -436,6 +486,8 @@ def parse_choice(text: str, mode: Mode = "paper", letters: str = LETTERS) -> Cho
     released: as in the official code (see ``released_choice``), whatever ``letters`` says.
     """
     _check_mode(mode)
+    if not isinstance(text, str):
+        return _refuse("not_text", type(text).__name__)
     if mode == "released":
         answer = first_answer(text)
         letter = released_choice(text.strip() if answer is None else answer)
@@ -504,17 +556,38 @@ _NOT_SAID = frozenset(
     "country name", "city name",
 }  # fmt: skip
 _BOTH_KEYS = re.compile(r"\blat(?:itude)? ?(?:,|/|and|&) ?(?:longitude|long|lng|lon)\b", re.IGNORECASE)
+# Keys by what they mean. "" is a key that says nothing about the place's name, and ends the value before it.
+_KEYS = {
+    "country": "country nation pays país pais land paese страна 国家 國家 国 국가 나라 البلد الدولة देश ülke negara",
+    "city": "city town municipality ville ciudad cidade stadt città citta город 城市 都市 도시 المدينة शहर şehir kota",
+    "state": "state province prefecture oblast canton bundesland estado provincia 州 省 省份 都道府県",
+    "place": "location place answer 地点 地點 位置 地名 答案 回答 lieu ort lugar luogo",
+    "coordinates": "coordinates coordinate coords gps 坐标 座標 좌표 koordinaten coordonnées coordenadas",
+    "lat": "latitude lat latitud breite breitengrad широта 纬度 緯度 위도",
+    "lon": "longitude long lng lon longitud länge längengrad долгота 经度 經度 経度 경도",
+    "": "region county district continent area neighbourhood neighborhood street confidence reason reasoning "
+    "explanation notes note landmark landmarks 地区 區域 区域 大洲 理由 原因",
+}
+_KEY_NAMES = {word: name for name, words in _KEYS.items() for word in words.split()}
+# Of these the other languages' words for a value's key ("Land", "Ort") are words of English too: only with a colon.
+_PLAIN_KEYS = frozenset(
+    "country nation city town location place answer coordinate coordinates coords gps latitude lat longitude long"
+    " lng lon state province".split()
+)
 _KEY = re.compile(
-    r"(?<![A-Za-z/])(country|nation|city|town|location|place|answer|coordinates?|coords|gps|"
-    r"latitude|lat|longitude|long|lng|lon)(?: (?:name|code|coordinates))?(?![A-Za-z])"
-    r"(?:['\"]? ?[:=>]| [-–—] |(?P<says> is\b)|(?<=[etngs]) ?(?=[-+]?\d|[NSEW] ?\d))",
+    r"(?<![^\W\d_]|/)(?:(?P<plain>" + "|".join(sorted(_PLAIN_KEYS, key=len, reverse=True)) + r")"
+    r"|(?P<more>" + "|".join(sorted((k for k in _KEY_NAMES if k not in _PLAIN_KEYS), key=len, reverse=True)) + r"))"
+    r"(?:(?: |/ ?)(?:name|code|coordinates|territory|region|province|state|town))?(?![^\W\d_](?<![是为為]))"
+    r"(?:['\"]? ?[:=>]|(?P<says>(?<=[\u3400-\u9fff])[是为為])"
+    r"|(?(plain)(?: [-–—] |(?P<is> is\b)|(?<=[etngs]) ?(?=[-+]?\d|[NSEW] ?\d))|(?<=[纬緯经經経]度) ?(?=[-+]?\d)))",
     re.IGNORECASE,
 )
-_KEY_NAMES = {
-    "nation": "country", "town": "city", "location": "place", "answer": "place", "coordinate": "coordinates",
-    "coords": "coordinates", "gps": "coordinates", "latitude": "lat", "longitude": "lon", "long": "lon", "lng": "lon",
-}  # fmt: skip
-_FIELDS = frozenset({"country", "city", "place", "lat", "lon", "coordinates"})
+_CLAUSE_OF_ANOTHER = re.compile(
+    r",? (?:where|because|since|as|given|based|judging|with|which|whose)\b.*|[,;]? ?(?:\b(?:and|while|with|in|but|so|"
+    r"the|its|nearest|closest|most|likely|probable|specific|capital)[ ,]*)+$",
+    re.IGNORECASE,
+)
+_FIELDS = frozenset({"country", "city", "state", "place", "lat", "lon", "coordinates"})
 _MAX_NAME_CHARS = 100  # no place name of a gazetteer is longer; bounds what is looked up
 _EDGES = " \t\n\"'`,;:*_-[]{}<>|=!?"
 _HEDGE = re.compile(r"^(?:(?:most|very) )?(?:likely|probably|possibly|perhaps|maybe) (?:in )?", re.IGNORECASE)
@@ -544,6 +617,8 @@ def _from_json(region: str) -> dict[str, list[str]] | None:
         key = key.strip().lower().replace("_", " ").removesuffix(" name").removesuffix(" code")
         key = _KEY_NAMES.get(key, key)
         if isinstance(value, dict):
+            if key in ("country", "city", "state"):  # {"country": {"name": "France", "code": "FR"}}
+                value = {key if name in ("name", "value", "code") else name: inner for name, inner in value.items()}
             pair = value.get("coordinates")
             if value.get("type") == "Point" and isinstance(pair, list):  # GeoJSON puts the longitude first
                 value = {"coordinates": pair[1::-1]}
@@ -552,7 +627,8 @@ def _from_json(region: str) -> dict[str, list[str]] | None:
         values = value if isinstance(value, list) else [value]
         said = [_scalar(one) for one in values if isinstance(one, str | int | float) and not isinstance(one, bool)]
         if key in _FIELDS and said:
-            fields.setdefault(key, []).append(", ".join(said))
+            several = said if key in ("country", "city", "state") else [", ".join(said)]
+            fields.setdefault(key, []).extend(several)
     return fields or None
 
 
@@ -562,61 +638,160 @@ def _scalar(value: str | int | float) -> str:
 
 def _from_keys(region: str) -> tuple[dict[str, list[str]], str]:
     """The fields of "key: value" text in any order and on any number of lines, and the text around them."""
-    region = _BOTH_KEYS.sub("coordinates", region)
+    region = _BOTH_KEYS.sub("coordinates", _from_tables(region))
     keys = list(_KEY.finditer(region))
     fields: dict[str, list[str]] = {}
     prose = [region[: keys[0].start()] if keys else region]
     for key, following in zip_longest(keys, keys[1:]):
         value = region[key.end() : following.start() if following else len(region)].lstrip()
-        value, *rest = re.split(r"[\n<]|\. " if key["says"] else r"[\n<]", value, maxsplit=1)
-        name = _KEY_NAMES.get(key[1].lower(), key[1].lower())
-        if not (key["says"] and name in fields):  # "the country is known for ..." behind an answer
+        says = key["is"] or key["says"]
+        value, *rest = re.split(
+            r"[\n<]|\. |[,。;]" if key["says"] else r"[\n<]|\. " if says else r"[\n<]", value, maxsplit=1
+        )
+        name = _KEY_NAMES[(key["plain"] or key["more"]).lower()]
+        if says:
+            value = _CLAUSE_OF_ANOTHER.sub("", value.rstrip(" .。"))
+        if name and not (says and name in fields):  # "the country is known for ..." behind an answer
             fields.setdefault(name, []).append(value)
         prose += rest
     return fields, "\n".join(prose)
 
 
-def _country(value: str, bare: bool = False) -> tuple[str, str] | Malformed | None:
-    """(name as written, alpha-2 code); None if nothing was said."""
+def _from_tables(region: str) -> str:
+    """Rows of Markdown tables as "key: value" lines: keys in the first column, or in the first row."""
+    if "|" not in region:
+        return region
+    lines, header = [], []
+    for line in region.split("\n"):
+        cells = [cell.strip(_EDGES) for cell in line.strip().strip("|").split("|")]
+        known = [cell.lower() in _KEY_NAMES for cell in cells]
+        if len(cells) < 2:
+            header = []
+        elif all(known):
+            header, line = cells, ""
+        elif header and not any(cells):  # the rule below the header
+            line = ""
+        elif header and len(cells) == len(header):
+            line = "\n".join(f"{key}: {value}" for key, value in zip(header, cells))
+        elif known[0] and len(cells) == 2:
+            line = f"{cells[0]}: {cells[1]}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class _Land:
+    """A country as an answer names it: the name as written, its code, the division given with it."""
+
+    name: str
+    code: str
+    state: str = ""
+
+
+def _code(name: str, bare: bool = False) -> str | None:
     from georeplicate import atlas  # on first use: the parsers of letters and the rewards need no gazetteer
 
-    def code(name: str) -> str | None:
-        word = bare and len(name) <= 3 and not name.isupper()  # "it", "in" and "can" are words before they are codes
-        return atlas.country_code(name) if 0 < len(name) <= _MAX_NAME_CHARS and not word else None
+    word = bare and len(name) <= 3 and name.isascii() and not name.isupper()  # "it", "in", "can" are words before codes
+    if word or not 0 < len(name) <= _MAX_NAME_CHARS:
+        return None
+    return atlas.country_code(name) or next(iter(atlas.ambiguous(name)), None)
 
+
+def _country(value: str, bare: bool = False) -> _Land | Malformed | None:
+    """The country of a field, or of a part of a sentence (``bare``); None if nothing was said."""
     name = _clean_name(value)
     if not name:
         return None
+    for spelling in (value.strip(), name):
+        if (found := _code(spelling, bare)) and not _split_name(spelling):
+            return _Land(name, found)
+    if two := _split_name(name):
+        if isinstance(land := _of_two(name, *two), _Land | Malformed):
+            return land
     for spelling in (value.strip(), name, _PARENTHESES.sub("", name).strip()):
-        if found := code(spelling):
-            return (name if spelling == value.strip() else spelling), found
-    several = {found for part in re.split(r"/| or |\|", name) if (found := code(_clean_name(part)))}
+        if found := _code(spelling, bare):
+            return _Land(name if spelling == value.strip() else spelling, found)
+    several = {found for part in re.split(r"/| or |\|", name) if (found := _code(_clean_name(part), bare))}
     return _refuse("two_places" if len(several) > 1 else "unknown_country", name)
 
 
-def _bare_place(text: str) -> tuple[str, str, str] | Malformed | None:
-    """(city, country, code) of text without keys: "Paris, France", "France", "Paris (France)", "in Waco, USA"."""
-    parts = [part for raw in re.split(r"[,;|\n()]| [-–—] ", text) if (part := _clean_name(raw))]
+def _split_name(name: str) -> tuple[str, str] | None:
+    """("Georgia", "USA") of "Georgia, USA" and of "Georgia (USA)"."""
+    found = re.fullmatch(r"([^,()]+)(?:,([^,()]+)|\(([^()]+)\))", name)
+    parts = found and (_clean_name(found[1]), _clean_name(found[2] or found[3]))
+    return parts if parts and all(parts) else None
+
+
+def _of_two(name: str, one: str, other: str) -> _Land | Malformed | None:
+    """A country field of two parts: a division with its country in either order, a territory with its state; None where
+    the whole is one name, or no part is a country."""
+    from georeplicate import atlas
+
+    codes = _code(one), _code(other)
+    for state, country, code in ((one, other, codes[1]), (other, one, codes[0])):
+        if code and code not in (_code(state), None) and atlas.in_country(state, code):
+            inside = _code(state) and atlas.narrower(_code(state), code)  # Puerto Rico is no division
+            return _Land(country, code, state) if not inside else _Land(state, inside)
+    if whole := _code(name):
+        return _Land(name, whole)
+    if codes[0] and codes[1]:
+        inside = atlas.narrower(*codes)
+        return _Land(name, inside) if inside else _refuse("two_places", name)
+    return None
+
+
+def _bare_place(text: str) -> tuple[str, _Land] | Malformed | None:
+    """(city, country) of text without keys: "Paris, France", "France", "Paris (France)", "in Waco, USA"."""
+    parts = [part for raw in re.split(r"[,;|\n()、]| [-–—] ", text) if (part := _clean_name(raw))]
     if not parts or not any(character.isalpha() for character in text):
         return None
     if " or " in text:
         return _refuse("two_places", text)
     names = [_clean_name(part.rsplit(" in ", 1)[-1]) for part in parts]
+    if len(names) > 2 and _code(whole := ", ".join(names[-2:]), bare=True):  # "Kinshasa, Congo, Dem. Rep."
+        names, parts = [*names[:-2], whole], [*parts[:-2], whole]
     last = _country(names[-1], bare=True)
-    if isinstance(last, tuple):  # "Based on the signs, it is in Waco, Texas, USA": what follows "in", else the first
+    if isinstance(last, _Land):  # "Based on the signs, it is in Waco, Texas, USA": what follows "in", else the first
         after_in = [name for part, name in zip(parts[:-1], names) if " in " in part]
-        return (after_in or names[:-1] or [""])[0 if not after_in else -1], *last
+        city = (after_in or names[:-1] or [""])[0 if not after_in else -1]
+        return city, _with_state(city, names[names.index(city) + 1 : -1] if city else [], last)
     first = _country(names[0], bare=True)
-    if isinstance(first, tuple) and all(len(name.split()) <= 3 for name in names[1:]):  # "Japan, Tokyo"
-        return names[1], *first
+    if isinstance(first, _Land) and all(len(name.split()) <= 3 for name in names[1:]):  # "Japan, Tokyo"
+        return names[1], first
+    if len(names) > 1 and (land := _of_state(names[-1])):  # "Paris, Texas"
+        return names[-2], land
     for said in (last, first):
         if isinstance(said, Malformed) and said.reason == "two_places":
             return said
     return _refuse("no_country", text)
 
 
+def _with_state(city: str, between: Sequence[str], land: _Land) -> _Land:
+    """The country with the division that stands between it and the city; "Atlanta, Georgia" lies in another country."""
+    from georeplicate import atlas
+
+    state = next((name for name in between if atlas.in_country(name, land.code)), "")
+    if city and not state and atlas.countries_with(land.name) - {land.code} and not atlas.geocode(city, land.code):
+        return _of_state(land.name, city) or land
+    return _Land(land.name, land.code, state)
+
+
+def _of_state(state: str, city: str | None = None) -> _Land | None:
+    """The country that alone has a division of this name (and such a city in it)."""
+    from georeplicate import atlas
+
+    if len(state) > _MAX_NAME_CHARS or len(codes := atlas.countries_with(state)) != 1:
+        return None
+    code = codes.pop()
+    if city is not None and not atlas.geocode(city, code, state):
+        return None
+    return _Land(atlas.country_name(code), code, state)
+
+
 def _place(region: str) -> Place | Malformed:
     """One answer block (or the loose text) read as a place."""
+    if "&" in region:
+        region = html.unescape(region)
     fields = _from_json(region)
     prose = ""
     if fields is None:
@@ -644,39 +819,93 @@ def _place(region: str) -> Place | Malformed:
         return _refuse(point.reason, point.found)
     lat, lon = point or (None, None)
 
-    said = [_clean_name(_PARENTHESES.sub("", value)) for value in fields.get("city", [])]
-    cities = {_fold(name): name for name in said if name}
+    cities = {_fold(name): name for value in fields.get("city", []) if (name := _city(value))}
     if any(" or " in name for name in cities.values()):
         return _refuse("two_places", ", ".join(cities.values()))
-    countries: dict[str, str] = {}
+    states = {
+        _fold(name): name for value in fields.get("state", []) if (name := _clean_name(_PARENTHESES.sub("", value)))
+    }
+    lands: dict[str, _Land] = {}
     for value in fields.get("country", []):
-        country = _country(value)
-        if isinstance(country, Malformed) and "," in value:  # "country: Paris, France"
+        land = _country(value)
+        if isinstance(land, Malformed) and land.reason != "two_places" and "," in value:  # "country: Paris, France"
             bare = _bare_place(value)
             if isinstance(bare, tuple):
-                cities.setdefault(_fold(bare[0]), bare[0])
-                country = bare[1:]
-        if isinstance(country, Malformed):
-            return country
-        if country:
-            countries.setdefault(country[1], country[0])
-    if not countries and (cities or not fields.keys() & {"country", "city"}):
+                land = bare[1]
+                if not cities or _is_city(bare[0], land.code):  # else a landscape: "Russia, Siberia"
+                    cities.setdefault(_fold(bare[0]), bare[0])
+        if isinstance(land, Malformed):
+            return land
+        if land:
+            lands.setdefault(land.code, land)
+            if land.state:
+                states.setdefault(_fold(land.state), land.state)
+    if not lands and states and len(states) == len(cities) == 1:
+        land = _of_state(next(iter(states.values())), next(iter(cities.values())))
+        lands = {land.code: land} if land else {}
+    if not lands and (cities or not fields.keys() & {"country", "city"}):
         bare = _bare_place(", ".join(cities.values()) or prose)
         if isinstance(bare, Malformed) and (cities or point is None):
             return bare
         if isinstance(bare, tuple):
-            cities, countries = ({_fold(bare[0]): bare[0]} if bare[0] else {}), {bare[2]: bare[1]}
-    if len(countries) > 1 or len(cities) > 1:
-        return _refuse("two_places", ", ".join([*cities.values(), *countries.values()]))
-    if not countries and point is None:
+            cities, lands = ({_fold(bare[0]): bare[0]} if bare[0] else {}), {bare[1].code: bare[1]}
+            states = states or ({_fold(bare[1].state): bare[1].state} if bare[1].state else {})
+    if len(lands) > 1 or len(cities) > 1 or len(states) > 1:
+        names = [*cities.values(), *states.values(), *(land.name for land in lands.values())]
+        return _refuse("two_places", ", ".join(names))
+    if not lands and point is None:
         return _refuse("no_place", region.strip())
-    city = next(iter(cities.values()), "")[:_MAX_NAME_CHARS]
-    code, country = next(iter(countries.items()), (None, ""))
-    if "," in city and isinstance(last := _country(city.rpartition(",")[2]), tuple) and last[1] == code:
+    city, state = (next(iter(said.values()), "")[:_MAX_NAME_CHARS] for said in (cities, states))
+    land = next(iter(lands.values()), None)
+    if land and "," in city and isinstance(last := _country(city.rpartition(",")[2]), _Land) and last.code == land.code:
         city = _clean_name(city.rpartition(",")[0])  # "city: Paris, France"
+    land = land and _meant(land, city, state)
+    if isinstance(land, Malformed):
+        return land
+    country, code = (land.name, land.code) if land else ("", None)
     if point is not None and city and code and _exchanged(lat, lon, city, code):
         return _refuse("swapped", f"{lat:g}, {lon:g} for {city}")
-    return Place(city, country, code, lat, lon)
+    return Place(_told_apart(city, code, state), country, code, lat, lon, state)
+
+
+def _city(value: str) -> str:
+    """A city's name; a division in brackets stays with it ("Portland (Maine)"), other remarks go."""
+    from georeplicate import atlas
+
+    inside = re.search(r"\(([^()]+)\)", value)
+    name = _clean_name(_PARENTHESES.sub("", value))
+    if inside and name and "," not in name and len(inside[1]) <= _MAX_NAME_CHARS:
+        if atlas.countries_with(inside[1]) and atlas.geocode(f"{name}, {inside[1]}", None):
+            return f"{name}, {inside[1].strip()}"
+    return name
+
+
+def _told_apart(city: str, code: str | None, state: str) -> str:
+    """The city with its state where its name alone would mean another place: whoever geocodes only city and country
+    finds the right one."""
+    from georeplicate import atlas
+
+    if not (city and code and state) or "," in city:
+        return city
+    there = atlas.geocode(city, code, state)
+    return f"{city}, {state}" if there and there != atlas.geocode(city, code) else city
+
+
+def _is_city(name: str, code: str) -> bool:
+    from georeplicate import atlas
+
+    return atlas.geocode(name, code) is not None
+
+
+def _meant(land: _Land, city: str, state: str) -> _Land | Malformed:
+    """The country meant by a name that several bear: the one of them that has the city."""
+    from georeplicate import atlas
+
+    codes = atlas.ambiguous(land.name)
+    if not codes:
+        return land
+    having = [code for code in codes if city and atlas.geocode(city, code, state)]
+    return _Land(land.name, having[0], land.state) if len(having) == 1 else _refuse("ambiguous", land.name)
 
 
 # A point far from the named city whose mirror image lies near it was written in the wrong order.
@@ -696,7 +925,7 @@ def _exchanged(lat: float, lon: float, city: str, code: str) -> bool:
     return bool(given > SWAPPED_FAR_KM and mirrored < SWAPPED_NEAR_KM)
 
 
-def parse_place(text: str, mode: Mode = "paper") -> Place | Malformed:
+def parse_place(text: object, mode: Mode = "paper") -> Place | Malformed:
     """The place that a completion answers with.
 
     paper: "country:" and "city:" lines in any case and order, JSON, tags or a bare "Paris, France"; the country must be
@@ -708,6 +937,8 @@ def parse_place(text: str, mode: Mode = "paper") -> Place | Malformed:
     ``Malformed``.
     """
     _check_mode(mode)
+    if not isinstance(text, str):
+        return _refuse("not_text", type(text).__name__)
     if mode == "released":
         answer = first_answer(text)
         country, city = (_released_field(text if answer is None else answer, key) for key in ("country:", "city:"))

@@ -32,6 +32,7 @@ Values differ at mini scale only where a caller passes them. TRL 1.16 has other 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -51,7 +52,13 @@ DEFAULTS = {"learning_rate": 1e-6, "schedule": "linear", "warmup_steps": 0}
 
 
 def group_advantages(rewards: torch.Tensor, eps: float = 1e-4) -> torch.Tensor:
-    """(r - mean) / (std + eps) within each row of rewards [N, G]; std is the unbiased one. A group of one gets 0."""
+    """(r - mean) / (std + eps) within each row of rewards [N, G]; std is the unbiased one. A group of one gets 0.
+
+    ValueError for a reward that is not finite: it would turn every weight into NaN without a word.
+    """
+    if not torch.isfinite(rewards).all():
+        row, column = torch.nonzero(~torch.isfinite(rewards))[0].tolist()
+        raise ValueError(f"the reward of answer {column} in group {row} is {rewards[row, column].item()}, no number")
     centred = rewards - rewards.mean(1, keepdim=True)
     if rewards.shape[1] == 1:
         return centred
@@ -200,12 +207,27 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         totals: list[float] = []
         parts: dict[str, list[float]] = {}
         for i, (text, length) in enumerate(zip(answers.texts, answers.lengths, strict=True)):
-            reward = self.reward_fn(text, rows[i // self.num_generations], length)
-            totals.append(float(getattr(reward, "total", reward)))
+            row = rows[i // self.num_generations]
+            reward = self.reward_fn(text, row, length)
+            totals.append(self._finite(getattr(reward, "total", reward), row))
             for name, value in (getattr(reward, "parts", None) or {}).items():
-                parts.setdefault(name, []).append(float(value))
+                parts.setdefault(name, []).append(self._finite(value, row, f" as {name}"))
         self._watch(**{f"reward_{name}": sum(values) / len(totals) for name, values in parts.items()})
         return torch.tensor(totals).view(len(rows), self.num_generations)
+
+    def _finite(self, value: Any, row: dict, part: str = "") -> float:
+        """A reward as a number; ValueError names the reward function and the row, so that nothing wrong is saved."""
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = float("nan")
+        if not math.isfinite(number):
+            name = getattr(self.reward_fn, "__qualname__", None) or type(self.reward_fn).__name__
+            raise ValueError(
+                f"the reward function {name} gave {value!r}{part} for row {row.get('id', 'without an id')}: a reward "
+                "must be a finite number; give an answer that cannot be scored the reward of a malformed one"
+            )
+        return number
 
     def _watch(self, **values) -> None:
         if not values:

@@ -1,6 +1,7 @@
 """The four rewards of the paper: accuracy, format, length, repetition; each a pure function of one completion.
 
-They never raise and never return None, whatever the text and the token count; every one runs in linear time. Two modes:
+They never raise and never return None, whatever the text and the token count (what is no text earns what a malformed
+answer earns); every one runs in linear time. Two modes:
 
 paper      what the method says: the answer that was given counts, right and wrong answers have different length
            rewards, and the length reward stays at its end value for longer answers.
@@ -19,6 +20,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import get_args
 
 import numpy as np
@@ -111,6 +113,8 @@ def format(text: str, mode: Mode = "paper") -> float:
     ``<answer>``; further tags and empty blocks pass, a single space or newline around it fails.
     """
     _check_mode(mode)
+    if not isinstance(text, str):
+        return 0.0
     if mode == "released":
         whole = text.startswith("<think>") and text.endswith("</answer>")
         return float(whole and _RELEASED_SEAM.search(text, len("<think>"), len(text) - len("</answer>")) is not None)
@@ -132,8 +136,11 @@ def length(n_tokens: int, correct: bool, mode: Mode = "paper") -> float:
     paper: 1 -> 0.5 for a right answer, 0 -> -0.5 for a wrong one, and constant beyond.
     released: ``correct`` is ignored, and the curve goes on with a period of twice the maximum: 2,048 tokens earn as
     much as none.
+    A count that is no finite number earns as little as the longest answer.
     """
     _check_mode(mode)
+    if not _is_count(n_tokens):
+        n_tokens = LENGTH_MAX_TOKENS
     if mode == "released":
         start, end = LENGTH_RIGHT
         n_tokens = n_tokens % (2 * LENGTH_MAX_TOKENS)  # the same by periodicity, and no integer is too large for it
@@ -143,6 +150,10 @@ def length(n_tokens: int, correct: bool, mode: Mode = "paper") -> float:
     return start - (start - end) * (1 - math.cos(math.pi * n_tokens / LENGTH_MAX_TOKENS)) / 2
 
 
+def _is_count(n_tokens: object) -> bool:
+    return isinstance(n_tokens, int) or (isinstance(n_tokens, Real) and math.isfinite(n_tokens))
+
+
 def repetition(text: str, mode: Mode = "paper") -> float:
     """-1 times the share of repeated word 6-grams (lower case, split at whitespace); 0 for fewer than 6 words.
 
@@ -150,6 +161,8 @@ def repetition(text: str, mode: Mode = "paper") -> float:
     of the object detection recipe; see ``_boxes``).
     """
     _check_mode(mode)
+    if not isinstance(text, str):
+        return 0.0
     if mode == "released":
         boxes = _boxes(text)
         if boxes is not None:

@@ -97,7 +97,10 @@ def _places(table: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
         RADIUS_KM * np.sqrt(pool[..., 1]),
     )
     found = atlas.describe(lat.ravel(), lon.ravel(), "2020-06-21T12:00:00Z")
+    # The places were first drawn by the map's coast; shores that it cuts off stay out, or all places would move.
+    cut_off = atlas.is_land(lat, lon) & ~atlas.is_land(lat, lon, drawn_coast=True)
     ours = (found.is_land & (found.country == np.repeat(table.country.to_numpy(), count * draws))).reshape(lat.shape)
+    ours &= ~cut_off
     for r, city in enumerate(table.itertuples()):
         keep = np.flatnonzero(ours[r])[:count]
         if len(keep) < count:  # a tiny island: the other draws are moved to the city's own point
@@ -169,7 +172,7 @@ def _moment(day: float, solar_hour: float, lon: float) -> str:
 
 def _with_facts(places: pd.DataFrame) -> pd.DataFrame:
     lat, lon = places.lat.to_numpy(), places.lon.to_numpy()
-    facts = atlas.describe(lat, lon, places.taken_at.to_list())
+    facts = atlas.describe(lat, lon, places.taken_at.to_list(), drawn_coast=True)
     for name in FACTS:
         places[name] = getattr(facts, name)
     places["horizon"] = list(_horizon(lat, lon, places.elevation_m.to_numpy()))

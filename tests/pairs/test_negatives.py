@@ -194,7 +194,7 @@ def test_how_far_colours_alone_go_in_the_world(world):
     assert 0.55 < accuracy < 0.8
     shifted = world.select_columns([c for c in world.column_names if c != "aerial"])
     tiles = world.select([(i + 7) % len(world) for i in range(len(world))])["aerial"][:]
-    shifted = Dataset.from_dict(shifted.to_dict() | {"aerial": tiles}, features=schema.FEATURES)
+    shifted = Dataset.from_dict(shifted.to_dict() | {"aerial": tiles}, features=world.features)
     assert hardness.colour_accuracy(shifted, pairs.questions(shifted, negatives="region", seed=0)) < 0.32
 
 

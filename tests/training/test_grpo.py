@@ -17,7 +17,7 @@ from trl import GRPOConfig, GRPOTrainer
 from georeplicate import paper
 from georeplicate.model import policy, shared_prefix
 from georeplicate.model.checkpoint import CheckpointError
-from georeplicate.training import common, grpo
+from georeplicate.training import common, grpo, rewards
 
 
 def close(a, b, tolerance=1e-6):
@@ -251,6 +251,22 @@ def test_equal_rewards_leave_only_the_pull_to_the_reference(base, tmp_path):
     trained = grpo.train(base, questions(4), lambda *_: 0.1, tmp_path, steps=2, beta=0.0, **SMALL)
     assert equal(weights(base), weights(trained))
     assert (pd.read_csv(tmp_path / "log.csv").equal_groups == 1).all()
+
+
+@pytest.mark.parametrize(
+    "bad", [None, math.nan, math.inf, "high", rewards.Reward(math.nan, {}), rewards.Reward(1, {"a": None})]
+)
+def test_a_reward_that_is_no_number_stops_the_run_and_saves_nothing(base, tmp_path, bad):
+    calls = []
+
+    def scores_most(text, row, length):
+        calls.append(row["id"])
+        return bad if len(calls) == 3 else 0.5
+
+    rows = [row | {"id": f"place {i}"} for i, row in enumerate(questions(4))]
+    with pytest.raises(ValueError, match=r"reward function .*scores_most gave .* for row place \d"):
+        grpo.train(base, rows, scores_most, tmp_path / "out", steps=2, save_steps=1, **SMALL)
+    assert not (tmp_path / "out/policy").exists() and not list((tmp_path / "out").glob("checkpoint-*"))
 
 
 def test_same_seed_same_run_other_seed_another(base, tmp_path):

@@ -1,0 +1,469 @@
+"""Files as they lie on people's disks: wrong encodings, damaged and enormous pictures, odd tiles, traps in archives."""
+
+import io
+import json
+import pickle
+import stat
+import struct
+import warnings
+import zipfile
+import zlib
+
+import make_fixtures
+import numpy as np
+import pytest
+import rasterio
+from datasets import concatenate_datasets, load_from_disk
+from make_fixtures import PHOTO_PLACE, photo
+from PIL import ExifTags, Image
+from PIL.TiffImagePlugin import IFDRational
+from rasterio.transform import Affine, from_bounds
+
+from georeplicate import geo, pairs
+from georeplicate.pairs import download, photos, schema, validate
+
+LAT, LON = PHOTO_PLACE
+GPS = ExifTags.GPS
+
+# --- EXIF -------------------------------------------------------------------------------------------------------------
+
+
+def signed(path, lat, lon, refs=("S", "E")):
+    """A photo whose degrees, minutes and seconds are signed rationals, as given (Pillow reads them but writes none)."""
+    make_fixtures.draw(path, 32, 24)
+    exif = Image.Exif()
+    gps = exif.get_ifd(ExifTags.IFD.GPSInfo)
+    halves = ((GPS.GPSLatitude, lat, refs[0], 60_001), (GPS.GPSLongitude, lon, refs[1], 70_001))
+    for tag, _, reference, place in halves:
+        gps[tag] = tuple(IFDRational(place + i, 1) for i in range(3))
+        gps[tag - 1] = reference
+    packed = exif.tobytes()
+    order = "<" if packed[6:8] == b"II" else ">"
+    for tag, parts, _, place in halves:
+        packed = packed.replace(*(struct.pack(f"{order}HHL", tag, kind, 3) for kind in (5, 10)))
+        for i, part in enumerate(parts):
+            written = struct.pack(f"{order}2l", round(part * 10_000), 10_000)
+            packed = packed.replace(struct.pack(f"{order}2l", place + i, 1), written)
+    with Image.open(path) as picture:
+        picture.load()
+        picture.save(path, exif=packed)
+    return path
+
+
+HOBART = (-42.8825, 147.3281)
+
+
+@pytest.mark.parametrize(
+    ("lat", "refs", "expected"),
+    [
+        ((42, 52, 57), "SE", HOBART[0]),
+        ((-42, -52, -57), "SE", HOBART[0]),
+        ((-42, 52, 57), "SE", HOBART[0]),
+        ((0, -30, 0), "SE", -0.5),
+        ((42, 59, 60), "SE", -43.0),
+        ((-42, -52, -57), "NE", None),
+        ((-42, 52, -57), "SE", None),
+        ((42, -52, 57), "SE", None),
+        ((42, 500, 0), "SE", None),
+        ((42, 60, 0), "SE", None),
+        ((42, 52, 61), "SE", None),
+        ((42.88, 52, 57), "SE", None),
+        ((42, 52, 57), "XE", None),
+    ],
+)
+def test_signs_and_letters_agree_or_the_position_is_unknown(tmp_path, lat, refs, expected):
+    path = signed(tmp_path / "photos/a.jpg", lat, (147, 19, 41.16), refs)
+    found = photos.read_exif(path)[0]
+    assert np.isnan(found) if expected is None else found == pytest.approx(expected, abs=1e-4)
+    if expected is None:
+        make_fixtures.geotiff(tmp_path / "tiles/a.tif", "EPSG:4326", (147, -43, 148, -42))
+        assert "contradicts itself" in pairs.read("photos", "all", tmp_path).problem[0]
+
+
+UTC = "2023-03-04T11:30:00+00:00"
+
+
+@pytest.mark.parametrize(
+    ("tags", "moment"),
+    [
+        ({"local": "2023:03:04 06:30:00", "offset": "-5:00"}, UTC),
+        ({"local": "2023:03:04 06:30:00", "offset": "-05"}, UTC),
+        ({"local": "2023:03:04 06:30:00", "offset": "-0500"}, UTC),
+        ({"local": "2023:03:04 11:30:00", "offset": "Z"}, UTC),
+        ({"local": "2023:03:04 12:30:00", "offset": "UTC+1"}, UTC),
+        ({"local": "2023:03:04 17:00:00.25", "offset": "+05:30"}, UTC),
+        ({"local": "2023-03-04T12:30:00+01:00"}, UTC),
+        ({"local": "2023:03:04 12:30:00", "offset": "+25:00"}, None),
+        ({"local": "2023:03:04 12:30:00", "offset": "noon"}, None),
+        # the receiver's count of weeks ran over
+        ({"local": "2023:03:04 12:30:00", "clock": (11, 30, 0), "day": "2003:07:19"}, UTC),
+        ({"local": "2023:03:04 12:30:00", "clock": (11, 30, 0), "day": "2023:03:04"}, UTC),
+        ({"local": "2023:03:04 12:30:00", "clock": (11, 30, 0), "day": "2011:01:01"}, None),
+        # clocks that were never set, or are none
+        ({"local": "0001:01:01 00:00:00", "offset": "+02:00"}, None),
+        ({"local": "9999:12:31 23:59:59", "offset": "-02:00"}, None),
+        ({"clock": (1e9, 0, 0), "day": "2023:03:04"}, None),
+        ({"clock": (24, 0, 0), "day": "2023:03:04"}, None),
+        ({"local": "2023:02:30 12:30:00", "offset": "+01:00"}, None),
+    ],
+)
+def test_times(tmp_path, tags, moment):
+    path = photo(tmp_path / "a.jpg", LAT, LON, **tags)
+    assert photos.read_exif(path)[2] == moment
+
+
+# --- photos and tiles -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def folder(tmp_path):
+    photo(tmp_path / "photos/a.jpg", LAT, LON, local="2023:07:01 14:30:00", offset="+02:00")
+    make_fixtures.geotiff(tmp_path / "tiles/a.tif", "EPSG:4326", (LON - 0.01, LAT - 0.01, LON + 0.01, LAT + 0.01))
+    return tmp_path
+
+
+def listed(folder, **options):
+    return pairs.read("photos", "all", folder, **options).set_index("id")
+
+
+def test_what_is_not_read_is_a_row_and_the_others_come_through(folder):
+    (folder / "photos/IMG_7.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    (folder / "photos/._a.jpg").write_bytes(b"\0\5\x16\7")
+    header = io.BytesIO()
+    Image.new("1", (1, 1)).save(header, "PNG")
+    size = (40_000).to_bytes(4, "big")
+    torn = header.getvalue()
+    head = torn[:16] + size + size + torn[24:29]
+    (folder / "photos/huge.png").write_bytes(head + zlib.crc32(head[12:29]).to_bytes(4, "big") + torn[33:])
+    photo(folder / "photos/clock.jpg", LAT, LON, local="9999:12:31 23:59:59", offset="-02:00")
+    with pytest.warns(UserWarning, match="times that cannot be true are left out: clock.jpg"):
+        problems = listed(folder).problem.to_dict()
+    assert problems["a.jpg"] == problems["clock.jpg"] == ""
+    assert "HEIC files are not read" in problems["IMG_7.HEIC"] and "megapixels" in problems["huge.png"]
+    assert problems["._a.jpg"] == "unreadable photo"
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"\0\5\x16\7 Mac"])
+def test_a_tile_that_cannot_be_read_is_left_out_by_name(folder, content):
+    (folder / "tiles/._b.tif").write_bytes(content)
+    with pytest.warns(UserWarning, match=r"left out: ._b.tif"):
+        assert listed(folder).problem["a.jpg"] == ""
+    (folder / "tiles/a.tif").unlink()
+    with pytest.raises(ValueError, match=r"no tile can be read as GeoTIFF: ._b.tif"):
+        listed(folder)
+
+
+def test_a_tile_that_is_cut_short_is_left_out_by_name(folder):
+    whole = make_fixtures.geotiff(folder / "tiles/b.tif", "EPSG:4326", (LON - 1, LAT - 1, LON + 1, LAT + 1), 256)
+    whole.write_bytes(whole.read_bytes()[:50_000])
+    with pytest.warns(UserWarning, match=r"left out: b.tif"):
+        assert listed(folder).problem["a.jpg"] == ""
+
+
+def tif(path, transform, bands, crs="EPSG:4326", colormap=None):
+    path.unlink(missing_ok=True)
+    profile = {"driver": "GTiff", "count": len(bands), "height": bands.shape[1], "width": bands.shape[2]}
+    with rasterio.open(path, "w", crs=crs, transform=transform, dtype=bands.dtype, **profile) as file:
+        file.write(bands)
+        if colormap:
+            file.write_colormap(1, colormap)
+
+
+def middle(path):
+    with Image.open(path) as picture:
+        pixels = np.asarray(picture.convert("RGB")).astype(int)
+    return pixels[pixels.shape[0] // 2, pixels.shape[1] // 2]
+
+
+BOX = from_bounds(LON - 0.01, LAT - 0.01, LON + 0.01, LAT + 0.01, 64, 64)
+
+
+def test_a_turned_tile_shows_what_lies_in_its_picture_only(folder):
+    turned = Affine.translation(LON, LAT) @ Affine.rotation(45) @ Affine.scale(0.02 / 64, -0.02 / 64)
+    tif(folder / "tiles/a.tif", turned @ Affine.translation(-32, -32), np.full((3, 64, 64), 90, np.uint8))
+    photo(folder / "photos/corner.jpg", LAT + 0.011, LON + 0.011)  # in the box around the tile
+    problems = listed(folder, tile_m=200).problem
+    assert problems["a.jpg"] == "" and problems["corner.jpg"] == "no tile shows its place"
+    assert "turned: set tile_m" in listed(folder).problem["a.jpg"]
+
+
+def test_a_tile_written_from_the_south_is_shown_north_up(folder):
+    bands = np.zeros((3, 64, 64), np.uint8)
+    bands[0, :32] = 200  # the first rows, which lie in the south
+    tif(folder / "tiles/a.tif", Affine.translation(0, 2 * LAT) @ Affine.scale(1, -1) @ BOX, bands)
+    for options in ({}, {"tile_m": 1000}):
+        with Image.open(listed(folder, **options).aerial["a.jpg"]) as picture:
+            red = np.asarray(picture.convert("RGB"))[..., 0]
+        assert red[5].mean() < 5 and red[-5].mean() > 190
+
+
+def test_a_palette_is_looked_up(folder):
+    bands = np.full((1, 64, 64), 9, np.uint8)
+    tif(folder / "tiles/a.tif", BOX, bands, colormap={9: (200, 120, 10, 255)})
+    assert middle(listed(folder, tile_m=200).aerial["a.jpg"]).tolist() == [200, 120, 10]
+
+
+def test_sixteen_bits_are_refused_with_the_remedy(folder):
+    tif(folder / "tiles/a.tif", BOX, np.full((3, 64, 64), 9000, np.uint16))
+    assert "a.tif holds uint16: write it as 8-bit RGB" in listed(folder, tile_m=200).problem["a.jpg"]
+
+
+@pytest.mark.parametrize("turn", [0, -360])
+@pytest.mark.parametrize("lon", [179.999, -179.999])
+def test_a_tile_across_the_antimeridian_shows_both_sides(tmp_path, lon, turn):
+    photo(tmp_path / "photos/a.jpg", -16.9, lon)
+    bands = np.zeros((3, 200, 200), np.uint8)
+    bands[0, :, :100], bands[0, :, 100:] = 50, 200
+    (tmp_path / "tiles").mkdir()
+    tif(tmp_path / "tiles/a.tif", from_bounds(179.9 + turn, -17, 180.1 + turn, -16.8, 200, 200), bands)
+    row = listed(tmp_path, tile_m=2000).loc["a.jpg"]
+    with Image.open(row.aerial) as picture:
+        red = np.asarray(picture)[256, :, 0]
+    assert row.problem == "" and red[5] == 50 and red[-5] == 200
+    assert geo.haversine_km(row.lat, row.lon, -16.9, lon) < 0.01
+
+
+@pytest.mark.parametrize("size", ["200", None, 0, -5, float("nan"), float("inf"), True, [200]])
+def test_a_side_that_is_no_length_is_refused_in_a_sentence(folder, size):
+    if size is None:
+        assert listed(folder, tile_m=None).problem["a.jpg"] == ""
+    else:
+        with pytest.raises(ValueError, match="tile_m must be a number of metres above 0"):
+            listed(folder, tile_m=size)
+
+
+def test_an_option_that_does_not_exist_is_refused_in_a_sentence(folder):
+    with pytest.raises(ValueError, match="photos has no option tile; it has tile_m"):
+        pairs.load("photos", "all", root=folder, tile=200)
+    with pytest.raises(ValueError, match="world has no option tile_m; it has per_region"):
+        pairs.load("world", "test", tile_m=200)
+    with pytest.raises(ValueError, match="cvusa has no option tile_m; it has none"):
+        pairs.read("cvusa", "train", folder, tile_m=200)
+
+
+def test_a_very_long_name_gets_a_crop_of_its_own(folder):
+    for ending in "xy":
+        photo(folder / f"photos/{'n' * 240}{ending}.jpg", LAT, LON)
+    rows = listed(folder, tile_m=200)
+    assert (rows.problem == "").all() and rows.aerial.nunique() == 3
+
+
+# --- pictures that break when they are shown --------------------------------------------------------------------------
+
+
+def test_a_picture_that_is_cut_short_is_named_or_left_out_before(folder):
+    path = photo(folder / "photos/b.jpg", LAT, LON)
+    path.write_bytes(path.read_bytes()[:-200])
+    rows = pairs.load("photos", "all", root=folder)
+    with pytest.raises(OSError, match=r"b\.jpg cannot be shown .*check=True"):
+        rows[1]
+    with pytest.raises(OSError, match=r"b\.jpg cannot be shown"):
+        rows.select([1])["panorama"][0]
+    with pytest.warns(UserWarning, match="1 unreadable panorama"):
+        rows = pairs.load("photos", "all", root=folder, check=True)
+    assert rows["id"][:] == ["a.jpg"] and rows[0]["panorama"].size == (96, 72)
+    rows.save_to_disk(folder / "saved")
+    again = concatenate_datasets([rows, load_from_disk(folder / "saved")])
+    assert (
+        again.shuffle(seed=0)[1]["panorama"].size == (96, 72) and pickle.loads(pickle.dumps(again))[0]["id"] == "a.jpg"
+    )
+
+
+# --- tables -----------------------------------------------------------------------------------------------------------
+
+
+def cities(root, *lines, encoding="utf-8"):
+    for view in ("sat_images", "pano_images"):
+        make_fixtures.draw(root / f"paris/{view}/1.png", 8, 8)
+    (root / "paris/img_info.csv").write_text("\n".join(lines) + "\n", encoding=encoding)
+
+
+GOOD = "1,2.35,48.85,paris,paris/sat_images/1.png,paris/pano_images/1.png"
+
+
+@pytest.mark.filterwarnings("ignore:cv-cities")
+class TestTables:
+    def test_another_encoding_is_named_with_the_remedy(self, tmp_path):
+        cities(tmp_path, GOOD.replace("paris,", "巴黎,", 1), encoding="gbk")
+        with pytest.raises(ValueError, match=r"cv-cities: .*img_info.csv is not in UTF-8 .*save it again as UTF-8"):
+            pairs.read("cv-cities", "train", tmp_path)
+
+    def test_an_endless_field_is_named_with_its_line(self, tmp_path):
+        cities(tmp_path, GOOD, "x" * 200_000 + ",2,3")
+        with pytest.raises(ValueError, match=r"img_info.csv line 2 is no CSV"):
+            pairs.read("cv-cities", "train", tmp_path)
+
+    @pytest.mark.parametrize(
+        "way", ["../secret.png", "paris/../../secret.png", "..\\secret.png", "{}/secret.png", "C:/a.png"]
+    )
+    def test_paths_that_lead_out_are_refused_and_listed(self, tmp_path, way):
+        make_fixtures.draw(tmp_path / "secret.png", 8, 8)
+        bad = GOOD.replace("paris/sat_images/1.png", way.format(tmp_path)).replace("1,", "2,", 1)
+        cities(tmp_path / "root", GOOD, bad)
+        rows = pairs.read("cv-cities", "train", tmp_path / "root")
+        assert rows.problem.tolist() == ["", schema.LEADS_OUT] and rows.aerial[1] is None
+
+    @pytest.mark.parametrize("way", ["../secret.png", "{}/secret.png"])
+    def test_in_cvglobal_as_well(self, tmp_path, way):
+        make_fixtures.draw(tmp_path / "secret.png", 8, 8)
+        make_fixtures.draw(tmp_path / "root/a.png", 8, 8)
+        (tmp_path / "root/splits").mkdir()
+        (tmp_path / "root/splits/train.csv").write_text(f"{way.format(tmp_path)},a.png\na.png,/elsewhere/a.png\n")
+        rows = pairs.read("cvglobal", "train", tmp_path / "root")
+        assert rows.problem.tolist() == [schema.LEADS_OUT, ""]
+
+
+@pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n" + bytes(600), b"MATLAB 7.3 MAT-file" + bytes(200), b"x"])
+def test_a_matrix_that_is_none_is_one_sentence(tmp_path, content):
+    (tmp_path / "ACT_data.mat").write_bytes(content)
+    with pytest.raises(ValueError, match=r"cvact: .*ACT_data.mat is not the file expected"):
+        pairs.read("cvact", "train", tmp_path)
+
+
+def test_vigor_gives_the_cities_that_are_here(tmp_path):
+    line = "1,47.6,-122.3,.jpg " + " ".join("satellite_47.6_-122.3.png 0 0" for _ in range(4))
+    (tmp_path / "splits/Seattle").mkdir(parents=True)
+    (tmp_path / "splits/Seattle/same_area_balanced_train.txt").write_text(line + "\n")
+    with pytest.warns(UserWarning, match="1 of 4 cities are here; missing: Chicago, NewYork, SanFrancisco"):
+        assert pairs.read("vigor", "train", tmp_path).city.tolist() == ["Seattle"]
+    with pytest.raises(FileNotFoundError, match="make data SOURCE=vigor"):
+        pairs.read("vigor", "test", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "split,id,reason\nall,a.jpg,x\n",
+        "\ufeffsplit,id\nall,a.jpg\n",
+        "split;id;reason\nall;a.jpg;x, y\n",
+        "id\tsplit\na.jpg\tall\n",
+    ],
+)
+def test_a_list_of_rows_to_set_aside_survives_a_spreadsheet(folder, text):
+    photo(folder / "photos/b.jpg", LAT, LON)
+    path = folder / "list.csv"
+    path.write_text(text, encoding="utf-8")
+    assert pairs.load("photos", "all", root=folder, set_aside=path)["id"][:] == ["b.jpg"]
+
+
+@pytest.mark.parametrize("content", [b"", b"name,why\na,b\n", "split,id\nall,né\n".encode("latin-1"), b"id\na.jpg\n"])
+def test_a_list_that_is_none_is_one_sentence(folder, content):
+    path = folder / "list.csv"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"list.csv"):
+        pairs.load("photos", "all", root=folder, set_aside=path)
+
+
+# --- validation -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("out", ["a-file", "a-file/below"])
+def test_a_report_needs_a_folder(folder, out):
+    (folder / "a-file").write_text("x")
+    with pytest.raises(ValueError, match="cannot be made a folder for the report"):
+        validate.check("photos", folder, folder / out, progress=False)
+
+
+def test_what_was_seen_may_be_damaged(folder):
+    path = str(folder / "photos/a.jpg")
+    stamp = {"path": path, "size": (folder / "photos/a.jpg").stat().st_size}
+    stamp["mtime_ns"] = (folder / "photos/a.jpg").stat().st_mtime_ns
+    (folder / "out").mkdir()
+    lines = [
+        "null",
+        "[1]",
+        "3",
+        '"x"',
+        "{",
+        json.dumps(stamp),
+        json.dumps(stamp | {"path": [1]}),
+        json.dumps(stamp | {"width": "x"}),
+    ]
+    (folder / "out/pictures.jsonl").write_bytes("\n".join(lines).encode() + b"\n\xff\xfe\n")
+    report = validate.check("photos", folder, folder / "out", progress=False)
+    assert report.rows.reason.tolist() == [""]
+
+
+# --- archives ---------------------------------------------------------------------------------------------------------
+
+
+def packed(path, **files):
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name, content in files.items():
+            file.writestr(f"paris/{name}", content)
+    return path
+
+
+def refused(archive, root, match):
+    with pytest.raises(download.DownloadError, match=match):
+        download._unpack(archive, root)
+    assert not [p for p in root.rglob("*") if p.is_file()]
+
+
+def test_a_damaged_archive_leaves_nothing(tmp_path):
+    rng = np.random.default_rng(0)
+    archive = packed(tmp_path / "a.zip", good=b"x" * 100, bad=rng.bytes(5000))
+    content = bytearray(archive.read_bytes())
+    content[1000:1400] = bytes(400)
+    archive.write_bytes(content)
+    refused(archive, tmp_path / "root", r"a.zip cannot be unpacked")
+    archive.write_bytes(content[:3000])
+    refused(archive, tmp_path / "root", r"a.zip cannot be unpacked")
+
+
+def test_an_encrypted_archive_is_refused(tmp_path):
+    archive = packed(tmp_path / "a.zip", good=b"x" * 100)
+    content = archive.read_bytes()
+    for mark, offset in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = content.index(mark) + offset
+        content = content[:at] + b"\x01" + content[at + 1 :]
+    archive.write_bytes(content)
+    refused(archive, tmp_path / "root", r"a.zip is not unpacked: 'paris/good' is encrypted")
+
+
+def test_an_unknown_compression_is_refused(tmp_path):
+    archive = packed(tmp_path / "a.zip", good=b"x" * 100)
+    content = archive.read_bytes()
+    for mark, offset in ((b"PK\x03\x04", 8), (b"PK\x01\x02", 10)):
+        at = content.index(mark) + offset
+        content = content[:at] + b"\x61\x00" + content[at + 2 :]
+    archive.write_bytes(content)
+    refused(archive, tmp_path / "root", r"a.zip cannot be unpacked")
+
+
+def test_an_archive_that_grows_out_of_measure_is_refused(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        with file.open("paris/zeros", "w") as out:
+            for _ in range(110):
+                out.write(bytes(10**6))
+    refused(tmp_path / "a.zip", tmp_path / "root", r"would become 0.1 GB")
+
+
+def test_a_link_in_an_archive_is_refused(tmp_path):
+    link = zipfile.ZipInfo("paris/link")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr(link, "/etc/passwd")
+    refused(tmp_path / "a.zip", tmp_path / "root", "is a link")
+
+
+def test_sums_decide_what_is_there_already(tmp_path):
+    archive = packed(tmp_path / "a.zip", good=b"right")
+    (tmp_path / "root/paris").mkdir(parents=True)
+    (tmp_path / "root/paris/good").write_bytes(b"wrong")
+    download._unpack(archive, tmp_path / "root")
+    assert (tmp_path / "root/paris/good").read_bytes() == b"right"
+    assert sorted(p.name for p in (tmp_path / "root").iterdir()) == ["paris"]
+
+
+@pytest.mark.parametrize("content", ["[]", "null", "3", '{"files": []}', "{", '"x"'])
+def test_a_record_that_is_none_is_one_sentence(tmp_path, content):
+    (tmp_path / "download.json").write_text(content)
+    with pytest.raises(download.DownloadError, match=r"download.json is no.*remove it and run the same command again"):
+        download._read_record(tmp_path / "download.json")
+
+
+def test_no_warning_where_all_is_well(folder):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        listed(folder, tile_m=200)
