@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from georeplicate import atlas
 from georeplicate.evaluation.protocol import Protocol
 from georeplicate.evaluation.rows import framed
-from georeplicate.tasks import prompts
+from georeplicate.tasks import answers
 
 Geocode = Callable[[str, str], tuple[float, float] | None]
 NOON = "2020-06-21T12:00:00Z"  # atlas.describe wants a moment; nothing that is asked of it here depends on it
@@ -47,8 +47,8 @@ def _one(text: str, city: str, country: str, point: tuple | None, protocol: Prot
     """(lat, lon, city, country, problem) of one answer."""
     said = None
     if text:
-        place = prompts.parse_place(_unwrapped(text), protocol.parser)
-        if isinstance(place, prompts.Place):
+        place = answers.parse_place(_unwrapped(text), protocol.parser)
+        if isinstance(place, answers.Place):
             city, country = place.city, place.country or place.country_code or ""
             said = None if place.lat is None else (place.lat, place.lon)
         elif point is None and not (city or country):
@@ -123,7 +123,7 @@ def same_country(said: str, true: str, names: str) -> bool:
     """Do two names of countries agree under Protocol.names? A two-letter code is read as the country's English name."""
     if names == "gazetteer":
         codes = atlas.country_code(said), atlas.country_code(true)
-        return codes[0] == codes[1] if all(codes) else prompts.same_place_name(said, true)
+        return codes[0] == codes[1] if all(codes) else answers.same_place_name(said, true)
     return _same_spelling(_spelt(said), _spelt(true), names)
 
 
@@ -134,7 +134,7 @@ def same_city(said: str, true: str, said_country: str, true_country: str, names:
         return _same_spelling(said, true, names)
     if said_country and true_country and not same_country(said_country, true_country, names):
         return False
-    if prompts.same_place_name(said, true):
+    if answers.same_place_name(said, true):
         return True
     point = atlas.geocode(said, said_country)
     return point is not None and point == atlas.geocode(true, true_country)
@@ -146,4 +146,4 @@ def _spelt(name: str) -> str:
 
 
 def _same_spelling(said: str, true: str, names: str) -> bool:
-    return prompts.same_place_name(said, true, "released") if names == "contained" else said.lower() == true.lower()
+    return answers.same_place_name(said, true, "released") if names == "contained" else said.lower() == true.lower()

@@ -12,7 +12,7 @@ from functools import cached_property
 
 import numpy as np
 
-from georeplicate.tasks import prompts
+from georeplicate.tasks import answers
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def thoughts(text: str, wording: Wording) -> list[tuple[str, dict[str, str], str
     inside = re.search(r"<think>(.*?)(?:</think>|$)", text, re.DOTALL)
     described: list[tuple[str, dict[str, str], str]] = []
     for word in (inside.group(1) if inside else "").split():
-        if word == wording.place or (len(word) == 1 and word in prompts.LETTERS):
+        if word == wording.place or (len(word) == 1 and word in answers.LETTERS):
             described.append((word, {}, ""))
         elif described and word in wording.attribute_of:
             described[-1][1].setdefault(wording.attribute_of[word], word)
@@ -60,7 +60,7 @@ def faithful(text: str, choice: str, true_words: Sequence[Sequence[str]], wordin
     counts = {"words": 0, "words_true": 0, "verdicts": 0, "verdicts_follow": 0, "answer_follows": np.nan}
     place: dict[str, str] = {}
     for name, described, verdict in thoughts(text, wording):
-        index = 0 if name == wording.place else 1 + prompts.LETTERS.index(name)
+        index = 0 if name == wording.place else 1 + answers.LETTERS.index(name)
         if index >= len(truth):
             continue  # a letter that no tile has
         counts["words"] += len(described)

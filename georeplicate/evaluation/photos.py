@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from georeplicate import files
 from georeplicate.evaluation.predictors import VLM
-from georeplicate.tasks import prompts
+from georeplicate.tasks import answers
 from georeplicate.tasks.geolocation import Geolocation
 from georeplicate.tasks.pairing import Pairing
 
@@ -96,8 +96,8 @@ def locate(photos: Sequence[Path], policy: Policy, *, as_json: bool = False) -> 
 def pair(panorama: Path, tiles: Sequence[Path], policy: Policy, *, as_json: bool = False) -> int:
     """Print which tile the policy chooses, and why; 0, or 1 where no letter could be read. ValueError: too few tiles,
     or a picture that cannot be read."""
-    if not 2 <= len(tiles) <= len(prompts.LETTERS):
-        raise ValueError(f"pair needs 2 to {len(prompts.LETTERS)} tiles, one letter each; got {len(tiles)}")
+    if not 2 <= len(tiles) <= len(answers.LETTERS):
+        raise ValueError(f"pair needs 2 to {len(answers.LETTERS)} tiles, one letter each; got {len(tiles)}")
     demo = is_synthetic(policy)
     if demo and len(tiles) > 5:
         raise ValueError("the mini model knows the letters A to E: give it five tiles at most")
@@ -106,8 +106,8 @@ def pair(panorama: Path, tiles: Sequence[Path], policy: Policy, *, as_json: bool
     print_note(demo, as_json)
     (output,) = VLM(policy, 80 if demo else TOKENS).predict([row], task, "greedy")
     letter = getattr(task.read(output.text, row), "letter", "")
-    known = letter and prompts.LETTERS.index(letter) < len(tiles)
-    chosen = str(tiles[prompts.LETTERS.index(letter)]) if known else ""
+    known = letter and answers.LETTERS.index(letter) < len(tiles)
+    chosen = str(tiles[answers.LETTERS.index(letter)]) if known else ""
     if as_json:
         note = {"note": SYNTHETIC} if demo else {}
         print(json.dumps({"panorama": str(panorama), "letter": letter, "tile": chosen, "text": output.text} | note))

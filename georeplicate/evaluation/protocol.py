@@ -23,7 +23,7 @@ class Protocol:
     unparseable   "wrong": an answer without a place counts as wrong at every distance and stays in the denominator (as
                   described for GLOBE). "drop": it leaves the denominator (IMAGEO-Bench). Missing predictions likewise,
                   and names that an answer does not give.
-    parser        "paper": prompts.parse_place reads any clear answer. "released": GLOBE's script, lower-case
+    parser        "paper": answers.parse_place reads any clear answer. "released": GLOBE's script, lower-case
                   "country:" and "city:" lines only.
     text_point    where an answer holds coordinates and names: "coordinates" win (ours, IMAGEO-Bench's JSON), or "names"
                   alone are geocoded (GLOBE: "city, country" to a geocoder).

@@ -21,7 +21,7 @@ from georeplicate import pairs, world
 from georeplicate.mini.wording import LETTERS, PAIR, climate_word
 from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
-from georeplicate.tasks import prompts
+from georeplicate.tasks import answers
 from georeplicate.tasks.rows import Rows
 from georeplicate.world.words import words
 
@@ -74,7 +74,7 @@ def pairing_rows(
     seen = prepared or pictures(policy, rows)
 
     def make(question: dict) -> dict:
-        own = question["candidates"][prompts.LETTERS.index(question["letter"])]
+        own = question["candidates"][answers.LETTERS.index(question["letter"])]
         shown = [seen["panorama"][own], *(seen["aerial"][c] for c in question["candidates"])]
         return {
             "pixels": {name: torch.cat([p[name] for p in shown]) for name in shown[0]},

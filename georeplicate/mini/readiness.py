@@ -26,7 +26,6 @@ from georeplicate.evaluation.faithfulness import thoughts
 from georeplicate.evaluation.predictors import VLM
 from georeplicate.mini import tasks, wording
 from georeplicate.model import policy as policies
-from georeplicate.tasks import prompts
 from georeplicate.world.words import WORDS
 
 GATE = {"match, right tile": 0.5, "match, right tile minus wrong tile": 0.4}
@@ -41,7 +40,7 @@ def verdicts(answers: pd.DataFrame, described: dict[str, Sequence[Sequence[str]]
     for answer in answers.itertuples():
         for name, spoken, verdict in thoughts(answer.text, wording.WORDING):
             view = "panorama" if name == "place" else "tile"
-            at = 0 if name == "place" else 1 + prompts.LETTERS.index(name)
+            at = 0 if name == "place" else 1 + answers.LETTERS.index(name)
             if at >= len(described[answer.id]):
                 continue
             truth = dict(zip(WORDS, described[answer.id][at], strict=True))

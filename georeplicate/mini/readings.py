@@ -17,7 +17,7 @@ import pandas as pd
 from georeplicate import geo
 from georeplicate.evaluation.faithfulness import thoughts
 from georeplicate.mini.wording import LETTERS, MATCH, WORDING
-from georeplicate.tasks import prompts
+from georeplicate.tasks import answers
 from georeplicate.tasks.geolocation import located
 from georeplicate.world.words import WORDS
 
@@ -30,11 +30,11 @@ _COUNTRY = re.compile(r"country\s*:\s*(\S+)")
 @cache
 def _block(text: str) -> tuple[str, tuple[float, float]]:
     """(country code, (lat, lon)) of the text of one answer block; its country alone where the rest cannot be read."""
-    code, point = located(prompts.parse_place(f"<answer> {text} </answer>"))
+    code, point = located(answers.parse_place(f"<answer> {text} </answer>"))
     country = _COUNTRY.search(text)
     if code or not country:
         return code, point
-    return located(prompts.parse_place(f"<answer> country : {country[1]} </answer>"))
+    return located(answers.parse_place(f"<answer> country : {country[1]} </answer>"))
 
 
 def first_place(text: str) -> tuple[str, tuple[float, float]]:

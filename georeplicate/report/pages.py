@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from georeplicate import files, paper
-from georeplicate.tasks import prompts
+from georeplicate.tasks import answers
 from georeplicate.training import rewards
 
 FOLDER = files.PACKAGE / "docs"
@@ -78,9 +78,9 @@ coordinates in any usual notation, refused when out of range or exchanged.
 """
 
 
-def rewards_page(mode: prompts.Mode) -> str:
+def rewards_page(mode: answers.Mode) -> str:
     """One page on a mode: the rules, the curve of the length reward, and every constant with its source."""
-    rules = _PAPER_RULES if mode == "paper" else _RELEASED_RULES.format(ratio=prompts.RELEASED_NAME_RATIO)
+    rules = _PAPER_RULES if mode == "paper" else _RELEASED_RULES.format(ratio=answers.RELEASED_NAME_RATIO)
     curve = ["| tokens | right | wrong |", "| --- | --- | --- |"]
     curve += [f"| {n} | {rewards.length(n, True, mode):.3f} | {rewards.length(n, False, mode):.3f} |" for n in _TOKENS]
     constants = [constant for constant in rewards.CONSTANTS if mode in constant.modes]
@@ -115,7 +115,7 @@ def _shown(value: str | list | None) -> str:
         return "—"
     if isinstance(value, list):
         return ", ".join(str(part) for part in value if part not in (None, "")).replace("*", "\\*") or "—"
-    return f"*{prompts.REASONS[value]}*" if value in prompts.REASONS else value
+    return f"*{answers.REASONS[value]}*" if value in answers.REASONS else value
 
 
 def _literal(text: str) -> str:
@@ -147,7 +147,7 @@ def malformed_page() -> str:
             f"| {_literal(row.text)} | {_shown(row.paper)} | {_shown(row.released)} | {row.why} |" for row in rows
         ]
         lines.append("")
-    reasons = "\n".join(f"- `{reason}`: {meaning}" for reason, meaning in prompts.REASONS.items())
+    reasons = "\n".join(f"- `{reason}`: {meaning}" for reason, meaning in answers.REASONS.items())
     return "\n".join([*lines, "## Reasons of refusal\n", reasons, ""])
 
 

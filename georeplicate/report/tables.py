@@ -36,7 +36,7 @@ from georeplicate.evaluation import seeds
 from georeplicate.evaluation.faithfulness import thoughts
 from georeplicate.evaluation.trivial import Rulers, by_country
 from georeplicate.mini import readings, wording
-from georeplicate.tasks import prompts
+from georeplicate.tasks import answers
 
 SYNTHETIC = (
     "Synthetic stand-in: mini models, trained and asked on pictures that were rendered from real metadata. The atlas "
@@ -385,7 +385,7 @@ def protocols(p: pd.DataFrame) -> pd.DataFrame:
     for said, part in _systems(_standing(p)):
         greedy, t1 = (_decoded(part, "pairing", decoding) for decoding in ("greedy", "t1"))
         right = greedy.choice == greedy.truth
-        official = [prompts.parse_choice(text, "released") for text in greedy.text]
+        official = [answers.parse_choice(text, "released") for text in greedy.text]
         official = [getattr(given, "letter", "") for given in official] == greedy.truth
         settings = [
             ("right letter", "decoding", "greedy", True, _right(greedy)),
@@ -599,11 +599,11 @@ def _by_part(p: pd.DataFrame, name: str, part_of: pd.Series, rulers: Rulers) -> 
     ruled = {"stands_for": "", "checkpoint": "", "benchmark": _benchmark(asked)}
     rows = []
     for part, here in asked.groupby("part"):
-        for said, answers in _systems(here):
+        for said, located in _systems(here):
             row = {name: part} | said
             for km in PART_KM:
-                row |= measured(f"acc_{km}km", _within(km)(answers))
-            rows.append(row | {"median_km": _median(answers.error_km)} | measured("country_accuracy", _right(answers)))
+                row |= measured(f"acc_{km}km", _within(km)(located))
+            rows.append(row | {"median_km": _median(located.error_km)} | measured("country_accuracy", _right(located)))
         places = here.drop_duplicates("id").sort_values("id")
         for system, found in (
             ("random land point", _random_land(places, rulers.land, PART_KM)),

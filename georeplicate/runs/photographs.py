@@ -186,7 +186,7 @@ def controlled(rows: Sequence[Row], control: str, seed: int) -> Sequence[Row]:
     import numpy as np
     from PIL import Image
 
-    from georeplicate.tasks import prompts
+    from georeplicate.tasks import answers
     from georeplicate.tasks.rows import Rows
 
     if not control:
@@ -199,7 +199,7 @@ def controlled(rows: Sequence[Row], control: str, seed: int) -> Sequence[Row]:
     def make(i: int) -> dict:
         row = dict(rows[i])
         if control == "shuffled pairing":
-            return row | {"letter": prompts.LETTERS[places[i] % (len(row["images"]) - 1)]}
+            return row | {"letter": answers.LETTERS[places[i] % (len(row["images"]) - 1)]}
         blank = {0} if control == "blank panorama" else set(range(1, len(row["images"])))
         grey = [Image.new("RGB", im.size, (128, 128, 128)) if j in blank else im for j, im in enumerate(row["images"])]
         return row | {"images": grey}

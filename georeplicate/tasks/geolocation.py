@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from georeplicate import atlas, geo
-from georeplicate.tasks import Output, Row, prompts
+from georeplicate.tasks import Output, Row, answers, prompts
 
 VERSION = 1
 NOWHERE = (float("nan"), float("nan"))
@@ -45,8 +45,8 @@ class Geolocation:
         seen = {"pixels": row[self.shown]} if self.shown else {k: row[k] for k in ("images", "pixels") if k in row}
         return {"id": row["id"], "prompt": self.prompt(row), **seen}
 
-    def read(self, text: str, row: Row) -> prompts.Place | prompts.Malformed:
-        return prompts.parse_place(text)
+    def read(self, text: str, row: Row) -> answers.Place | answers.Malformed:
+        return answers.parse_place(text)
 
     def score(self, output: Output, row: Row) -> dict[str, Any]:
         if output.place is not None:
@@ -64,9 +64,9 @@ class Geolocation:
         }
 
 
-def located(place: prompts.Place | prompts.Malformed) -> tuple[str, tuple[float, float]]:
+def located(place: answers.Place | answers.Malformed) -> tuple[str, tuple[float, float]]:
     """(country code or "", (lat, lon) in degrees or NaNs) of a place that an answer names."""
-    if not isinstance(place, prompts.Place):
+    if not isinstance(place, answers.Place):
         return "", NOWHERE
     code = place.country_code or ""
     point = atlas.geocode(place.city, place.country_code or place.country, place.state)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from georeplicate.tasks import Output, Row, prompts
+from georeplicate.tasks import Output, Row, answers, prompts
 
 VERSION = 1
 
@@ -42,8 +42,8 @@ class Pairing:
     def inputs(self, row: Row) -> dict[str, Any]:
         return {**row, "prompt": self.prompt(row)}
 
-    def read(self, text: str, row: Row) -> prompts.Choice | prompts.Malformed:
-        return prompts.parse_choice(text)
+    def read(self, text: str, row: Row) -> answers.Choice | answers.Malformed:
+        return answers.parse_choice(text)
 
     def score(self, output: Output, row: Row) -> dict[str, Any]:
         choice = output.choice

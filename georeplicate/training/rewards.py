@@ -10,7 +10,7 @@ released   what the official code does (VLM-R1's recipe, unchanged): few spellin
            length.
 
 ``CONSTANTS`` lists every number with its source and the strength of that source; docs/rewards_paper.md and
-docs/rewards_released.md are written from it. Which letter a text means is decided in ``prompts.parse_choice``.
+docs/rewards_released.md are written from it. Which letter a text means is decided in ``answers.parse_choice``.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from typing import get_args
 import numpy as np
 
 from georeplicate import paper
-from georeplicate.tasks import prompts
-from georeplicate.tasks.prompts import Choice, Mode
+from georeplicate.tasks import answers
+from georeplicate.tasks.answers import Choice, Mode
 
 # (wrong, right): the sources name three pairs; within a group of answers they differ by scale against the other rewards
 ACCURACY_VALUES = (0.0, 1.0)
@@ -67,16 +67,16 @@ CONSTANTS = (
     Constant("REPETITION_WORDS", REPETITION_WORDS, _BOTH, paper.REWARD_CODE, "V", "words of one n-gram"),
     Constant("REPETITION_WORST", REPETITION_WORST, _BOTH, paper.REWARD_CODE, "V"),
     Constant("WEIGHTS", tuple(WEIGHTS.values()), _BOTH, paper.CONFIG, "V", "; ".join(WEIGHTS)),
-    Constant("prompts.MAX_ANSWER_CHARS", prompts.MAX_ANSWER_CHARS, ("paper",), "bounds the running time", "choice"),
-    Constant("prompts.RELEASED_CONTEXT_CHARS", prompts.RELEASED_CONTEXT_CHARS, ("released",), paper.REWARD_CODE, "V",
+    Constant("answers.MAX_ANSWER_CHARS", answers.MAX_ANSWER_CHARS, ("paper",), "bounds the running time", "choice"),
+    Constant("answers.RELEASED_CONTEXT_CHARS", answers.RELEASED_CONTEXT_CHARS, ("released",), paper.REWARD_CODE, "V",
              "characters before and after a candidate letter that are searched for keywords"),
-    Constant("prompts.RELEASED_LATE_SHARE", prompts.RELEASED_LATE_SHARE, ("released",), paper.REWARD_CODE, "V",
+    Constant("answers.RELEASED_LATE_SHARE", answers.RELEASED_LATE_SHARE, ("released",), paper.REWARD_CODE, "V",
              "a letter first seen beyond this share of the text counts as late"),
-    Constant("prompts.RELEASED_LATE_SCORE", prompts.RELEASED_LATE_SCORE, ("released",), paper.REWARD_CODE, "V",
+    Constant("answers.RELEASED_LATE_SCORE", answers.RELEASED_LATE_SCORE, ("released",), paper.REWARD_CODE, "V",
              "points for being late"),
-    Constant("prompts.RELEASED_KEYWORDS", prompts.RELEASED_KEYWORDS, ("released",), paper.REWARD_CODE, "V",
+    Constant("answers.RELEASED_KEYWORDS", answers.RELEASED_KEYWORDS, ("released",), paper.REWARD_CODE, "V",
              "a point each"),
-    Constant("prompts.RELEASED_END_MARKS", prompts.RELEASED_END_MARKS, ("released",), paper.REWARD_CODE, "V",
+    Constant("answers.RELEASED_END_MARKS", answers.RELEASED_END_MARKS, ("released",), paper.REWARD_CODE, "V",
              "a point if one follows"),
 )  # fmt: skip
 
@@ -97,7 +97,7 @@ def _check_mode(mode: str) -> None:
 def accuracy(text: str, letter: str, mode: Mode = "paper", values: tuple[float, float] = ACCURACY_VALUES) -> float:
     """``values`` is (wrong, right): right if the completion answers with ``letter``, wrong in every other case."""
     wrong, right = values
-    given, gold = prompts.parse_choice(text, mode), prompts.parse_choice(letter, mode)
+    given, gold = answers.parse_choice(text, mode), answers.parse_choice(letter, mode)
     return float(right if isinstance(gold, Choice) and given == gold else wrong)
 
 

@@ -14,7 +14,7 @@ import yaml
 
 from georeplicate import atlas, engine, files, manifest, world
 from georeplicate.engine import records
-from georeplicate.tasks import prompts
+from georeplicate.tasks import answers, prompts
 
 
 def rows(n=60, seed=0):
@@ -51,7 +51,7 @@ def test_a_record_is_a_question_with_a_reasoned_answer():
     }  # fmt: skip
     made = engine.records_of(batch, engine.Template())
     assert made["reason"] == [""] and made["image"] == [["syd.jpg", "tile.png"]] and made["country"] == ["AU"]
-    place = prompts.parse_place(made["completion"][0])
+    place = answers.parse_place(made["completion"][0])
     assert (place.city, place.country_code) == ("Sydney", "AU")
     assert made["prompt"] == [prompts.geolocation()]
 
@@ -128,7 +128,7 @@ def test_accepted_and_rejected_add_up_and_the_card_says_so(tmp_path):
     assert f"rows 41: accepted {len(good)}, rejected {len(bad)}" in card
     assert "| metadata: no country there" in card
     for row in good:
-        assert prompts.parse_place(row["completion"]).country_code == row["country"]
+        assert answers.parse_place(row["completion"]).country_code == row["country"]
 
 
 def test_word_statistics_of_the_card_are_right(tmp_path):

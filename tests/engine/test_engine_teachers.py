@@ -9,7 +9,7 @@ import pytest
 
 from georeplicate import atlas, engine
 from georeplicate.engine import teachers
-from georeplicate.tasks import prompts
+from georeplicate.tasks import answers
 
 LYON = atlas.describe(45.76, 4.84, "2024-07-10T10:00:00Z")
 GOOD = (
@@ -292,7 +292,7 @@ def test_a_lie_of_the_model_is_rejected_with_the_lie_named(tmp_path):
         good = engine.records_of(rows, teacher(server, tmp_path))
         lie = engine.records_of(rows, teacher(server, tmp_path), seed=1)
     assert good["reason"] == [""]
-    assert prompts.parse_place(good["completion"][0]).country_code == "FR"
+    assert answers.parse_place(good["completion"][0]).country_code == "FR"
     assert lie["reason"] == ["false driving"] and "left" in lie["claim"][0]
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from georeplicate.evaluation import faithfulness
 from georeplicate.mini import readings
 from georeplicate.mini.wording import WORDING
-from georeplicate.tasks import prompts
+from georeplicate.tasks import answers
 from georeplicate.tasks.geolocation import located
 
 DOUBLED = (
@@ -34,7 +34,7 @@ def test_the_first_country_that_is_named_counts(text, code):
 
 
 def test_the_strict_reading_refuses_what_the_first_place_reads():
-    assert located(prompts.parse_place(DOUBLED))[0] == ""
+    assert located(answers.parse_place(DOUBLED))[0] == ""
     rows = pd.DataFrame(
         {"text": [DOUBLED, "<answer> D </answer>"], "lat": [-1.3, 0.0], "lon": [36.8, 0.0]}, index=[4, 9]
     )

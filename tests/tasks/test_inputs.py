@@ -3,10 +3,10 @@
 import math
 
 import pytest
-from georeplicate.prompts import Choice, Malformed, Place
 
 from georeplicate import atlas, coordinates
-from georeplicate.tasks import prompts
+from georeplicate.tasks import answers
+from georeplicate.tasks.answers import Choice, Malformed, Place
 from georeplicate.training import rewards
 
 # --- letters ----------------------------------------------------------------------------------------------------------
@@ -61,14 +61,14 @@ LETTERS = [
 
 @pytest.mark.parametrize(("text", "expected"), LETTERS)
 def test_letters(text, expected):
-    given = prompts.parse_choice(text)
+    given = answers.parse_choice(text)
     assert (given.letter if isinstance(given, Choice) else given.reason) == expected
 
 
 @pytest.mark.parametrize("thing", [None, b"B", 3, 2.5, ["B"], {"answer": "B"}, math.nan, True])
 @pytest.mark.parametrize("mode", ["paper", "released"])
 def test_what_is_no_text_is_refused_and_rewarded_as_malformed(thing, mode):
-    for parse in (prompts.parse_choice, prompts.parse_place):
+    for parse in (answers.parse_choice, answers.parse_place):
         assert parse(thing, mode) == Malformed("not_text", type(thing).__name__)
     empty = rewards.total("", "B", 1024, mode)
     assert rewards.total(thing, "B", 1024, mode) == empty
@@ -143,7 +143,7 @@ POINTS = [
 
 @pytest.mark.parametrize(("text", "expected"), POINTS)
 def test_coordinates(text, expected):
-    place = prompts.parse_place(text)
+    place = answers.parse_place(text)
     if isinstance(expected, str):
         assert isinstance(place, Malformed) and place.reason == expected
     else:
@@ -219,7 +219,7 @@ PLACES = [
 
 @pytest.mark.parametrize(("text", "code", "city"), PLACES)
 def test_places(text, code, city):
-    place = prompts.parse_place(text)
+    place = answers.parse_place(text)
     if isinstance(place, Malformed):
         assert place.reason == code
     else:
@@ -253,7 +253,7 @@ STATES = [
 
 @pytest.mark.parametrize(("text", "expected"), STATES)
 def test_states_tell_towns_of_one_name_apart(text, expected):
-    place = prompts.parse_place(text)
+    place = answers.parse_place(text)
     assert isinstance(place, Place)
     assert atlas.geocode(place.city, place.country_code, place.state) == pytest.approx(expected, abs=0.1)
     assert atlas.geocode(place.city, place.country_code) == pytest.approx(expected, abs=0.1)

@@ -12,8 +12,8 @@ from test_rewards import ANY_TEXT, MODES, ROBUST
 
 from georeplicate import atlas, coordinates, paper
 from georeplicate.report import pages
-from georeplicate.tasks import prompts
-from georeplicate.tasks.prompts import Choice, Malformed, Place
+from georeplicate.tasks import answers, prompts
+from georeplicate.tasks.answers import Choice, Malformed, Place
 
 # --- the table --------------------------------------------------------------------------------------------------------
 
@@ -21,7 +21,7 @@ EXAMPLES = list(pages.examples())
 
 
 def outcome(example: pages.Example, mode: str):
-    parse = prompts.parse_choice if example.task == "choice" else prompts.parse_place
+    parse = answers.parse_choice if example.task == "choice" else answers.parse_place
     answer = parse(example.text, mode)
     if isinstance(answer, Malformed):
         return answer.reason if mode == "paper" else None
@@ -44,27 +44,27 @@ def test_the_table_is_large_and_has_every_reason():
     assert len({(example.task, example.text) for example in EXAMPLES}) == len(EXAMPLES) >= 100
     refused = {example.paper for example in EXAMPLES if isinstance(example.paper, str) and len(example.paper) > 1}
     # those that remain need a long text, a number of images or no text at all, and have tests of their own below
-    assert refused | {"too_long", "unknown_letter", "not_text"} == set(prompts.REASONS) == set(get_args(prompts.Reason))
+    assert refused | {"too_long", "unknown_letter", "not_text"} == set(answers.REASONS) == set(get_args(answers.Reason))
 
 
 # --- letters ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_letter_without_an_image_is_refused():
-    assert prompts.parse_choice("<answer>F</answer>", letters="ABCDE") == Malformed("unknown_letter", "F")
-    assert prompts.parse_choice("<answer>E</answer>", letters="ABCDE") == Choice("E")
+    assert answers.parse_choice("<answer>F</answer>", letters="ABCDE") == Malformed("unknown_letter", "F")
+    assert answers.parse_choice("<answer>E</answer>", letters="ABCDE") == Choice("E")
 
 
 def test_an_endless_answer_is_refused_and_endless_thinking_is_not():
-    assert prompts.parse_choice("<answer>" + "B " * 6000 + "</answer>").reason == "too_long"
-    assert prompts.parse_place("France, " * 6000).reason == "too_long"
-    assert prompts.parse_place("ﷺ" * 5000).reason == "too_long"  # one character becomes eighteen
-    assert prompts.parse_choice(f"<think>{'C or D. ' * 100_000}</think><answer>B</answer>") == Choice("B")
+    assert answers.parse_choice("<answer>" + "B " * 6000 + "</answer>").reason == "too_long"
+    assert answers.parse_place("France, " * 6000).reason == "too_long"
+    assert answers.parse_place("ﷺ" * 5000).reason == "too_long"  # one character becomes eighteen
+    assert answers.parse_choice(f"<think>{'C or D. ' * 100_000}</think><answer>B</answer>") == Choice("B")
 
 
 def test_a_refusal_can_be_read():
-    assert str(prompts.parse_choice("A or B")) == "more than one letter is given: 'A, B'"
-    assert str(prompts.parse_choice("")) == "nothing was written"
+    assert str(answers.parse_choice("A or B")) == "more than one letter is given: 'A, B'"
+    assert str(answers.parse_choice("")) == "nothing was written"
 
 
 WRAPPINGS = [
@@ -93,7 +93,7 @@ WRAPPINGS += [
 def test_every_letter_in_every_usual_wrapping(wrapping, letter):
     said = wrapping.format(letter)
     for text in (said, prompts.reply(said), prompts.reply(said, "A, then B. Perhaps C?")):
-        assert prompts.parse_choice(text) == Choice(letter)
+        assert answers.parse_choice(text) == Choice(letter)
 
 
 @ROBUST
@@ -106,24 +106,24 @@ def test_every_letter_in_every_usual_wrapping(wrapping, letter):
 def test_two_different_letters_in_an_answer_are_refused(wrapping, one, other, between):
     assume(one != other)
     text = prompts.reply(wrapping.format(one) + between + wrapping.format(other), "x")
-    assert prompts.parse_choice(text).reason == "two_letters"
+    assert answers.parse_choice(text).reason == "two_letters"
 
 
 @ROBUST
 @given(st.text(), st.sampled_from("ABCDE"))
 def test_what_is_thought_does_not_change_what_is_answered(thought, letter):
     assume("<" not in thought)
-    assert prompts.parse_choice(prompts.reply(letter, thought)) == Choice(letter)
+    assert answers.parse_choice(prompts.reply(letter, thought)) == Choice(letter)
 
 
 @ROBUST
 @given(ANY_TEXT, st.sampled_from(MODES))
 def test_parsers_are_total(text, mode):
-    choice, place = prompts.parse_choice(text, mode), prompts.parse_place(text, mode)
-    assert isinstance(choice, Malformed) or choice.letter in prompts.LETTERS
+    choice, place = answers.parse_choice(text, mode), answers.parse_place(text, mode)
+    assert isinstance(choice, Malformed) or choice.letter in answers.LETTERS
     for answer in (choice, place):
         if isinstance(answer, Malformed):
-            assert answer.reason in prompts.REASONS and len(answer.found) <= 80 and str(answer)
+            assert answer.reason in answers.REASONS and len(answer.found) <= 80 and str(answer)
     if isinstance(place, Place):
         assert (place.lat is None) == (place.lon is None)
         assert place.lat is None or (abs(place.lat) <= 90 and abs(place.lon) <= 180)
@@ -136,26 +136,26 @@ def test_parsers_are_total(text, mode):
 
 @pytest.mark.parametrize("country", ["FR", "France", "Frankreich", "FRANCE", "frança", "フランス"])
 def test_a_country_in_any_spelling_the_atlas_knows(country):
-    place = prompts.parse_place(prompts.reply(prompts.place_answer(country, "Lyon")))
+    place = answers.parse_place(prompts.reply(prompts.place_answer(country, "Lyon")))
     assert place == Place("Lyon", country, "FR")
 
 
 @pytest.mark.parametrize("text", ["it", "can", "no", "in", "us", "me", "so"])
 def test_words_are_no_country_codes(text):
-    assert isinstance(prompts.parse_place(text), Malformed)
+    assert isinstance(answers.parse_place(text), Malformed)
 
 
 @pytest.mark.parametrize(
     ("text", "code"), [("US", "US"), ("country: us", "US"), ("country: NO", "NO"), ("Oslo, NO", "NO")]
 )
 def test_codes_where_they_are_meant(text, code):
-    assert prompts.parse_place(text).country_code == code
+    assert answers.parse_place(text).country_code == code
 
 
 def test_a_place_survives_being_written_and_read():
     for city in atlas.cities(min_population=1_000_000).itertuples():
         written = prompts.reply(prompts.place_answer(atlas.country_name(city.country), city.name), "somewhere")
-        place = prompts.parse_place(written)
+        place = answers.parse_place(written)
         assert (place.city, place.country_code) == (city.name, city.country)
 
 
@@ -192,28 +192,28 @@ NOTATIONS = {
 @ROBUST
 @given(st.floats(-90, 90), st.floats(-180, 180))
 def test_coordinates_in_every_notation(notation, lat, lon):
-    place = prompts.parse_place(prompts.reply(NOTATIONS[notation](lat, lon)))
+    place = answers.parse_place(prompts.reply(NOTATIONS[notation](lat, lon)))
     assert (place.lat, place.lon) == pytest.approx((lat, lon), abs=0.51 / 3600)
 
 
 @ROBUST
 @given(st.floats(90.01, 180), st.floats(-90, 90), st.sampled_from(["decimal", "keys", "one key", "JSON"]))
 def test_an_impossible_latitude_that_can_be_a_longitude_was_exchanged(lat, lon, notation):
-    assert prompts.parse_place(NOTATIONS[notation](lat, lon)).reason == "swapped"
+    assert answers.parse_place(NOTATIONS[notation](lat, lon)).reason == "swapped"
 
 
 @ROBUST
 @given(st.floats(-90, 90), st.floats(180.01, 1e6), st.sampled_from(["decimal", "keys", "hemispheres behind", "JSON"]))
 def test_an_impossible_longitude_is_out_of_range(lat, lon, notation):
-    assert prompts.parse_place(NOTATIONS[notation](lat, lon)).reason == "out_of_range"
+    assert answers.parse_place(NOTATIONS[notation](lat, lon)).reason == "out_of_range"
 
 
 @pytest.mark.parametrize("city", [("Sydney", "AU"), ("Nairobi", "KE"), ("Lima", "PE"), ("Oslo", "NO")])
 def test_exchanged_coordinates_beside_a_name(city):
     lat, lon = atlas.geocode(*city)
     names = prompts.place_answer(city[1], city[0])
-    assert prompts.parse_place(f"{names}\nlat: {lat}\nlon: {lon}").lat == pytest.approx(lat)
-    assert prompts.parse_place(f"{names}\nlat: {lon}\nlon: {lat}").reason == "swapped"
+    assert answers.parse_place(f"{names}\nlat: {lat}\nlon: {lon}").lat == pytest.approx(lat)
+    assert answers.parse_place(f"{names}\nlat: {lon}\nlon: {lat}").reason == "swapped"
 
 
 @pytest.mark.parametrize(
@@ -249,8 +249,8 @@ def test_coordinates_are_cut_out_of_the_text_around_them():
     ],
 )
 def test_same_place_name(a, b, in_paper, in_released):
-    assert prompts.same_place_name(a, b) == prompts.same_place_name(b, a) == in_paper
-    assert prompts.same_place_name(a, b, "released") == prompts.same_place_name(b, a, "released") == in_released
+    assert answers.same_place_name(a, b) == answers.same_place_name(b, a) == in_paper
+    assert answers.same_place_name(a, b, "released") == answers.same_place_name(b, a, "released") == in_released
 
 
 # --- templates --------------------------------------------------------------------------------------------------------
@@ -259,9 +259,9 @@ def test_same_place_name(a, b, in_paper, in_released):
 @pytest.mark.parametrize("k", [2, 5, 26])
 def test_the_pairing_question_names_every_letter_in_order(k):
     text = prompts.pairing(k)
-    places = [text.index(f"image {letter}") for letter in prompts.LETTERS[:k]]
+    places = [text.index(f"image {letter}") for letter in answers.LETTERS[:k]]
     assert places == sorted(places) and f"next {k} images" in text
-    assert k == 26 or f"image {prompts.LETTERS[k]}" not in text
+    assert k == 26 or f"image {answers.LETTERS[k]}" not in text
     assert paper.setting("candidates").value == 5 and prompts.pairing() == prompts.pairing(5)
 
 
@@ -290,8 +290,8 @@ def test_a_chain_of_thought_has_the_four_steps_and_a_readable_answer():
     )
     places = [text.index(title) for title in prompts.CHAIN_OF_THOUGHT_STEPS.values()]
     assert places == sorted(places) and text.startswith("<think>") and text.endswith("</answer>")
-    assert prompts.parse_place(text) == Place("Lisbon", "Portugal", "PT")
-    assert prompts.parse_place(text, "released") == Place("lisbon", "portugal")
+    assert answers.parse_place(text) == Place("Lisbon", "Portugal", "PT")
+    assert answers.parse_place(text, "released") == Place("lisbon", "portugal")
 
 
 def test_the_teacher_is_told_the_facts_the_steps_and_the_answer():
@@ -316,6 +316,6 @@ def test_a_record_follows_the_official_schema():
 def test_rewards_and_prompts_load_neither_torch_nor_the_gazetteer():
     code = "import sys; from georeplicate import rewards; rewards.total('B', 'B', 9); print(sorted(sys.modules))"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert "'georeplicate.tasks.prompts'" in loaded
+    assert "'georeplicate.tasks.answers'" in loaded
     for module in ("torch", "transformers", "pandas", "georeplicate.atlas"):
         assert f"'{module}'" not in loaded

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from georeplicate import paper
 from georeplicate.report import pages
-from georeplicate.tasks import prompts
+from georeplicate.tasks import answers
 from georeplicate.training import rewards
 
 MODES = ("paper", "released")
@@ -93,7 +93,7 @@ ANY_TEXT = st.one_of(
     ],
 )  # fmt: skip
 def test_official_vectors(answer, letter):
-    assert prompts.released_choice(answer) == letter
+    assert answers.released_choice(answer) == letter
     for text in (
         answer,
         f"<think>x</think><answer> {answer}\n</answer>",
@@ -104,7 +104,7 @@ def test_official_vectors(answer, letter):
 
 
 def test_only_stripping_saves_a_final_newline():
-    assert prompts.released_choice("A\n") is None
+    assert answers.released_choice("A\n") is None
     assert rewards.accuracy("A\n", "A", mode="released") == 1.0
 
 
@@ -121,7 +121,7 @@ def by_the_description(answer: str) -> str | None:
     for letter in candidates:
         at = text.index(letter)
         near = text[max(0, at - 20) : min(len(text), at + 20)]
-        scores[letter] += sum(word.upper() in near for word in prompts.RELEASED_KEYWORDS)
+        scores[letter] += sum(word.upper() in near for word in answers.RELEASED_KEYWORDS)
         scores[letter] += 2 if at > 0.7 * len(text) else 0
         scores[letter] += 1 if at + 1 < len(text) and text[at + 1] in "。.!！,，" else 0
     best = max(scores.values(), default=0)
@@ -139,7 +139,7 @@ def by_the_description(answer: str) -> str | None:
 @example(" A")
 @example("A ")
 def test_released_choice_follows_its_description(answer):
-    assert prompts.released_choice(answer) == by_the_description(answer)
+    assert answers.released_choice(answer) == by_the_description(answer)
 
 
 @pytest.mark.parametrize("text", ["(A)", "A)", "**A**", "Satellite image A is the match", "<answer>\n(a)</answer>"])
@@ -329,9 +329,9 @@ def test_mistyped_names_are_refused():
         lambda: rewards.format("B", "papr"),
         lambda: rewards.length(1, True, "papr"),
         lambda: rewards.repetition("B", "papr"),
-        lambda: prompts.parse_choice("B", "papr"),
-        lambda: prompts.parse_place("B", "papr"),
-        lambda: prompts.same_place_name("B", "B", "papr"),
+        lambda: answers.parse_choice("B", "papr"),
+        lambda: answers.parse_place("B", "papr"),
+        lambda: answers.same_place_name("B", "B", "papr"),
     ):
         with pytest.raises(ValueError, match='mode must be "paper" or "released", got \'papr\''):
             call()
@@ -384,8 +384,8 @@ FUNCTIONS = {
     for mode in MODES
     for name, call in {
         "total": lambda text, mode: rewards.total(text, "A", 10, mode),  # all four rewards in turn
-        "parse_place": prompts.parse_place,
-        "same_place_name": lambda text, mode: prompts.same_place_name(text, text[1:] + "b", mode),
+        "parse_place": answers.parse_place,
+        "same_place_name": lambda text, mode: answers.same_place_name(text, text[1:] + "b", mode),
     }.items()
 }
 LIMIT_S = 0.2
@@ -394,7 +394,7 @@ LIMIT_S = 0.2
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_megabyte_takes_less_than_a_fifth_of_a_second(function):
     """Processor time, best of up to four: other programs may slow it down, but a quadratic pattern cannot hide."""
-    prompts.parse_place("Paris, France")  # loads the gazetteer
+    answers.parse_place("Paris, France")  # loads the gazetteer
     slow = {}
     for name, text in ADVERSARIES.items():
         seconds = math.inf
@@ -416,7 +416,7 @@ def test_every_constant_names_its_source_and_is_the_one_in_use():
     listed = {constant.name: constant for constant in rewards.CONSTANTS}
     for name, constant in listed.items():
         module, _, attribute = name.rpartition(".")
-        value = getattr(prompts if module else rewards, attribute)
+        value = getattr(answers if module else rewards, attribute)
         assert constant.value == (tuple(value.values()) if isinstance(value, dict) else value)
         assert constant.source and constant.strength in paper.STRENGTHS and set(constant.modes) <= set(MODES)
     numbers = {n for n, v in vars(rewards).items() if n.isupper() and not n.startswith("_") and n != "CONSTANTS"}

@@ -1,0 +1,458 @@
+"""Which place a text answers with: country, state, city, coordinates; refused, with a reason, where it is not clear."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+
+from georeplicate import coordinates
+from georeplicate.tasks.answers.given import (
+    MAX_ANSWER_CHARS,
+    Malformed,
+    Mode,
+    Place,
+    check_mode,
+    first_answer,
+    given_in,
+    refuse,
+)
+from georeplicate.tasks.answers.letters import plain
+
+_NOT_SAID = frozenset(
+    "unknown unspecified undetermined unclear none null nil nan no n/a na ? tbd unsure unidentified anywhere".split()
+) | {
+    "not sure", "not specified", "not known", "cannot determine", "cannot be determined", "not applicable",
+    "country name", "city name",
+}  # fmt: skip
+_BOTH_KEYS = re.compile(r"\blat(?:itude)? ?(?:,|/|and|&) ?(?:longitude|long|lng|lon)\b", re.IGNORECASE)
+# Keys by what they mean. "" is a key that says nothing about the place's name, and ends the value before it.
+_KEYS = {
+    "country": "country nation pays país pais land paese страна 国家 國家 国 국가 나라 البلد الدولة देश ülke negara",
+    "city": "city town municipality ville ciudad cidade stadt città citta город 城市 都市 도시 المدينة शहर şehir kota",
+    "state": "state province prefecture oblast canton bundesland estado provincia 州 省 省份 都道府県",
+    "place": "location place answer 地点 地點 位置 地名 答案 回答 lieu ort lugar luogo",
+    "coordinates": "coordinates coordinate coords gps 坐标 座標 좌표 koordinaten coordonnées coordenadas",
+    "lat": "latitude lat latitud breite breitengrad широта 纬度 緯度 위도",
+    "lon": "longitude long lng lon longitud länge längengrad долгота 经度 經度 経度 경도",
+    "": "region county district continent area neighbourhood neighborhood street confidence reason reasoning "
+    "explanation notes note landmark landmarks 地区 區域 区域 大洲 理由 原因",
+}
+_KEY_NAMES = {word: name for name, words in _KEYS.items() for word in words.split()}
+# Of these the other languages' words for a value's key ("Land", "Ort") are words of English too: only with a colon.
+_PLAIN_KEYS = frozenset(
+    "country nation city town location place answer coordinate coordinates coords gps latitude lat longitude long"
+    " lng lon state province".split()
+)
+_KEY = re.compile(
+    r"(?<![^\W\d_]|/)(?:(?P<plain>" + "|".join(sorted(_PLAIN_KEYS, key=len, reverse=True)) + r")"
+    r"|(?P<more>" + "|".join(sorted((k for k in _KEY_NAMES if k not in _PLAIN_KEYS), key=len, reverse=True)) + r"))"
+    r"(?:(?: |/ ?)(?:name|code|coordinates|territory|region|province|state|town))?(?![^\W\d_](?<![是为為]))"
+    r"(?:['\"]? ?[:=>]|(?P<says>(?<=[\u3400-\u9fff])[是为為])"
+    r"|(?(plain)(?: [-–—] |(?P<is> is\b)|(?<=[etngs]) ?(?=[-+]?\d|[NSEW] ?\d))|(?<=[纬緯经經経]度) ?(?=[-+]?\d)))",
+    re.IGNORECASE,
+)
+_CLAUSE_OF_ANOTHER = re.compile(
+    r",? (?:where|because|since|as|given|based|judging|with|which|whose)\b.*|[,;]? ?(?:\b(?:and|while|with|in|but|so|"
+    r"the|its|nearest|closest|most|likely|probable|specific|capital)[ ,]*)+$",
+    re.IGNORECASE,
+)
+_FIELDS = frozenset({"country", "city", "state", "place", "lat", "lon", "coordinates"})
+_MAX_NAME_CHARS = 100  # no place name of a gazetteer is longer; bounds what is looked up
+_EDGES = " \t\n\"'`,;:*_-[]{}<>|=!?"
+_HEDGE = re.compile(r"^(?:(?:most|very) )?(?:likely|probably|possibly|perhaps|maybe) (?:in )?", re.IGNORECASE)
+_PARENTHESES = re.compile(r"\([^()]*\)")
+
+
+def _clean_name(value: str) -> str:
+    """A name without quotes, end marks and hedges; "" for a placeholder such as "unknown"."""
+    value = _HEDGE.sub("", value.strip(_EDGES), count=1)
+    if value.endswith(".") and value.count(".") == 1:  # a full stop, but not the last one of "D.C."
+        value = value[:-1].strip(_EDGES)
+    return "" if value.casefold() in _NOT_SAID and value != "NO" else value  # NO is Norway
+
+
+def _from_json(region: str) -> dict[str, list[str]] | None:
+    """The fields of a JSON object in ``region``, nesting flattened; None if it holds no known key."""
+    start, end = region.find("{"), region.rfind("}")
+    if start < 0 or end < start:
+        return None
+    try:
+        data = json.loads(region[start : end + 1])
+    except (ValueError, RecursionError):
+        return None
+    fields: dict[str, list[str]] = {}
+    items = [("", data)]
+    for key, value in items:  # grows by what the objects hold
+        key = key.strip().lower().replace("_", " ").removesuffix(" name").removesuffix(" code")
+        key = _KEY_NAMES.get(key, key)
+        if isinstance(value, dict):
+            if key in ("country", "city", "state"):  # {"country": {"name": "France", "code": "FR"}}
+                value = {key if name in ("name", "value", "code") else name: inner for name, inner in value.items()}
+            pair = value.get("coordinates")
+            if value.get("type") == "Point" and isinstance(pair, list):  # GeoJSON puts the longitude first
+                value = {"coordinates": pair[1::-1]}
+            items += value.items()
+            continue
+        values = value if isinstance(value, list) else [value]
+        said = [_scalar(one) for one in values if isinstance(one, str | int | float) and not isinstance(one, bool)]
+        if key in _FIELDS and said:
+            several = said if key in ("country", "city", "state") else [", ".join(said)]
+            fields.setdefault(key, []).extend(several)
+    return fields or None
+
+
+def _scalar(value: str | int | float) -> str:
+    return f"{value:.9f}" if isinstance(value, float) else str(value)  # never in powers of ten
+
+
+def _from_keys(region: str) -> tuple[dict[str, list[str]], str]:
+    """The fields of "key: value" text in any order and on any number of lines, and the text around them."""
+    region = _BOTH_KEYS.sub("coordinates", _from_tables(region))
+    keys = list(_KEY.finditer(region))
+    fields: dict[str, list[str]] = {}
+    prose = [region[: keys[0].start()] if keys else region]
+    for key, following in zip_longest(keys, keys[1:]):
+        value = region[key.end() : following.start() if following else len(region)].lstrip()
+        says = key["is"] or key["says"]
+        value, *rest = re.split(
+            r"[\n<]|\. |[,。;]" if key["says"] else r"[\n<]|\. " if says else r"[\n<]", value, maxsplit=1
+        )
+        name = _KEY_NAMES[(key["plain"] or key["more"]).lower()]
+        if says:
+            value = _CLAUSE_OF_ANOTHER.sub("", value.rstrip(" .。"))
+        if name and not (says and name in fields):  # "the country is known for ..." behind an answer
+            fields.setdefault(name, []).append(value)
+        prose += rest
+    return fields, "\n".join(prose)
+
+
+def _from_tables(region: str) -> str:
+    """Rows of Markdown tables as "key: value" lines: keys in the first column, or in the first row."""
+    if "|" not in region:
+        return region
+    lines, header = [], []
+    for line in region.split("\n"):
+        cells = [cell.strip(_EDGES) for cell in line.strip().strip("|").split("|")]
+        known = [cell.lower() in _KEY_NAMES for cell in cells]
+        if len(cells) < 2:
+            header = []
+        elif all(known):
+            header, line = cells, ""
+        elif header and not any(cells):  # the rule below the header
+            line = ""
+        elif header and len(cells) == len(header):
+            line = "\n".join(f"{key}: {value}" for key, value in zip(header, cells))
+        elif known[0] and len(cells) == 2:
+            line = f"{cells[0]}: {cells[1]}"
+        lines.append(line)
+    return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class _Land:
+    """A country as an answer names it: the name as written, its code, the division given with it."""
+
+    name: str
+    code: str
+    state: str = ""
+
+
+def _code(name: str, bare: bool = False) -> str | None:
+    from georeplicate import atlas  # on first use: the parsers of letters and the rewards need no gazetteer
+
+    word = bare and len(name) <= 3 and name.isascii() and not name.isupper()  # "it", "in", "can" are words before codes
+    if word or not 0 < len(name) <= _MAX_NAME_CHARS:
+        return None
+    return atlas.country_code(name) or next(iter(atlas.ambiguous(name)), None)
+
+
+def _country(value: str, bare: bool = False) -> _Land | Malformed | None:
+    """The country of a field, or of a part of a sentence (``bare``); None if nothing was said."""
+    name = _clean_name(value)
+    if not name:
+        return None
+    for spelling in (value.strip(), name):
+        if (found := _code(spelling, bare)) and not _split_name(spelling):
+            return _Land(name, found)
+    if two := _split_name(name):
+        if isinstance(land := _of_two(name, *two), _Land | Malformed):
+            return land
+    for spelling in (value.strip(), name, _PARENTHESES.sub("", name).strip()):
+        if found := _code(spelling, bare):
+            return _Land(name if spelling == value.strip() else spelling, found)
+    several = {found for part in re.split(r"/| or |\|", name) if (found := _code(_clean_name(part), bare))}
+    return refuse("two_places" if len(several) > 1 else "unknown_country", name)
+
+
+def _split_name(name: str) -> tuple[str, str] | None:
+    """("Georgia", "USA") of "Georgia, USA" and of "Georgia (USA)"."""
+    found = re.fullmatch(r"([^,()]+)(?:,([^,()]+)|\(([^()]+)\))", name)
+    parts = found and (_clean_name(found[1]), _clean_name(found[2] or found[3]))
+    return parts if parts and all(parts) else None
+
+
+def _of_two(name: str, one: str, other: str) -> _Land | Malformed | None:
+    """A country field of two parts: a division with its country in either order, a territory with its state; None where
+    the whole is one name, or no part is a country."""
+    from georeplicate import atlas
+
+    codes = _code(one), _code(other)
+    for state, country, code in ((one, other, codes[1]), (other, one, codes[0])):
+        if code and code not in (_code(state), None) and atlas.in_country(state, code):
+            inside = _code(state) and atlas.narrower(_code(state), code)  # Puerto Rico is no division
+            return _Land(country, code, state) if not inside else _Land(state, inside)
+    if whole := _code(name):
+        return _Land(name, whole)
+    if codes[0] and codes[1]:
+        inside = atlas.narrower(*codes)
+        return _Land(name, inside) if inside else refuse("two_places", name)
+    return None
+
+
+def _bare_place(text: str) -> tuple[str, _Land] | Malformed | None:
+    """(city, country) of text without keys: "Paris, France", "France", "Paris (France)", "in Waco, USA"."""
+    parts = [part for raw in re.split(r"[,;|\n()、]| [-–—] ", text) if (part := _clean_name(raw))]
+    if not parts or not any(character.isalpha() for character in text):
+        return None
+    if " or " in text:
+        return refuse("two_places", text)
+    names = [_clean_name(part.rsplit(" in ", 1)[-1]) for part in parts]
+    if len(names) > 2 and _code(whole := ", ".join(names[-2:]), bare=True):  # "Kinshasa, Congo, Dem. Rep."
+        names, parts = [*names[:-2], whole], [*parts[:-2], whole]
+    last = _country(names[-1], bare=True)
+    if isinstance(last, _Land):  # "Based on the signs, it is in Waco, Texas, USA": what follows "in", else the first
+        after_in = [name for part, name in zip(parts[:-1], names) if " in " in part]
+        city = (after_in or names[:-1] or [""])[0 if not after_in else -1]
+        return city, _with_state(city, names[names.index(city) + 1 : -1] if city else [], last)
+    first = _country(names[0], bare=True)
+    if isinstance(first, _Land) and all(len(name.split()) <= 3 for name in names[1:]):  # "Japan, Tokyo"
+        return names[1], first
+    if len(names) > 1 and (land := _of_state(names[-1])):  # "Paris, Texas"
+        return names[-2], land
+    for said in (last, first):
+        if isinstance(said, Malformed) and said.reason == "two_places":
+            return said
+    return refuse("no_country", text)
+
+
+def _with_state(city: str, between: Sequence[str], land: _Land) -> _Land:
+    """The country with the division that stands between it and the city; "Atlanta, Georgia" lies in another country."""
+    from georeplicate import atlas
+
+    state = next((name for name in between if atlas.in_country(name, land.code)), "")
+    if city and not state and atlas.countries_with(land.name) - {land.code} and not atlas.geocode(city, land.code):
+        return _of_state(land.name, city) or land
+    return _Land(land.name, land.code, state)
+
+
+def _of_state(state: str, city: str | None = None) -> _Land | None:
+    """The country that alone has a division of this name (and such a city in it)."""
+    from georeplicate import atlas
+
+    if len(state) > _MAX_NAME_CHARS or len(codes := atlas.countries_with(state)) != 1:
+        return None
+    code = codes.pop()
+    if city is not None and not atlas.geocode(city, code, state):
+        return None
+    return _Land(atlas.country_name(code), code, state)
+
+
+def _place(region: str) -> Place | Malformed:
+    """One answer block (or the loose text) read as a place."""
+    if "&" in region:
+        region = html.unescape(region)
+    fields = _from_json(region)
+    prose = ""
+    if fields is None:
+        region = plain(coordinates.before_folding(region))
+        if len(region) > MAX_ANSWER_CHARS:
+            return refuse("too_long", region)
+        fields, prose = _from_keys(region)
+    prose = ", ".join(fields.pop("place", [])) or prose
+
+    point: tuple[float, float] | coordinates.Unusable | None = None
+    if any(len(set(fields.get(key, []))) > 1 for key in ("lat", "lon", "coordinates")):
+        return refuse("two_places", region.strip())
+    if "lat" in fields or "lon" in fields:
+        point = coordinates.read_pair(fields.get("lat", [""])[0], fields.get("lon", [""])[0])
+    elif "coordinates" in fields:
+        point, _ = coordinates.find_pair(fields["coordinates"][0], expected=True)
+    elif "country" in fields or "city" in fields:
+        for key in ("country", "city"):  # "city: Paris, France (48.85, 2.35)"
+            for i, value in enumerate(fields.get(key, [])):
+                inside, fields[key][i] = coordinates.find_pair(value)
+                point = point or inside
+    else:
+        point, prose = coordinates.find_pair(prose)
+    if isinstance(point, coordinates.Unusable):
+        return refuse(point.reason, point.found)
+    lat, lon = point or (None, None)
+
+    cities = {_fold(name): name for value in fields.get("city", []) if (name := _city(value))}
+    if any(" or " in name for name in cities.values()):
+        return refuse("two_places", ", ".join(cities.values()))
+    states = {
+        _fold(name): name for value in fields.get("state", []) if (name := _clean_name(_PARENTHESES.sub("", value)))
+    }
+    lands: dict[str, _Land] = {}
+    for value in fields.get("country", []):
+        land = _country(value)
+        if isinstance(land, Malformed) and land.reason != "two_places" and "," in value:  # "country: Paris, France"
+            bare = _bare_place(value)
+            if isinstance(bare, tuple):
+                land = bare[1]
+                if not cities or _is_city(bare[0], land.code):  # else a landscape: "Russia, Siberia"
+                    cities.setdefault(_fold(bare[0]), bare[0])
+        if isinstance(land, Malformed):
+            return land
+        if land:
+            lands.setdefault(land.code, land)
+            if land.state:
+                states.setdefault(_fold(land.state), land.state)
+    if not lands and states and len(states) == len(cities) == 1:
+        land = _of_state(next(iter(states.values())), next(iter(cities.values())))
+        lands = {land.code: land} if land else {}
+    if not lands and (cities or not fields.keys() & {"country", "city"}):
+        bare = _bare_place(", ".join(cities.values()) or prose)
+        if isinstance(bare, Malformed) and (cities or point is None):
+            return bare
+        if isinstance(bare, tuple):
+            cities, lands = ({_fold(bare[0]): bare[0]} if bare[0] else {}), {bare[1].code: bare[1]}
+            states = states or ({_fold(bare[1].state): bare[1].state} if bare[1].state else {})
+    if len(lands) > 1 or len(cities) > 1 or len(states) > 1:
+        names = [*cities.values(), *states.values(), *(land.name for land in lands.values())]
+        return refuse("two_places", ", ".join(names))
+    if not lands and point is None:
+        return refuse("no_place", region.strip())
+    city, state = (next(iter(said.values()), "")[:_MAX_NAME_CHARS] for said in (cities, states))
+    land = next(iter(lands.values()), None)
+    if land and "," in city and isinstance(last := _country(city.rpartition(",")[2]), _Land) and last.code == land.code:
+        city = _clean_name(city.rpartition(",")[0])  # "city: Paris, France"
+    land = land and _meant(land, city, state)
+    if isinstance(land, Malformed):
+        return land
+    country, code = (land.name, land.code) if land else ("", None)
+    if point is not None and city and code and _exchanged(lat, lon, city, code):
+        return refuse("swapped", f"{lat:g}, {lon:g} for {city}")
+    return Place(_told_apart(city, code, state), country, code, lat, lon, state)
+
+
+def _city(value: str) -> str:
+    """A city's name; a division in brackets stays with it ("Portland (Maine)"), other remarks go."""
+    from georeplicate import atlas
+
+    inside = re.search(r"\(([^()]+)\)", value)
+    name = _clean_name(_PARENTHESES.sub("", value))
+    if inside and name and "," not in name and len(inside[1]) <= _MAX_NAME_CHARS:
+        if atlas.countries_with(inside[1]) and atlas.geocode(f"{name}, {inside[1]}", None):
+            return f"{name}, {inside[1].strip()}"
+    return name
+
+
+def _told_apart(city: str, code: str | None, state: str) -> str:
+    """The city with its state where its name alone would mean another place: whoever geocodes only city and country
+    finds the right one."""
+    from georeplicate import atlas
+
+    if not (city and code and state) or "," in city:
+        return city
+    there = atlas.geocode(city, code, state)
+    return f"{city}, {state}" if there and there != atlas.geocode(city, code) else city
+
+
+def _is_city(name: str, code: str) -> bool:
+    from georeplicate import atlas
+
+    return atlas.geocode(name, code) is not None
+
+
+def _meant(land: _Land, city: str, state: str) -> _Land | Malformed:
+    """The country meant by a name that several bear: the one of them that has the city."""
+    from georeplicate import atlas
+
+    codes = atlas.ambiguous(land.name)
+    if not codes:
+        return land
+    having = [code for code in codes if city and atlas.geocode(city, code, state)]
+    return _Land(land.name, having[0], land.state) if len(having) == 1 else refuse("ambiguous", land.name)
+
+
+# A point far from the named city whose mirror image lies near it was written in the wrong order.
+SWAPPED_NEAR_KM = 300.0
+SWAPPED_FAR_KM = 1000.0
+
+
+def _exchanged(lat: float, lon: float, city: str, code: str) -> bool:
+    from georeplicate import atlas, geo
+
+    if abs(lon) > 90:
+        return False
+    named = atlas.geocode(city, code)
+    if named is None:
+        return False
+    given, mirrored = geo.haversine_km(lat, lon, *named), geo.haversine_km(lon, lat, *named)
+    return bool(given > SWAPPED_FAR_KM and mirrored < SWAPPED_NEAR_KM)
+
+
+def parse_place(text: object, mode: Mode = "paper") -> Place | Malformed:
+    """The place that a completion answers with.
+
+    paper: "country:" and "city:" lines in any case and order, JSON, tags or a bare "Paris, France"; the country must be
+    known to the atlas (names in any language it holds, codes); coordinates may stand beside or instead of the names, in
+    decimal degrees or degrees, minutes and seconds, signed or with hemispheres, and are refused when they are out of
+    range or exchanged.
+    released: as GLOBE's evaluation script: lower-case "country:" and "city:" only, up to the line's end, in the first
+    answer block or, without one, anywhere; names are lower-cased; no code, no coordinates. Neither name found is
+    ``Malformed``.
+    """
+    check_mode(mode)
+    if not isinstance(text, str):
+        return refuse("not_text", type(text).__name__)
+    if mode == "released":
+        answer = first_answer(text)
+        country, city = (_released_field(text if answer is None else answer, key) for key in ("country:", "city:"))
+        return Place(city, country) if country or city else refuse("no_place")
+    given = given_in(text)
+    if isinstance(given, Malformed):
+        return given
+    regions = given.blocks or given.loose
+    if sum(map(len, regions)) > MAX_ANSWER_CHARS:
+        return refuse("too_long", regions[0])
+    places = {_place(region) for region in regions}
+    return places.pop() if len(places) == 1 else refuse("two_places", " | ".join(regions))
+
+
+def _released_field(answer: str, key: str) -> str:
+    at = answer.find(key)
+    return "" if at < 0 else answer[at + len(key) :].lstrip().split("\n", 1)[0].strip().lower()
+
+
+RELEASED_NAME_RATIO = 0.7  # verified in GLOBE's code
+
+
+def _fold(name: str) -> str:
+    """Case, accents, punctuation and spacing removed."""
+    if len(name) > _MAX_NAME_CHARS:
+        return name
+    letters = unicodedata.normalize("NFKD", name.casefold())
+    return " ".join("".join(c if c.isalnum() else " " for c in letters if not unicodedata.combining(c)).split())
+
+
+def same_place_name(a: str, b: str, mode: Mode = "paper") -> bool:
+    """Do two names mean the same place, by spelling alone?
+
+    paper: equal once case, accents and punctuation are gone (GLOBE's paper asks for an exact match).
+    released: one contains the other, whatever the case, and the shorter has at least ``RELEASED_NAME_RATIO`` of the
+    longer's length (GLOBE's code): "york" is not "new york", but "san jose" is "san jose c".
+    """
+    check_mode(mode)
+    if mode == "paper":
+        return _fold(a) == _fold(b) != ""
+    if not (a and b and RELEASED_NAME_RATIO <= len(a) / len(b) <= 1 / RELEASED_NAME_RATIO):
+        return False
+    return a.lower() in b.lower() or b.lower() in a.lower()
