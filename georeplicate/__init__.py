@@ -27,8 +27,12 @@ Map of the package, from what knows least to what knows most (imports run upward
     workers      tasks on worker processes, with one progress bar
     experiment   the runs of the mini experiment: which there are, and whether each is up to date
     golden       a tiny fixed training that fails when numbers move without a new version
+    seeds        intervals over few seeds, smallest effects, equivalence
+    readings     answers read again: first place named, own verdicts, word by word
     rulers       how far one gets without looking: a random point, the best constant guess
     tables       predictions -> tables with intervals
+    thinking     tables of what answers say: rule against perception, words at a fixed mix, what varies
+    findings     sentences about results, computed from the tables
     plots, maps  figures and maps, pure functions of rows; only maps knows Cartopy
     report       every table and figure of a folder of runs
     results      what is committed: published, redrawn, compared with a fresh run, checked

@@ -19,7 +19,9 @@
 # | **Needs** | nothing but this repository: no network, no GPU, no training; five minutes to read |
 # | **Writes** | nothing |
 #
-# > Lines set like this one are ours; plain text follows the paper (arXiv 2510.00072).
+# > **We could not read the paper's full text** (arXiv 2510.00072). What is said of it comes from its poster, the
+# > official code, public reviews and secondary notes (`georeplicate/docs/paper.md` names each source). Lines set like
+# > this are ours.
 # >
 # > **Two worlds, never one column.** The paper's numbers are measured on photographs with a model of 7 billion
 # > parameters. Ours are measured on a *synthetic world*, pictures rendered from real metadata, with models of a few
@@ -36,17 +38,19 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown, display
 
+pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
+
+# %%
 from georeplicate import pairs, paper, world
 from georeplicate.evaluation import faithfulness, predict
 from georeplicate.evaluation.predictors import VLM
-from georeplicate.mini import base, inputs, tasks, wording
+from georeplicate.mini import base, baselines, inputs, tasks, wording
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
-from georeplicate.report import maps, plots, tables
+from georeplicate.report import findings, maps, plots, tables, thinking, write
 from georeplicate.runs import runner, spec
 
 size = Profile.get(profile)
-pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
 
 # %% [markdown]
 # ## The paper in one page
@@ -139,12 +143,18 @@ strip
 # %% [markdown]
 # ## Where it errs
 #
-# Nobody rewarded geolocation. Each checkpoint is asked for country and city of held-out pictures; the
-# colour of a city says how far off the named places are. (Notebook 06 has the other maps, and the worst answers.)
+# No reward covered geolocation. Each checkpoint names country and city of held-out pictures; the colour of a city is
+# the median error over all seeds of the system that stands for Geo-R1. The title says what guesses reach that look at
+# no picture. (Notebook 06 has the other maps, and the worst answers.)
 
 # %%
-located = answers[(answers.task == "geolocation") & (answers.run == "r1-s0")]
-maps.errors(located)
+located = answers[(answers.task == "geolocation") & (answers.stands_for == tables.R1)]
+geolocation = tables.geolocation(answers, baselines.of_world())
+maps.errors(located, write.trivial_baselines(geolocation))
+
+# %%
+said = findings.sentences({"changes": tables.changes(answers), "decomposition": thinking.decomposition(answers)})
+Markdown("\n\n".join(said[topic] for topic in ("countries", "distance") if topic in said))
 
 # %% [markdown]
 # ## Answer
@@ -159,7 +169,8 @@ Markdown(
     f"On our synthetic stand-ins the same step goes from {ours['Qwen2.5-VL-7B']:.0%} to {ours['Geo-R1-Zero']:.0%}, "
     f"and to {ours['Geo-R1']:.0%} with the scaffold before it. The paper's orderings here: "
     + "; ".join(f"*{claim}*: {verdict}" for claim, verdict in verdicts.items())
-    + "."
+    + ". "
+    + said.get("decomposition", "")
 )
 
 # %% [markdown]

@@ -53,7 +53,6 @@ from georeplicate.mini import base, inputs, tasks, teaching, wording
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
 from georeplicate.report import plots, write
-from georeplicate.report import tables as result_tables
 from georeplicate.runs import runner, spec
 from georeplicate.training import sft
 
@@ -292,7 +291,7 @@ pairing
 
 # %%
 rows = pd.concat({"country": geography, "pairing": pd.concat({"all": pairing}, names=["countries"]).swaplevel()})
-rows = rows.rename_axis(["question", "run", "countries"]).reset_index().assign(benchmark=result_tables.BENCHMARK)
+rows = rows.rename_axis(["question", "run", "countries"]).reset_index().assign(benchmark=tasks.BENCHMARK)
 for name in ("stands_for", "checkpoint"):
     rows[name] = rows.run.map({run.name: getattr(run, name) for run in runs})
 files.write_csv(tables / "sft.csv", rows)

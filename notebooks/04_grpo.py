@@ -52,7 +52,7 @@ from georeplicate.evaluation.predictors import VLM
 from georeplicate.mini import base, inputs, tasks, wording
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
-from georeplicate.report import plots, write
+from georeplicate.report import findings, plots, thinking, write
 from georeplicate.report import tables as result_tables
 from georeplicate.runs import runner, spec
 from georeplicate.tasks import prompts
@@ -245,6 +245,15 @@ held_out.insert(0, "stands for", [run.stands_for for run in runs])
 held_out
 
 # %% [markdown]
+# How much of the gain is the answering *rule*, and how much is in what is *said*? Read every text, before and after, by
+# the first tile that it calls a match itself, whatever letter it then gives:
+
+# %%
+steps = thinking.decomposition(answers)
+display(result_tables.shown(steps[steps.decoding == "greedy"]).set_index(["before", "step"]).drop(columns="benchmark"))
+Markdown(findings.sentences({"decomposition": steps}).get("decomposition", ""))
+
+# %% [markdown]
 # The group of (3) again, after training. *Predict:* which bars are left, and how large are the advantages?
 
 # %%
@@ -256,10 +265,19 @@ names = [f"{i}\n{getattr(prompts.parse_choice(text), 'letter', '?')}" for i, tex
 left = pd.DataFrame([s.parts for s in scores], index=names).drop(columns="length")
 plots.group(left, grpo.group_advantages(totals)[0].numpy())
 
+# %%
+hits, spread = sum(s.parts["accuracy"] for s in scores), totals.std().item()
+most = grpo.group_advantages(totals).abs().max().item()
+Markdown(
+    f"> {hits:.0f} of {len(scores)} answers are right; the spread of their rewards is {spread:.4f}, the largest "
+    + f"advantage {most:.2f}. "
+    + ("All rewards are equal, so every advantage is 0 and this group teaches nothing." if spread < 1e-6 else
+       "Right and wrong answers stand against each other: the group has a signal." if 0 < hits < len(scores) else
+       "The letters are all alike, so only form or repeated words tell answers apart, and the division by a small "
+       "standard deviation makes much of it: the trap of notebook 03.")
+)  # fmt: skip
+
 # %% [markdown]
-# > Where all are right, only repeated words tell answers apart, and the division by a tiny standard deviation blows
-# > this up: the trap of notebook 03, in the wild.
-#
 # What does it write now? A held-out question, the base and after training. Words are coloured by whether they are true
 # of the picture spoken of: the reward never asked for that.
 
@@ -278,8 +296,8 @@ for name, model in {"base": shipped, "zero-s0": zero, "r1-s0": policy.load(folde
     )
 
 # %% [markdown]
-# > Is it the reward, and is it the pictures? The controls (a reward drawn by lot, letters shuffled against the
-# > pictures, either view made grey) take as long again: `make ablations` runs them, notebook 05 shows them.
+# > Is it the reward, and is it the pictures? The controls (a random reward, letters shuffled against the pictures,
+# > either view blanked) take as long again: `make ablations` runs them, notebook 05 shows them.
 #
 # ## What a step costs
 #
@@ -306,7 +324,7 @@ step()
 
 # %%
 flat = summary.set_axis([f"{column}_{end}" for end, column in summary.columns], axis=1)
-flat = flat.reset_index().assign(benchmark=result_tables.BENCHMARK)
+flat = flat.reset_index().assign(benchmark=tasks.BENCHMARK)
 for name in ("stands_for", "checkpoint"):
     flat[name] = flat.run.map({run.name: getattr(run, name) for run in runs})
 files.write_csv(tables / "grpo.csv", flat)

@@ -66,8 +66,9 @@ located.groupby("system", sort=False).agg(places=("id", "nunique"), runs=("run",
 # ## Which system?
 #
 # The one that was chosen before anything was measured: `mini-R1`, which stands for the paper's Geo-R1. Not the one that
-# happens to look best: with four systems and as many seeds, picking afterwards would be picking luck. Maps draw its
-# first seed; tables hold all.
+# happens to look best: with four systems and as many seeds, picking afterwards would be picking luck. The map of errors
+# and the tables hold all its seeds, the other maps the first. Its answers often name two places and are then counted as
+# none; how the first place named does is in notebook 05.
 #
 # The paper's row first, in percent of photographs. Then every run of ours, in shares of synthetic places.
 
@@ -99,11 +100,12 @@ tables.shown(measured[measured.countries == "all"]).set_index("system").drop(
 
 # %%
 first = chosen[chosen.run == chosen.run.iloc[0]]
-maps.errors(first)
+maps.errors(chosen, write.trivial_baselines(frames["geolocation"]))
 
 # %% [markdown]
-# Points are cities, coloured by the median error of their places; a cross where most answers name no place. (The saved
-# `map_errors` has a panel for each system.)
+# Points are cities, coloured by the median error of their places over all seeds; a cross where most answers name no
+# place. The title has what a random land point and the best constant guess reach. (The saved `map_errors` has a panel
+# for each system.)
 #
 # ## (2) Where does it put them?
 #

@@ -7,6 +7,7 @@ import pandas as pd
 
 from georeplicate import geo, world
 from georeplicate.evaluation import predict
+from georeplicate.mini import tasks
 
 # system: stands for, seeds, chance of the right letter, tokens, true words, verdicts that follow, right country
 SYSTEMS = {
@@ -29,7 +30,7 @@ def places(regions: int = 25, per_region: int = 4) -> pd.DataFrame:
 
 
 def predictions(sites: pd.DataFrame, *, systems=SYSTEMS, seed: int = 0) -> pd.DataFrame:
-    """Rows as predict.ask gives them, with run, stands_for and checkpoint."""
+    """Rows as runs.runner.predictions gives them."""
     rng = np.random.default_rng(seed)
     parts = []
     for system in systems:
@@ -38,6 +39,7 @@ def predictions(sites: pd.DataFrame, *, systems=SYSTEMS, seed: int = 0) -> pd.Da
             table = table.reindex(columns=predict.COLUMNS)
             table["system"], table["training_seed"], table["stands_for"] = system, s, SYSTEMS[system][0]
             table["run"] = table["checkpoint"] = f"{system.removeprefix('mini-').lower()}-s{s}"
+            table["benchmark"], table["chance"] = tasks.BENCHMARK, 0.2
             parts.append(table)
     out = pd.concat(parts, ignore_index=True)
     for name in predict.TEXT:
@@ -91,7 +93,8 @@ def _places(sites, system, rng) -> list[pd.DataFrame]:
         table["error_km"] = geo.haversine_km(table.lat, table.lon, table.pred_lat, table.pred_lon)
         table["completion_tokens"], table["format_ok"] = rng.integers(8, 20, n), True
         out.append(table)
-    for task, options in predict.FORCED.items():
+    for task in ("climate", "ground"):
+        options = tasks.places(list)[task].options
         truth = "climate-" + sites.climate.str[0].str.lower() if task == "climate" else _true(options, sites)
         table = pd.DataFrame(common | {"task": task, "decoding": "forced", "truth": truth})
         table["choice"] = np.where(rng.random(n) < 0.2, truth, rng.choice(options, n))

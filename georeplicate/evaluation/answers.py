@@ -10,9 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from georeplicate import atlas, prompts
+from georeplicate import atlas
 from georeplicate.evaluation.protocol import Protocol
 from georeplicate.evaluation.rows import framed
+from georeplicate.tasks import prompts
 
 Geocode = Callable[[str, str], tuple[float, float] | None]
 NOON = "2020-06-21T12:00:00Z"  # atlas.describe wants a moment; nothing that is asked of it here depends on it

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from georeplicate import record
+from georeplicate import files
 from georeplicate.evaluation import benchmarks, csvfile, rows
 from georeplicate.evaluation.metrics import is_share
 from georeplicate.evaluation.protocol import Protocol
@@ -49,7 +49,7 @@ def run_score(
     few = len(scores.counted_rows) <= SAMPLE_FROM
     table = scores.intervals(draws) if few else scores.intervals(1).assign(low=math.nan, high=math.nan)
     if out is not None:
-        record.write_csv(out, rows_for_file(scores))
+        files.write_csv(out, rows_for_file(scores))
     name = benchmark or against.source
     if as_json:
         print(json.dumps(_plain(_as_json(scores, table, predictions_path.name, name)), ensure_ascii=False, indent=2))

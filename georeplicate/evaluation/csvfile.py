@@ -83,7 +83,7 @@ def _records(text: str, delimiter: str, width: int | None) -> tuple[list, list]:
     broken: list[tuple[int, str, str]] = []
     at, number = 0, 0
     while at < len(lines):
-        reader = csv.reader(iter(lines[at:] if at else lines), delimiter=delimiter, strict=True)
+        reader = csv.reader(map(lines.__getitem__, range(at, len(lines))), delimiter=delimiter, strict=True)
         start = at
         while True:
             begin = start + reader.line_num
@@ -110,8 +110,6 @@ def _records(text: str, delimiter: str, width: int | None) -> tuple[list, list]:
             if fields is None or end - begin > 1:  # a stray quote may have swallowed sound lines: go on with the next
                 at = begin + 1
                 break
-        else:
-            break
     return good, broken
 
 

@@ -55,6 +55,9 @@ def choose(places: pd.DataFrame, commonest: dict[str, str], *, draws: int = 2000
 
 def by_country(rows: pd.DataFrame) -> Iterator[tuple[str, pd.DataFrame]]:
     """("all", rows), ("seen", ...), ("unseen", ...): whether a training city lies in the country; no empty part."""
+    if rows.seen_country.isna().all():  # photographs: no one says which countries a published model has seen
+        yield "all", rows
+        return
     seen = rows.seen_country.astype(bool)
     for kind, part in (("all", rows), ("seen", rows[seen]), ("unseen", rows[~seen])):
         if len(part):

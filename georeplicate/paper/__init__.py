@@ -489,6 +489,15 @@ class Deviation:
 
 DEVIATIONS = (
     Deviation(
+        "sources",
+        "all pages",
+        "the full text of the second version",
+        "choice",
+        "the poster, the official code, public reviews and secondary notes",
+        "the full text could not be had",
+        "settings that it alone states may differ from ours",
+    ),
+    Deviation(
         "data",
         "all stages",
         "CV-Cities: real panoramas and satellite tiles of 16 cities",
@@ -505,6 +514,42 @@ DEVIATIONS = (
         "the same architecture with a few million parameters (mini profile)",
         "two CPU cores",
         "no world knowledge beyond what the base was taught",
+    ),
+    Deviation(
+        "one base",
+        "all stages, mini profile",
+        "one base model, pre-trained on much of the web",
+        "S",
+        "one base model of our own, one seed; all systems start from it",
+        "a base takes longer than all that is trained from it",
+        "the spread between bases is in no interval",
+    ),
+    Deviation(
+        "words without geography",
+        "base, SFT and GRPO, mini profile",
+        "chains of thought name what tells countries apart (script, driving side, plants)",
+        "S",
+        "the six attributes that both views share (cover, roof, water, road, trees, houses) hardly depend on the place",
+        "they were chosen to be seen from both sides",
+        "what pairing can sharpen cannot improve geolocation, whatever the model does",
+    ),
+    Deviation(
+        "geography without thinking",
+        "evaluation, mini profile",
+        "all systems think before they answer",
+        "S",
+        "base and Zero name a place in six tokens, without thinking; SFT and R1 think in nearly constant words",
+        "the base was taught places as short answers",
+        "better thinking cannot reach the place that is named",
+    ),
+    Deviation(
+        "no spatial autocorrelation",
+        "the synthetic world",
+        "real neighbourhoods look alike over kilometres",
+        "I",
+        "attributes of two places of one city differ about as often as those of any two places",
+        "each place is drawn by itself",
+        "negatives of one neighbourhood are hardly harder than random ones",
     ),
     Deviation(
         "vision tower",

@@ -1,12 +1,12 @@
 """Maps, drawn without a network from the coast and borders that the atlas carries. The only file that knows Cartopy.
 
-Maps of answers take rows of evaluate.py (one task, any number of systems) and draw the first seed of each system, as
-all seeds are asked about the same places.
+Maps of answers take rows of evaluate.py (one task, any number of systems). The map of errors holds all seeds of each
+system; those of arcs and countries draw its first seed, as all seeds are asked about the same places.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import cartopy.crs as ccrs
 import numpy as np
@@ -67,13 +67,14 @@ def splits(cities: pd.DataFrame) -> Figure:
 # --- answers ---------------------------------------------------------------------------------------------------------
 
 
-def errors(answers: pd.DataFrame) -> Figure:
+def errors(answers: pd.DataFrame, baselines: Mapping[str, float] | None = None) -> Figure:
     """City by city, how far off its places were located; a panel for each system.
 
-    answers: rows with system, run, training_seed, task, id, lat, lon, error_km. A city's error is the median over its
-    places, of which an answer without a place is infinitely far; a city where most answers are such is a cross.
+    answers: rows with system, run, training_seed, task, id, lat, lon, error_km. baselines: {name: median error in km}
+    of guesses that look at no picture, for the title. A city's error is the median over its places and all seeds, of
+    which an answer without a place is infinitely far; a city where most answers are such is a cross.
     """
-    figure, panels = _panels(answers)
+    figure, panels = _panels(answers, all_seeds=True)
     for axes, title, rows in panels:
         km = rows.error_km.fillna(np.inf)
         cities = rows.assign(km=km, city=_city(rows.id)).groupby("city")
@@ -85,7 +86,10 @@ def errors(answers: pd.DataFrame) -> Figure:
         colour = dict(c=found.km.clip(1), cmap=DISTANCE, norm=KM)
         axes.scatter(found.lon, found.lat, s=38, edgecolors="0.25", linewidths=0.5, **colour, **at)
         axes.set_title(f"{title}, median error {_km(np.median(km))}", fontsize=10, loc="left")
-    _legend(figure, Line2D([], [], color="0.25", marker="x", linestyle="", label="no place named"))
+    if baselines:
+        named = ", ".join(f"{name} {_km(km)}" for name, km in baselines.items())
+        figure.suptitle(f"median errors without looking: {named}", fontsize=10, x=0.01, ha="left")
+    _legend(figure, Line2D([], [], color="0.25", marker="x", linestyle="", label="most answers name no place"))
     _bar(figure, KM, DISTANCE, "median error of a city's places, km", {km: f"{km:,}" for km in TICKS_KM})
     plots._note(figure, f"points: cities, where they truly are. {plots.MINI}")
     return figure
@@ -126,7 +130,7 @@ def countries(answers: pd.DataFrame) -> Figure:
     """
     figure, panels = _panels(answers)
     for axes, title, rows in panels:
-        rows = rows.assign(right=rows.choice == rows.truth, seen=rows.seen_country.astype(bool))
+        rows = rows.assign(right=rows.choice == rows.truth, seen=rows.seen_country.eq(True).fillna(False).astype(bool))
         table = rows.groupby("truth").agg(
             lat=("lat", "mean"), lon=("lon", "mean"), n=("id", "size"), right=("right", "mean"), seen=("seen", "any")
         )
@@ -163,8 +167,13 @@ def countries(answers: pd.DataFrame) -> Figure:
     return figure
 
 
-def _panels(answers: pd.DataFrame, most: int | None = None) -> tuple[Figure, Iterator[tuple]]:
-    """A figure, and (axes, title, rows) of each system's first seed. ValueError if there is nothing to draw."""
+def _panels(
+    answers: pd.DataFrame, most: int | None = None, *, all_seeds: bool = False
+) -> tuple[Figure, Iterator[tuple]]:
+    """A figure, and (axes, title, rows) of each system's first seed, or of all its seeds.
+
+    ValueError if there is nothing to draw.
+    """
     if not len(answers):
         raise ValueError("there are no answers to draw: no run was asked where its pictures were taken")
     systems = [rows for _, rows in answers.groupby("system", sort=False)]
@@ -175,13 +184,16 @@ def _panels(answers: pd.DataFrame, most: int | None = None) -> tuple[Figure, Ite
 
     def panels():
         for i, rows in enumerate(systems):
-            rows = rows[rows.training_seed == rows.training_seed.min()].sort_values("id")
+            if not all_seeds:
+                rows = rows[rows.training_seed == rows.training_seed.min()]
+            rows, runs = rows.sort_values(["id", "training_seed"]), rows.run.unique()
             what = {"geolocation": "phone pictures", "aerial": "aerial tiles"}[rows.task.iloc[0]]
-            asked = f"{len(rows)} {what} in {_city(rows.id).nunique()} cities"
+            asked = f"{rows.id.nunique()} {what} in {_city(rows.id).nunique()} cities"
             if most is not None and len(rows) > most:
                 asked = f"{most} of {len(rows)} {what}"
                 rows = rows.iloc[np.linspace(0, len(rows) - 1, most).round().astype(int)]
-            title = f"{rows.system.iloc[0]} ({rows.run.iloc[0]}): {asked}"
+            which = runs[0] if len(runs) == 1 else f"{len(runs)} seeds"
+            title = f"{rows.system.iloc[0]} ({which}): {asked}"
             yield world_axes(figure, grid[divmod(i, columns)]), title, rows
 
     return figure, panels()

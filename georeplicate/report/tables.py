@@ -1,4 +1,4 @@
-"""Tables: pure functions of predictions (rows as in predict.COLUMNS, with run, stands_for and checkpoint).
+"""Tables: pure functions of predictions (rows as `runs.runner.predictions` gives them).
 
     table2          the four systems on the pairing question          geolocation     shares within 1 ... 2500 km
     orderings       does the paper's order of systems hold here?      zero_shot       country, climate and ground
@@ -8,14 +8,15 @@
     failures        how wrong pairing answers came about              countries       geolocation by country
     cues            what is right about a wrong place
 
-Every share has a 95 % interval by a crossed bootstrap: training seeds and places are drawn anew, with replacement, at
-once. Questions of one city stay together, as they share candidates and cues (with few cities each question stands for
-itself). Two systems meet in the same draws of places, so differences are paired by question; their seeds are drawn
-apart, unless one went on from the other's run. A share of 0 or 1 has no spread to draw from and gets Wilson's interval.
-Three seeds show little of their own spread: read the intervals as the least there is.
+Every share has a 95 % interval over training seeds and places. Questions of one city stay together, as they share
+candidates and cues (with few cities each question stands for itself). With two to nine seeds the seeds' part is
+Student's t (`seeds.py` says why); with one seed, or with ten and more, a bootstrap draws seeds and places anew, with
+replacement, at once. One seed tells nothing about the spread between seeds: such an interval is of that run.
+Differences are paired by place; seeds count apart, unless one system went on from the other's run. A share that hardly
+ever (or nearly always) occurs gets Wilson's interval over places.
 
-All sums are of whole numbers, so the digits do not depend on the machine. Numbers of the synthetic world are named as
-such in every row (`benchmark`) and caption.
+Sums are of whole numbers, so that the bootstrap's digits do not depend on the machine. Numbers of the synthetic world
+are named as such in every row (`benchmark`) and caption.
 """
 
 from __future__ import annotations
@@ -28,20 +29,20 @@ from zlib import crc32
 
 import numpy as np
 import pandas as pd
-from scipy.stats import binomtest
+from scipy.stats import norm
 
 from georeplicate import atlas, files, geo, paper
+from georeplicate.evaluation import seeds
 from georeplicate.evaluation.faithfulness import thoughts
 from georeplicate.evaluation.trivial import Rulers, by_country
-from georeplicate.mini import wording
+from georeplicate.mini import readings, wording
 from georeplicate.tasks import prompts
 
-BENCHMARK = "world-mini (synthetic)"
 SYNTHETIC = (
     "Synthetic stand-in: mini models, trained and asked on pictures that were rendered from real metadata. The atlas "
     "renders, teaches and scores, so this says how well the renderer's cues are read, and nothing about photographs."
 )
-CHANCE_MOST = 0.26  # a control is at chance if its interval ends below this; chance is 0.2
+CHANCE_MARGIN = 0.06  # a control is at chance if its interval ends no further above chance than this
 AT_CHANCE = ("random-reward", "shuffled-pairing", "blank-panorama", "blank-tiles")
 BASE, SFT, ZERO, R1 = ORDER = tuple(row.model for row in paper.TABLE2)  # the paper's spelling
 DRAWS = 10_000
@@ -72,14 +73,35 @@ class Sample:
         with np.errstate(invalid="ignore"):
             return np.divide(counted, possible)
 
+    @property
+    def few_seeds(self) -> bool:
+        return 1 < len(self.seeds) < seeds.MANY
+
+    @property
+    def is_share(self) -> bool:
+        return bool((0 <= self.counted).all() and (self.counted <= self.possible).all())
+
+    @property
+    def is_rare(self) -> bool:
+        return seeds.is_rare(self.counted, self.possible)
+
+    def cells(self) -> np.ndarray:
+        """(seeds, places) residuals whose mean varies as the value does."""
+        return seeds.cells(self.counted, self.possible)
+
     def interval(self) -> tuple[float, float]:
         """95 % interval of the value; NaN where nothing was possible."""
-        if self.value in (0.0, 1.0) and (self.counted <= self.possible).all():
-            n = len(self.places)
-            low, high = binomtest(round(self.value * n), n).proportion_ci(method="wilson")
-            return float(low), float(high)
-        low, high = _quantiles(self.draws())
-        return low, high
+        if not self.possible.sum():
+            return float("nan"), float("nan")
+        if self.few_seeds:
+            half = seeds.between(self.cells()).half_width()
+            low, high = self.value - half, self.value + half
+        else:
+            low, high = _quantiles(self.draws())
+        if self.is_rare:
+            ends = seeds.wilson(self.value, len(self.places))
+            low, high = min(low, ends[0]), max(high, ends[1])
+        return (max(low, 0.0), min(high, 1.0)) if self.is_share else (low, high)
 
 
 def _quantiles(draws: np.ndarray) -> tuple[float, float]:
@@ -120,29 +142,67 @@ def measured(name: str, found: Sample) -> dict[str, float]:
 
 
 def difference(first: Sample, *others: Sample, same_seeds: bool = False) -> dict[str, float]:
-    """First minus the largest of the others: difference, low, high, p_value (two-sided, for no difference).
+    """First minus the largest of the others: difference, low, high, p_value (two-sided, for no difference) and
+    smallest_effect, the smallest true difference that would have been told from zero with 80 % power.
 
-    Paired by place. same_seeds: seed i of the first continued seed i of the other, so both are drawn together.
+    Paired by place. same_seeds: seed i of the first continued seed i of the other, so their differences by seed count.
+    Against several others the lower end is the lowest against any of them: the first is above all only if it is above
+    each. NaN where nothing was possible; no smallest_effect where no answer differs, so that there is no spread.
     """
     if any(other.places != first.places for other in others):
         raise ValueError("only systems that were asked the same questions can be compared")
+    if not all(found.possible.sum() for found in (first, *others)):
+        return dict.fromkeys(("difference", "low", "high", "p_value", "smallest_effect"), float("nan"))
+    if any(found.few_seeds for found in (first, *others)):
+        found = [_by_t(first, other, same_seeds) for other in others]
+        largest = max(range(len(others)), key=lambda i: others[i].value)
+        return found[largest] | {"low": min(one["low"] for one in found)}
+    return _by_bootstrap(first, others, same_seeds)
+
+
+def _by_t(first: Sample, other: Sample, same_seeds: bool) -> dict[str, float]:
+    one, two = first.cells(), other.cells()
+    spread = seeds.between(one - two) if same_seeds else seeds.versus(one, two)
+    gap, half = first.value - other.value, spread.half_width()
+    found = {"difference": gap, "low": gap - half, "high": gap + half, "p_value": spread.p_value(gap)}
+    return _bounded(found | {"smallest_effect": spread.smallest_effect() or float("nan")}, first, other)
+
+
+def _by_bootstrap(first: Sample, others: tuple[Sample, ...], same_seeds: bool) -> dict[str, float]:
     lots = ["one"] * (1 + len(others)) if same_seeds else map(str, range(1 + len(others)))
     mine, *theirs = (found.draws(lot) for found, lot in zip((first, *others), lots))
     draws = mine - np.max(theirs, axis=0)
     draws = draws[~np.isnan(draws)]
     low, high = _quantiles(draws)
     tail = min((draws <= 0).sum(), (draws >= 0).sum())
-    return {
-        "difference": first.value - max(other.value for other in others),
+    largest = max(others, key=lambda other: other.value)
+    found = {
+        "difference": first.value - largest.value,
         "low": low,
         "high": high,
         "p_value": min(1.0, 2 * (1 + int(tail)) / (1 + len(draws))),
+        "smallest_effect": float(draws.std() * (norm.ppf((1 + seeds.LEVEL) / 2) + norm.ppf(seeds.POWER)))
+        or float("nan"),
     }
+    return _bounded(found, first, largest)
 
 
-def verdict(found: dict[str, float], holds: str = "holds", fails: str = "does not hold") -> str:
-    """By the interval of a difference: above 0, below 0, or neither."""
-    return holds if found["low"] > 0 else fails if found["high"] < 0 else "cannot tell"
+def _bounded(found: dict[str, float], first: Sample, other: Sample) -> dict[str, float]:
+    """A difference of shares within -1 and 1; of two rare ones at least as uncertain as Newcombe's interval says."""
+    if first.is_rare and other.is_rare:
+        low, high = seeds.newcombe(first.value, other.value, len(first.places), len(other.places))
+        ratio = 1 + norm.ppf(seeds.POWER) / norm.ppf((1 + seeds.LEVEL) / 2)
+        least = ratio * max(high - found["difference"], found["difference"] - low)
+        found |= {"low": min(low, found["low"]), "high": max(high, found["high"])}
+        found["smallest_effect"] = float(np.nanmax([found["smallest_effect"], least]))
+    if first.is_share and other.is_share:
+        found |= {"low": max(found["low"], -1.0), "high": min(found["high"], 1.0)}
+    return found
+
+
+def verdict(found: dict[str, float], holds: str = seeds.HOLDS, fails: str = seeds.FAILS, margin: float = 0.0) -> str:
+    """By the interval of a difference: above 0; below 0, or below the smallest difference of interest; or neither."""
+    return {seeds.HOLDS: holds, seeds.FAILS: fails}.get(seeds.verdict(found["low"], found["high"], margin), seeds.OPEN)
 
 
 # --- who answered ----------------------------------------------------------------------------------------------------
@@ -156,11 +216,21 @@ def _systems(p: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:
             "system": system,
             "stands_for": rows.stands_for.iloc[0],
             "checkpoint": ", ".join(sorted(set(rows.checkpoint))),
-            "benchmark": BENCHMARK,
+            "benchmark": _benchmark(rows),
             "training_seeds": rows.training_seed.nunique(),
             "n": rows.id.nunique(),
         }
         yield said, rows
+
+
+def _benchmark(rows: pd.DataFrame) -> str:
+    """What the rows are of, as their task calls it; several in alphabetical order."""
+    return ", ".join(sorted(set(rows.benchmark.dropna())))
+
+
+def is_synthetic(p: pd.DataFrame) -> bool:
+    """Whether any of these predictions is about pictures that were rendered."""
+    return bool(p.benchmark.str.contains("synthetic").any())
 
 
 def _rank(p: pd.DataFrame, system: str) -> int:
@@ -216,7 +286,12 @@ def _pairing(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def orderings(p: pd.DataFrame) -> pd.DataFrame:
-    """The paper's orderings, each as a difference between the systems that stand for them, paired by question."""
+    """The paper's orderings, each as a difference between the systems that stand for them, paired by question.
+
+    margin: the smallest difference of interest, set before the comparison: of lengths a tenth of the second's, of
+    accuracies none. paper_effect: the paper's own difference, carried over (lengths by their ratio). smallest_effect:
+    what these seeds and questions could have told.
+    """
     claims = (
         ("GRPO after SFT is more accurate than GRPO alone", "accuracy", _right, R1, (ZERO,)),
         ("GRPO alone writes longer than GRPO after SFT", "completion_tokens", _tokens, ZERO, (R1,)),
@@ -231,20 +306,35 @@ def orderings(p: pd.DataFrame) -> pd.DataFrame:
             here = {name: of(asked[name]) for name in (first, *others)}
             longest = max(others, key=lambda name: here[name].value)
             found = difference(here[first], *(here[name] for name in others))
+            length = measure == "completion_tokens"
+            margin = seeds.LENGTH_MARGIN * here[longest].value if length else 0.0
             rows.append(
-                {"claim": claim, "benchmark": BENCHMARK, "decoding": decoding, "measure": measure}
+                {"claim": claim, "benchmark": _benchmark(asked[first]), "decoding": decoding, "measure": measure}
                 | {"first": asked[first].system.iloc[0], "second": asked[longest].system.iloc[0]}
                 | {"first_value": here[first].value, "second_value": here[longest].value}
                 | found
-                | {"verdict": verdict(found)}
+                | {"margin": margin if length else np.nan, "paper_effect": _papers(first, longest, here, length)}
+                | {"verdict": verdict(found, margin=margin)}
             )
     return pd.DataFrame(rows)
+
+
+def _papers(first: str, second: str, here: dict[str, Sample], length: bool) -> float:
+    """The paper's difference between two systems: of accuracies as a share, of lengths in tokens of ours."""
+    row = paper.table2().set_index("model")
+    if not length:
+        return float(row.accuracy_percent[first] - row.accuracy_percent[second]) / 100
+    ratio = row.completion_length_tokens[first] / row.completion_length_tokens[second]
+    return float((ratio - 1) * here[second].value)
 
 
 def controls(p: pd.DataFrame) -> pd.DataFrame:
     """Every run that is none of Table 2's, with GRPO alone for comparison; at_chance: "yes" or "no" where it must be.
 
-    At chance means that both intervals, greedy and at temperature 1, end at CHANCE_MOST or below.
+    At chance means that both intervals, greedy and at temperature 1, end no further above chance than CHANCE_MARGIN.
+    answered_A ... are the shares of the letters among greedy answers: a policy that always answers one letter has that
+    letter's share of the questions as its accuracy. Being at chance then says that training found no leak, not that
+    there is none.
     """
     asked = _asked(p)
     rows = []
@@ -253,9 +343,15 @@ def controls(p: pd.DataFrame) -> pd.DataFrame:
         at_chance = ""
         if said["system"].endswith(AT_CHANCE):
             most = max(found["accuracy_high"], found["accuracy_t1_high"])
-            at_chance = "yes" if most <= CHANCE_MOST else "no"
-        rows.append(said | found | {"at_chance": at_chance})
+            at_chance = "yes" if most <= part.chance.iloc[0] + CHANCE_MARGIN + 1e-9 else "no"
+        rows.append(said | found | {"at_chance": at_chance} | _letters(part))
     return pd.DataFrame(rows)
+
+
+def _letters(rows: pd.DataFrame) -> dict[str, float]:
+    """{answered_A: share of greedy answers, ...}; what is missing to 1 could not be read."""
+    greedy = _decoded(rows, "pairing", "greedy").choice
+    return {f"answered_{letter}": float((greedy == letter).mean()) for letter in wording.LETTERS}
 
 
 def reward_modes(p: pd.DataFrame) -> pd.DataFrame:
@@ -271,7 +367,7 @@ def reward_modes(p: pd.DataFrame) -> pd.DataFrame:
             one, other = of(released), of(paper_mode)
             found = difference(one, other)
             rows.append(
-                {"measure": measure, "benchmark": BENCHMARK, "decoding": decoding}
+                {"measure": measure, "benchmark": _benchmark(released), "decoding": decoding}
                 | {"training_seeds": len(one.seeds), **measured("released", one), **measured("paper", other)}
                 | found
                 | {"verdict": verdict(found, "released higher", "released lower")}
@@ -406,6 +502,9 @@ def geolocation(p: pd.DataFrame, rulers: Rulers) -> pd.DataFrame:
 
     An answer without a place is wrong at every distance and infinitely far. The best constant guess is another place
     in each column, the one that served that column best on the validation places.
+
+    Strict columns refuse an answer that names two places; `first_` columns read the first place that it names.
+    well_formed is the share in the required format (thinking, then one answer).
     """
     rows = []
     for task in LOCATED:
@@ -417,7 +516,8 @@ def geolocation(p: pd.DataFrame, rulers: Rulers) -> pd.DataFrame:
             continue
         places = asked.drop_duplicates("id").sort_values("id")
         for countries, chosen in by_country(places):
-            said = {"stands_for": "", "checkpoint": "", "benchmark": BENCHMARK, "task": task, "countries": countries}
+            said = {"stands_for": "", "checkpoint": "", "benchmark": _benchmark(chosen)}
+            said |= {"task": task, "countries": countries}
             rows.append({"system": "random land point"} | said | _random_land(chosen, rulers.land))
             constant = rulers.constant[rulers.constant.countries == countries].set_index("measure")
             rows.append({"system": "best constant guess"} | said | _constant(chosen, constant))
@@ -432,7 +532,24 @@ def _located(said: dict, rows: pd.DataFrame) -> dict:
     row["median_km"] = _median(rows.error_km)
     row |= measured("country_accuracy", _right(rows))
     row["answered"] = sample(rows, rows.pred_lat.notna()).value
-    return row
+    return row | measured("well_formed", _format(rows)) | _first_named(rows)
+
+
+def _first_named(rows: pd.DataFrame) -> dict[str, float]:
+    """The same answers by the first place that each of them names (readings.first_place)."""
+    named = measured("first_country_accuracy", _first_right(rows))
+    for km in PART_KM:
+        named |= measured(f"first_acc_{km}km", _first_within(km)(rows))
+    named["first_median_km"] = _median(readings.first_places(rows).error_km)
+    return named | {"first_answered": sample(rows, readings.first_places(rows).choice != "").value}
+
+
+def _first_right(rows: pd.DataFrame) -> Sample:
+    return sample(rows, readings.first_places(rows).choice == rows.truth)
+
+
+def _first_within(km: float) -> Callable[[pd.DataFrame], Sample]:
+    return lambda rows: sample(rows, readings.first_places(rows).error_km <= km)
 
 
 def _median(km) -> float:
@@ -479,7 +596,7 @@ def _by_part(p: pd.DataFrame, name: str, part_of: pd.Series, rulers: Rulers) -> 
     asked = _decoded(_standing(p), "geolocation", "greedy")
     asked = asked.assign(part=asked.id.map(part_of)).dropna(subset="part")
     constant = rulers.constant[rulers.constant.countries == "all"].set_index("measure")
-    ruled = {"stands_for": "", "checkpoint": "", "benchmark": BENCHMARK}
+    ruled = {"stands_for": "", "checkpoint": "", "benchmark": _benchmark(asked)}
     rows = []
     for part, here in asked.groupby("part"):
         for said, answers in _systems(here):
@@ -524,7 +641,8 @@ def cues(p: pd.DataFrame) -> pd.DataFrame:
 def zero_shot(p: pd.DataFrame, rulers: Rulers) -> pd.DataFrame:
     """The right country (of a phone's picture, of a tile), climate group and ground cover, beside a constant answer.
 
-    `taught` says who was trained on a task. The constant answer is the commonest of the validation places.
+    Of places also by the first place named (`first_accuracy`) and how many answers are well formed. `taught` says who
+    was trained on a task. The constant answer is the commonest of the validation places.
     """
     country = rulers.constant.query("countries == 'all' and measure == 'country'").country.iloc[0]
     commonest = dict.fromkeys(LOCATED, country) | rulers.commonest
@@ -534,21 +652,31 @@ def zero_shot(p: pd.DataFrame, rulers: Rulers) -> pd.DataFrame:
         if not len(asked):
             continue
         for said, part in _systems(asked):
-            rows.append({"task": task, "taught": taught} | said | measured("accuracy", _right(part)))
+            row = {"task": task, "taught": taught} | said | measured("accuracy", _right(part))
+            if task in LOCATED:
+                row |= measured("first_accuracy", _first_right(part)) | measured("well_formed", _format(part))
+            rows.append(row)
         places = asked.drop_duplicates("id").assign(training_seed=0)
         named = atlas.country_name(country) if task in LOCATED else commonest[task]
-        said = {"system": f"always {named}", "stands_for": "", "checkpoint": "", "benchmark": BENCHMARK}
+        said = {"system": f"always {named}", "stands_for": "", "checkpoint": "", "benchmark": _benchmark(places)}
         found = measured("accuracy", sample(places, places.truth == commonest[task]))
         rows.append({"task": task, "taught": ""} | said | {"training_seeds": 1, "n": len(places)} | found)
     return pd.DataFrame(rows)
 
 
 def changes(p: pd.DataFrame) -> pd.DataFrame:
-    """What GRPO on pairing moved: after minus before, paired by question, and by seed where it went on from SFT."""
+    """What GRPO on pairing moved: after minus before, paired by question, and by seed where it went on from SFT.
+
+    Places are read strictly and by the first place named. p_holm: the p value adjusted for all lines of the table.
+    """
     measures = [("pairing", "right letter", "greedy", "GRPO", _right)]
     for task in LOCATED:
         measures.append((task, "right country", "greedy", TAUGHT[task], _right))
         measures += [(task, f"within {km} km", "greedy", TAUGHT[task], _within(km)) for km in (750, 2500)]
+    task, taught = LOCATED[0], TAUGHT[LOCATED[0]]
+    measures.append((task, "right country, first place named", "greedy", taught, _first_right))
+    measures.append((task, "within 2500 km, first place named", "greedy", taught, _first_within(2500)))
+    measures.append((task, "well formed", "greedy", "SFT", _format))
     measures += [(task, "right word", "forced", TAUGHT[task], _right) for task in ("climate", "ground")]
     for name, what in zip(THINKING, ("words that are true", "verdicts that follow", "answers that follow")):
         measures.append(("thinking", what, "greedy", "base", lambda rows, name=name: _thinking(rows, name)))
@@ -562,13 +690,16 @@ def changes(p: pd.DataFrame) -> pd.DataFrame:
             start, end = of(one), of(other)
             found = difference(end, start, same_seeds=start.seeds == end.seeds and before == SFT)
             rows.append(
-                {"task": task, "measure": measure, "taught": taught, "benchmark": BENCHMARK}
+                {"task": task, "measure": measure, "taught": taught, "benchmark": _benchmark(other)}
                 | {"before": one.system.iloc[0], "after": other.system.iloc[0]}
                 | {"before_value": start.value, "after_value": end.value}
                 | found
                 | {"verdict": verdict(found, "higher", "lower")}
             )
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    if len(table):
+        table.insert(table.columns.get_loc("p_value") + 1, "p_holm", seeds.holm(table.p_value))
+    return table
 
 
 # --- on paper --------------------------------------------------------------------------------------------------------
@@ -599,17 +730,17 @@ def _text(value, name: str) -> str:
         return str(value)
     if np.isinf(value):
         return "none"
-    if name == "p_value":
+    if name.startswith("p_"):
         return "< 0.001" if value < 0.001 else f"{value:.3f}"
     return f"{value:.0f}" if name.endswith("_km") else f"{value:.1f}" if abs(value) > 1 else f"{value:.3f}"
 
 
-def write(frame: pd.DataFrame, stem: str | Path, caption: str = "") -> list[Path]:
-    """`stem`.csv with all digits, and .md and .tex for readers; their caption ends by saying that it is synthetic.
+def write(frame: pd.DataFrame, stem: str | Path, caption: str = "", *, synthetic: bool = True) -> list[Path]:
+    """`stem`.csv with all digits, and .md and .tex for readers; synthetic: their caption ends by saying so.
 
     The LaTeX table wants the packages booktabs and graphicx.
     """
-    stem, caption = Path(stem), f"{caption} {SYNTHETIC}".strip()
+    stem, caption = Path(stem), f"{caption} {SYNTHETIC if synthetic else ''}".strip()
     text = shown(frame)
     latex = text.rename(columns=lambda name: name.replace("_", " ")).to_latex(
         index=False, escape=True, caption=caption.replace("%", r"\%"), label=f"tab:{stem.name}", position="htbp"

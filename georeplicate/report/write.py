@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 from georeplicate import files, paper
 from georeplicate.mini import baselines
-from georeplicate.report import maps, plots, tables
+from georeplicate.report import maps, plots, tables, thinking
 from georeplicate.runs import runner
 
 DOTS_PER_INCH = 110
@@ -33,12 +33,12 @@ CURVES = {
 
 
 def write(runs: str | Path, out: str | Path) -> list[Path]:
-    """All tables and figures of the finished runs below `runs`, written below `out`; RecordError if there is none."""
+    """All tables and figures of the finished runs below `runs`, written below `out`; FileError if there is none."""
     p, out = runner.predictions(runs), Path(out)
-    made = made_tables(p)
+    made, synthetic = made_tables(p), tables.is_synthetic(p)
     paths = []
     for name, (frame, caption) in made.items():
-        paths += tables.write(frame, out / "tables" / name, caption)
+        paths += tables.write(frame, out / "tables" / name, caption, synthetic=synthetic)
     for name, draw in figures(p, {name: frame for name, (frame, _) in made.items()}, logs(p, runs)):
         paths += save(draw, out / "figures" / name)
     return paths
@@ -57,17 +57,28 @@ def logs(p: pd.DataFrame, runs: str | Path) -> pd.DataFrame:
 
 def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
     """{name: (table, caption)} of all that these predictions give."""
-    rule = baselines.of_world()
+    rule, truth = baselines.of_world(), thinking.of_world(p)
+    table2 = [part for part in (tables.table2(p), thinking.by_verdicts(p)) if len(part)]
     made = {
         "table2": (
-            tables.table2(p),
+            pd.concat(table2, ignore_index=True) if table2 else pd.DataFrame(),
             "Cross-view pairing, one of five tiles: accuracy (greedy, and at temperature 1), mean tokens of a greedy "
-            "answer and the share of them in the required format. In brackets 95 % intervals over seeds and questions.",
+            "answer and the share of them in the required format. In brackets 95 % intervals over seeds and cities "
+            "(with one seed over cities alone). Read by its verdicts: the first tile that the answer's own text calls "
+            "a match counts as its letter, else the letter that it gives.",
+        ),
+        "decomposition": (
+            thinking.decomposition(p),
+            "What GRPO adds, in steps that add up: the answering rule (what answering as one's own text says would "
+            "gain without training), what is said (both read by their verdicts), and what letters gain beyond it.",
         ),
         "orderings": (
             tables.orderings(p),
             "The paper's orderings of its four systems, as differences between their stand-ins, paired by question. "
-            "A claim holds, or does not, if the 95 % interval lies on one side of zero.",
+            "A claim holds if the 95 % interval lies above zero, and does not hold if it lies below zero or, for "
+            "lengths, below the margin (a tenth of the second's length, fixed before these intervals were computed). "
+            "Else nothing can be told: "
+            "smallest_effect is the difference that these seeds and questions would have told with 80 % power.",
         ),
         "protocols": (
             tables.protocols(p),
@@ -77,7 +88,10 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
         "controls": (
             tables.controls(p),
             "Pairing under controls and other trainings, beside GRPO from the base. Where a control must stay at "
-            f"chance (0.2), both intervals have to end at {tables.CHANCE_MOST} or below.",
+            f"chance, both intervals have to end at most {tables.CHANCE_MARGIN} above it. The last columns are the "
+            "shares of the letters among greedy answers: where one letter is nearly all, accuracy is that letter's "
+            "share of the questions. Such a run shows that training found no leak; the test for leaks is the "
+            "supervised gate (results/bench/world_gate.csv).",
         ),
         "reward_modes": (
             tables.reward_modes(p),
@@ -89,11 +103,23 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
             "Is the written thinking faithful? Shares of described words that are true of the picture, of verdicts "
             "that follow from the words before them, and of answers that are the last letter called a match.",
         ),
+        "words": (
+            thinking.words(p, truth),
+            "Described words that are true: raw, and standardised to the base's mix of (view, attribute), beside the "
+            "base over the same cells. `covered` is the part of the base's words in cells that the system speaks of.",
+        ),
+        "what_varies": (
+            thinking.what_varies(p, truth),
+            "Thoughts about a phone's picture, attribute by attribute: the commonest word and its share, the share of "
+            "words that are true, and the share of the places of which the commonest word is true. Systems that answer "
+            "without thinking have no row.",
+        ),
         "geolocation": (
             tables.geolocation(p, rule),
             "Places located within 1 to 2500 km, from a phone's picture and from an aerial tile; an answer without a "
             "place counts as wrong. Seen countries are those of the training cities. The best constant guess is chosen "
-            "anew for each column, on validation places.",
+            "anew for each column, on validation places. Columns `first ...` read the first place that an answer "
+            "names, where the others refuse one that names two; `well formed` is the share in the required format.",
         ),
         "zones": (
             tables.zones(p, rule),
@@ -121,7 +147,8 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
         ),
         "changes": (
             tables.changes(p),
-            "What GRPO on pairing moved, trained for or not: after minus before, paired by question.",
+            "What GRPO on pairing moved, trained for or not: after minus before, paired by question. p_holm is "
+            "adjusted for all lines; smallest_effect would have been told with 80 % power.",
         ),
     }
     return {name: (frame, caption) for name, (frame, caption) in made.items() if len(frame)}
@@ -131,8 +158,9 @@ def figures(
     p: pd.DataFrame, made: dict[str, pd.DataFrame], log: pd.DataFrame
 ) -> Iterator[tuple[str, Callable[[], Figure]]]:
     """(name, a function that draws it) of every figure that predictions, tables and logs give."""
+    chance = float(p[p.task == "pairing"].chance.iloc[0])
     if "table2" in made:
-        yield "table2", lambda: plots.headline(paper.table2(), made["table2"])
+        yield "table2", lambda: plots.headline(paper.table2(), made["table2"], chance=chance)
     trained = log.dropna(subset="equal_groups") if "equal_groups" in log else log.iloc[:0]  # by GRPO
     trained = trained.sort_values("system", kind="stable")
     for name, rows in (
@@ -143,10 +171,10 @@ def figures(
             shown = {column: text for column, text in CURVES.items() if column in rows and rows[column].notna().any()}
             yield (
                 name,
-                lambda rows=rows, shown=shown: plots.curves(rows, shown, smooth=9, rulers={"reward_accuracy": 0.2}),
+                lambda rows=rows, shown=shown: plots.curves(rows, shown, smooth=9, rulers={"reward_accuracy": chance}),
             )
     if "controls" in made and (made["controls"].stands_for == "").any():
-        yield "controls", lambda: _controls(made["controls"])
+        yield "controls", lambda: _controls(made["controls"], chance)
     if "faithfulness" in made:
         yield "faithfulness", lambda: _faithfulness(made["faithfulness"])
     if "zero_shot" in made:
@@ -159,16 +187,24 @@ def figures(
     if len(located):
         located = located.sort_values("stands_for", key=lambda c: c.map(tables.ORDER.index), kind="stable")
         last = located[located.stands_for == located.stands_for.iloc[-1]]
-        yield "map_errors", lambda: maps.errors(located)
+        yield "map_errors", lambda: maps.errors(located, trivial_baselines(made.get("geolocation")))
         yield "map_arcs", lambda: maps.arcs(last)
         yield "map_countries", lambda: maps.countries(located)
 
 
-def _controls(rows: pd.DataFrame) -> Figure:
+def trivial_baselines(geolocation: pd.DataFrame | None) -> dict[str, float]:
+    """{name: median error in km} of the trivial baselines on all phone pictures, from the table of that name."""
+    if geolocation is None:
+        return {}
+    rows = geolocation[(geolocation.task == "geolocation") & (geolocation.countries == "all")]
+    return rows[rows.stands_for == ""].set_index("system").median_km.to_dict()
+
+
+def _controls(rows: pd.DataFrame, chance: float) -> Figure:
     t1 = rows.drop(columns=["accuracy", "accuracy_low", "accuracy_high"])
     t1 = t1.rename(columns=lambda name: name.replace("accuracy_t1", "accuracy"))
-    chance = dict.fromkeys(("greedy", "temperature 1"), (0.2, "chance"))
-    return plots.intervals({"greedy": rows, "temperature 1": t1}, "accuracy", label="right letter", rulers=chance)
+    line = dict.fromkeys(("greedy", "temperature 1"), (chance, "chance"))
+    return plots.intervals({"greedy": rows, "temperature 1": t1}, "accuracy", label="right letter", rulers=line)
 
 
 def _faithfulness(rows: pd.DataFrame) -> Figure:

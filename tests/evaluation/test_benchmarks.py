@@ -139,6 +139,13 @@ def test_rows_without_a_picture_still_count_when_predictions_are_scored(tmp_path
     assert scores.summary["n"] == 3 and len(found) == 2
 
 
+def test_a_picture_whose_row_was_set_aside_is_not_called_one_without_a_row(tmp_path):
+    files = LAYOUTS["MP16-Reason-Test-12K"][0] | {"data/eval_images/ab_3.jpg": "", "data/eval_images/extra.jpg": ""}
+    found = benchmarks.load("MP16-Reason-Test-12K", root=lay(tmp_path, files))
+    spare = found.report.rows[found.report.rows.outcome == "left out"]
+    assert spare.id.tolist() == ["extra.jpg"]
+
+
 def test_two_pictures_of_one_name_decide_nothing(tmp_path):
     files = LAYOUTS["YFCC4k"][0] | {"images/a/77.jpg": "", "images/b/77.jpg": ""}
     del files["images/77.jpg"]

@@ -110,3 +110,11 @@ def test_wilson_has_width_where_the_bootstrap_has_none():
 def test_a_difference_that_never_changes_sign_is_unlikely_by_chance():
     assert intervals.p_value(np.full(999, 0.5)) == pytest.approx(2 / 1000)
     assert intervals.p_value([-1.0, 1.0, np.nan]) == 1
+
+
+def test_all_arrays_meet_in_the_same_draws():
+    values = np.random.default_rng(3).random(101)
+    drawn = intervals.bootstrap({"a": values, "b": 1 - values}, {"c": values, "d": 1 - values}, draws=50)
+    np.testing.assert_allclose(drawn["a"] + drawn["b"], 1)
+    np.testing.assert_allclose(drawn["c"] + drawn["d"], 1)  # the order of d is the reverse of c's
+    assert np.corrcoef(drawn["a"], drawn["c"])[0, 1] > 0.5

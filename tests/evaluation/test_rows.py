@@ -71,6 +71,12 @@ def test_plain_coordinates_beside_predicted_ones_are_the_truth(tmp_path):
     assert read_truth(path).frame[["lat", "lon"]].values.tolist() == [[1, 2]]
 
 
+def test_plain_coordinates_beside_true_ones_are_the_prediction(tmp_path):
+    path = write(tmp_path / "both.csv", "id,lat,lon,true_lat,gt_lon\nx,1,2,3,4\n")
+    assert read_predictions(path).frame[["lat", "lon"]].values.tolist() == [[1, 2]]
+    assert read_truth(path).frame[["lat", "lon"]].values.tolist() == [[3, 4]]
+
+
 def test_gzip_is_read(tmp_path):
     assert len(read_predictions(write(tmp_path / "p.csv.gz", gzip.compress(b"id,lat,lon\nx,1,2\n")))) == 1
 

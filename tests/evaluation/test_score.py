@@ -16,6 +16,7 @@ from sklearn.metrics.pairwise import haversine_distances
 
 from georeplicate import atlas, geo
 from georeplicate.evaluation import metrics
+from georeplicate.evaluation.answers import country_points
 from georeplicate.evaluation.compare import compare
 from georeplicate.evaluation.effects import protocol_effects
 from georeplicate.evaluation.protocol import PROTOCOLS, SWITCHES, Protocol
@@ -275,6 +276,20 @@ def test_names_in_imageo_are_equal_in_lower_case():
 def test_each_switch_takes_the_place_from_the_answers_it_is_about(switch, setting, ids):
     rows = outcome(Protocol.get("ours").but(**{switch: setting}))
     assert "".join(rows.index[rows.error_km.isna()]) == ids
+
+
+def test_a_country_stands_for_its_largest_city_or_the_middle_of_its_people():
+    cities = atlas.cities(1000, ["IS"])
+    assert country_points("largest-city")["IS"] == (cities.lat[0], cities.lon[0])
+    total = np.zeros(3)
+    for row in cities.itertuples():
+        phi, theta = math.radians(row.lat), math.radians(row.lon)
+        here = [math.cos(phi) * math.cos(theta), math.cos(phi) * math.sin(theta), math.sin(phi)]
+        total += max(row.population, 1) * np.array(here)
+    x, y, z = total / np.linalg.norm(total)
+    middle = math.degrees(math.asin(z)), math.degrees(math.atan2(y, x))
+    assert country_points("population-centre")["IS"] == pytest.approx(middle, abs=1e-9)
+    assert country_points("none") == {}
 
 
 def test_another_geocoder_can_be_asked():

@@ -24,14 +24,25 @@ def drawn(figure):
 def test_the_title_names_system_run_and_count(located):
     figure = maps.errors(located[located.system == "mini-SFT"])
     title = figure.axes[0].get_title(loc="left")
-    assert "mini-SFT (sft-s0): 100 phone pictures in 25 cities" in title
+    assert "mini-SFT (3 seeds): 100 phone pictures in 25 cities" in title
     assert "synthetic" in figure.get_supxlabel()
 
 
-def test_a_panel_a_system_and_one_seed_each(located):
-    figure = maps.errors(located)
-    titles = [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
-    assert [title.split(":")[0] for title in titles] == ["mini-base (base-s0)", "mini-SFT (sft-s0)"]
+def titles(figure) -> list[str]:
+    return [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
+
+
+def test_a_panel_a_system_and_all_its_seeds_where_errors_are_drawn(located):
+    assert [t.split(":")[0] for t in titles(maps.errors(located))] == ["mini-base (base-s0)", "mini-SFT (3 seeds)"]
+    assert [t.split(":")[0] for t in titles(maps.arcs(located))] == ["mini-base (base-s0)", "mini-SFT (sft-s0)"]
+
+
+def test_the_median_is_of_all_seeds_and_stands_beside_the_baselines(located):
+    rows = located[located.system == "mini-SFT"].copy()
+    rows["error_km"] = rows.training_seed.map({0: 10.0, 1: 4000.0, 2: np.nan})  # one good seed does not make the map
+    figure = maps.errors(rows, {"random land point": 8320.0, "best constant guess": np.inf})
+    assert titles(figure)[0].endswith("median error 4,000 km")
+    assert "random land point 8,320 km, best constant guess infinite" in figure.get_suptitle()
 
 
 def test_a_city_has_the_colour_of_its_median_error_and_a_cross_where_most_name_nothing(located):

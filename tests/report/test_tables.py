@@ -44,6 +44,8 @@ def answers(right, *, seeds: int = 1, cities: int = 1, system: str = "x", **colu
             "id": ids * len(right),
             "truth": "A",
             "choice": np.where(right.ravel(), "A", "B"),
+            "benchmark": "toys (synthetic)",
+            "chance": 0.2,
         }
         | columns
     )
@@ -249,7 +251,7 @@ def located(error_km, **columns) -> pd.DataFrame:
     rows = answers(np.zeros(len(error)), stands_for="Geo-SFT", checkpoint="c")
     return rows.assign(
         task="geolocation", error_km=error, pred_lat=np.where(np.isnan(error), np.nan, 0), seen_country=True,
-        lat=0.0, lon=0.0, **columns,
+        lat=0.0, lon=0.0, format_ok=True, text="", **columns,
     )  # fmt: skip
 
 
@@ -339,3 +341,57 @@ def test_readers_see_intervals_beside_values():
         "difference": ["-0.500 [-0.750, 0.250]", ""],
         "median_km": ["none", "12"],
     }
+
+
+# --- what an audit asked of the tables -------------------------------------------------------------------------------
+
+
+def test_three_seeds_of_which_one_fails_tell_no_difference():
+    good = np.stack([np.arange(120) % 10 < k for k in (8, 8, 8)])
+    torn = np.stack([np.arange(120) % 10 < k for k in (8, 8, 5)])
+    found = tables.difference(right(answers(torn, cities=60)), right(answers(good, cities=60)))
+    assert found["difference"] == pytest.approx(-0.1) and tables.verdict(found) == "cannot tell"
+    half = found["high"] - found["difference"]  # one of three seeds apart by 0.3: standard error 0.1, two degrees
+    assert half == pytest.approx(4.303 * 0.1, rel=0.02) and found["smallest_effect"] > half
+
+
+def test_a_length_claim_is_refuted_by_its_margin_alone(p):
+    rows = p[(p.task == "pairing") & p.stands_for.isin(["Geo-R1-Zero", "Geo-R1"])].copy()
+    rows["completion_tokens"] = 40 + np.arange(len(rows)) % 3  # equally long, and known well
+    found = tables.orderings(rows).set_index("measure").loc["completion_tokens"]
+    assert set(found.verdict) == {"does not hold"}
+    assert (found.high > 0).all() and (found.high < found.margin).all() and (found.paper_effect > found.margin).all()
+    assert (found.margin / found.second_value).round(6).unique().tolist() == [0.1]
+
+
+def test_a_policy_of_one_letter_is_seen_among_the_controls():
+    rows = fakes.predictions(fakes.places(25, 4), systems=("mini-Zero-blank-tiles",))
+    rows["choice"] = "C"
+    (row,) = tables.controls(rows).itertuples()
+    assert (row.answered_C, row.answered_A) == (1, 0)
+    assert row.accuracy == (rows[rows.decoding == "greedy"].truth == "C").mean()
+
+
+def test_two_answers_in_a_row_lose_the_form_and_not_the_place(rule):
+    one, two = (
+        "<answer> country : Kenya </answer>",
+        "<answer> country : Kenya </think> <answer> country : Mali </answer>",
+    )
+    rows = located([100.0] * 20 + [np.nan] * 20, truth="KE", choice=["KE"] * 20 + [""] * 20)
+    rows["text"], rows["format_ok"] = [one] * 20 + [two] * 20, [True] * 20 + [False] * 20
+    rows["lat"], rows["lon"] = -1.3, 36.8
+    row = tables.geolocation(rows, rule).iloc[0]
+    assert (row.country_accuracy, row.first_country_accuracy, row.well_formed) == (0.5, 1, 0.5)
+    assert (row.acc_2500km, row.first_acc_2500km, row.answered, row.first_answered) == (0.5, 1, 0.5, 1)
+
+
+def test_none_of_600_is_no_more_and_no_less_certain_than_one():
+    none, one = np.zeros((3, 600)), np.zeros((3, 600))
+    one[0, 0] = 1
+    (low0, high0), (low1, high1) = (right(answers(x, cities=100)).interval() for x in (none, one))
+    assert low0 == 0 <= low1 and high0 < high1 < 1.2 * high0
+
+
+def test_p_values_are_adjusted_for_all_lines(p):
+    table = tables.changes(p)
+    assert (table.p_holm >= table.p_value).all() and (table.p_holm.max(), len(table)) == (1, table.p_holm.notna().sum())

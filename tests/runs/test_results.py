@@ -37,7 +37,7 @@ def predictions(run):
     asked = [
         {"task": "pairing", "decoding": how, "id": f"q{i}", **pairing} for how in ("greedy", "t1") for i in range(3)
     ]
-    located = {"pred_lat": 1.0, "pred_lon": 2.5, "error_km": 55.6}
+    located = {"pred_lat": 1.0, "pred_lon": 2.5, "error_km": 55.6, "format_ok": True}
     for task, truth in (("geolocation", "FR"), ("aerial", "FR"), ("climate", "climate-c"), ("ground", "grass")):
         how = {"decoding": "greedy", **located} if truth == "FR" else {"decoding": "forced"}
         for i in range(2):

@@ -16,7 +16,7 @@ from georeplicate import pairs
 from georeplicate.evaluation import baselines, benchmarks, predict
 from georeplicate.evaluation.baselines import BASELINES, Located
 from georeplicate.profiles import Profile
-from georeplicate.report import tables
+from georeplicate.report import tables, write
 from georeplicate.runs import recipes, runner, spec
 from georeplicate.tasks import TASKS, Task
 from georeplicate.tasks.geolocation import Geolocation
@@ -143,6 +143,8 @@ def test_photographs_go_through_the_same_functions_as_the_mini_world(photographs
     table = tables.table2(predictions)
     assert table.stands_for.tolist() == ["Qwen2.5-VL-7B", "Geo-SFT", "Geo-R1-Zero", "Geo-R1"]
     assert (table.n == 6).all() and (table.benchmark == "toy-photos (pairing)").all()
+    write.write(tmp_path / "out" / "runs", tmp_path / "out")
+    assert "Synthetic" not in (tmp_path / "out" / "tables" / "table2.md").read_text()
     # what was made is kept, and nothing is done twice
     assert (tmp_path / "out" / "data" / "records" / "manifest.json").is_file()
     assert runner.unfinished(runner.jobs(runs, profile, tmp_path / "out", root=root)) == []

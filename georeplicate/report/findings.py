@@ -1,0 +1,216 @@
+"""Sentences about results, computed from the tables: what README and notebooks say is chosen by a rule, never typed.
+
+    findings.sentences({name: table})      {topic: sentence}, for the tables that are there
+    python -m georeplicate.findings        those of results/mini, to be put into the README (a test compares)
+
+Verdicts are "holds", "does not hold" and "cannot tell"; the last always with the smallest effect that these seeds and
+questions would have told with 80 % power.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pandas as pd
+
+from georeplicate import files
+from georeplicate.evaluation import seeds
+from georeplicate.report import tables
+
+RESULTS = files.RESULTS / "mini" / "tables"
+COLLAPSED = 0.6  # a letter with more than this share of all answers, where five are equally often right
+CONTROLLED = {"shuffled-pairing": "shuffled letters", "random-reward": "random reward"}
+CONTROLLED |= {"blank-panorama": "blank panorama", "blank-tiles": "blank tiles"}
+
+
+def read(folder: Path = RESULTS) -> dict[str, pd.DataFrame]:
+    """Tables as they were written; text that is empty stays "" ("NA" is Namibia)."""
+    return {
+        path.stem: pd.read_csv(path, keep_default_na=False, na_values={name: [""] for name in _numbers(path)})
+        for path in sorted(folder.glob("*.csv"))
+    }
+
+
+def _numbers(path: Path) -> list[str]:
+    return [name for name, column in pd.read_csv(path).items() if column.dtype.kind in "if"]
+
+
+def sentences(frames: Mapping[str, pd.DataFrame]) -> dict[str, str]:
+    """{topic: Markdown sentence} in the order in which a reader wants them."""
+    made = {
+        "pairing": _pairing,
+        "decomposition": _decomposition,
+        "orderings": _orderings,
+        "countries": _countries,
+        "distance": _distance,
+        "words": _words,
+        "varies": _varies,
+        "rewards": _rewards,
+        "controls": _controls,
+    }
+    out = {}
+    for topic, make in made.items():
+        try:
+            out[topic] = make(frames)
+        except (KeyError, IndexError):  # a table or a system that this run does not have
+            continue
+    return out
+
+
+# --- numbers in text -------------------------------------------------------------------------------------------------
+
+
+def _points(row: pd.Series) -> str:
+    """-0.4 points [-2.0, +1.2] of a difference of shares."""
+    return f"{100 * row.difference:+.1f} points [{100 * row.low:+.1f}, {100 * row.high:+.1f}]"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _open(row: pd.Series, unit: str = "points") -> str:
+    """The verdict word; where nothing can be told, with the smallest effect that could have been."""
+    if row.verdict != seeds.OPEN:
+        return str(row.verdict)
+    size = f"{100 * row.smallest_effect:.1f} points" if unit == "points" else f"{row.smallest_effect:.1f} {unit}"
+    return f"{seeds.OPEN} (smallest effect that would have been told: {size})"
+
+
+def _one(table: pd.DataFrame, **chosen) -> pd.Series:
+    """The one row with these values; IndexError without it."""
+    for name, value in chosen.items():
+        table = table[table[name] == value]
+    return table.iloc[0]
+
+
+# --- the sentences ---------------------------------------------------------------------------------------------------
+
+
+def _pairing(frames: Mapping[str, pd.DataFrame]) -> str:
+    row = _one(frames["changes"], task="pairing", measure="right letter", after="mini-Zero")
+    taught = row.verdict == "higher"
+    return (
+        "**The letter alone teaches pairing here**" if taught else "**The letter alone did not teach pairing here**"
+    ) + f": from the base GRPO goes from {row.before_value:.3f} to {row.after_value:.3f} ({_points(row)})."
+
+
+def _decomposition(frames: Mapping[str, pd.DataFrame]) -> str:
+    steps = frames["decomposition"]
+    rule, said = (
+        _one(steps, decoding="greedy", after="mini-Zero", step=step) for step in ("answering rule", "what is said")
+    )
+    return (
+        f"Of this gain {100 * rule.difference:.1f} points are the answering rule: the base's own text, read by the "
+        f"first tile that it calls a match, is right in {rule.to_value:.3f} of cases before any training. The other "
+        f"{100 * said.difference:.1f} points are in what is said (from {said.from_value:.3f} to {said.to_value:.3f} "
+        "when both are read so)."
+    )
+
+
+def _orderings(frames: Mapping[str, pd.DataFrame]) -> str:
+    said = []
+    for row in frames["orderings"].query("decoding == 'greedy'").itertuples():
+        row = pd.Series(row._asdict())
+        if row.measure == "accuracy":
+            paper = f"the paper's difference is {100 * row.paper_effect:.1f} points"
+            said.append(f"*{row.claim}*: {_open(row)}; {_points(row)}, {paper}")
+        else:
+            found = f"{row.difference:+.1f} tokens [{row.low:+.1f}, {row.high:+.1f}]"
+            paper = f"margin {row.margin:.1f}, the paper's ratio would be {row.paper_effect:+.1f}"
+            said.append(f"*{row.claim}*: {_open(row, 'tokens')}; {found}, {paper}")
+    return "The paper's orderings: " + ". ".join(said) + "."
+
+
+def _countries(frames: Mapping[str, pd.DataFrame]) -> str:
+    changes = frames["changes"].query("task == 'geolocation' and after == 'mini-R1'")
+    strict, first, form = (
+        _one(changes, measure=name) for name in ("right country", "right country, first place named", "well formed")
+    )
+    what = (
+        "What is lost is the form of answers to a prompt that no reward covered"
+        if form.verdict == "lower" and first.verdict == seeds.OPEN
+        else "Form and place both changed"
+        if form.verdict == "lower"
+        else "The form stays"
+    )
+    return (
+        f"After SFT, {what[0].lower() + what[1:]}: well-formed geography answers go from {form.before_value:.3f} to "
+        f"{form.after_value:.3f}. Read strictly, where an answer with two places counts as wrong, the right country "
+        f"goes from {strict.before_value:.3f} to {strict.after_value:.3f}; by the first place named from "
+        f"{first.before_value:.3f} to {first.after_value:.3f} ({_points(first)}): {_open(first)}."
+    )
+
+
+def _distance(frames: Mapping[str, pd.DataFrame]) -> str:
+    changes = frames["changes"]
+    row = _one(changes, task="geolocation", measure="within 2500 km", after="mini-Zero")
+    kept = "which survives" if row.p_holm < 0.05 else "which does not survive"
+    return (
+        f"From the base the share of places within 2,500 km changes by {_points(row)} (p = {row.p_value:.3f}), {kept} "
+        f"adjustment for the {len(changes)} lines of that table (Holm: {row.p_holm:.2f})."
+    )
+
+
+def _words(frames: Mapping[str, pd.DataFrame]) -> str:
+    words = frames["words"].query("decoding == 'greedy'").set_index("system")
+    said = []
+    for system in ("mini-Zero", "mini-R1"):
+        row = words.loc[system]
+        found = pd.Series(row.to_dict() | {"verdict": tables.verdict(row, "higher", "lower")})
+        said.append(
+            f"{system} {row.words_true:.3f} raw, {row.standardised:.3f} against the base's "
+            f"{row.base_standardised:.3f} at the base's mix ({_points(found)}: {_open(found)})"
+        )
+    base, zero = words.loc["mini-base"], words.loc["mini-Zero"]
+    return (
+        f"Described words that are true: mini-base {base.words_true:.3f}; "
+        + "; ".join(said)
+        + f". The mix changes: trees are {_percent(zero.share_trees)} of Zero's words and roofs "
+        f"{_percent(zero.share_roof)}, of the base's {_percent(base.share_trees)} and {_percent(base.share_roof)}."
+    )
+
+
+def _varies(frames: Mapping[str, pd.DataFrame]) -> str:
+    rows = frames["what_varies"].query("system == 'mini-SFT'")
+    fixed = rows[rows.commonest_share > 0.999]
+    above = rows[rows.above_constant == "yes"].attribute.replace({"cover": "ground cover", "roof": "roofs"})
+    against = rows.contradicts_answer.dropna().iloc[0]
+    return (
+        f"In the scaffold's thoughts about places {len(fixed)} of {len(rows)} attributes are one and the same word in "
+        f"at least 99.9 % of the answers that say one ({', '.join(fixed.commonest)}), and in {_percent(against)} of "
+        "answers the driving side contradicts the place named. More often true than the best constant word: "
+        f"{' and '.join(above) if len(above) else 'nothing'}."
+    )
+
+
+def _rewards(frames: Mapping[str, pd.DataFrame]) -> str:
+    row = _one(frames["reward_modes"], measure="accuracy", decoding="greedy")
+    return (
+        f"With the length reward as described GRPO ends at {row.paper:.3f}, with the released rewards at "
+        f"{row.released:.3f} ({_points(row)}, {row.training_seeds} seeds each): {_open(row)}."
+    )
+
+
+def _controls(frames: Mapping[str, pd.DataFrame]) -> str:
+    rows = frames["controls"][frames["controls"].at_chance != ""].set_index("system")
+    letters = [name for name in rows if name.startswith("answered_")]
+    said = []
+    for system, row in rows.iterrows():
+        most = max(letters, key=lambda name: row[name])
+        name = next(text for end, text in CONTROLLED.items() if system.endswith(end))
+        said.append(f"{name}: {row.accuracy:.3f}, {most[-1]} in {_percent(row[most])} of answers")
+    if not said:
+        raise KeyError("no control")
+    return (
+        ("Controls, one run each, collapse towards one letter" if rows[letters].max(axis=1).min() > COLLAPSED else
+         "Controls, one run each, and their commonest letter")
+        + f" ({'; '.join(said)}). At chance they show that training found no leak; the test for leaks is the "
+        "supervised gate (`results/bench/world_gate.csv`)."
+    )  # fmt: skip
+
+
+if __name__ == "__main__":
+    for topic, sentence in sentences(read()).items():
+        print(f"[{topic}] {sentence}\n")

@@ -1,0 +1,52 @@
+"""Sentences follow the tables: turn a number round and the sentence says so."""
+
+import pytest
+
+from georeplicate.report import findings
+
+
+@pytest.fixture
+def frames():
+    return findings.read()
+
+
+def change(frames, name, chosen, **values):
+    table = frames[name].copy()
+    table.loc[table.eval(chosen), list(values)] = list(values.values())
+    return findings.sentences(frames | {name: table})
+
+
+def test_a_gain_that_is_not_there_is_not_claimed(frames):
+    said = change(frames, "changes", "task == 'pairing' and after == 'mini-Zero'", verdict="cannot tell")
+    assert "teaches pairing here" in findings.sentences(frames)["pairing"]
+    assert "did not teach pairing" in said["pairing"]
+
+
+def test_what_cannot_be_told_comes_with_the_smallest_effect(frames):
+    for sentence in findings.sentences(frames).values():
+        assert sentence.count("cannot tell") == sentence.count("smallest effect that would have been told")
+    said = change(frames, "orderings", "measure == 'accuracy'", verdict="holds", smallest_effect=0.9)
+    assert "90.0 points" not in said["orderings"]
+
+
+def test_the_loss_is_of_form_only_where_places_stay(frames):
+    said = change(frames, "changes", "measure == 'right country, first place named'", verdict="lower")
+    assert "form and place both changed" in said["countries"]
+    said = change(frames, "changes", "measure == 'well formed'", verdict="cannot tell")
+    assert "the form stays" in said["countries"]
+
+
+def test_lines_are_counted(frames):
+    few = findings.sentences(frames | {"changes": frames["changes"].iloc[:11]})
+    assert f"the {len(frames['changes'])} lines" in findings.sentences(frames)["distance"]
+    assert "the 11 lines" in few["distance"] and "countries" not in few  # nothing of R1 is left to say
+
+
+def test_controls_collapse_only_if_they_do(frames):
+    spread = dict.fromkeys((f"answered_{letter}" for letter in "ABCDE"), 0.2)
+    assert "collapse" in findings.sentences(frames)["controls"]
+    assert "collapse" not in change(frames, "controls", "at_chance == 'yes'", **spread)["controls"]
+
+
+def test_tables_that_are_not_there_say_nothing():
+    assert findings.sentences({}) == {}

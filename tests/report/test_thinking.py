@@ -1,0 +1,106 @@
+"""Rule against perception, a fixed mix against a changing one, words that never vary; the committed runs."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from georeplicate import files
+from georeplicate.report import tables, thinking
+from georeplicate.runs import runner
+
+SIX = ("grass", "red-roofs", "no-water", "crossroads", "no-trees", "houses-east")
+RUNS = files.RESULTS / "mini" / "runs"
+STANDS = {"mini-base": tables.BASE, "mini-SFT": tables.SFT, "mini-Zero": tables.ZERO, "mini-R1": tables.R1}
+
+
+def rows(system: str, texts: list[str], task: str = "pairing", seeds: int = 1, **columns) -> pd.DataFrame:
+    one = pd.DataFrame(
+        {
+            "system": system, "stands_for": STANDS[system], "checkpoint": "c", "task": task, "decoding": "greedy",
+            "id": [f"aa/city{i}/0" for i in range(len(texts))], "truth": "B", "choice": "A", "text": texts,
+            "completion_tokens": 9, "format_ok": True, "benchmark": "toys (synthetic)", "chance": 0.2,
+        } | columns
+    )  # fmt: skip
+    return pd.concat([one.assign(training_seed=s) for s in range(seeds)], ignore_index=True)
+
+
+# --- the rule --------------------------------------------------------------------------------------------------------
+
+SEES = "<think> place grass A paved other B grass match </think> <answer> A </answer>"
+OBEYS = SEES.replace("<answer> A", "<answer> B")
+
+
+def test_the_gain_is_split_into_rule_and_what_is_said():
+    blind = "<think> place grass A paved other </think> <answer> A </answer>"
+    base = rows("mini-base", [SEES] * 15 + [blind] * 15)
+    zero = rows("mini-Zero", [OBEYS] * 24 + [blind] * 6, seeds=3)
+    zero["choice"] = np.where(zero.text == OBEYS, "B", "A")
+    found = thinking.decomposition(pd.concat([base, zero])).set_index("step")
+    assert found.difference.round(3).to_dict() == {
+        "answering rule": 0.5, "what is said": 0.3, "letters beyond": 0.0, "all": 0.8,
+    }  # fmt: skip
+    assert found.verdict["all"] == found.verdict["answering rule"] == "higher"
+
+
+def test_rows_read_by_their_verdicts_stand_for_nothing_in_the_paper():
+    p = pd.concat([rows("mini-base", [SEES] * 30), rows("mini-base", [SEES] * 30, decoding="t1")])
+    (row,) = thinking.by_verdicts(p).itertuples()
+    assert (row.system, row.stands_for, row.accuracy) == ("mini-base, read by its verdicts", "", 1.0)
+
+
+# --- words at a fixed mix --------------------------------------------------------------------------------------------
+
+
+def test_leaving_out_what_is_wrong_is_no_better_seeing(monkeypatch):
+    monkeypatch.setattr(thinking, "FEWEST", 10)
+    right, wrong = "place grass red-roofs", "place grass blue-roofs"
+    answers = [f"<think> {right if i % 2 else wrong} </think> <answer> A </answer>" for i in range(40)]
+    silent = [text.replace(" red-roofs", "").replace(" blue-roofs", "") for text in answers]
+    base = rows("mini-base", answers, words=2, words_true=[1 + i % 2 for i in range(40)])
+    zero = rows("mini-Zero", silent, seeds=3, words=1, words_true=1)
+    truth = thinking.Truth({name: [SIX] * 6 for name in base.id}, {})
+    found = thinking.words(pd.concat([base, zero]), truth).set_index("system")
+    assert found.words_true.to_dict() == {"mini-base": 0.75, "mini-Zero": 1.0}  # raw: it looks more truthful
+    zero_row = found.loc["mini-Zero"]
+    assert zero_row.standardised == zero_row.base_standardised == 1.0 and zero_row.covered == 0.5
+    assert zero_row.difference == 0
+    broken = pd.concat([base, zero.assign(words_true=0)])
+    assert thinking.words(broken, truth).empty  # another world than the one that was asked about
+
+
+# --- what varies -----------------------------------------------------------------------------------------------------
+
+
+def test_a_constant_word_is_not_read_from_the_picture():
+    told = [f"<think> see drives-right both {'grass' if i % 2 else 'sand'} </think> <answer> country : Kenya </answer>"
+            for i in range(40)]  # fmt: skip
+    p = rows("mini-SFT", told, task="geolocation", seeds=3)
+    facts = {
+        f"aa/city{i}/0": {"driving": "drives-right" if i < 30 else "drives-left", "cover": "grass" if i % 2 else "sand"}
+        for i in range(40)
+    }
+    found = thinking.what_varies(p, thinking.Truth({}, facts)).set_index("attribute")
+    driving, cover = found.loc["driving"], found.loc["cover"]
+    assert (driving.commonest_share, driving.true, driving.commonest_true, driving.above_constant) == (
+        1,
+        0.75,
+        0.75,
+        "",
+    )
+    assert (cover.commonest_share, cover.true, cover.best_constant, cover.above_constant) == (0.5, 1, 0.5, "yes")
+    assert driving.contradicts_answer == 1  # Kenya drives on the left
+
+
+# --- the committed runs ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def p():
+    return runner.predictions(RUNS)
+
+
+def test_the_questions_made_again_are_those_that_were_asked(p):
+    truth = thinking.of_world(p)
+    assert truth and not thinking.words(p, truth).empty  # recounted words are the committed counts, to the last one
+    moved = p.assign(truth=np.where(p.task == "pairing", "A", p.truth))
+    assert thinking.of_world(moved) is None
