@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -32,6 +33,7 @@ _MARKED = {
                  "gt_{}", "truth_{}", "target_{}", "{}_true", "{}_gt", "{}_truth", "{}_target")
 }  # fmt: skip
 MOST_COUNTRIES = 30
+NOWHERE = "at sea or in no state"
 
 
 def draw(predictions: Path, out: Path, truth: Path | None = None) -> list[Path]:
@@ -119,23 +121,25 @@ def cumulative(frame: pd.DataFrame, guesses: Mapping[str, NDArray], *, name: str
     figure = plots.new_figure(figsize=(7, 4.6), layout="constrained")
     axes = figure.add_subplot()
     least, most = 0.1, 20_000.0
-    lines = {name: (frame.error_km.to_numpy(float), plots.TRUE, "-", 2.2)}
-    styles = ((0, (5, 2)), (0, (1.5, 1.5)))
+    lines: dict[str, tuple[NDArray, str, Any, float]] = {
+        "these answers": (frame.error_km.to_numpy(float), plots.TRUE, "-", 2.2)
+    }
+    styles: tuple[Any, ...] = ((0, (5, 2)), (0, (1.5, 1.5)))
     lines |= {who: (km, "0.35", style, 1.5) for (who, km), style in zip(guesses.items(), styles)}
     for label, (km, colour, style, width) in lines.items():
         known = np.sort(km[~np.isnan(km)]).clip(least, most)
         x = np.concatenate([[least], known, [most]])
         y = np.concatenate([[0], np.arange(1, len(known) + 1), [len(known)]]) / len(km) * 100
         median = float(np.median(np.where(np.isnan(km), np.inf, km)))
-        shown = f"{label[:40]}, median {maps._km(median)}".replace("$", r"\$")
+        shown = f"{label}, median {maps._km(median)}"
         axes.step(x, y, where="post", color=colour, linestyle=style, linewidth=width, label=shown)
-    for km in geo.THRESHOLDS_KM:
-        axes.axvline(km, color="0.85", linewidth=0.9, zorder=0)
+    for limit in geo.THRESHOLDS_KM:
+        axes.axvline(limit, color="0.85", linewidth=0.9, zorder=0)
     axes.set(xscale="log", xlim=(least, most), ylim=(0, 101), xlabel="error, km", ylabel="answers within, percent")
     axes.set_xticks([least, *geo.THRESHOLDS_KM, most], ["≤0.1", *(f"{km:,}" for km in geo.THRESHOLDS_KM), "20,000"])
     axes.minorticks_off()
     axes.grid(axis="y", color="0.93")
-    axes.set_title(f"{name}: {len(frame):,} answers", fontsize=11, loc="left", parse_math=False)
+    maps._plain_title(figure, name, f"share of {len(frame):,} answers within a distance")
     figure.legend(loc="outside lower center", fontsize=9, frameon=False)
     sns.despine(figure)
     return figure
@@ -144,18 +148,21 @@ def cumulative(frame: pd.DataFrame, guesses: Mapping[str, NDArray], *, name: str
 def countries(frame: pd.DataFrame, *, name: str = "predictions") -> Figure:
     """Median error and middle half of the countries with most places, the best on top; no place is infinitely far."""
     table = frame.assign(km=frame.error_km.fillna(np.inf).clip(lower=1.0), where=frame.country_name)
-    table = table.assign(where=table["where"].replace("", "at sea or no state's"))
-    quantiles = table.groupby("where").km.quantile([0.25, 0.5, 0.75], interpolation="nearest").unstack()
-    quantiles["n"] = table.groupby("where").size()
+    table = table.assign(where=table["where"].replace("", NOWHERE))
+    groups = table.groupby("where").km
+    quantiles = pd.DataFrame(
+        {name: groups.quantile(q, interpolation="nearest") for name, q in (("low", 0.25), ("mid", 0.5), ("high", 0.75))}
+    )
+    quantiles["n"] = groups.size()
     shown = quantiles.sort_values("n", ascending=False, kind="stable").head(MOST_COUNTRIES)
-    shown = shown.sort_values([0.5, "n"], ascending=[True, False])
+    shown = shown.sort_values(["mid", "n"], ascending=[True, False])
     edge = 25_000.0  # beyond half the Earth's girth: no place named
     figure = plots.new_figure(figsize=(7, 1.5 + 0.25 * len(shown)), layout="constrained")
     axes = figure.add_subplot()
     at = -np.arange(len(shown))
-    colours = list(np.array(maps.ERROR_COLOURS)[maps.error_class(shown[0.5].replace(np.inf, np.nan))])
-    axes.hlines(at, shown[0.25].clip(upper=edge), shown[0.75].clip(upper=edge), colors="0.75", linewidth=3)
-    axes.scatter(shown[0.5].clip(upper=edge), at, s=36, c=colours, zorder=3, clip_on=False)
+    colours = list(np.array(maps.ERROR_COLOURS)[maps.error_class(shown.mid.replace(np.inf, np.nan))])
+    axes.hlines(at, shown.low.clip(upper=edge), shown.high.clip(upper=edge), colors="0.75", linewidth=3)
+    axes.scatter(shown.mid.clip(upper=edge), at, s=36, c=colours, zorder=3, clip_on=False)
     labels = [f"{country[:30]} (n {n:,})" for country, n in zip(shown.index, shown.n)]
     axes.set_yticks(at, labels, fontsize=9, parse_math=False)
     for km in geo.THRESHOLDS_KM:
@@ -167,7 +174,7 @@ def countries(frame: pd.DataFrame, *, name: str = "predictions") -> Figure:
     which = (
         f"the {len(shown)} of {len(quantiles)} with most places" if len(shown) < len(quantiles) else f"all {len(shown)}"
     )
-    axes.set_title(f"{name}: median error by country, {which}", fontsize=11, loc="left", parse_math=False)
+    maps._plain_title(figure, name, f"median error by country, {which}")
     sns.despine(figure, left=True)
     plots._note(figure, f"n = {len(frame):,}; bars: middle half of a country's answers; none: no place named")
     return figure

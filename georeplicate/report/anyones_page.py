@@ -262,7 +262,7 @@ function draw() {
   D.borders.forEach(trace);
   pen.strokeStyle = '#c4c4c4';
   pen.stroke();
-  const size = dot * Math.max(1.5, Math.min(4.5, 60 / Math.sqrt(shown.length + 1))) * (1 + 0.15 * Math.log2(scale));
+  const size = dot * Math.max(1.6, Math.min(4.5, 90 / Math.sqrt(shown.length + 1))) * (1 + 0.15 * Math.log2(scale));
   for (const i of shown) {
     const x = X(fixed(D.lon[i])), y = Y(D.lat[i]);
     if (x < -9 || y < -9 || x > width + 9 || y > height + 9) continue;
@@ -360,7 +360,7 @@ at('country').append(all);
 D.countries.forEach((name, number) => {
   const option = document.createElement('option');
   option.value = String(number);
-  option.textContent = (name || 'at sea or no state\\u2019s') + ' (' + many[number].toLocaleString('en') + ')';
+  option.textContent = (name || 'at sea or in no state') + ' (' + many[number].toLocaleString('en') + ')';
   at('country').append(option);
 });
 at('country').addEventListener('change', filter);

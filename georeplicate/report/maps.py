@@ -18,6 +18,7 @@ from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
+from shapely import box
 
 from georeplicate import atlas, geo
 from georeplicate.report import plots
@@ -270,13 +271,10 @@ def error_map(
     figure = plots.new_figure(figsize=(8, 5.1), layout="constrained")
     axes = world_axes(figure)
     _class_points(axes, frame, seed)
-    _class_title(axes, f"{name}: error of {len(frame):,} answers, median {_median(frame)}", 12)
-    if baselines:
-        said = ", ".join(f"{who} {_km(km)}" for who, km in baselines.items())
-        plots._note(figure, f"points: true places. Medians without looking at a picture: {said}")
-    else:
-        plots._note(figure, "points: true places")
-    _class_legend(figure, frame)
+    _plain_title(figure, name, f"error of {len(frame):,} answers, median {_median(frame)}")
+    said = ", ".join(f"{who} {_km(km)}" for who, km in (baselines or {}).items())
+    note = "points: true places" + (f"; medians without looking at a picture: {said}" if said else "")
+    _class_legend(figure, frame, note)
     return figure
 
 
@@ -301,12 +299,11 @@ def error_arcs(frame: pd.DataFrame, *, name: str = "predictions", most: int = 30
     axes.scatter(drawn.lon, drawn.lat, s=9, c="0.15", linewidths=0, transform=FLAT, zorder=4)
     ring = dict(facecolors="none", edgecolors="0.15", linewidths=0.6, transform=FLAT, zorder=5)
     axes.scatter(drawn.pred_lon, drawn.pred_lat, s=16, **ring)
-    which = (
-        f"{len(drawn):,} of {len(found):,} answers, at random" if len(drawn) < len(found) else f"{len(drawn):,} answers"
-    )
-    _class_title(axes, f"{name}: from the true place (dot) to the place named (ring), {which}", 11)
-    _class_legend(figure, drawn)
-    plots._note(figure, f"answers without a place: {len(frame) - len(found):,} of {len(frame):,}")
+    which = f"{len(drawn):,} answers"
+    if len(drawn) < len(found):
+        which = f"{len(drawn):,} of {len(found):,} answers, sampled at random"
+    _plain_title(figure, name, f"from the true place (dot) to the place named (ring), {which}")
+    _class_legend(figure, drawn, f"answers without a place: {len(frame) - len(found):,} of {len(frame):,}")
     return figure
 
 
@@ -320,21 +317,28 @@ def error_regions(frame: pd.DataFrame, *, name: str = "predictions", least: int 
             parts[region] = inside
     if not parts:
         return None
-    figure = plots.new_figure(figsize=(max(6.0, 4.3 * len(parts)), 5.0), layout="constrained")
+    figure = plots.new_figure(figsize=(max(8.0, 4.3 * len(parts)), 5.0), layout="constrained")
     for number, (region, rows) in enumerate(parts.items(), 1):
         west, east, south, north = REGIONS[region]
         middle = ccrs.LambertAzimuthalEqualArea((west + east) / 2, (south + north) / 2)
         axes = figure.add_subplot(1, len(parts), number, projection=middle)
         axes.set_extent((west, east, south, north), FLAT)
-        axes.add_geometries(atlas.land("50m").geoms, FLAT, facecolor="0.93", edgecolor="none")
-        axes.add_geometries(atlas.borders("50m").geoms, FLAT, facecolor="none", edgecolor="0.7", linewidth=0.4)
-        axes.add_geometries(atlas.coast("50m").geoms, FLAT, facecolor="none", edgecolor="0.55", linewidth=0.5)
+        axes.set_anchor("N")
+        for layer, style in (
+            (atlas.land, dict(facecolor="0.93", edgecolor="none")),
+            (atlas.borders, dict(facecolor="none", edgecolor="0.7", linewidth=0.4)),
+            (atlas.coast, dict(facecolor="none", edgecolor="0.55", linewidth=0.5)),
+        ):
+            # what lies far away would only make the PDF large
+            window = box(west - 25, south - 10, east + 25, north + 10)
+            axes.add_geometries([part for part in layer("50m").geoms if part.intersects(window)], FLAT, **style)
         axes.spines["geo"].set(edgecolor="0.7", linewidth=0.6)
         _class_points(axes, rows, seed)
-        _class_title(axes, f"{region}: {len(rows):,} places, median {_median(rows)}", 11)
+        axes.set_title(f"{region}: {len(rows):,} places, median {_median(rows)}", fontsize=11, loc="left")
     shown = pd.concat(parts.values())
-    _class_legend(figure, shown[~shown.index.duplicated()])
-    plots._note(figure, f"{name}; points: true places")
+    shown = shown[~shown.index.duplicated()]
+    _plain_title(figure, name, f"error of {len(shown):,} answers in {len(parts)} region{'s' if len(parts) > 1 else ''}")
+    _class_legend(figure, shown, "points: true places", columns=3 if len(parts) == 1 else 4)
     return figure
 
 
@@ -361,11 +365,13 @@ def _class_points(axes, frame: pd.DataFrame, seed: int) -> None:
     axes.scatter(found.lon, found.lat, s=size, c=list(np.array(ERROR_COLOURS)[kind[~none]]), **edge, **at)
 
 
-def _class_title(axes, text: str, size: float) -> None:
-    axes.set_title(text, fontsize=size, loc="left", parse_math=False)  # a file's name may hold dollars
+def _plain_title(figure: Figure, name: str, what: str) -> None:
+    """Two lines at the top left. A file's name may hold dollars, which are no mathematics, and be long."""
+    shown = name if len(name) <= 70 else f"{name[:67]}..."
+    figure.suptitle(f"{shown}\n{what}", fontsize=11, x=0.01, ha="left", parse_math=False)
 
 
-def _class_legend(figure: Figure, frame: pd.DataFrame) -> None:
+def _class_legend(figure: Figure, frame: pd.DataFrame, note: str, columns: int = 3) -> None:
     """Below the map: every class with its count and share, those without an answer too."""
     counts = np.bincount(error_class(frame.error_km), minlength=len(ERROR_CLASSES))
     handles = []
@@ -373,6 +379,10 @@ def _class_legend(figure: Figure, frame: pd.DataFrame) -> None:
         cross = number == len(ERROR_CLASSES) - 1
         if cross and not count:
             continue
-        style = dict(marker="x" if cross else "o", color=colour, linestyle="", markersize=6)
-        handles.append(Line2D([], [], label=f"{label}: {count:,} ({count / len(frame):.0%})", **style))
-    figure.legend(handles=handles, loc="outside lower center", ncols=4, fontsize=9, frameon=False, handletextpad=0.2)
+        said, marker = f"{label}: {count:,} ({count / len(frame):.0%})", "x" if cross else "o"
+        handles.append(Line2D([], [], label=said, marker=marker, color=colour, linestyle="", markersize=6))
+    legend = figure.legend(
+        handles=handles, loc="outside lower center", ncols=columns, fontsize=9.5, frameon=False, handletextpad=0.2,
+        title=note, title_fontsize=9,
+    )  # fmt: skip
+    legend.get_title().set(color="0.35", parse_math=False)
