@@ -287,12 +287,15 @@ def plan(
     profile: ProfileName = "paper",
     gpus: Annotated[int, typer.Option(help="GPUs to plan for")] = 8,
     gpu_gb: Annotated[float, typer.Option(help="memory of one GPU in GB")] = 80.0,
+    rate: Annotated[float, typer.Option(help="price of one GPU hour, an assumption")] = 2.5,
+    mfu: Annotated[float, typer.Option(help="share of the GPU's peak that training reaches, an assumption")] = 0.35,
     json: Json = False,
 ) -> None:
     """What a profile costs before anything is downloaded: GB, memory by part, hours, and what fits where."""
     from georeplicate.runs import plan as planned
 
-    raise typer.Exit(planned.print_plan(Profile.get(profile), gpus=gpus, gpu_gb=gpu_gb, as_json=json))
+    found = Profile.get(profile)
+    raise typer.Exit(planned.print_plan(found, gpus=gpus, gpu_gb=gpu_gb, as_json=json, rate=rate, mfu=mfu))
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------

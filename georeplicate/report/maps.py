@@ -17,6 +17,8 @@ from matplotlib.collections import LineCollection
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import ArrayLike, NDArray
+from shapely import box
 
 from georeplicate import atlas, geo
 from georeplicate.report import plots
@@ -237,3 +239,157 @@ def _bar(figure: Figure, norm: Normalize, colours, label: str, ticks: dict[float
 
 def _legend(figure: Figure, *handles: Line2D) -> None:
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), fontsize=8, frameon=False)
+
+
+# --- any table of predictions ----------------------------------------------------------------------------------------
+
+_KM = [f"{km:,}" for km in geo.THRESHOLDS_KM]
+ERROR_CLASSES = (
+    f"up to {_KM[0]} km",
+    *(f"{a} to {b} km" for a, b in zip(_KM, _KM[1:])),
+    f"over {_KM[-1]} km",
+    "no place named",
+)
+ERROR_COLOURS = ("#08306b", "#2171b5", "#6baed6", "#e6c34a", "#e07b39", "#a11d0b", "#555555")
+REGIONS = {  # west, east, south, north in degrees
+    "Europe": (-12.0, 42.0, 34.0, 71.0),
+    "West Africa": (-19.0, 16.0, 3.0, 25.0),
+    "South-East Asia": (91.0, 142.0, -12.0, 29.0),
+}
+
+
+def error_class(error_km: ArrayLike) -> NDArray[np.int64]:
+    """(N,) 0 to 6: which of ERROR_CLASSES an error in km lies in; a threshold itself still counts, NaN is the last."""
+    error = np.asarray(error_km, float)
+    found = np.searchsorted(geo.THRESHOLDS_KM, error, side="left")
+    return np.where(np.isnan(error), len(ERROR_CLASSES) - 1, found).astype(np.int64)
+
+
+def error_map(
+    frame: pd.DataFrame, *, name: str = "predictions", baselines: Mapping[str, float] | None = None, seed: int = 0
+) -> Figure:
+    """Where each place truly is, coloured by how far off the answer was: any model's table of predictions.
+
+    frame: one row a place with lat, lon (degrees) and error_km (NaN: no place named). baselines: {name: median error in
+    km} of guesses that look at no picture. Points are drawn in an order shuffled with `seed`, so that no class hides
+    another. ValueError where there are no rows.
+    """
+    _some(frame)
+    figure = plots.new_figure(figsize=(8, 5.1), layout="constrained")
+    axes = world_axes(figure)
+    _class_points(axes, frame, seed)
+    _plain_title(figure, name, f"error of {len(frame):,} answers, median {_median(frame)}")
+    said = ", ".join(f"{who} {_km(km)}" for who, km in (baselines or {}).items())
+    note = "points: true places" + (f"; medians without looking at a picture: {said}" if said else "")
+    _class_legend(figure, frame, note)
+    return figure
+
+
+def error_arcs(frame: pd.DataFrame, *, name: str = "predictions", most: int = 300, seed: int = 0) -> Figure:
+    """Great circles from true places to the places named, coloured by error; of more than `most` a random sample.
+
+    frame: lat, lon, pred_lat, pred_lon (degrees, NaN where no place is named) and error_km. ValueError where no answer
+    names a place.
+    """
+    found = frame[frame.error_km.notna()]
+    if not len(found):
+        raise ValueError("there are no arcs to draw: no answer names a place")
+    drawn = found if len(found) <= most else found.sample(most, random_state=seed)
+    drawn = drawn.sort_values("error_km", ascending=False)  # the nearest on top
+    figure = plots.new_figure(figsize=(8, 5.1), layout="constrained")
+    axes = world_axes(figure)
+    lines = [_great_circle(axes.projection, row) for row in drawn.itertuples()]
+    colours = np.array(ERROR_COLOURS)[error_class(drawn.error_km)]
+    axes.add_collection(
+        LineCollection(lines, colors=list(colours), linewidths=0.9, alpha=0.75, zorder=3), autolim=False
+    )
+    axes.scatter(drawn.lon, drawn.lat, s=9, c="0.15", linewidths=0, transform=FLAT, zorder=4)
+    ring = dict(facecolors="none", edgecolors="0.15", linewidths=0.6, transform=FLAT, zorder=5)
+    axes.scatter(drawn.pred_lon, drawn.pred_lat, s=16, **ring)
+    which = f"{len(drawn):,} answers"
+    if len(drawn) < len(found):
+        which = f"{len(drawn):,} of {len(found):,} answers, sampled at random"
+    _plain_title(figure, name, f"from the true place (dot) to the place named (ring), {which}")
+    _class_legend(figure, drawn, f"answers without a place: {len(frame) - len(found):,} of {len(frame):,}")
+    return figure
+
+
+def error_regions(frame: pd.DataFrame, *, name: str = "predictions", least: int = 20, seed: int = 0) -> Figure | None:
+    """`error_map` of the regions of REGIONS with at least that many places, a panel each; None where there are none."""
+    parts = {}
+    for region, (west, east, south, north) in REGIONS.items():
+        lon = (frame.lon + 180) % 360 - 180
+        inside = frame[(lon >= west) & (lon <= east) & (frame.lat >= south) & (frame.lat <= north)]
+        if len(inside) >= least:
+            parts[region] = inside
+    if not parts:
+        return None
+    figure = plots.new_figure(figsize=(max(8.0, 4.3 * len(parts)), 5.0), layout="constrained")
+    for number, (region, rows) in enumerate(parts.items(), 1):
+        west, east, south, north = REGIONS[region]
+        middle = ccrs.LambertAzimuthalEqualArea((west + east) / 2, (south + north) / 2)
+        axes = figure.add_subplot(1, len(parts), number, projection=middle)
+        axes.set_extent((west, east, south, north), FLAT)
+        axes.set_anchor("N")
+        for layer, style in (
+            (atlas.land, dict(facecolor="0.93", edgecolor="none")),
+            (atlas.borders, dict(facecolor="none", edgecolor="0.7", linewidth=0.4)),
+            (atlas.coast, dict(facecolor="none", edgecolor="0.55", linewidth=0.5)),
+        ):
+            # what lies far away would only make the PDF large
+            window = box(west - 25, south - 10, east + 25, north + 10)
+            axes.add_geometries([part for part in layer("50m").geoms if part.intersects(window)], FLAT, **style)
+        axes.spines["geo"].set(edgecolor="0.7", linewidth=0.6)
+        _class_points(axes, rows, seed)
+        axes.set_title(f"{region}: {len(rows):,} places, median {_median(rows)}", fontsize=11, loc="left")
+    shown = pd.concat(parts.values())
+    shown = shown[~shown.index.duplicated()]
+    _plain_title(figure, name, f"error of {len(shown):,} answers in {len(parts)} region{'s' if len(parts) > 1 else ''}")
+    _class_legend(figure, shown, "points: true places", columns=3 if len(parts) == 1 else 4)
+    return figure
+
+
+def _some(frame: pd.DataFrame) -> None:
+    if not len(frame):
+        raise ValueError("there is nothing to draw: no row has a true place")
+
+
+def _median(frame: pd.DataFrame) -> str:
+    return _km(float(np.median(frame.error_km.fillna(np.inf))))
+
+
+def _class_points(axes, frame: pd.DataFrame, seed: int) -> None:
+    """Points in a shuffled order, answers without a place as crosses; small where there are many."""
+    rows = frame.iloc[np.random.default_rng(seed).permutation(len(frame))]
+    kind = error_class(rows.error_km)
+    size = float(np.clip(30 * (200 / max(len(rows), 1)) ** 0.45, 2.0, 30.0))
+    none = kind == len(ERROR_CLASSES) - 1
+    # pixels instead of shapes in a PDF, which else takes minutes to open
+    at = dict(transform=FLAT, zorder=4, rasterized=len(rows) > 5000)
+    lost, found = rows[none], rows[~none]
+    axes.scatter(lost.lon, lost.lat, s=size, c=ERROR_COLOURS[-1], marker="x", linewidths=min(1.0, size / 15), **at)
+    edge = dict(edgecolors="0.2", linewidths=0.4) if len(rows) <= 1000 else dict(linewidths=0)
+    axes.scatter(found.lon, found.lat, s=size, c=list(np.array(ERROR_COLOURS)[kind[~none]]), **edge, **at)
+
+
+def _plain_title(figure: Figure, name: str, what: str) -> None:
+    """Two lines at the top left. A file's name may hold dollars, which are no mathematics, and be long."""
+    shown = name if len(name) <= 70 else f"{name[:67]}..."
+    figure.suptitle(f"{shown}\n{what}", fontsize=11, x=0.01, ha="left", parse_math=False)
+
+
+def _class_legend(figure: Figure, frame: pd.DataFrame, note: str, columns: int = 3) -> None:
+    """Below the map: every class with its count and share, those without an answer too."""
+    counts = np.bincount(error_class(frame.error_km), minlength=len(ERROR_CLASSES))
+    handles = []
+    for number, (label, colour, count) in enumerate(zip(ERROR_CLASSES, ERROR_COLOURS, counts)):
+        cross = number == len(ERROR_CLASSES) - 1
+        if cross and not count:
+            continue
+        said, marker = f"{label}: {count:,} ({count / len(frame):.0%})", "x" if cross else "o"
+        handles.append(Line2D([], [], label=said, marker=marker, color=colour, linestyle="", markersize=6))
+    legend = figure.legend(
+        handles=handles, loc="outside lower center", ncols=columns, fontsize=9.5, frameon=False, handletextpad=0.2,
+        title=note, title_fontsize=9,
+    )  # fmt: skip
+    legend.get_title().set(color="0.35", parse_math=False)

@@ -1,0 +1,268 @@
+"""The plan against the model classes themselves, against memory counted in the mini base, and against arithmetic done
+again here from the published configs."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
+
+from georeplicate.__main__ import main
+from georeplicate.model import policy, shared_prefix
+from georeplicate.profiles import Profile
+from georeplicate.runs import plan
+from georeplicate.training import common
+
+B3, B7 = "Qwen/Qwen2.5-VL-3B-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct"
+VISION = dict(depth=32, hidden_size=1280, num_heads=16, intermediate_size=3420, patch_size=14, spatial_merge_size=2,
+              temporal_patch_size=2, window_size=112, fullatt_block_indexes=[7, 15, 23, 31])  # fmt: skip
+TEXT = {
+    B3: dict(hidden_size=2048, num_hidden_layers=36, num_attention_heads=16, num_key_value_heads=2,
+             intermediate_size=11008, vocab_size=151936),
+    B7: dict(hidden_size=3584, num_hidden_layers=28, num_attention_heads=28, num_key_value_heads=4,
+             intermediate_size=18944, vocab_size=152064),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def mini():
+    found = policy.load(plan.MINI_BASE, dtype=torch.float32)
+    found.model.requires_grad_(True)
+    return found
+
+
+# --- parameters ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [B3, B7])
+def test_parameters_are_those_of_the_model_class(name):
+    width, tied = TEXT[name]["hidden_size"], name == B3
+    config = Qwen2_5_VLConfig(
+        text_config=TEXT[name], vision_config=VISION | {"out_hidden_size": width}, tie_word_embeddings=tied
+    )
+    with torch.device("meta"):
+        model = Qwen2_5_VLForConditionalGeneration(config)
+    model.tie_weights()
+    s = plan.shape(name)
+    assert s.parameters == sum(p.numel() for p in model.parameters())
+    assert s.vision_parameters == sum(p.numel() for p in model.get_encoder(modality="image").parameters())
+    assert s.embedding_parameters == (1 if tied else 2) * model.get_input_embeddings().weight.numel()
+
+
+def test_the_mini_base_has_the_parameters_and_training_state_that_are_planned(mini):
+    s = plan.shape("mini-base")
+    weights = list(mini.model.parameters())
+    assert s.parameters == sum(p.numel() for p in weights)
+    optimizer = torch.optim.AdamW(weights)
+    for p in weights:
+        p.grad = torch.zeros_like(p)
+    optimizer.step()
+    counted = sum(p.nbytes + p.grad.nbytes for p in weights)
+    counted += sum(v.nbytes for state in optimizer.state.values() for v in state.values() if v.ndim)
+    mini.model.zero_grad()
+    found = plan.memory(s, replace(Profile.get("mini"), freeze_vision=False), "sft", "ddp", 1)
+    planned = found.held["weights"] + found.held["moments"] + found.training["gradients"]
+    assert planned == pytest.approx(counted, rel=0.2)
+    assert planned == 16 * s.parameters
+
+
+# --- activations -----------------------------------------------------------------------------------------------------
+
+
+def saved_bytes(mini, *, bf16, checkpointing, freeze, prompts=2, group=8, answer=40):
+    """(bytes that autograd saves of a forward pass, parameters left out; the load of it)."""
+    model, rng = mini.model, np.random.default_rng(0)
+    model.requires_grad_(True)
+    if freeze:
+        common.freeze_vision(model)
+    sides = [(32, 128)] + [(48, 48)] * 5
+    images = [Image.fromarray(rng.integers(0, 255, (*side, 3), dtype=np.uint8)) for side in sides]
+    rows = [{"images": images, "prompt": "which tile shows the place ?"}] * prompts
+    given = mini.encode(rows)
+    if freeze:
+        given = shared_prefix.remember_features(model, given)
+    parameters = {p.untyped_storage().data_ptr() for p in model.parameters()}
+    seen, alive = {}, []
+
+    def pack(tensor):
+        storage = tensor.untyped_storage()
+        if storage.data_ptr() not in parameters:
+            alive.append(tensor)
+            seen[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    model.train(checkpointing)
+    (model.activation_checkpointing_enable if checkpointing else model.activation_checkpointing_disable)()
+    ids = [[[5] * answer] * group] * prompts
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda t: t), common.autocast(bf16):
+        shared_prefix.logprobs(model, given, ids)
+    model.eval()
+    model.activation_checkpointing_disable()
+    patches = tuple(h * w // 64 for h, w in sides)
+    return sum(seen.values()), plan.Load(prompts, group, given.lengths[0], answer, patches)
+
+
+@pytest.mark.parametrize("answer", [20, 40, 90])
+@pytest.mark.parametrize("freeze", [True, False])
+def test_activations_are_those_that_autograd_saves(mini, freeze, answer):
+    s = plan.shape("mini-base")
+    counted, work = saved_bytes(mini, bf16=False, checkpointing=False, freeze=freeze, answer=answer)
+    found = plan.activation_bytes(s, work, "fp32", checkpointing=False, vision=not freeze)
+    logits = 4 * work.answers * work.answer_tokens * s.vocabulary  # of 8 planned, what lives on: the log-softmax
+    assert sum(found.values()) + logits == pytest.approx(counted, rel=0.2)
+
+
+def test_under_autocast_too_where_each_linear_map_keeps_its_own_copy(mini):
+    s = plan.shape("mini-base")
+    counted, work = saved_bytes(mini, bf16=True, checkpointing=False, freeze=True)
+    found = plan.activation_bytes(s, work, "autocast", checkpointing=False, vision=False)
+    logits, copies = 4 * work.answers * work.answer_tokens * s.vocabulary, 2 * (s.parameters - s.vision_parameters)
+    assert sum(found.values()) + logits + copies == pytest.approx(counted, rel=0.2)
+
+
+def test_checkpointing_keeps_each_layers_input(mini):
+    s = plan.shape("mini-base")
+    counted, work = saved_bytes(mini, bf16=False, checkpointing=True, freeze=True)
+    kept = s.layers * work.tokens * s.hidden * 4 + 8 * s.hidden * work.tokens
+    logits = 4 * work.answers * work.answer_tokens * s.vocabulary
+    assert kept + logits == pytest.approx(counted, rel=0.2)
+    found = plan.activation_bytes(s, work, "fp32", checkpointing=True, vision=False)["activations"]
+    without = plan.activation_bytes(s, work, "fp32", checkpointing=False, vision=False)["activations"]
+    assert kept < found < without  # the inputs, and one layer at a time whole
+
+
+# --- arithmetic again ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", [B3, B7])
+def test_training_state_kv_cache_and_logits_again_from_the_config(name):
+    t, s = TEXT[name], plan.shape(name)
+    h, f, L, V = t["hidden_size"], t["intermediate_size"], t["num_hidden_layers"], t["vocab_size"]
+    kv = h // t["num_attention_heads"] * t["num_key_value_heads"]
+    text = L * (2 * h * h + 2 * h * kv + 3 * h * f + h + 2 * kv + 2 * h) + h
+    n = text + V * h * (1 if name == B3 else 2) + s.vision_parameters
+    profile = Profile.get("single_gpu" if name == B3 else "paper")
+    C = profile.max_completion_length
+    found = plan.memory(s, profile, "grpo", "ddp", 1)
+    state = found.held["weights"] + found.held["moments"] + found.training["gradients"]
+    assert state == pytest.approx(16 * n, rel=1e-9)
+    assert found.held["reference"] == pytest.approx(4 * n, rel=1e-9)
+    zero2 = plan.memory(s, profile, "grpo", "zero2", 8)
+    assert sum(zero2.held.values()) + zero2.training["gradients"] == pytest.approx((4 + 12 / 8 + 4) * n, rel=1e-9)
+    sharded = plan.memory(s, profile, "grpo", "fsdp2", 8)
+    parts = sum(sharded.held.values()) - sharded.held["layers in use"] + sharded.training["gradients"]
+    assert parts == pytest.approx((2 + 2 + 4 + 8 + 2) * n / 8, rel=1e-9)
+    visual = 16 * 32 + 5 * 16 * 16  # 448 x 896 and five 448 x 448 in squares of 28
+    assert profile.visual_tokens == visual == 1792
+    tokens = 8 * (visual + 150) + 64 * C
+    assert found.rollout["KV cache"] == pytest.approx(2 * 2 * kv * L * tokens, rel=1e-9)
+    assert found.training["logits"] == pytest.approx((2 + 4 + 4) * 64 * C * V, rel=1e-9)
+    lora = plan.memory(s, profile, "grpo", "lora", 1)
+    adapters = 16 * L * (4 * h + 2 * (h + kv) + 3 * (h + f))
+    assert sum(lora.held.values()) + lora.training["gradients"] == pytest.approx(2 * n + 16 * adapters, rel=1e-9)
+    assert plan.checkpoint_gb(s, profile) == pytest.approx(12 * n / 1e9)
+
+
+def test_seconds_of_training_are_flops_over_peak_and_utilisation():
+    s, profile = plan.shape(B7), Profile.get("paper")
+    on = plan.Device("made up", 1e15, 1e12, 0.5)
+    half, full = (plan.stages(s, profile, "ddp", 8, on, mfu)[1].seconds["training"] for mfu in (0.25, 0.5))
+    assert half == pytest.approx(2 * full)
+    tokens = 1942 + 8 * 0.3 * 2048  # one prompt a GPU, and its answers
+    least = 4 * (2 * s.text_parameters * tokens + 2 * s.vision_parameters * 4 * 1792) / 0.5e15
+    assert least < full < 1.4 * least  # attention and the head come on top
+    decoding = plan.stages(s, profile, "ddp", 8, on, 0.5)[1].seconds["decoding"]
+    assert decoding == pytest.approx(2048 * max(28 * 0.5e-3, _read_s(s)), rel=1e-9)
+
+
+def _read_s(s):
+    cache = 2 * 2 * s.kv * s.layers * (1942 + 8 * 1024)
+    return (2 * (s.text_parameters + s.vocabulary * s.hidden) + cache) / 1e12
+
+
+def test_more_gpus_never_need_more_memory_each():
+    s, profile = plan.shape(B3), Profile.get("single_gpu")
+    for way in plan.WAYS:
+        peaks = [plan.largest(s, profile, way, gpus).peak for gpus in (1, 2, 4, 8)]
+        assert peaks == sorted(peaks, reverse=True)
+
+
+# --- what fits -------------------------------------------------------------------------------------------------------
+
+
+def test_what_fits_says_with_which_changes_and_these_suffice():
+    s, profile = plan.shape(B3), Profile.get("single_gpu")
+    said = plan.fit(s, profile, "lora", 1, 48)
+    assert said.startswith("fits with accumulation=8, sft_accumulation=32 (")
+    assert plan.largest(s, profile, "lora", 1).peak > plan.capacity(48)
+    changed = replace(profile, accumulation=8, sft_accumulation=32)
+    assert plan.largest(s, changed, "lora", 1).peak <= plan.capacity(48)
+
+
+def test_what_does_not_fit_says_how_much_and_what_to_take_instead():
+    s, profile = plan.shape(B7), Profile.get("paper")
+    assert "take fsdp2 or lora" in plan.fit(s, profile, "ddp", 8, 80)
+    assert plan.fit(s, profile, "ddp", 1, 24).endswith("more GPUs, larger ones, or a smaller model")
+    assert plan.fit(s, profile, "fsdp2", 1, 80) == "needs more than one GPU"
+    assert "GRPO refuses it" in plan.fit(s, profile, "fsdp2", 8, 80)
+    assert plan.feasible(s, profile, 8, 80) == "lora"
+    assert math.isinf(plan.least_bytes(s, profile, "zero2", 1))
+
+
+# --- the command -----------------------------------------------------------------------------------------------------
+
+
+def test_everything_assumed_is_printed_and_nothing_is_called_measured(capsys):
+    assert main(["plan", "--profile", "paper", "--rate", "3.25", "--mfu", "0.4"]) == 0
+    said = capsys.readouterr().out
+    assert "nothing was measured" in said and "8.292 B parameters" in said
+    for assumed in ("3.25", "40%", "2.3 MB", "rank 16", "0.8 ms a layer", "150 tokens", "30% of the limit"):
+        assert assumed in said.partition("assumptions")[2]
+    for line in ("disk: ", "GPUs: ", "versions: torch ", "hub: "):
+        assert line in said.partition("this machine")[2]
+
+
+def test_json_is_one_object_with_the_same_numbers(capsys):
+    assert main(["plan", "--profile", "single_gpu", "--gpus", "1", "--gpu-gb", "24", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["model"]["parameters"] == plan.shape(B3).parameters
+    assert set(found["fits"]) == {"1 x 24 GB", "1 x 48 GB", "1 x 80 GB", "8 x 80 GB"}
+    assert found["stages"]["grpo"]["money"] == pytest.approx(2.5 * found["stages"]["grpo"]["gpu_hours"])
+    assert found["way"] == "lora"
+
+
+@pytest.mark.parametrize("profile", Profile.names)
+def test_every_profile_has_a_plan(profile):
+    found = plan.plan(Profile.get(profile), gpus=1, gpu_gb=80)
+    assert found["stages"]["grpo"]["hours"] > 0 and found["memory_gb"]["ddp"]["grpo"]["peak"] > 0
+
+
+def test_refusals_are_one_sentence(capsys, tmp_path):
+    with pytest.raises(ValueError, match="shape of 'Qwen/Qwen9-VL' is not known"):
+        plan.shape("Qwen/Qwen9-VL")
+    (tmp_path / "config.json").write_text('{"hidden_size": 8}')
+    with pytest.raises(ValueError, match=r"config\.json is not the config of a Qwen2\.5-VL model"):
+        plan.shape(str(tmp_path))
+    assert main(["plan", "--gpus", "3"]) == 1
+    assert "do not divide into 3 parts" in capsys.readouterr().err
+    assert main(["plan", "--mfu", "0"]) == 1
+    assert "--mfu in 0..1" in capsys.readouterr().err
+
+
+def test_this_machine_is_looked_at_without_reading_a_token(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    monkeypatch.delenv("HF_TOKEN", raising=False)
+    assert any("no token is set" in line for line in plan.checks(1, 1, 80))
+    (tmp_path / "token").write_text("made up")
+    assert any(": a token is set" in line for line in plan.checks(1, 1, 80))
+    assert "too little" in plan.checks(1e9, 1, 80)[0] and "made up" not in " ".join(plan.checks(1, 1, 80))
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 'NVIDIA X, 81559, 555.42'\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert plan._gpus(1, 80) == "GPUs: 1 x NVIDIA X with 80 GB, driver 555.42, as planned"
+    assert "less than the 8 x 80 GB" in plan._gpus(8, 80)
