@@ -110,7 +110,9 @@ for name, path in models.items():
     model = policy.load(path)
     row = inputs.pairing_rows(model, small, asked, described=said)[0]
     given = predict.evaluate(VLM(model, size.max_completion_length), tasks.pairing(), [row], decoding="greedy").iloc[0]
-    told = dict(said=row["true_words"], letter=row["letter"], choice=given.choice, title=f"{name}: {row['prompt']}")
+    told = dict(
+        true_words=row["true_words"], letter=row["letter"], choice=given.choice, title=f"{name}: {row['prompt']}"
+    )
     display(
         plots.answer(
             pairs.images(small, asked[0]), given.text, faithfulness.thoughts(given.text, wording.WORDING), **told

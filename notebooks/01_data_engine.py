@@ -182,7 +182,7 @@ records[["id", "teacher", "country"]].groupby("country").size().rename("accepted
 # %% [markdown]
 # ### The same on a real photograph
 #
-# A phone's picture (from the test images of the npm package `exif`, MIT) knows where and when it was taken. The same
+# A street-level photo (from the test images of the npm package `exif`, MIT) knows where and when it was taken. The same
 # calls, from its EXIF data alone: nothing was looked at to write this.
 
 # %%

@@ -85,7 +85,7 @@ pd.Series(ours, dtype=object).to_frame(f"ours, profile {profile}, synthetic")
 # %% [markdown]
 # ## (1) A training row
 #
-# A phone's picture at a place of one of the 16 cities, and what the template teacher writes about it in the mini
+# A street-level photo at a place of one of the 16 cities, and what the template teacher writes about it in the mini
 # model's own vocabulary: cues that can be seen, what both views would share, what geography says, the conclusion. The
 # place is known, so no label was bought.
 

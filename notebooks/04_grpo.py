@@ -198,7 +198,7 @@ pd.Series(minutes, name="minutes of training and asking").to_frame().T
 invariants = {"advantage_mean": "mean advantage", "clip_fraction": "clipped share of tokens", "kl": "KL, nats a token"}
 invariants |= {"equal_groups": "share of groups with equal rewards", "finished": "finished answers"}
 plots.curves(
-    logs, invariants, rulers={"advantage_mean": 0, "clip_fraction": 0, "kl": 0, "equal_groups": 0, "finished": 1}
+    logs, invariants, baselines={"advantage_mean": 0, "clip_fraction": 0, "kl": 0, "equal_groups": 0, "finished": 1}
 )
 
 # %%
@@ -217,7 +217,7 @@ Markdown(
 
 # %%
 shown = {"reward_accuracy": "accuracy of sampled answers", "length": "tokens an answer", "reward_format": "right form"}
-curves = partial(plots.curves, logs, shown, smooth=9, rulers={"reward_accuracy": 1 / size.k})
+curves = partial(plots.curves, logs, shown, smooth=9, baselines={"reward_accuracy": 1 / size.k})
 curves()
 
 # %%
@@ -288,7 +288,7 @@ other = pairs.questions(unseen, k=size.k, negatives=size.negatives, seed=0)
 one = inputs.pairing_rows(shipped, unseen, other, described=inputs.true_words(world.sites("validation", **shape)))[0]
 for name, model in {"base": shipped, "zero-s0": zero, "r1-s0": policy.load(folders["r1-s0"] / "policy")}.items():
     given = predict.evaluate(VLM(model, size.max_completion_length), tasks.pairing(), [one], decoding="greedy").iloc[0]
-    told = dict(said=one["true_words"], letter=one["letter"], choice=given.choice, title=f"{name}, {one['id']}")
+    told = dict(true_words=one["true_words"], letter=one["letter"], choice=given.choice, title=f"{name}, {one['id']}")
     display(
         plots.answer(
             pairs.images(unseen, other[0]), given.text, faithfulness.thoughts(given.text, wording.WORDING), **told

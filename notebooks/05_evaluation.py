@@ -18,7 +18,7 @@
 #
 # | | |
 # |---|---|
-# | **You will see** | Table 2, its orderings, what the protocol decides; geolocation on two rulers; what else moved |
+# | **You will see** | Table 2, its orderings, the protocol's share; geolocation with baselines; what else moved |
 # | **Needs** | the runs of notebook 04 (trained here if they are missing); no network, no GPU, two minutes |
 # | **Writes** | tables (CSV, Markdown, LaTeX) and figures (PNG, PDF), by the names in the next cell |
 #
@@ -218,7 +218,7 @@ Markdown(
     "No control, no verdict." if not names
     else f"**A leak:** {', '.join(leaks)}. Until that is explained, section 1 proves nothing." if len(leaks)
     else f"All that must be at chance end at {tables.CHANCE_MOST:.0%} or below." if not len(open_ones)
-    else f"An interval ends above the mark of {tables.CHANCE_MOST:.0%} and holds chance: {', '.join(open_ones)}. "
+    else f"An interval ends above the mark of {tables.CHANCE_MOST:.0%} and contains chance: {', '.join(open_ones)}. "
     "One run cannot tell luck from a small leak."
 )  # fmt: skip
 
@@ -237,7 +237,7 @@ table1[table1.method.isin(["Qwen2.5-VL-7B", "GLOBE-7B", "Geo-R1"])]
 # %% [markdown]
 # ### Ours
 #
-# Country and city of a phone's picture, geocoded offline. *Predict:* the scaffold saw 16 cities in 13 countries, and
+# Country and city of a street-level photo, geocoded offline. *Predict:* the scaffold saw 16 cities in 13 countries, and
 # cities of the base's own in many more; the test cities are others. What of an unseen country? And what of GRPO, which
 # saw no country at all?
 #
@@ -261,7 +261,7 @@ Markdown(said.get("countries", ""))
 
 # %%
 parts = {f"within 750 km, {kind} countries": part for kind, part in geolocation.groupby("countries") if kind != "all"}
-plots.intervals(parts, "acc_750km", label="phone pictures located")
+plots.intervals(parts, "acc_750km", label="street-level photos located")
 
 # %% [markdown]
 # > **Synthetic, and in a circle:** the atlas draws the signs and the hills, teaches the words for them, and scores the
@@ -279,7 +279,7 @@ aerial.drop(columns=["checkpoint", "task", "countries"]).set_index("system")
 # %% [markdown]
 # ## (6) Does anything else move?
 #
-# Country from a phone's picture and from a tile, the climate's group, the ground cover: right answers beside the
+# Country from a street-level photo and from a tile, the climate's group, the ground cover: right answers beside the
 # commonest answer of the validation places (dashed).
 
 # %%

@@ -83,8 +83,8 @@ within = by_run.apply(lambda km: pd.Series(geo.threshold_accuracy(km))).unstack(
 within.assign(median_km=by_run.median(), n=by_run.size())
 
 # %% [markdown]
-# All seeds of it, with intervals, above the rulers: a random point on land, and the best constant guess (the one place,
-# chosen on validation places, that serves the column best).
+# All seeds of it, with intervals, above the trivial baselines: a random point on land, and the best constant guess (the
+# one place, chosen on validation places, that serves the column best).
 
 # %%
 measured = frames["geolocation"].query("task == 'geolocation' and stands_for in ['', @tables.R1]")
@@ -130,22 +130,25 @@ Markdown(
 #
 # Only answers that name the wrong country. Does the country named share the hemisphere, the climate, the script, the
 # driving side or the region of the true place? If cues are read, it must do so more often than if the same answers
-# were dealt out among these places *by lot*.
+# were dealt out among these places *at random*.
 #
 # *Predict:* which of these can be seen in a picture at all?
 
 # %%
 cues = frames["cues"].query("stands_for == @tables.R1")
 display(
-    tables.shown(cues).set_index("cue")[["system", "benchmark", "training_seeds", "wrong_countries", "agree", "by_lot"]]
+    tables.shown(cues).set_index("cue")[
+        ["system", "benchmark", "training_seeds", "wrong_countries", "agree", "at_random"]
+    ]
 )
-read = cues[cues.agree_low > cues.by_lot].cue
+read = cues[cues.agree_low > cues.at_random].cue
 Markdown(f"Above its lot by the whole interval: {', '.join(read).replace('_', ' ') or 'none'}.")
 
 # %% [markdown]
 # ## (4) By climate
 #
-# Each zone beside the two rulers on the same places: a share that looks low may belong to places where any guess fails.
+# Each zone beside the trivial baselines on the same places: a share that looks low may belong to places where any
+# guess fails.
 
 # %%
 ours = frames["zones"].query("stands_for in ['', @tables.R1]")
@@ -250,7 +253,9 @@ questions.loc[asked.id.head(3), ["letter", "distances_km"]]
 cards = []
 for row in asked.head(3).itertuples():
     question = questions.loc[row.id].to_dict()
-    told = dict(letter=row.truth, choice=row.choice, said=[said[name] for name in (row.id, *question["candidate_ids"])])
+    told = dict(
+        letter=row.truth, choice=row.choice, true_words=[said[name] for name in (row.id, *question["candidate_ids"])]
+    )
     title = f"{row.run}, {row.id}: {row.false:.0f} of {row.words:.0f} words false"
     pictures = pairs.images(rendered, question)
     cards.append(
@@ -295,7 +300,7 @@ Markdown(
        else "on both sides of")
     + f" that guess. Median error {us.median_km:,.0f} km against {best.median_km:,.0f} km. "
     + ", ".join(f"{share:.0%} in {kind} countries" for kind, share in by_place.drop("all").items())
-    + f". Wrong answers keep more than by lot: {', '.join(read).replace('_', ' ') or 'nothing'}. "
+    + f". Wrong answers keep more than at random: {', '.join(read).replace('_', ' ') or 'nothing'}. "
     + f"Of its pairing answers {kinds.sum():.0%} are wrong, most often so: *{kinds.idxmax()}* ({kinds.max():.0%}). "
     "This is how well the renderer's cues are read, and nothing about photographs."
 )  # fmt: skip

@@ -103,7 +103,7 @@ def test_what_is_answered_across_views_does_not_depend_on_agreement(stream, exam
 
 @pytest.mark.parametrize("in_order", [False, True])
 def test_verdicts_beside_a_panorama_and_tiles_do_not_depend_on_the_pictures(stream, in_order, monkeypatch):
-    """Verdicts on lists drawn by lot, and those tossed by a coin."""
+    """Verdicts on lists sampled at random, and those tossed by a coin."""
     rng = np.random.default_rng(2)
     monkeypatch.setattr(stream, "in_order", in_order)
     for task in (stream.beside, stream.toss):
