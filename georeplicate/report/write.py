@@ -119,7 +119,8 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
             "Places located within 1 to 2500 km, from a street-level photo and from an aerial tile; an answer without "
             "a place counts as wrong. Seen countries are those of the training cities. The best constant guess is "
             "chosen anew for each column, on validation places. Columns `first ...` read the first place that an "
-            "answer names, where the others refuse one that names two; `well formed` is the share in the required format.",
+            "answer names, where the others refuse one that names two; `well formed` is the share in the required "
+            "format.",
         ),
         "zones": (
             tables.zones(p, rule),
