@@ -20,8 +20,8 @@
 # | **Writes** | nothing |
 #
 # > **We could not read the paper's full text** (arXiv 2510.00072). What these pages know of it comes from its poster,
-# > the official code, public reviews and secondary notes (`georeplicate/docs/paper.md` names each source). Lines set like
-# > this are ours.
+# > the official code, public reviews and secondary notes (`georeplicate/docs/paper.md` names each source). Lines set
+# > like this are ours.
 # >
 # > **Two worlds, never one column.** The paper's numbers are measured on photographs with a model of 7 billion
 # > parameters. Ours are measured on a *synthetic world*, pictures rendered from real metadata, with models of a few

@@ -242,7 +242,8 @@ table1[table1.method.isin(["Qwen2.5-VL-7B", "GLOBE-7B", "Geo-R1"])]
 # saw no country at all?
 #
 # Two trivial baselines stand below: a random point on land, and the best constant guess (the one place, chosen on
-# validation places, that serves the column best). A system that does not beat the constant has learnt nothing about *pictures*.
+# validation places, that serves the column best). A system that does not beat the constant has learnt nothing about
+# *pictures*.
 
 # %%
 geolocation = frames["geolocation"].query("task == 'geolocation'").sort_values("countries", kind="stable")

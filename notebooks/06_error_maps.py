@@ -235,8 +235,9 @@ searches = answers[(answers.task == "pairing") & (answers.decoding == "greedy") 
 searches = searches.assign(right=searches.choice == searches.truth, false=searches.words - searches.words_true)
 searches = searches.sort_values(["right", "false", "id"], ascending=[True, False, True])
 Markdown(
-    f"{(~searches.right).sum()} of {len(searches)} greedy answers of {searches.run.iloc[0]} are wrong. Shown are those with "
-    "the most false words. Blue words are true of the picture spoken of, orange ones are not; the frame is the right tile. "
+    f"{(~searches.right).sum()} of {len(searches)} greedy answers of {searches.run.iloc[0]} are wrong. Shown are those "
+    "with the most false words. Blue words are true of the picture spoken of, orange ones are not; the frame is the "
+    "right tile. "
     "The pictures are as small as the model sees them."
 )
 
