@@ -46,7 +46,7 @@ import torch
 from IPython.display import Markdown
 
 from georeplicate import pairs
-from georeplicate.model import policy
+from georeplicate.mini import tiny
 from georeplicate.profiles import Profile
 from georeplicate.report import plots
 from georeplicate.training import grpo, rewards
@@ -88,9 +88,9 @@ pd.Series(texts, name="answer").to_frame()
 
 # %%
 row = {"images": pairs.images(places, question), "prompt": "which tile shows the place ?"}
-words = {w for text in [row["prompt"], *texts.values()] for w, _ in policy.splitter().pre_tokenize_str(text)}
+words = {w for text in [row["prompt"], *texts.values()] for w, _ in tiny.splitter().pre_tokenize_str(text)}
 tags = ["<think>", "</think>", "<answer>", "</answer>"]
-reference = policy.build(sorted(words) + tags, seed=0)
+reference = tiny.build(sorted(words) + tags, seed=0)
 answers = [reference.completion_ids(text) for text in texts.values()]
 assert reference.decode(answers) == list(texts.values())
 lengths = [len(ids) for ids in answers]
@@ -213,7 +213,7 @@ def stepped(start, size, seed):
 
 old = stepped(reference, 0.01, seed=1)
 new = stepped(old, 0.006, seed=2)
-f"{policy.parameters_in_millions(new.model):.2f} million parameters each"
+f"{tiny.parameters_in_millions(new.model):.2f} million parameters each"
 
 # %% [markdown]
 # By hand: put the question and one answer into the model, look up the logit of each token that follows, subtract the

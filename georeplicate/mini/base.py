@@ -34,6 +34,7 @@ from tqdm import trange
 
 from georeplicate import engine, files, geo, world
 from georeplicate.engine.lexicon import country_tokens
+from georeplicate.mini import tiny
 from georeplicate.mini.wording import (
     CLIMATE,
     COUNTRY_OF,
@@ -307,7 +308,7 @@ def vocabulary() -> list[str]:
     ]
     texts += engine.vocabulary()
     texts += map(city_token, world.cities().city)
-    found = {piece for text in texts for piece, _ in policies.splitter().pre_tokenize_str(text)}
+    found = {piece for text in texts for piece, _ in tiny.splitter().pre_tokenize_str(text)}
     return ["<think>", "</think>", "<answer>", "</answer>", *sorted(found)]
 
 
@@ -567,7 +568,7 @@ def build(
     if final.exists():
         return final
     profile = Profile.get("mini")
-    policy = policies.build(vocabulary(), seed=seed, **SHAPE)
+    policy = tiny.build(vocabulary(), seed=seed, **SHAPE)
     sites = base_sites(per_region, wild, seed)
     size = sizes(profile)
     photos = Album(policy, base_sites(photos_per_region, 0, seed), seed=seed, sizes={"crop": size.pop("crop")})
