@@ -34,8 +34,8 @@ import numpy as np
 from datasets import Dataset
 
 from georeplicate import files, geo
+from georeplicate.pairs import cvact, cvcities, cvglobal, cvusa, photos, schema, university1652, vigor, world  # noqa: F401
 from georeplicate.pairs import negatives as hard
-from georeplicate.pairs import schema, world
 from georeplicate.profiles import NEGATIVES
 from georeplicate.registry import Registry
 

@@ -22,18 +22,15 @@ are named as such in every row (`benchmark`) and caption.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from zlib import crc32
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 
 from georeplicate import atlas, files, geo, paper
 from georeplicate.evaluation import seeds
 from georeplicate.evaluation.faithfulness import thoughts
+from georeplicate.evaluation.statistics import Sample, difference, measured, sample, verdict
 from georeplicate.evaluation.trivial import TrivialBaselines, by_country
 from georeplicate.mini import readings, wording
 from georeplicate.tasks import answers
@@ -46,164 +43,6 @@ SYNTHETIC = (
 CHANCE_MARGIN = 0.06  # a control is at chance if its interval ends no further above chance than this
 AT_CHANCE = ("random-reward", "shuffled-pairing", "blank-panorama", "blank-tiles")
 BASE, SFT, ZERO, R1 = ORDER = tuple(row.model for row in paper.TABLE2)  # the paper's spelling
-DRAWS = 10_000
-FEW = 20  # with fewer cities than this, questions are drawn one by one
-
-
-# --- shares, intervals, differences ----------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Sample:
-    """A ratio of sums, `counted` over `possible`, still split by training seed and place: (seeds, places) each."""
-
-    seeds: tuple
-    places: tuple
-    counted: np.ndarray
-    possible: np.ndarray
-
-    @property
-    def value(self) -> float:
-        return float(self.counted.sum() / self.possible.sum()) if self.possible.sum() else float("nan")
-
-    def draws(self, stream: str = "") -> np.ndarray:
-        """(DRAWS,) values under redrawn seeds and places. Equal `lot`s and numbers of seeds draw the same seeds."""
-        places = _resample_weights(len(self.places), "places")
-        seeds = _resample_weights(len(self.seeds), f"seeds {stream}")
-        counted, possible = (((places @ part.T) * seeds).sum(1) for part in (self.counted, self.possible))
-        with np.errstate(invalid="ignore"):
-            return np.divide(counted, possible)
-
-    @property
-    def few_seeds(self) -> bool:
-        return 1 < len(self.seeds) < seeds.MANY
-
-    @property
-    def is_share(self) -> bool:
-        return bool((0 <= self.counted).all() and (self.counted <= self.possible).all())
-
-    @property
-    def is_rare(self) -> bool:
-        return seeds.is_rare(self.counted, self.possible)
-
-    def cells(self) -> np.ndarray:
-        """(seeds, places) residuals whose mean varies as the value does."""
-        return seeds.cells(self.counted, self.possible)
-
-    def interval(self) -> tuple[float, float]:
-        """95 % interval of the value; NaN where nothing was possible."""
-        if not self.possible.sum():
-            return float("nan"), float("nan")
-        if self.few_seeds:
-            half = seeds.between(self.cells()).half_width()
-            low, high = self.value - half, self.value + half
-        else:
-            low, high = _quantiles(self.draws())
-        if self.is_rare:
-            ends = seeds.wilson(self.value, len(self.places))
-            low, high = min(low, ends[0]), max(high, ends[1])
-        return (max(low, 0.0), min(high, 1.0)) if self.is_share else (low, high)
-
-
-def _quantiles(draws: np.ndarray) -> tuple[float, float]:
-    known = draws[~np.isnan(draws)]
-    return tuple(map(float, np.quantile(known, (0.025, 0.975)))) if known.size else (float("nan"),) * 2
-
-
-@cache
-def _resample_weights(n: int, what: str) -> np.ndarray:
-    """(DRAWS, n): how often each of n is drawn; always the same for the same n and purpose."""
-    rng = np.random.default_rng([n, crc32(what.encode())])
-    return rng.multinomial(n, np.full(n, 1 / n), DRAWS).astype(float)
-
-
-def sample(rows: pd.DataFrame, counted, possible=1) -> Sample:
-    """counted, possible: a number, or one for each of the rows (of one system, task and decoding).
-
-    ValueError where the seeds were not asked the same questions, each once.
-    """
-    evaluated = rows.groupby("training_seed").id.apply(lambda ids: tuple(sorted(ids)))
-    if evaluated.nunique() > 1 or len(set(evaluated.iloc[0])) < len(evaluated.iloc[0]):
-        raise ValueError(
-            f"{rows.system.iloc[0]}, {rows.task.iloc[0]}: the seeds {', '.join(map(str, evaluated.index))} must have "
-            "the same questions, each once"
-        )
-    cities = rows.id.str.rpartition("/")[0]
-    place = cities if cities.nunique() >= FEW else rows.id
-    numbers = pd.DataFrame({"seed": rows.training_seed, "place": place, "counted": counted, "possible": possible})
-    grid = numbers.fillna(0).groupby(["seed", "place"])[["counted", "possible"]].sum().unstack(fill_value=0)
-    parts = (grid[name].to_numpy(float) for name in ("counted", "possible"))
-    return Sample(tuple(grid.index), tuple(grid["counted"].columns), *parts)
-
-
-def measured(name: str, found: Sample) -> dict[str, float]:
-    """{name, name_low, name_high}."""
-    low, high = found.interval()
-    return {name: found.value, f"{name}_low": low, f"{name}_high": high}
-
-
-def difference(first: Sample, *others: Sample, same_seeds: bool = False) -> dict[str, float]:
-    """First minus the largest of the others: difference, low, high, p_value (two-sided, for no difference) and
-    smallest_effect, the smallest true difference that would have been told from zero with 80 % power.
-
-    Paired by place. same_seeds: seed i of the first continued seed i of the other, so their differences by seed count.
-    Against several others the lower end is the lowest against any of them: the first is above all only if it is above
-    each. NaN where nothing was possible; no smallest_effect where no answer differs, so that there is no spread.
-    """
-    if any(other.places != first.places for other in others):
-        raise ValueError("only systems that were asked the same questions can be compared")
-    if not all(found.possible.sum() for found in (first, *others)):
-        return dict.fromkeys(("difference", "low", "high", "p_value", "smallest_effect"), float("nan"))
-    if any(found.few_seeds for found in (first, *others)):
-        found = [_by_t(first, other, same_seeds) for other in others]
-        largest = max(range(len(others)), key=lambda i: others[i].value)
-        return found[largest] | {"low": min(one["low"] for one in found)}
-    return _by_bootstrap(first, others, same_seeds)
-
-
-def _by_t(first: Sample, other: Sample, same_seeds: bool) -> dict[str, float]:
-    one, two = first.cells(), other.cells()
-    spread = seeds.between(one - two) if same_seeds else seeds.versus(one, two)
-    gap, half = first.value - other.value, spread.half_width()
-    found = {"difference": gap, "low": gap - half, "high": gap + half, "p_value": spread.p_value(gap)}
-    return _bounded(found | {"smallest_effect": spread.smallest_effect() or float("nan")}, first, other)
-
-
-def _by_bootstrap(first: Sample, others: tuple[Sample, ...], same_seeds: bool) -> dict[str, float]:
-    streams = ["one"] * (1 + len(others)) if same_seeds else map(str, range(1 + len(others)))
-    mine, *theirs = (found.draws(stream) for found, stream in zip((first, *others), streams))
-    draws = mine - np.max(theirs, axis=0)
-    draws = draws[~np.isnan(draws)]
-    low, high = _quantiles(draws)
-    tail = min((draws <= 0).sum(), (draws >= 0).sum())
-    largest = max(others, key=lambda other: other.value)
-    found = {
-        "difference": first.value - largest.value,
-        "low": low,
-        "high": high,
-        "p_value": min(1.0, 2 * (1 + int(tail)) / (1 + len(draws))),
-        "smallest_effect": float(draws.std() * (norm.ppf((1 + seeds.LEVEL) / 2) + norm.ppf(seeds.POWER)))
-        or float("nan"),
-    }
-    return _bounded(found, first, largest)
-
-
-def _bounded(found: dict[str, float], first: Sample, other: Sample) -> dict[str, float]:
-    """A difference of shares within -1 and 1; of two rare ones at least as uncertain as Newcombe's interval says."""
-    if first.is_rare and other.is_rare:
-        low, high = seeds.newcombe(first.value, other.value, len(first.places), len(other.places))
-        ratio = 1 + norm.ppf(seeds.POWER) / norm.ppf((1 + seeds.LEVEL) / 2)
-        least = ratio * max(high - found["difference"], found["difference"] - low)
-        found |= {"low": min(low, found["low"]), "high": max(high, found["high"])}
-        found["smallest_effect"] = float(np.nanmax([found["smallest_effect"], least]))
-    if first.is_share and other.is_share:
-        found |= {"low": max(found["low"], -1.0), "high": min(found["high"], 1.0)}
-    return found
-
-
-def verdict(found: dict[str, float], holds: str = seeds.HOLDS, fails: str = seeds.FAILS, margin: float = 0.0) -> str:
-    """By the interval of a difference: above 0; below 0, or below the smallest difference of interest; or neither."""
-    return {seeds.HOLDS: holds, seeds.FAILS: fails}.get(seeds.verdict(found["low"], found["high"], margin), seeds.OPEN)
 
 
 # --- who answered ----------------------------------------------------------------------------------------------------

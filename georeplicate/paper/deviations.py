@@ -1,0 +1,207 @@
+"""Where this replication departs from the paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from georeplicate.paper.sources import (
+    Strength,
+    frame_of,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Where this project does something else than the paper, or fills in what the paper leaves open."""
+
+    id: str
+    where: str
+    paper: str
+    strength: Strength
+    ours: str
+    why: str
+    expected_effect: str
+
+
+DEVIATIONS = (
+    Deviation(
+        "sources",
+        "all pages",
+        "the full text of the second version",
+        "choice",
+        "the poster, the official code, public reviews and secondary notes",
+        "the full text could not be had",
+        "settings that it alone states may differ from ours",
+    ),
+    Deviation(
+        "data",
+        "all stages",
+        "CV-Cities: real panoramas and satellite tiles of 16 cities",
+        "S",
+        "a synthetic world drawn from real facts (mini profile); real sets through the same loader",
+        "no imagery can be shipped, and everything must run offline",
+        "absolute numbers do not compare; orderings and dynamics may",
+    ),
+    Deviation(
+        "model",
+        "all stages",
+        "Qwen2.5-VL-7B",
+        "S",
+        "the same architecture with a few million parameters (mini profile)",
+        "two CPU cores",
+        "no world knowledge beyond what the base was taught",
+    ),
+    Deviation(
+        "one base",
+        "all stages, mini profile",
+        "one base model, pre-trained on much of the web",
+        "S",
+        "one base model of our own, one seed; all systems start from it",
+        "a base takes longer than all that is trained from it",
+        "the spread between bases is in no interval",
+    ),
+    Deviation(
+        "words without geography",
+        "base, SFT and GRPO, mini profile",
+        "chains of thought name what tells countries apart (script, driving side, plants)",
+        "S",
+        "the six attributes that both views share (cover, roof, water, road, trees, houses) hardly depend on the place",
+        "they were chosen to be seen from both sides",
+        "what pairing can sharpen cannot improve geolocation, whatever the model does",
+    ),
+    Deviation(
+        "geography without thinking",
+        "evaluation, mini profile",
+        "all systems think before they answer",
+        "S",
+        "base and Zero name a place in six tokens, without thinking; SFT and R1 think in nearly constant words",
+        "the base was taught places as short answers",
+        "better thinking cannot reach the place that is named",
+    ),
+    Deviation(
+        "no spatial autocorrelation",
+        "the synthetic world",
+        "real neighbourhoods look alike over kilometres",
+        "I",
+        "attributes of two places of one city differ about as often as those of any two places",
+        "each place is drawn by itself",
+        "negatives of one neighbourhood are hardly harder than random ones",
+    ),
+    Deviation(
+        "vision tower",
+        "SFT and GRPO, mini profile",
+        "trained with the rest",
+        "V",
+        "frozen",
+        "with it trained, the noise of its gradient ruins the policy before a reward is found (results/LOG.md)",
+        "what is seen stays as it was; reinforcement changes only what is made of it",
+    ),
+    Deviation(
+        "length weight",
+        "GRPO, mini profile",
+        "the length reward counts as much as the others",
+        "V",
+        "weight 0; runs of their own have it (make ablations)",
+        "its curve is made for 1,024 tokens; between wrong answers of twenty a group's spread makes much of nothing",
+        "higher accuracy and longer answers than with it (results/LOG.md)",
+    ),
+    Deviation(
+        "wording",
+        "prompts",
+        "the questions are not published",
+        "choice",
+        "our wording; official scheme of turns and image order",
+        "the data file could not be had",
+        "unknown; small for trained models",
+    ),
+    Deviation(
+        "candidates",
+        "prompts, pairs",
+        "k is not published",
+        "I",
+        "k = 5 by default",
+        "19 % is called nearly random",
+        "chance level shifts with k",
+    ),
+    Deviation(
+        "letters",
+        "rewards, mode paper",
+        "the official code reads few spellings of a letter",
+        "V",
+        "any unambiguous spelling counts; two letters never do",
+        "a right answer should not be paid as a wrong one",
+        "accuracy can only rise for the same completions that name one letter",
+    ),
+    Deviation(
+        "format",
+        "rewards, mode paper",
+        "whitespace around the completion already fails",
+        "V",
+        "outer whitespace is ignored; each tag must occur exactly once and hold something",
+        "a final newline is no fault of format, an empty thought is",
+        "small",
+    ),
+    Deviation(
+        "length",
+        "rewards, mode paper",
+        "right and wrong answers get the same length reward, periodic past 1,024 tokens",
+        "V",
+        "wrong answers on their own curve; clamped",
+        "the code's own constants say so",
+        "measured in the ablation",
+    ),
+    Deviation(
+        "repetition_json",
+        "rewards, mode released",
+        "broken JSON in a code fence is repaired before its items are counted",
+        "V",
+        "only valid JSON is counted",
+        "a path of the detection recipe that pairing answers do not take",
+        "none",
+    ),
+    Deviation(
+        "teacher",
+        "data engine",
+        "teacher model and prompts are not published",
+        "choice",
+        "a template teacher over true facts; any served model as an option",
+        "nothing else is reproducible offline",
+        "less varied language",
+    ),
+    Deviation(
+        "sft_settings",
+        "SFT",
+        "learning rate and epochs are not published",
+        "choice",
+        "set on the validation split",
+        "not published",
+        "unknown",
+    ),
+    Deviation(
+        "geocoder",
+        "geolocation",
+        "a commercial map service (GLOBE); unknown for Geo-R1",
+        "S",
+        "an embedded gazetteer",
+        "offline and repeatable",
+        "largest within 1 km",
+    ),
+    Deviation(
+        "prefix",
+        "GRPO",
+        "the prompt is computed once per completion",
+        "V",
+        "once per group",
+        "time; the numbers are the same",
+        "none: equal to rounding, tested",
+    ),
+)
+
+
+def deviations() -> pd.DataFrame:
+    """Our deviations, in the order in which a reader meets them."""
+    return frame_of(DEVIATIONS)
