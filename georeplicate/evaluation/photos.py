@@ -57,7 +57,7 @@ def open_photo(path: Path) -> Image:
     try:
         with Pictures.open(path) as file:
             file.draft("RGB", (2 * LONGEST_PX, 2 * LONGEST_PX))
-            picture = as_rgb(file)
+            picture = as_rgb(file).copy()  # whole in memory, as the file is closed behind it
         picture.thumbnail((LONGEST_PX, LONGEST_PX))
     except FileNotFoundError:
         raise ValueError(f"{path} does not exist") from None
