@@ -55,7 +55,7 @@ from georeplicate.profiles import Profile
 from georeplicate.report import findings, plots, thinking, write
 from georeplicate.report import tables as result_tables
 from georeplicate.runs import runner, spec
-from georeplicate.tasks import answers
+from georeplicate.tasks import prompts
 from georeplicate.training import grpo, rewards
 
 size, published = Profile.get(profile), Profile.get("paper")
@@ -155,7 +155,7 @@ pd.DataFrame({"answer": sampled.texts[group], "right letter": few[first]["letter
 # %%
 totals = torch.tensor(parts[group].sum(axis=1).to_numpy(), dtype=torch.float32)
 advantages = grpo.group_advantages(totals[None])[0].numpy()
-letters = [answers.parse_choice(text) for text in sampled.texts[group]]
+letters = [prompts.parse_choice(text) for text in sampled.texts[group]]
 names = [f"{i}\n{getattr(letter, 'letter', '?')}" for i, letter in enumerate(letters, 1)]
 plots.group(parts[group].set_axis(names), advantages)
 
@@ -261,7 +261,7 @@ zero = policy.load(folders["zero-s0"] / "policy")
 again = zero.generate([few[first]], temperature=size.temperature, seeds=[(0, first)], **options)
 scores = [reward(text, few[first]["letter"], n) for text, n in zip(again.texts, again.lengths)]
 totals = torch.tensor([[s.total for s in scores]])
-names = [f"{i}\n{getattr(answers.parse_choice(text), 'letter', '?')}" for i, text in enumerate(again.texts, 1)]
+names = [f"{i}\n{getattr(prompts.parse_choice(text), 'letter', '?')}" for i, text in enumerate(again.texts, 1)]
 left = pd.DataFrame([s.parts for s in scores], index=names).drop(columns="length")
 plots.group(left, grpo.group_advantages(totals)[0].numpy())
 
