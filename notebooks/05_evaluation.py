@@ -217,8 +217,8 @@ leaks, open_ones = above.system[lows > chance], above.system[lows <= chance]
 Markdown(
     "No control, no verdict." if not names
     else f"**A leak:** {', '.join(leaks)}. Until that is explained, section 1 proves nothing." if len(leaks)
-    else f"All that must be at chance end at {tables.CHANCE_MOST:.0%} or below." if not len(open_ones)
-    else f"An interval ends above the mark of {tables.CHANCE_MOST:.0%} and contains chance: {', '.join(open_ones)}. "
+    else f"All that must be at chance end at {chance + tables.CHANCE_MARGIN:.0%} or below." if not len(open_ones)
+    else f"An interval ends above the mark of {chance + tables.CHANCE_MARGIN:.0%} and contains chance: {', '.join(open_ones)}. "
     "One run cannot tell luck from a small leak."
 )  # fmt: skip
 

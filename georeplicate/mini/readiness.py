@@ -40,7 +40,7 @@ def verdicts(answers: pd.DataFrame, described: dict[str, Sequence[Sequence[str]]
     for answer in answers.itertuples():
         for name, spoken, verdict in thoughts(answer.text, wording.WORDING):
             view = "panorama" if name == "place" else "tile"
-            at = 0 if name == "place" else 1 + answers.LETTERS.index(name)
+            at = 0 if name == "place" else 1 + LETTERS.index(name)
             if at >= len(described[answer.id]):
                 continue
             truth = dict(zip(WORDS, described[answer.id][at], strict=True))
