@@ -218,7 +218,8 @@ Markdown(
     "No control, no verdict." if not names
     else f"**A leak:** {', '.join(leaks)}. Until that is explained, section 1 proves nothing." if len(leaks)
     else f"All that must be at chance end at {chance + tables.CHANCE_MARGIN:.0%} or below." if not len(open_ones)
-    else f"An interval ends above the mark of {chance + tables.CHANCE_MARGIN:.0%} and contains chance: {', '.join(open_ones)}. "
+    else f"An interval ends above the mark of {chance + tables.CHANCE_MARGIN:.0%} and contains chance: "
+    f"{', '.join(open_ones)}. "
     "One run cannot tell luck from a small leak."
 )  # fmt: skip
 

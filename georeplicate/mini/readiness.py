@@ -26,6 +26,7 @@ from georeplicate.evaluation.faithfulness import thoughts
 from georeplicate.evaluation.predictors import VLM
 from georeplicate.mini import tasks, wording
 from georeplicate.model import policy as policies
+from georeplicate.tasks.answers import LETTERS
 from georeplicate.world.words import WORDS
 
 GATE = {"match, right tile": 0.5, "match, right tile minus wrong tile": 0.4}
