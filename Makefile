@@ -29,9 +29,10 @@ smoke:  ## the same at the smallest size, in minutes
 test: $(INSTALLED)  ## run the tests; they need no network
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
-check: $(INSTALLED)  ## style, formatting, and that committed notebooks and runs match their sources
+check: $(INSTALLED)  ## style, formatting, which room imports which, committed notebooks and runs match their sources
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(RUN) reproduce --check-pairs
 	$(RUN) check
 	$(BIN)/pytest -q tests/test_docs.py tests/test_environment.py
@@ -76,7 +77,7 @@ data: $(INSTALLED)  ## download a source of photographs, or say whom to ask for 
 	  $(if $(filter 1,$(ACCEPT_UNSTATED_LICENCE)),--accept-unstated-licence)
 
 clean:  ## remove the environment, caches and unpublished runs; never committed results
-	rm -rf $(VENV) .georeplicate build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .georeplicate build *.egg-info .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache .coverage
 	find georeplicate tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch is named on the command line: without a version pip would take the newest build and gigabytes of CUDA with it.
