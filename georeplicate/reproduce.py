@@ -167,8 +167,10 @@ def run(
         raise ReproduceError(f"no notebook has a parameter {name!r}: there are {', '.join(sorted(known))}")
 
     out = (work / profile).resolve()
-    executed = []
+    executed: list[str] = []
     with files.alone(out / ".lock", f"another run of {out.name} is at work; waiting until it ends"):
+        if progress:
+            print(plan(profile, chosen if "seeds" in known else (), out, len(found)), flush=True)
         runs = _runs(profile, chosen, out) if "seeds" in known else {}
         before = files.sha256_json(_library_data(library), provenance.versions(), _measured(notebooks))
         for number, source in enumerate(found, 1):
@@ -185,6 +187,22 @@ def run(
                 _execute(source, given, out, notebooks.resolve(), key, progress)
                 executed.append(source.name)
     return executed
+
+
+NOTEBOOK_S = 20  # about, on two quiet cores, of any profile of the mini world: what a notebook computes is small
+
+
+def plan(profile: str, seeds: tuple[int, ...], out: Path, notebooks: int) -> str:
+    """What is about to be done, and about how long each part takes on two quiet cores (a guess, not a measurement)."""
+    todo = runner.unfinished(runner.jobs(spec.table2_runs(seeds), profile, out)) if seeds else []
+    parts = []
+    if todo:
+        minutes = sum(job.units for job in todo) / 2 / 60  # two at a time
+        parts.append(
+            f"{len(todo)} runs to train and evaluate (about {max(minutes, 0.5):.1f} minutes on two quiet cores)"
+        )
+    parts.append(f"up to {notebooks} notebooks (about {notebooks * NOTEBOOK_S / 60:.0f} minutes)")
+    return f"profile {profile}: {'; then '.join(parts)}; what is up to date is not done again"
 
 
 def _runs(profile: str, seeds: tuple[int, ...], out: Path) -> dict[str, str]:

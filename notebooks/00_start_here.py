@@ -19,9 +19,9 @@
 # | **Needs** | nothing but this repository: no network, no GPU, no training; five minutes to read |
 # | **Writes** | nothing |
 #
-# > **We could not read the paper's full text** (arXiv 2510.00072). What is said of it comes from its poster, the
-# > official code, public reviews and secondary notes (`georeplicate/docs/paper.md` names each source). Lines set like
-# > this are ours.
+# > **We could not read the paper's full text** (arXiv 2510.00072). What these pages know of it comes from its poster,
+# > the official code, public reviews and secondary notes (`georeplicate/docs/paper.md` names each source). Lines set
+# > like this are ours.
 # >
 # > **Two worlds, never one column.** The paper's numbers are measured on photographs with a model of 7 billion
 # > parameters. Ours are measured on a *synthetic world*, pictures rendered from real metadata, with models of a few
@@ -104,16 +104,18 @@ Markdown(f"Asked: {', '.join(models)}." + ("" if trained else " (No trained mode
 
 # %%
 small = pairs.load("world", "test", panorama_height=size.panorama_px[0], tile_size=size.tile_px, **where)
-asked = pairs.questions(small, k=size.k, negatives=size.negatives, seed=0)
-said = inputs.true_words(world.sites("test", **where))
+questions = pairs.questions(small, k=size.k, negatives=size.negatives, seed=0)
+words = inputs.true_words(world.sites("test", **where))
 for name, path in models.items():
     model = policy.load(path)
-    row = inputs.pairing_rows(model, small, asked, described=said)[0]
+    row = inputs.pairing_rows(model, small, questions, described=words)[0]
     given = predict.evaluate(VLM(model, size.max_completion_length), tasks.pairing(), [row], decoding="greedy").iloc[0]
-    told = dict(said=row["true_words"], letter=row["letter"], choice=given.choice, title=f"{name}: {row['prompt']}")
+    caption = dict(
+        true_words=row["true_words"], letter=row["letter"], choice=given.choice, title=f"{name}: {row['prompt']}"
+    )
     display(
         plots.answer(
-            pairs.images(small, asked[0]), given.text, faithfulness.thoughts(given.text, wording.WORDING), **told
+            pairs.images(small, questions[0]), given.text, faithfulness.thoughts(given.text, wording.WORDING), **caption
         )
     )
 
@@ -153,8 +155,8 @@ geolocation = tables.geolocation(answers, baselines.of_world())
 maps.errors(located, write.trivial_baselines(geolocation))
 
 # %%
-said = findings.sentences({"changes": tables.changes(answers), "decomposition": thinking.decomposition(answers)})
-Markdown("\n\n".join(said[topic] for topic in ("countries", "distance") if topic in said))
+found = findings.sentences({"changes": tables.changes(answers), "decomposition": thinking.decomposition(answers)})
+Markdown("\n\n".join(found[topic] for topic in ("countries", "distance") if topic in found))
 
 # %% [markdown]
 # ## Answer
@@ -170,7 +172,7 @@ Markdown(
     f"and to {ours['Geo-R1']:.0%} with the scaffold before it. The paper's orderings here: "
     + "; ".join(f"*{claim}*: {verdict}" for claim, verdict in verdicts.items())
     + ". "
-    + said.get("decomposition", "")
+    + found.get("decomposition", "")
 )
 
 # %% [markdown]

@@ -182,7 +182,7 @@ records[["id", "teacher", "country"]].groupby("country").size().rename("accepted
 # %% [markdown]
 # ### The same on a real photograph
 #
-# A phone's picture (from the test images of the npm package `exif`, MIT) knows where and when it was taken. The same
+# A street-level photo (from the test images of the npm package `exif`, MIT) knows where and when it was taken. The same
 # calls, from its EXIF data alone: nothing was looked at to write this.
 
 # %%
@@ -203,19 +203,19 @@ Image.open(picture)
 # %%
 large = dict(panorama_height=192, tile_size=256, difficulty=plots.FOR_PEOPLE)
 rows = pairs.load("world", "test", per_region=6, regions=12, **large)
-asked = pairs.questions(rows, k=size.k, negatives=size.negatives, seed=0)
-plots.question(pairs.images(rows, asked[7]), title=f"{asked[7]['id']}: which tile shows this place?")
+questions = pairs.questions(rows, k=size.k, negatives=size.negatives, seed=0)
+plots.question(pairs.images(rows, questions[7]), title=f"{questions[7]['id']}: which tile shows this place?")
 
 # %%
-print("the answer:", asked[7]["letter"])
-pd.DataFrame({"letter": list("ABCDE"), "site": asked[7]["candidate_ids"], "km away": asked[7]["distances_km"]})
+print("the answer:", questions[7]["letter"])
+pd.DataFrame({"letter": list("ABCDE"), "site": questions[7]["candidate_ids"], "km away": questions[7]["distances_km"]})
 
 # %%
 small = pairs.load(
     "world", "test", per_region=6, regions=12, panorama_height=size.panorama_px[0], tile_size=size.tile_px
 )
 picture_of_question = plots.question(
-    pairs.images(small, asked[7]), asked[7]["letter"], "the same, as the mini model sees it"
+    pairs.images(small, questions[7]), questions[7]["letter"], "the same, as the mini model sees it"
 )
 picture_of_question
 
@@ -223,7 +223,7 @@ picture_of_question
 # The reward needs nothing else: the right letter follows from the position alone.
 
 # %%
-letters = pd.Series(asked["letter"][:], name="right letter").value_counts().sort_index()
+letters = pd.Series(questions["letter"][:], name="right letter").value_counts().sort_index()
 letters.to_frame().T
 
 # %% [markdown]

@@ -85,7 +85,7 @@ pd.Series(ours, dtype=object).to_frame(f"ours, profile {profile}, synthetic")
 # %% [markdown]
 # ## (1) A training row
 #
-# A phone's picture at a place of one of the 16 cities, and what the template teacher writes about it in the mini
+# A street-level photo at a place of one of the 16 cities, and what the template teacher writes about it in the mini
 # model's own vocabulary: cues that can be seen, what both views would share, what geography says, the conclusion. The
 # place is known, so no label was bought.
 
@@ -225,8 +225,8 @@ change.sort_values("after", ascending=False).head(8).T
 # ## (5) What it teaches: geography
 #
 # Pictures of validation cities, none of which was trained on; half of them in countries of the 16 training cities
-# (*seen*), half in others, which only the base's own cities have shown. As a ruler, the best constant answer: the
-# commonest country of the very places asked about.
+# (*seen*), half in others, which only the base's own cities have shown. As a trivial baseline, the best constant
+# answer: the commonest country of the very places that are evaluated.
 
 # %%
 sites = world.sites("validation", per_region=4)
@@ -236,11 +236,13 @@ constant = sites.groupby("seen_country").country.agg(lambda c: c.value_counts(no
 constant.to_frame("share right by the best constant answer")
 
 # %%
-asked = {run.name: policy.load(base.SHIPPED if run.stage == "base" else folders[run.name] / "policy") for run in runs}
+policies = {
+    run.name: policy.load(base.SHIPPED if run.stage == "base" else folders[run.name] / "policy") for run in runs
+}
 task = tasks.places(lambda split: shown)["geolocation"]
 answers = pd.concat(
     predict.evaluate(VLM(one, size.max_completion_length), task, shown, decoding="greedy").assign(run=name)
-    for name, one in asked.items()
+    for name, one in policies.items()
 )
 found = {
     (name, countries): predict.summary(part)
@@ -259,7 +261,8 @@ example.loc[["base", "sft-s0"], ["truth", "choice", "text"]]
 
 # %% [markdown]
 # Is it *true* what the scaffold writes about these pictures? The fact check reads the thoughts as it reads a
-# teacher's. Beside each kind of claim, the ruler: how often the commonest true word of that kind would be right.
+# teacher's. Beside each kind of claim a trivial baseline: how often the commonest true word of that kind would be
+# right.
 
 # %%
 facts = atlas.describe(sites.lat.to_numpy(), sites.lon.to_numpy(), list(sites.taken_at))
@@ -275,7 +278,7 @@ cues.assign(constant=truth.apply(lambda words: words.value_counts(normalize=True
 
 # %% [markdown]
 # > **A suspicious success.** The atlas wrote these words, drew the pictures from the same facts, and now scores them.
-# > A high share says that the renderer's cues can be read, nothing more; a share no better than its ruler says that
+# > A high share says that the renderer's cues can be read, nothing more; a share no better than its baseline says that
 # > even this was not learnt.
 #
 # ## (6) What it does not teach: pairing

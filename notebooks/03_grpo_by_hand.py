@@ -46,7 +46,7 @@ import torch
 from IPython.display import Markdown
 
 from georeplicate import pairs
-from georeplicate.model import policy
+from georeplicate.mini import tiny
 from georeplicate.profiles import Profile
 from georeplicate.report import plots
 from georeplicate.training import grpo, rewards
@@ -87,10 +87,10 @@ pd.Series(texts, name="answer").to_frame()
 # vocabulary. An answer ends with the end-of-turn token, which counts.
 
 # %%
-asked = {"images": pairs.images(places, question), "prompt": "which tile shows the place ?"}
-words = {w for text in [asked["prompt"], *texts.values()] for w, _ in policy.splitter().pre_tokenize_str(text)}
+row = {"images": pairs.images(places, question), "prompt": "which tile shows the place ?"}
+words = {w for text in [row["prompt"], *texts.values()] for w, _ in tiny.splitter().pre_tokenize_str(text)}
 tags = ["<think>", "</think>", "<answer>", "</answer>"]
-reference = policy.build(sorted(words) + tags, seed=0)
+reference = tiny.build(sorted(words) + tags, seed=0)
 answers = [reference.completion_ids(text) for text in texts.values()]
 assert reference.decode(answers) == list(texts.values())
 lengths = [len(ids) for ids in answers]
@@ -213,14 +213,14 @@ def stepped(start, size, seed):
 
 old = stepped(reference, 0.01, seed=1)
 new = stepped(old, 0.006, seed=2)
-f"{policy.parameters_in_millions(new.model):.2f} million parameters each"
+f"{tiny.parameters_in_millions(new.model):.2f} million parameters each"
 
 # %% [markdown]
 # By hand: put the question and one answer into the model, look up the logit of each token that follows, subtract the
 # logarithm of the sum of all exponentials.
 
 # %%
-one = old.encode([asked])
+one = old.encode([row])
 tokens = torch.tensor(answers[0])
 inputs = {"input_ids": torch.cat([one.input_ids[0], tokens])[None], "pixel_values": one.pixel_values}
 kinds = torch.cat([one.mm_token_type_ids[0], torch.zeros_like(tokens)])[None]
@@ -235,8 +235,8 @@ pd.DataFrame({"token": old.tokenizer.convert_ids_to_tokens(answers[0]), "log p":
 
 # %%
 with torch.no_grad():
-    logp_old, logp_ref = old.logprobs([asked], [answers]), reference.logprobs([asked], [answers])
-logp = new.logprobs([asked], [answers])
+    logp_old, logp_ref = old.logprobs([row], [answers]), reference.logprobs([row], [answers])
+logp = new.logprobs([row], [answers])
 mask = (torch.arange(logp.shape[1]) < torch.tensor(lengths)[:, None]).float()
 assert torch.allclose(logp_old[0, : lengths[0]], slow, atol=1e-5)
 f"largest difference {(logp_old[0, : lengths[0]] - slow).abs().max():.1e}; shape {tuple(logp.shape)}"
@@ -259,7 +259,7 @@ pd.DataFrame(
 
 # %%
 head = old.model.lm_head.weight
-first = old.logprobs([asked], [answers])[0, 0]
+first = old.logprobs([row], [answers])[0, 0]
 (through_ratio,) = torch.autograd.grad((first - first.detach()).exp() * advantages[0], head, retain_graph=True)
 (through_log,) = torch.autograd.grad(first, head)
 assert torch.allclose(through_ratio, advantages[0] * through_log, atol=1e-6)
@@ -360,7 +360,7 @@ loss.backward()
 with torch.no_grad():
     for weight in new.model.parameters():
         weight -= 0.002 * weight.grad
-    change = (new.logprobs([asked], [answers]) - logp.detach()).sum(1)
+    change = (new.logprobs([row], [answers]) - logp.detach()).sum(1)
 assert change[0] > 0 and change[1] > 0 and change[3] < 0
 pd.DataFrame({"advantage": advantages, "change of log p of the whole answer": change}, index=list(texts))
 

@@ -26,7 +26,7 @@
 # | **Writes** | `figures/grpo_curves.png`, `figures/grpo_step.png`, `tables/grpo.csv`, and the runs below `runs/` |
 #
 # > Lines set like this one are ours. **Mini models on a synthetic world:** pictures are renderings of real metadata;
-# > the base already has words for both views and can compare within one view. What is asked here is whether the reward
+# > the base already has words for both views and can compare within one view. The question here is whether the reward
 # > alone makes it compare *across* views.
 
 # %% tags=["parameters"]
@@ -84,7 +84,7 @@ settings.map(lambda value: f"{value:g}" if isinstance(value, float) else value)
 # ## (1) A training question
 #
 # Places of two of the 16 training cities. A row for the policy holds the pixels, the prompt, and the right letter,
-# which only the reward will see. `said` holds the six true words of each picture; the training never looks at them.
+# which only the reward will see. `true` holds the six true words of each picture; the training never looks at them.
 
 # %%
 shape = dict(per_region=8, regions=2)
@@ -92,7 +92,7 @@ pictures = pairs.load("world", "train", panorama_height=size.panorama_px[0], til
 questions = pairs.questions(pictures, k=size.k, negatives=size.negatives, seed=0)
 shipped = policy.load(base.SHIPPED)
 rows = inputs.pairing_rows(shipped, pictures, questions, described=inputs.true_words(world.sites("train", **shape)))
-right, said = rows[0]["letter"], rows[0]["true_words"]
+right, true = rows[0]["letter"], rows[0]["true_words"]
 plots.question(pairs.images(pictures, questions[0]), right, f"{rows[0]['id']}: {rows[0]['prompt']}")
 
 # %% [markdown]
@@ -106,14 +106,14 @@ plots.question(pairs.images(pictures, questions[0]), right, f"{rows[0]['id']}: {
 
 # %%
 wrong = next(letter for letter in wording.LETTERS if letter != right)
-at = {letter: said[1 + i] for i, letter in enumerate(wording.LETTERS)}
+at = {letter: true[1 + i] for i, letter in enumerate(wording.LETTERS)}
 passed, found = (wrong, at[wrong], wording.DIFFERENT), (right, at[right], wording.MATCH)
 written = {
-    "honest search": base.think(said[0], [passed, found], right),
-    "lucky guess": f"<think> place {said[0][0]} </think> <answer> {right} </answer>",
-    "found, but names another": base.think(said[0], [passed, found], wrong),
-    "false match": base.think(said[0], [(wrong, at[wrong], wording.MATCH)], wrong),
-    "never ends": base.think(said[0], [passed] * 3, right).partition(" </think>")[0],
+    "honest search": base.think(true[0], [passed, found], right),
+    "lucky guess": f"<think> place {true[0][0]} </think> <answer> {right} </answer>",
+    "found, but names another": base.think(true[0], [passed, found], wrong),
+    "false match": base.think(true[0], [(wrong, at[wrong], wording.MATCH)], wrong),
+    "never ends": base.think(true[0], [passed] * 3, right).partition(" </think>")[0],
 }
 pd.Series(written, name="answer").to_frame()
 
@@ -198,7 +198,7 @@ pd.Series(minutes, name="minutes of training and asking").to_frame().T
 invariants = {"advantage_mean": "mean advantage", "clip_fraction": "clipped share of tokens", "kl": "KL, nats a token"}
 invariants |= {"equal_groups": "share of groups with equal rewards", "finished": "finished answers"}
 plots.curves(
-    logs, invariants, rulers={"advantage_mean": 0, "clip_fraction": 0, "kl": 0, "equal_groups": 0, "finished": 1}
+    logs, invariants, baselines={"advantage_mean": 0, "clip_fraction": 0, "kl": 0, "equal_groups": 0, "finished": 1}
 )
 
 # %%
@@ -217,7 +217,7 @@ Markdown(
 
 # %%
 shown = {"reward_accuracy": "accuracy of sampled answers", "length": "tokens an answer", "reward_format": "right form"}
-curves = partial(plots.curves, logs, shown, smooth=9, rulers={"reward_accuracy": 1 / size.k})
+curves = partial(plots.curves, logs, shown, smooth=9, baselines={"reward_accuracy": 1 / size.k})
 curves()
 
 # %%
@@ -279,7 +279,7 @@ Markdown(
 
 # %% [markdown]
 # What does it write now? A held-out question, the base and after training. Words are coloured by whether they are true
-# of the picture spoken of: the reward never asked for that.
+# of the picture spoken of: no reward paid for that.
 
 # %%
 shape = dict(per_region=6, regions=2)
@@ -288,10 +288,12 @@ other = pairs.questions(unseen, k=size.k, negatives=size.negatives, seed=0)
 one = inputs.pairing_rows(shipped, unseen, other, described=inputs.true_words(world.sites("validation", **shape)))[0]
 for name, model in {"base": shipped, "zero-s0": zero, "r1-s0": policy.load(folders["r1-s0"] / "policy")}.items():
     given = predict.evaluate(VLM(model, size.max_completion_length), tasks.pairing(), [one], decoding="greedy").iloc[0]
-    told = dict(said=one["true_words"], letter=one["letter"], choice=given.choice, title=f"{name}, {one['id']}")
+    caption = dict(
+        true_words=one["true_words"], letter=one["letter"], choice=given.choice, title=f"{name}, {one['id']}"
+    )
     display(
         plots.answer(
-            pairs.images(unseen, other[0]), given.text, faithfulness.thoughts(given.text, wording.WORDING), **told
+            pairs.images(unseen, other[0]), given.text, faithfulness.thoughts(given.text, wording.WORDING), **caption
         )
     )
 

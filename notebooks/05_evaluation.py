@@ -18,7 +18,7 @@
 #
 # | | |
 # |---|---|
-# | **You will see** | Table 2, its orderings, what the protocol decides; geolocation on two rulers; what else moved |
+# | **You will see** | Table 2, its orderings, the protocol's share; geolocation with baselines; what else moved |
 # | **Needs** | the runs of notebook 04 (trained here if they are missing); no network, no GPU, two minutes |
 # | **Writes** | tables (CSV, Markdown, LaTeX) and figures (PNG, PDF), by the names in the next cell |
 #
@@ -50,7 +50,7 @@ size, chance = Profile.get(profile), 1 / Profile.get(profile).k
 pd.options.display.max_colwidth, pd.options.display.max_columns = None, None
 
 # %% [markdown]
-# ## What was asked
+# ## What was evaluated
 #
 # Every number below is recomputed from `predictions.csv`, one row an answer; no model is loaded here. Greedy takes the
 # likeliest token, `t1` samples at temperature 1, and *forced* compares the probabilities of given words.
@@ -72,7 +72,7 @@ row[["run", "stands_for", "id", "decoding", "truth", "choice", "words", "words_t
 # %%
 made = write.made_tables(answers)
 frames = {name: frame for name, (frame, _) in made.items()}
-said = findings.sentences(frames)
+found = findings.sentences(frames)
 four = frames["table2"][frames["table2"].stands_for != ""]
 draw = dict(write.figures(answers, frames, write.logs(answers, Path(out) / "runs")))
 pd.Series({name: caption for name, (_, caption) in made.items()}, name="what each table holds").to_frame()
@@ -103,7 +103,7 @@ tables.shown(frames["table2"])
 # %%
 steps = frames["decomposition"]
 display(tables.shown(steps).drop(columns="benchmark").set_index(["before", "after", "decoding", "step"]))
-Markdown(said.get("decomposition", ""))
+Markdown(found.get("decomposition", ""))
 
 # %%
 draw["table2"]()
@@ -135,7 +135,7 @@ claims[claims.evidence.str.startswith("Table 2")][["statement", "evidence", "hol
 # %%
 orderings = tables.shown(frames["orderings"])
 display(orderings.drop(columns=["benchmark", "measure"]).set_index(["claim", "decoding"]))
-Markdown(said.get("orderings", ""))
+Markdown(found.get("orderings", ""))
 
 # %% [markdown]
 # > Length is the fragile one. Our answers have a cap of their own, a vocabulary of words, and no length reward (section
@@ -154,7 +154,7 @@ Markdown(
 # %% [markdown]
 # ## (3) What the protocol decides
 #
-# Three switches that papers set silently. The same answers, nothing asked again:
+# Three switches that papers set silently. The same completions, nothing generated again:
 #
 # | switch | our setting | the other settings |
 # |---|---|---|
@@ -190,9 +190,9 @@ Markdown(
 # %%
 published = Path("../results") / profile / "runs"
 there = [job.run.name for job in wanted if (published / job.run.name / "manifest.json").is_file()]
-told = "Controls of this run:" if controls else "No control was run here. Shown are those of the published run:"
+named = "Controls of this run:" if controls else "No control was run here. Shown are those of the published run:"
 names = ", ".join(controls or there)
-Markdown(f"{told} {names}." if names else "No control has been run yet: `make ablations` does it.")
+Markdown(f"{named} {names}." if names else "No control has been run yet: `make ablations` does it.")
 
 # %%
 if names:
@@ -208,7 +208,7 @@ if names:
 if controls and "reward_modes" in frames:
     modes = tables.shown(frames["reward_modes"]).set_index(["measure", "decoding"])
     display(modes[["training_seeds", "released", "paper", "difference", "smallest_effect", "verdict"]])
-    display(Markdown(said.get("rewards", "")))
+    display(Markdown(found.get("rewards", "")))
 
 # %%
 above = shown[shown.at_chance == "no"] if names else frames["table2"].head(0)
@@ -218,7 +218,7 @@ Markdown(
     "No control, no verdict." if not names
     else f"**A leak:** {', '.join(leaks)}. Until that is explained, section 1 proves nothing." if len(leaks)
     else f"All that must be at chance end at {tables.CHANCE_MOST:.0%} or below." if not len(open_ones)
-    else f"An interval ends above the mark of {tables.CHANCE_MOST:.0%} and holds chance: {', '.join(open_ones)}. "
+    else f"An interval ends above the mark of {tables.CHANCE_MOST:.0%} and contains chance: {', '.join(open_ones)}. "
     "One run cannot tell luck from a small leak."
 )  # fmt: skip
 
@@ -237,12 +237,13 @@ table1[table1.method.isin(["Qwen2.5-VL-7B", "GLOBE-7B", "Geo-R1"])]
 # %% [markdown]
 # ### Ours
 #
-# Country and city of a phone's picture, geocoded offline. *Predict:* the scaffold saw 16 cities in 13 countries, and
+# Country and city of a street-level photo, geocoded offline. *Predict:* the scaffold saw 16 cities in 13 countries, and
 # cities of the base's own in many more; the test cities are others. What of an unseen country? And what of GRPO, which
 # saw no country at all?
 #
-# Two rulers stand below: a random point on land, and the best constant guess (the one place, chosen on validation
-# places, that serves the column best). A system that does not beat the constant has learnt nothing about *pictures*.
+# Two trivial baselines stand below: a random point on land, and the best constant guess (the one place, chosen on
+# validation places, that serves the column best). A system that does not beat the constant has learnt nothing about
+# *pictures*.
 
 # %%
 geolocation = frames["geolocation"].query("task == 'geolocation'").sort_values("countries", kind="stable")
@@ -257,11 +258,11 @@ tables.shown(geolocation[strict]).drop(columns=["checkpoint", "task"]).set_index
 columns = ["system", "well_formed", "country_accuracy", "first_country_accuracy", "acc_2500km", "first_acc_2500km"]
 columns += [f"{name}_{end}" for name in columns[1:] for end in ("low", "high")]
 display(tables.shown(geolocation.query("countries == 'all' and stands_for != ''")[columns]).set_index("system"))
-Markdown(said.get("countries", ""))
+Markdown(found.get("countries", ""))
 
 # %%
 parts = {f"within 750 km, {kind} countries": part for kind, part in geolocation.groupby("countries") if kind != "all"}
-plots.intervals(parts, "acc_750km", label="phone pictures located")
+plots.intervals(parts, "acc_750km", label="street-level photos located")
 
 # %% [markdown]
 # > **Synthetic, and in a circle:** the atlas draws the signs and the hills, teaches the words for them, and scores the
@@ -270,7 +271,7 @@ plots.intervals(parts, "acc_750km", label="phone pictures located")
 # > Within 1 km the gazetteer's choice of a city's centre decides, not the model.
 
 # %% [markdown]
-# The same question about an aerial tile, which no system was ever asked in training:
+# The same question about an aerial tile, which no stage ever trained:
 
 # %%
 aerial = tables.shown(frames["geolocation"].query("task == 'aerial' and countries == 'all'"))
@@ -279,7 +280,7 @@ aerial.drop(columns=["checkpoint", "task", "countries"]).set_index("system")
 # %% [markdown]
 # ## (6) Does anything else move?
 #
-# Country from a phone's picture and from a tile, the climate's group, the ground cover: right answers beside the
+# Country from a street-level photo and from a tile, the climate's group, the ground cover: right answers beside the
 # commonest answer of the validation places (dashed).
 
 # %%
@@ -304,7 +305,7 @@ Markdown(
     f"> **Many lines, few facts.** Of {len(elsewhere)} comparisons outside pairing and thinking, {len(moved_tasks)} "
     f"have an interval on one side of zero; without any effect one would expect {0.05 * len(elsewhere):.1f}. After "
     f"adjustment for all {len(changes)} lines (Holm) {(moved_tasks.p_holm < 0.05).sum()} of them stay below 0.05. "
-    + said.get("distance", "")
+    + found.get("distance", "")
 )
 
 # %% [markdown]
@@ -331,7 +332,7 @@ tables.shown(greedy).drop(columns=["checkpoint", "decoding"]).set_index("system"
 if "words" in frames:
     words = tables.shown(frames["words"].query("decoding == 'greedy'")).set_index("system")
     display(words[["words_true", "standardised", "base_standardised", "difference", "smallest_effect", "covered"]])
-Markdown(said.get("words", "The base said too few words to standardise by."))
+Markdown(found.get("words", "The base said too few words to standardise by."))
 
 # %% [markdown]
 # And the thoughts about *places*: which of their words vary at all from picture to picture, and are those truer than
@@ -341,7 +342,7 @@ Markdown(said.get("words", "The base said too few words to standardise by."))
 if "what_varies" in frames:
     varies = tables.shown(frames["what_varies"]).set_index(["system", "attribute"])
     display(varies[["answers_saying", "commonest", "commonest_share", "true", "commonest_true", "above_constant"]])
-Markdown(said.get("varies", "No system thinks about places here."))
+Markdown(found.get("varies", "No system thinks about places here."))
 
 # %% [markdown]
 # An answer that is right for the wrong words: the most false words among the right answers of the last system.
@@ -378,7 +379,7 @@ Markdown(
     + f"On {value.n[tables.ZERO]} synthetic questions (chance {chance:.0%}) GRPO from the base goes from "
     f"{learnt.before_value:.1%} to {learnt.after_value:.1%} (change [{learnt.low:+.1%}, {learnt.high:+.1%}], "
     f"{value.training_seeds[tables.ZERO]} seed(s)); with the scaffold to {value.accuracy[tables.R1]:.1%}.\n\n"
-    + " ".join(said[topic] for topic in ("decomposition", "orderings", "countries") if topic in said) + "\n\n"
+    + " ".join(found[topic] for topic in ("decomposition", "orderings", "countries") if topic in found) + "\n\n"
     + f"Elsewhere, higher after GRPO: {moved.get('higher', 'nothing')}. Lower: {moved.get('lower', 'nothing')}. For "
     f"{(others.verdict == 'cannot tell').sum()} of {len(others)} comparisons the sign cannot be told. All of it in a "
     "synthetic world, and none of it about photographs."

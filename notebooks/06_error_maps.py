@@ -83,8 +83,8 @@ within = by_run.apply(lambda km: pd.Series(geo.threshold_accuracy(km))).unstack(
 within.assign(median_km=by_run.median(), n=by_run.size())
 
 # %% [markdown]
-# All seeds of it, with intervals, above the rulers: a random point on land, and the best constant guess (the one place,
-# chosen on validation places, that serves the column best).
+# All seeds of it, with intervals, above the trivial baselines: a random point on land, and the best constant guess (the
+# one place, chosen on validation places, that serves the column best).
 
 # %%
 measured = frames["geolocation"].query("task == 'geolocation' and stands_for in ['', @tables.R1]")
@@ -130,22 +130,25 @@ Markdown(
 #
 # Only answers that name the wrong country. Does the country named share the hemisphere, the climate, the script, the
 # driving side or the region of the true place? If cues are read, it must do so more often than if the same answers
-# were dealt out among these places *by lot*.
+# were dealt out among these places *at random*.
 #
 # *Predict:* which of these can be seen in a picture at all?
 
 # %%
 cues = frames["cues"].query("stands_for == @tables.R1")
 display(
-    tables.shown(cues).set_index("cue")[["system", "benchmark", "training_seeds", "wrong_countries", "agree", "by_lot"]]
+    tables.shown(cues).set_index("cue")[
+        ["system", "benchmark", "training_seeds", "wrong_countries", "agree", "at_random"]
+    ]
 )
-read = cues[cues.agree_low > cues.by_lot].cue
+read = cues[cues.agree_low > cues.at_random].cue
 Markdown(f"Above its lot by the whole interval: {', '.join(read).replace('_', ' ') or 'none'}.")
 
 # %% [markdown]
 # ## (4) By climate
 #
-# Each zone beside the two rulers on the same places: a share that looks low may belong to places where any guess fails.
+# Each zone beside the trivial baselines on the same places: a share that looks low may belong to places where any
+# guess fails.
 
 # %%
 ours = frames["zones"].query("stands_for in ['', @tables.R1]")
@@ -198,11 +201,11 @@ sites = inputs.sites(size, "test").set_index("id", drop=False)
 worst = first.dropna(subset="error_km").sort_values("error_km", ascending=False).drop_duplicates("truth").head(5)
 gallery = plots.new_figure(figsize=(12, 6), layout="constrained")
 for i, row in enumerate(worst.itertuples(), 1):
-    scene, said = world.build(sites.loc[row.id]), atlas.country_name(row.choice) if row.choice else "no country"
+    scene, named = world.build(sites.loc[row.id]), atlas.country_name(row.choice) if row.choice else "no country"
     large, small = gallery.add_subplot(2, len(worst), i), gallery.add_subplot(2, len(worst), len(worst) + i)
     large.imshow(world.crop(scene, 256, difficulty=plots.FOR_PEOPLE))
     small.imshow(world.crop(scene, size.crop_px), interpolation="nearest")
-    large.set_title(f"{sites.area[row.id]}\nsaid: {said}\n{row.error_km:,.0f} km off", fontsize=9, loc="left")
+    large.set_title(f"{sites.area[row.id]}\nanswer: {named}\n{row.error_km:,.0f} km off", fontsize=9, loc="left")
     for axes in (large, small):
         axes.set(xticks=[], yticks=[])
 gallery.supxlabel(f"answers of {first.run.iloc[0]}. {plots.MINI}", fontsize=8, color="0.4")
@@ -228,12 +231,13 @@ wide = tables.shown(failures).pivot(index="failure", columns="system", values="s
 wide.reindex(index=failures.failure.unique(), columns=failures.system.unique())
 
 # %%
-asked = answers[(answers.task == "pairing") & (answers.decoding == "greedy") & (answers.run == first.run.iloc[0])]
-asked = asked.assign(right=asked.choice == asked.truth, false=asked.words - asked.words_true)
-asked = asked.sort_values(["right", "false", "id"], ascending=[True, False, True])
+searches = answers[(answers.task == "pairing") & (answers.decoding == "greedy") & (answers.run == first.run.iloc[0])]
+searches = searches.assign(right=searches.choice == searches.truth, false=searches.words - searches.words_true)
+searches = searches.sort_values(["right", "false", "id"], ascending=[True, False, True])
 Markdown(
-    f"{(~asked.right).sum()} of {len(asked)} greedy answers of {asked.run.iloc[0]} are wrong. Shown are those with the "
-    "most false words. Blue words are true of the picture spoken of, orange ones are not; the frame is the right tile. "
+    f"{(~searches.right).sum()} of {len(searches)} greedy answers of {searches.run.iloc[0]} are wrong. Shown are those "
+    "with the most false words. Blue words are true of the picture spoken of, orange ones are not; the frame is the "
+    "right tile. "
     "The pictures are as small as the model sees them."
 )
 
@@ -242,19 +246,21 @@ rendered = inputs.rendered(size, "test")
 questions = (
     pairs.questions(rendered, k=size.k, negatives=size.negatives, seed=0).to_pandas().set_index("id", drop=False)
 )
-said = inputs.true_words(sites)
-assert (questions.letter[asked.id].values == asked.truth.values).all()  # the very questions that were asked
-questions.loc[asked.id.head(3), ["letter", "distances_km"]]
+words = inputs.true_words(sites)
+assert (questions.letter[searches.id].values == searches.truth.values).all()  # the very questions of the run
+questions.loc[searches.id.head(3), ["letter", "distances_km"]]
 
 # %%
 cards = []
-for row in asked.head(3).itertuples():
+for row in searches.head(3).itertuples():
     question = questions.loc[row.id].to_dict()
-    told = dict(letter=row.truth, choice=row.choice, said=[said[name] for name in (row.id, *question["candidate_ids"])])
+    caption = dict(
+        letter=row.truth, choice=row.choice, true_words=[words[name] for name in (row.id, *question["candidate_ids"])]
+    )
     title = f"{row.run}, {row.id}: {row.false:.0f} of {row.words:.0f} words false"
     pictures = pairs.images(rendered, question)
     cards.append(
-        plots.answer(pictures, row.text, faithfulness.thoughts(row.text, wording.WORDING), title=title, **told)
+        plots.answer(pictures, row.text, faithfulness.thoughts(row.text, wording.WORDING), title=title, **caption)
     )
 display(*cards)
 
@@ -263,9 +269,11 @@ display(*cards)
 # > only where things stand could help, and the answer has no words for that.
 
 # %%
-asked["twin"] = [sum(said[c] == said[q.id] for c in q.candidate_ids) > 1 for q in questions.loc[asked.id].itertuples()]
+searches["twin"] = [
+    sum(words[c] == words[q.id] for c in q.candidate_ids) > 1 for q in questions.loc[searches.id].itertuples()
+]
 twins = (
-    asked.groupby("twin").right.agg(["size", "mean"]).rename(index={True: "a twin of the right tile", False: "none"})
+    searches.groupby("twin").right.agg(["size", "mean"]).rename(index={True: "a twin of the right tile", False: "none"})
 )
 twins.rename(columns={"size": "questions", "mean": "right"}).rename_axis("among the wrong tiles")
 
@@ -295,7 +303,7 @@ Markdown(
        else "on both sides of")
     + f" that guess. Median error {us.median_km:,.0f} km against {best.median_km:,.0f} km. "
     + ", ".join(f"{share:.0%} in {kind} countries" for kind, share in by_place.drop("all").items())
-    + f". Wrong answers keep more than by lot: {', '.join(read).replace('_', ' ') or 'nothing'}. "
+    + f". Wrong answers keep more than at random: {', '.join(read).replace('_', ' ') or 'nothing'}. "
     + f"Of its pairing answers {kinds.sum():.0%} are wrong, most often so: *{kinds.idxmax()}* ({kinds.max():.0%}). "
     "This is how well the renderer's cues are read, and nothing about photographs."
 )  # fmt: skip

@@ -1,6 +1,8 @@
 """Every profile can be made, cannot be changed, and a wrong one says what is wrong."""
 
+import csv
 import dataclasses
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +72,15 @@ def test_derived_sizes_of_mini():
 def test_a_wrong_value_names_profile_field_and_remedy(change, words):
     with pytest.raises(ValueError, match=f"profile 'mini': .*{words}"):
         dataclasses.replace(Profile.get("mini"), **change)
+
+
+def test_resolved_settings_are_those_of_the_written_table():
+    """tests/data/profiles.csv is written by hand: a profile that changes needs a line of it changed, and a reason."""
+    with open(Path(__file__).parent / "data" / "profiles.csv", newline="") as file:
+        table = {row["field"]: row for row in csv.DictReader(file)}
+    fields = [field.name for field in dataclasses.fields(Profile) if field.name != "name"]
+    assert list(table) == fields
+    for name in Profile.names:
+        profile = Profile.get(name)
+        assert {f: repr(getattr(profile, f)) for f in fields} == {f: table[f][name] for f in fields}, name
+    assert all(row["where the paper's value comes from"] for row in table.values())

@@ -367,3 +367,9 @@ def test_stamp_is_plain_json(bench):
     bench.run()
     stamp = json.loads((bench.work / "smoke" / "stamps" / "01_first.json").read_text())
     assert set(stamp) == {"key", "wrote"} and list(stamp["wrote"]) == ["executed/01_first.ipynb"]
+
+
+def test_what_will_be_done_is_said_before_it_is_done(tmp_path):
+    said = reproduce.plan("smoke", (0,), tmp_path, 7)
+    assert said.startswith("profile smoke: 4 runs to train and evaluate (about ") and "up to 7 notebooks" in said
+    assert "runs" not in reproduce.plan("smoke", (), tmp_path, 2)

@@ -20,7 +20,8 @@ from transformers import (
 from transformers.models.clip.image_processing_pil_clip import CLIPImageProcessorPil
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
-from georeplicate.model import policy, shared_prefix
+from georeplicate.mini import tiny
+from georeplicate.model import policy, processors, shared_prefix
 
 WORDS = "which tile fits the view ? answer with one letter . look at A B C D E red green blue dark bright".split()
 TAGS = ["<think>", "</think>", "<answer>", "</answer>"]
@@ -30,7 +31,7 @@ SIZES = ((16, 64), (32, 32), (16, 32))
 def tiny_policy(seed: int = 0, sharpen: float = 1.0) -> policy.Policy:
     """Two text and two vision layers. `sharpen` scales the matrices: at 1 the logits are nearly uniform, which would
     make any comparison of logprobs weak."""
-    made = policy.build(
+    made = tiny.build(
         WORDS + TAGS,
         seed=seed,
         hidden_size=64,
@@ -63,7 +64,7 @@ TEXT = dict(
 
 def internvl_policy(sharpen: float = 1.0) -> policy.Policy:
     """As InternVL3: Qwen2 decoder with one-dimensional positions, images cut into 1 to 3 tiles (with a thumbnail)."""
-    tokenizer = policy.build_tokenizer([*WORDS, *TAGS])
+    tokenizer = tiny.build_tokenizer([*WORDS, *TAGS])
     names = {
         "start_image_token": "<img>",
         "end_image_token": "</img>",
@@ -72,8 +73,8 @@ def internvl_policy(sharpen: float = 1.0) -> policy.Policy:
     }
     tokenizer = _with_tokens(tokenizer, names)
     images = GotOcr2ImageProcessorPil(size={"height": 16, "width": 16}, max_patches=2)
-    template = policy.CHAT_TEMPLATE.replace("<|vision_start|><|image_pad|><|vision_end|>", "<IMG_CONTEXT>")
-    processor = policy.InternVLImageTextProcessor(images, tokenizer, image_seq_length=4, chat_template=template)
+    template = processors.CHAT_TEMPLATE.replace("<|vision_start|><|image_pad|><|vision_end|>", "<IMG_CONTEXT>")
+    processor = processors.InternVLImageTextProcessor(images, tokenizer, image_seq_length=4, chat_template=template)
     vision = dict(hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64)
     config = InternVLConfig(
         vision_config={"model_type": "internvl_vision", "image_size": [16, 16], "patch_size": [4, 4], **vision},
@@ -87,10 +88,10 @@ def internvl_policy(sharpen: float = 1.0) -> policy.Policy:
 
 def llava_policy(sharpen: float = 1.0) -> policy.Policy:
     """As LLaVA 1.5: Llama decoder, one picture size, no tokens around a picture."""
-    tokenizer = policy.build_tokenizer([*WORDS, *TAGS])
+    tokenizer = tiny.build_tokenizer([*WORDS, *TAGS])
     tokenizer = _with_tokens(tokenizer, {"image_token": "<image>"})
     size = {"height": 16, "width": 16}
-    template = policy.CHAT_TEMPLATE.replace("<|vision_start|><|image_pad|><|vision_end|>", "<image>")
+    template = processors.CHAT_TEMPLATE.replace("<|vision_start|><|image_pad|><|vision_end|>", "<image>")
     processor = LlavaProcessor(
         CLIPImageProcessorPil(size=size, crop_size=size),
         tokenizer,
@@ -150,17 +151,17 @@ def byte_policy(seed: int = 0) -> policy.Policy:
     """A tiny untrained policy whose tokenizer reads any text, byte by byte, as published ones do."""
     backend = Tokenizer(models.BPE({piece: i for i, piece in enumerate(sorted(ByteLevel.alphabet()))}, []))
     backend.pre_tokenizer, backend.decoder = ByteLevel(add_prefix_space=False), ByteLevelDecoder()
-    backend.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in policy.SPECIAL_TOKENS])
+    backend.add_special_tokens([AddedToken(name, special=True, normalized=False) for name in processors.SPECIAL_TOKENS])
     tokenizer = PreTrainedTokenizerFast(
         tokenizer_object=backend,
         eos_token="<|im_end|>",
         pad_token="<|endoftext|>",
         padding_side="left",
         clean_up_tokenization_spaces=False,
-        chat_template=policy.CHAT_TEMPLATE,
+        chat_template=processors.CHAT_TEMPLATE,
     )
     shape = dict(hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1)
-    return policy.build(tokenizer, seed=seed, **shape)
+    return tiny.build(tokenizer, seed=seed, **shape)
 
 
 KERNEL = (*(getattr(shared_prefix, name) for name in PARTS), shared_prefix)

@@ -1,4 +1,4 @@
-"""Rulers for answers about places: how far one gets without looking at any picture.
+"""Trivial baselines for answers about places: how far one gets without looking at any picture.
 
 A random land point, and the best constant answer. Constants are chosen on validation places, never on those they are
 then measured on.
@@ -16,7 +16,7 @@ from georeplicate import atlas, geo
 
 
 @dataclass(frozen=True)
-class Rulers:
+class TrivialBaselines:
     """Guesses to measure a policy against.
 
     land: many random land points, columns lat, lon, country. constant: one row for each kind of countries (all, seen,
@@ -29,7 +29,7 @@ class Rulers:
     commonest: dict[str, str]
 
 
-def choose(places: pd.DataFrame, commonest: dict[str, str], *, draws: int = 2000, seed: int = 0) -> Rulers:
+def choose(places: pd.DataFrame, commonest: dict[str, str], *, draws: int = 2000, seed: int = 0) -> TrivialBaselines:
     """Chosen on these places (rows lat, lon, country, seen_country), of which the best constants are some.
 
     Among equally good ones the one with the highest mean GeoScore is taken.
@@ -46,7 +46,7 @@ def choose(places: pd.DataFrame, commonest: dict[str, str], *, draws: int = 2000
             rows.append((kind, measure, best.lat, best.lon, best.country))
     lat, lon = atlas.random_land(draws, np.random.default_rng([seed, 41]))
     country = atlas.describe(lat, lon, "2020-06-21T12:00:00Z").country
-    return Rulers(
+    return TrivialBaselines(
         land=pd.DataFrame({"lat": lat, "lon": lon, "country": country}),
         constant=pd.DataFrame(rows, columns=["countries", "measure", "lat", "lon", "country"]),
         commonest=commonest,

@@ -7,8 +7,8 @@ at chance. This file makes such a starting point at mini scale, from places of t
     comparing     within one view only: five tiles against a tile, five panoramas against a panorama, and within text;
                   one picture of the five may be a second picture of the reference; then `match`, else `other`
     the form      <think> place ... A ... other B ... match </think> <answer> B </answer>, stopping at random; before a
-                  panorama and tiles with lists drawn by lot, which describe no tile, or with true words
-    geography     cities and countries in text; weakly, the country of a phone's picture
+                  panorama and tiles with lists sampled at random, which describe no tile, or with true words
+    geography     cities and countries in text; weakly, the country of a street-level photo
 
 No prompt holds a panorama and a tile of one place, or of places within 50 km, and what is said about a panorama and a
 tile together never depends on whether they agree: captions without a verdict, verdicts on lists of words drawn by
@@ -34,6 +34,7 @@ from tqdm import trange
 
 from georeplicate import engine, files, geo, world
 from georeplicate.engine.lexicon import country_tokens
+from georeplicate.mini import tiny
 from georeplicate.mini.wording import (
     CLIMATE,
     COUNTRY_OF,
@@ -62,8 +63,8 @@ class Example:
     """One training prompt: pictures as (view, site number, variant), the text, the answers, and which words count.
 
     variant: a second picture of the same view of the same place (other light and noise). only: the loss counts these
-    words alone (all, if empty): words about lists that were drawn by lot teach nothing. but: the loss does not count
-    these. skill: the loss is a mean over the words of each skill, so that the few words of one do not drown among the
+    words alone (all, if empty): words about lists sampled at random teach nothing. but: the loss does not count these.
+    skill: the loss is a mean over the words of each skill, so that the few words of one do not drown among the
     many of another.
     """
 
@@ -115,7 +116,7 @@ def think(place: tuple[str, ...], looked_at: list[tuple[str, tuple[str, ...], st
     """The search in words: the place, then (letter, words, verdict or "") one by one, then the answer."""
     parts = [
         f"place {' '.join(place)}",
-        *(f"{name} {' '.join(said)} {verdict}".rstrip() for name, said, verdict in looked_at),
+        *(f"{name} {' '.join(described)} {verdict}".rstrip() for name, described, verdict in looked_at),
     ]
     return f"<think> {' '.join(parts)} </think> <answer> {letter} </answer>"
 
@@ -123,14 +124,14 @@ def think(place: tuple[str, ...], looked_at: list[tuple[str, tuple[str, ...], st
 class Stream:
     """The base's training examples, by task; a pure function of the places, their words and a random generator.
 
-    sites: where panoramas and tiles are; phones: where phones' pictures are ("crop"), numbered by a table of their own;
-    None: they are numbered as the sites.
+    sites: where panoramas and tiles are; photos: where street-level photos ("crop") are, numbered by a table of their
+    own; None: they are numbered as the sites.
     """
 
-    def __init__(self, sites: pd.DataFrame, described: list[tuple[str, ...]], phones: pd.DataFrame | None = None):
+    def __init__(self, sites: pd.DataFrame, described: list[tuple[str, ...]], photos: pd.DataFrame | None = None):
         self.described, self.n = described, len(sites)
         self.lat, self.lon = sites.lat.to_numpy(), sites.lon.to_numpy()
-        self.abroad = [country_tokens()[code] for code in (sites if phones is None else phones).country]
+        self.abroad = [country_tokens()[code] for code in (sites if photos is None else photos).country]
 
     @cached_property
     def towns(self) -> list[tuple[str, str]]:
@@ -214,8 +215,8 @@ class Stream:
             place = self._some(sites[own], spoken)
             looked = []
             for j in self.looked_at(rng):
-                said = self._some(sites[j], spoken)
-                looked.append((LETTERS[j], said, MATCH if said == place else DIFFERENT))
+                described = self._some(sites[j], spoken)
+                looked.append((LETTERS[j], described, MATCH if described == place else DIFFERENT))
             texts.append(think(place, looked, looked[-1][0]))
         variant = int(rng.integers(2))
         pictures = ((view, sites[own], variant), *((view, s, 1 - variant) for s in sites))
@@ -225,7 +226,7 @@ class Stream:
         """Lists of words alone, in the form of thinking: equal or not. One to `most` lists against the place's.
 
         Half of the lists are equal; of the others two thirds are near misses, one or two words drawn anew. The loss
-        counts the verdicts alone: the words are drawn by lot.
+        counts the verdicts alone: the words are sampled at random.
         """
         return Example((), PAIR, (self._lists(rng, most),), only=VERDICTS, skill="verdicts")
 
@@ -307,12 +308,12 @@ def vocabulary() -> list[str]:
     ]
     texts += engine.vocabulary()
     texts += map(city_token, world.cities().city)
-    found = {piece for text in texts for piece, _ in policies.splitter().pre_tokenize_str(text)}
+    found = {piece for text in texts for piece, _ in tiny.splitter().pre_tokenize_str(text)}
     return ["<think>", "</think>", "<answer>", "</answer>", *sorted(found)]
 
 
 def probe_vision(
-    policy: policies.Policy, album: Album, phones: Album, *, steps: int, batch: int, lr: float, seed: int
+    policy: policies.Policy, album: Album, photos: Album, *, steps: int, batch: int, lr: float, seed: int
 ) -> dict[str, float]:
     """Teach the vision tower to see before the language model learns to speak, by linear heads that are thrown away.
 
@@ -327,9 +328,11 @@ def probe_vision(
     rng = np.random.default_rng([seed, 1])
     tower, kinds = policy.model.model.visual, list(WORDS.values())
     width = policy.model.config.text_config.hidden_size
-    labels = torch.tensor([[list(kinds[k].values()).index(said[k]) for k in range(6)] for said in album.words])
-    countries = sorted(set(phones.sites.country))
-    country = torch.tensor([countries.index(code) for code in phones.sites.country])
+    labels = torch.tensor(
+        [[list(kinds[k].values()).index(described[k]) for k in range(6)] for described in album.words]
+    )
+    countries = sorted(set(photos.sites.country))
+    country = torch.tensor([countries.index(code) for code in photos.sites.country])
     heads = nn.ModuleDict(
         {f"{view} {k}": Probe(width, len(kinds[k])) for view in ("panorama", "tile") for k in range(6)}
         | {"country": Probe(width, len(countries))}
@@ -354,8 +357,8 @@ def probe_vision(
                 if step >= 0.8 * steps:
                     guess = token.log_softmax(-1).mean(1).argmax(-1)
                     right.setdefault(f"{view} {list(WORDS)[k]}", []).append(float((guess == truth).float().mean()))
-        chosen = rng.integers(len(phones.sites), size=batch)
-        pixels = [phones.pixels["crop", int(i), int(rng.integers(2))] for i in chosen]
+        chosen = rng.integers(len(photos.sites), size=batch)
+        pixels = [photos.pixels["crop", int(i), int(rng.integers(2))] for i in chosen]
         with common.autocast(common.bf16_in_hardware()):
             seen = torch.stack(see(policy, pixels)).float()
         whole, _ = heads["country"](seen)
@@ -492,7 +495,7 @@ class Stage:
 OUT = files.WORK / "base"
 SHIPPED = Path(__file__).resolve().parent / "weights" / "mini-base"  # its card says how it came about
 VISION_STEPS = 1000  # see probe_vision
-PHONES = 20  # places of each city that phones show
+PHOTO_SITES = 20  # places of each city that phones show
 SETTLED = 2.0
 # What is practised in which order. Pictures first, until the words for one picture among six are right: before that,
 # comparing was not learnt beside them; and a model that learnt to compare in text before it saw a picture, or in text
@@ -553,7 +556,9 @@ def base_sites(per_region: int, wild: int, seed: int) -> pd.DataFrame:
     return sites[sites.country.isin(country_tokens())].reset_index(drop=True)
 
 
-def build(out: Path, *, seed: int = 0, per_region: int = 8, wild: int = 400, phones_per_region: int = PHONES) -> Path:
+def build(
+    out: Path, *, seed: int = 0, per_region: int = 8, wild: int = 400, photos_per_region: int = PHOTO_SITES
+) -> Path:
     """The base policy, stage by stage, each saved below `out`; returns `out/policy`.
 
     A stage that was finished is loaded and not repeated: each begins with an optimizer and a generator of its own, so
@@ -563,26 +568,26 @@ def build(out: Path, *, seed: int = 0, per_region: int = 8, wild: int = 400, pho
     if final.exists():
         return final
     profile = Profile.get("mini")
-    policy = policies.build(vocabulary(), seed=seed, **SHAPE)
+    policy = tiny.build(vocabulary(), seed=seed, **SHAPE)
     sites = base_sites(per_region, wild, seed)
     size = sizes(profile)
-    phones = Album(policy, base_sites(phones_per_region, 0, seed), seed=seed, sizes={"crop": size.pop("crop")})
+    photos = Album(policy, base_sites(photos_per_region, 0, seed), seed=seed, sizes={"crop": size.pop("crop")})
     album = Album(policy, sites, seed=seed, sizes=size)
-    stream = Stream(sites, album.words, phones.sites)
+    stream = Stream(sites, album.words, photos.sites)
     for stage in (None, *STAGES):  # None: the vision tower
         folder = out / "stages" / (stage.name if stage else "vision")
         if folder.exists():
             policy = policies.load(folder)
             continue
         if stage is None:
-            log = [probe_vision(policy, album, phones, steps=VISION_STEPS, batch=48, lr=1e-3, seed=seed)]
+            log = [probe_vision(policy, album, photos, steps=VISION_STEPS, batch=48, lr=1e-3, seed=seed)]
             settle(policy, album)
         else:
             if not album.features:  # the tower stays as it is from here on
-                phones.look(policy)
+                photos.look(policy)
                 album.look(policy)
-                album.features |= phones.features
-                album.pixels |= phones.pixels
+                album.features |= photos.features
+                album.pixels |= photos.pixels
             log = train_stage(policy, album, stream, stage, seed=seed)
         files.write_csv(out / "logs" / f"{folder.name}.csv", pd.DataFrame(log))
         policy.save(folder)

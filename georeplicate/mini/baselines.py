@@ -7,11 +7,11 @@ from functools import cache
 import pandas as pd
 
 from georeplicate import world
-from georeplicate.evaluation.trivial import Rulers, choose
+from georeplicate.evaluation.trivial import TrivialBaselines, choose
 
 
 @cache
-def of_world(draws: int = 2000, seed: int = 0) -> Rulers:
+def of_world(draws: int = 2000, seed: int = 0) -> TrivialBaselines:
     """A random land point, the best constant places, and the commonest climate and ground cover."""
     places = world.sites("validation", 1)
     climates = places.climate[places.climate != "ocean"].str[0].str.lower()

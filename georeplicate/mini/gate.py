@@ -101,7 +101,7 @@ CONTROLS = (None, "panorama blanked", "tiles blanked", "panoramas exchanged")
 
 @torch.no_grad()
 def accuracy(model: Matcher, rows: Dataset, questions: Dataset, *, control: str | None = None) -> float:
-    """Share of questions whose own tile scores highest, under one of CONTROLS: a side made grey, or panoramas given
+    """Share of questions whose own tile scores highest, under one of CONTROLS: a side blanked, or panoramas given
     to other regions.
 
     Ties go to a letter drawn with a fixed seed, so that a blind model scores chance and not the share of letter A.

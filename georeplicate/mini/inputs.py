@@ -104,16 +104,16 @@ def place_rows(policy: policies.Policy, sites: pd.DataFrame, *, crop_px: int, ti
     return out
 
 
-def controlled(asked: Sequence[dict], control: str, seed: int) -> Sequence[dict]:
+def controlled(rows: Sequence[dict], control: str, seed: int) -> Sequence[dict]:
     """Pairing rows under a control: a right letter sampled at random, or blank pictures; "" leaves them alone."""
     if not control:
-        return asked
+        return rows
     if control not in CONTROLS:
         raise ValueError(f"control={control!r}; choose from {', '.join(CONTROLS)}")
-    letters = np.random.default_rng([seed, 77]).choice(list(LETTERS), len(asked))
+    letters = np.random.default_rng([seed, 77]).choice(list(LETTERS), len(rows))
 
     def make(i: int) -> dict:
-        row = asked[i]
+        row = rows[i]
         if control == "shuffled pairing":
             return row | {"letter": str(letters[i])}
         parts = list(row["pixels"]["pixel_values"].split(row["pixels"]["image_grid_thw"].prod(-1).tolist()))
@@ -121,7 +121,7 @@ def controlled(asked: Sequence[dict], control: str, seed: int) -> Sequence[dict]
             parts[j] = torch.zeros_like(parts[j])
         return row | {"pixels": row["pixels"] | {"pixel_values": torch.cat(parts)}}
 
-    return Rows(range(len(asked)), make)
+    return Rows(range(len(rows)), make)
 
 
 # --- a split at a profile's size, once a process --------------------------------------------------------------------
@@ -165,11 +165,11 @@ def _prepared(profile: Profile, split: str, base_path: Path) -> tuple[dict, dict
 
 def questions(profile: Profile, split: str, base_path: Path, seed: int = 0) -> Rows:
     """Pairing questions of a split, shuffled, no more than a run needs."""
-    asked = pairs.questions(rendered(profile, split), k=profile.k, negatives=profile.negatives, seed=seed)
+    rows = pairs.questions(rendered(profile, split), k=profile.k, negatives=profile.negatives, seed=seed)
     count = profile.rl_steps * profile.prompts_per_update if split == "train" else _size(profile, split)[0]
-    asked = asked.shuffle(seed=seed).select(range(min(count, len(asked))))
+    rows = rows.shuffle(seed=seed).select(range(min(count, len(rows))))
     seen, described = _prepared(profile, split, base_path)
-    return pairing_rows(base_policy(base_path), rendered(profile, split), asked, described=described, prepared=seen)
+    return pairing_rows(base_policy(base_path), rendered(profile, split), rows, described=described, prepared=seen)
 
 
 @cache

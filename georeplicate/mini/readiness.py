@@ -8,7 +8,7 @@ this may still pair at chance, as long as its answer does not depend on what it 
     words       share of described words that are true, by view and attribute
     match       how often the right tile, and a wrong one, is called `match` where a verdict is given; sampled at T=1
     pairing     accuracy, greedy and sampled; near 1 / k for a base that was shown no pairs
-    country     of phone pictures, beside the most frequent country
+    country     of street-level photos, beside the most frequent country
 
 Runs took off from 0.57 and 0.66 of right tiles called a match, and 0.07 and 0.04 of wrong ones; none did from below
 GATE (a handful of runs of one world: `results/LOG.md`).

@@ -75,15 +75,15 @@ def read_by_verdicts(rows: pd.DataFrame) -> pd.DataFrame:
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
-def described(text: str, said: Sequence[Sequence[str]]) -> Iterator[tuple[str, str, bool]]:
+def described(text: str, true_words: Sequence[Sequence[str]]) -> Iterator[tuple[str, str, bool]]:
     """(view, attribute, is it true) of every word about a picture in a pairing answer, counted as by `faithful`.
 
     view: "panorama" or "tile". said: the six true words of the panorama, of tile A, of tile B, ...
     """
     for name, words, _ in thoughts(text, WORDING):
-        index = 0 if name == "place" else 1 + LETTERS.index(name) if name in LETTERS else len(said)
-        if index < len(said):
-            truth = dict(zip(WORDS, said[index], strict=True))
+        index = 0 if name == "place" else 1 + LETTERS.index(name) if name in LETTERS else len(true_words)
+        if index < len(true_words):
+            truth = dict(zip(WORDS, true_words[index], strict=True))
             for kind, word in words.items():
                 yield ("tile" if index else "panorama"), kind, truth[kind] == word
 

@@ -48,9 +48,9 @@ def places(load) -> dict[str, Task]:
 
 def of(profile: Profile, base_path: Path, control: str = "") -> dict[str, Task]:
     """All tasks of a profile; control: blank pictures in the pairing question (see `inputs.controlled`)."""
-    asked = partial(_questions, profile, base_path, control)
+    questions = partial(_questions, profile, base_path, control)
     views = partial(inputs.views, profile, base_path=base_path)
-    return {"pairing": pairing(asked, profile.k), **places(lambda split: views(split))}
+    return {"pairing": pairing(questions, profile.k), **places(lambda split: views(split))}
 
 
 def _questions(profile: Profile, base_path: Path, control: str, split: str):

@@ -27,7 +27,7 @@ REPLAYED = ("form", "tiles", "panoramas")  # tasks of base.Stream, equally often
 
 @cache
 def _abroad() -> pd.DataFrame:
-    return base.base_sites(base.PHONES, 0, 0)
+    return base.base_sites(base.PHOTO_SITES, 0, 0)
 
 
 @cache
@@ -53,7 +53,7 @@ def _replay(profile: Profile, policy: policies.Policy, rng: np.random.Generator,
 
 
 def sft_rows(profile: Profile, base_path: Path, seed: int, count: int) -> Sequence[dict]:
-    """Records of the data engine's template teacher on phone pictures, and replay of the base's tasks.
+    """Records of the data engine's template teacher on street-level photos, and replay of the base's tasks.
 
     The pictures: of the 16 cities, and a share ABROAD of the base's own cities. Never a pairing question with its
     answer: the replay is the base's own stream, on the base's own inputs.

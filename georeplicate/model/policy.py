@@ -12,112 +12,28 @@ that CPU and GPU see the same pixels.
 from __future__ import annotations
 
 import itertools
-import json
 import os
 import re
-import struct
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from PIL import ExifTags, Image, ImageOps
-from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
+from PIL import Image
 from transformers import (
     AutoConfig,
-    AutoImageProcessor,
     AutoModelForImageTextToText,
-    AutoProcessor,
-    AutoTokenizer,
-    InternVLProcessor,
     PreTrainedModel,
-    PreTrainedTokenizerFast,
     ProcessorMixin,
-    Qwen2_5_VLConfig,
-    Qwen2_5_VLForConditionalGeneration,
-    Qwen2_5_VLProcessor,
 )
-from transformers.models.qwen2_vl.image_processing_pil_qwen2_vl import Qwen2VLImageProcessorPil
 
 from georeplicate.model import shared_prefix
 from georeplicate.model.checkpoint import MANIFEST, CheckpointError, verify_manifest, write_manifest
+from georeplicate.model.processors import SPECIAL_TOKENS, UNKNOWN, as_rgb, load_processor
 
-SPECIAL_TOKENS = (
-    "<|endoftext|>",
-    "<|im_start|>",
-    "<|im_end|>",
-    "<|vision_start|>",
-    "<|vision_end|>",
-    "<|image_pad|>",
-    "<|video_pad|>",
-)
-UNKNOWN = "<|unknown|>"
-ROLES = ("system", "user", "assistant")
 _IMAGE_SIZES = ("image_grid_thw", "num_patches")  # what image processors say about each image
-
-# Qwen2-VL's chat format: images become <|vision_start|><|image_pad|><|vision_end|>; no default system turn, as the
-# paper's prompts have one user turn only.
-CHAT_TEMPLATE = """\
-{%- for message in messages -%}
-{{ '<|im_start|>' + message['role'] + '\n' }}
-{%- if message['content'] is string -%}
-{{ message['content'] }}
-{%- else -%}
-{%- for part in message['content'] -%}
-{%- if part['type'] == 'image' -%}
-{{ '<|vision_start|><|image_pad|><|vision_end|>' }}
-{%- elif part['type'] == 'text' -%}
-{{ part['text'] }}
-{%- endif -%}
-{%- endfor -%}
-{%- endif -%}
-{{ '<|im_end|>\n' }}
-{%- endfor -%}
-{%- if add_generation_prompt -%}
-{{ '<|im_start|>assistant\n' }}
-{%- endif -%}
-"""
-
-
-class _SavedAsItsParent(ProcessorMixin):
-    def save_pretrained(self, save_directory, **kwargs):
-        """Saved under the name of the class it stands for: under its own, AutoProcessor returns a bare tokenizer."""
-        saved = super().save_pretrained(save_directory, **kwargs)
-        self.image_processor.save_pretrained(save_directory)  # preprocessor_config.json, as published checkpoints have
-        for name in ("processor_config.json", "tokenizer_config.json", "preprocessor_config.json"):
-            path = Path(save_directory) / name
-            if path.exists():
-                content = json.loads(path.read_text())
-                content["processor_class"] = type(self).__mro__[2].__name__
-                path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-        return saved
-
-
-class ImageTextProcessor(_SavedAsItsParent, Qwen2_5_VLProcessor):
-    """Qwen2.5-VL's processor for images and text only: it takes no video processor."""
-
-    def __init__(self, image_processor=None, tokenizer=None, chat_template=None):
-        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
-        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
-        self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
-        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
-
-
-class InternVLImageTextProcessor(_SavedAsItsParent, InternVLProcessor):
-    """InternVL's processor for images and text only. An image becomes one or more tiles of image_seq_length tokens."""
-
-    def __init__(self, image_processor=None, tokenizer=None, image_seq_length: int = 256, chat_template=None):
-        self.image_seq_length = image_seq_length
-        self.start_image_token, self.end_image_token = tokenizer.start_image_token, tokenizer.end_image_token
-        self.start_image_token_id = tokenizer.start_image_token_id
-        self.end_image_token_id = tokenizer.end_image_token_id
-        self.image_token, self.image_token_id = tokenizer.context_image_token, tokenizer.context_image_token_id
-        self.video_token = tokenizer.video_token
-        self.multimodal_pattern = re.compile(f"(?P<image>{re.escape(self.image_token)})")
-        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
 
 
 @dataclass
@@ -333,39 +249,6 @@ def user_turn(prompt: str, images: int) -> dict[str, Any]:
     return {"role": "user", "content": [*({"type": "image"} for _ in range(images)), {"type": "text", "text": prompt}]}
 
 
-def as_rgb(image: Image.Image) -> Image.Image:
-    """The picture as a person sees it: upright by its EXIF, transparency over white, whatever its mode.
-
-    White and upright are what the published loaders of the model families make of such files too.
-    """
-    try:
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
-    except (OSError, SyntaxError, ValueError, struct.error):  # damaged EXIF turns nothing
-        turned = False
-    if turned:
-        image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        image = _eight_bits(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Grey of more than eight bits: Pillow cuts values off at 255. Sixteen bits are scaled as such; integers and
-    fractions that fit into eight bits, or into 0..1, are taken for those."""
-    values = np.asarray(image).astype(float)
-    values = np.nan_to_num(values, nan=0.0, posinf=65535, neginf=0)
-    highest = values.max(initial=0)
-    if image.mode == "F" and highest <= 1:
-        values = values * 255
-    elif image.mode.startswith("I;16") or highest > 255:
-        values = values / 257
-    return Image.fromarray(np.clip(values.round(), 0, 255).astype(np.uint8))
-
-
 # --------------------------------------------------------------------------------------------------------- on the disk
 
 
@@ -386,137 +269,10 @@ def load(path_or_name: str | os.PathLike, *, dtype: torch.dtype | str = "auto", 
     try:
         config = AutoConfig.from_pretrained(name)
         model, info = AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, output_loading_info=True)
-        processor = _load_processor(name, config.model_type)
+        processor = load_processor(name, config.model_type)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise CheckpointError(f"cannot load the checkpoint {name}: {error}") from error
     lost = sorted(info["missing_keys"]) + sorted(info["unexpected_keys"]) + sorted(map(str, info["mismatched_keys"]))
     if lost:
         raise CheckpointError(f"{name} does not fit its config: {len(lost)} weights differ, first {lost[0]}")
     return Policy(model.to(device).eval(), processor)
-
-
-def _load_processor(name: str, model_type: str) -> ProcessorMixin:
-    if model_type not in ("qwen2_5_vl", "internvl"):
-        processor = AutoProcessor.from_pretrained(name, backend="pil")
-    else:
-        parts = AutoImageProcessor.from_pretrained(name, backend="pil"), AutoTokenizer.from_pretrained(name)
-        options = {"chat_template": parts[1].chat_template}
-        if model_type == "qwen2_5_vl":
-            processor = ImageTextProcessor(*parts, **options)
-        else:
-            said = InternVLProcessor.get_processor_dict(name)[0]
-            processor = InternVLImageTextProcessor(*parts, said.get("image_seq_length", 256), **options)
-    processor.tokenizer.padding_side = "left"  # right padding gives silently wrong M-RoPE positions in generation
-    return processor
-
-
-# ----------------------------------------------------------------------------------------------------- the mini policy
-
-
-def splitter() -> pre_tokenizers.PreTokenizer:
-    """Words at spaces; punctuation stands alone, but a hyphen joins: "water-north" is one word."""
-    marks = pre_tokenizers.Split(Regex(r"[^\w\s\-]"), behavior="isolated")
-    return pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), marks])
-
-
-def build_tokenizer(vocabulary: Iterable[str]) -> PreTrainedTokenizerFast:
-    """Word-level tokenizer over a word list, with Qwen's special tokens. Tags such as `<think>` stay whole."""
-    words = list(dict.fromkeys([*ROLES, *vocabulary]))
-    tags = [word for word in words if re.fullmatch(r"</?\w+>", word)]
-    plain = [word for word in words if word not in tags]
-    splits = splitter()
-    for word in plain:
-        pieces = [piece for piece, _ in splits.pre_tokenize_str(word)]
-        if pieces != [word]:
-            raise ValueError(f"the vocabulary entry {word!r} is not one word: it splits into {pieces}")
-    backend = Tokenizer(models.WordLevel({word: i for i, word in enumerate([UNKNOWN, *plain])}, unk_token=UNKNOWN))
-    backend.pre_tokenizer = splits
-    backend.add_special_tokens([AddedToken(token, special=True, normalized=False) for token in SPECIAL_TOKENS])
-    backend.add_tokens([AddedToken(tag, special=False, normalized=False) for tag in tags])
-    return PreTrainedTokenizerFast(
-        tokenizer_object=backend,
-        unk_token=UNKNOWN,
-        eos_token="<|im_end|>",
-        pad_token="<|endoftext|>",
-        padding_side="left",
-        clean_up_tokenization_spaces=False,
-        chat_template=CHAT_TEMPLATE,
-    )
-
-
-def build(
-    vocabulary: Iterable[str] | PreTrainedTokenizerFast,
-    *,
-    seed: int,
-    hidden_size: int = 128,
-    layers: int = 4,
-    heads: int = 4,
-    intermediate_size: int | None = None,
-    vision_hidden_size: int = 96,
-    vision_layers: int = 3,
-    vision_heads: int = 3,
-    vision_intermediate_size: int | None = None,
-    patch_size: int = 8,
-) -> Policy:
-    """A new, untrained mini policy over a word list, or with a tokenizer of its own. Defaults: 1.5 M parameters.
-
-    Sides of images should be multiples of 2 * patch_size pixels (they are resized otherwise). All vision blocks see
-    the whole image. MLPs are 3 times as wide as their model unless given.
-    """
-    ready = isinstance(vocabulary, PreTrainedTokenizerFast)
-    tokenizer = vocabulary if ready else build_tokenizer(vocabulary)
-    head_dim = hidden_size // heads
-    temporal = head_dim // 8
-    height = (head_dim // 2 - temporal) // 2
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
-    config = Qwen2_5_VLConfig(
-        text_config={
-            "vocab_size": len(tokenizer),
-            "hidden_size": hidden_size,
-            "intermediate_size": intermediate_size or 3 * hidden_size,
-            "num_hidden_layers": layers,
-            "num_attention_heads": heads,
-            "num_key_value_heads": heads,
-            "max_position_embeddings": 4096,
-            "rms_norm_eps": 1e-6,
-            "rope_parameters": {
-                "rope_type": "default",
-                "rope_theta": 10_000.0,
-                "mrope_section": [temporal, height, head_dim // 2 - temporal - height],
-            },
-            "bos_token_id": None,
-            "eos_token_id": ids["<|im_end|>"],
-            "pad_token_id": ids["<|endoftext|>"],
-        },
-        vision_config={
-            "depth": vision_layers,
-            "hidden_size": vision_hidden_size,
-            "intermediate_size": vision_intermediate_size or 3 * vision_hidden_size,
-            "num_heads": vision_heads,
-            "patch_size": patch_size,
-            "spatial_merge_size": 2,
-            "temporal_patch_size": 1,
-            "window_size": 14 * patch_size,
-            "fullatt_block_indexes": list(range(vision_layers)),
-            "out_hidden_size": hidden_size,
-        },
-        image_token_id=ids["<|image_pad|>"],
-        video_token_id=ids["<|video_pad|>"],
-        vision_start_token_id=ids["<|vision_start|>"],
-        vision_end_token_id=ids["<|vision_end|>"],
-        tie_word_embeddings=False,
-    )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = Qwen2_5_VLForConditionalGeneration(config)
-    model.generation_config.eos_token_id = ids["<|im_end|>"]
-    model.generation_config.pad_token_id = ids["<|endoftext|>"]
-    cell = (2 * patch_size) ** 2
-    image_processor = Qwen2VLImageProcessorPil(
-        patch_size=patch_size, temporal_patch_size=1, merge_size=2, min_pixels=cell, max_pixels=1280 * cell
-    )
-    return Policy(model.eval(), ImageTextProcessor(image_processor, tokenizer, chat_template=CHAT_TEMPLATE))
-
-
-def parameters_in_millions(model: PreTrainedModel) -> float:
-    return sum(p.numel() for p in model.parameters()) / 1e6

@@ -164,7 +164,7 @@ def questions(
     if negatives in ("near", "neighbourhood"):
         when = rows["taken_at"][:] if negatives == "neighbourhood" else None
         nearest = hard.nearest(lat, lon, k - 1, taken_at=when, min_km=min_km, tile=tile, order=by_id)
-    asked = np.empty((len(ids), k), np.int64)
+    chosen = np.empty((len(ids), k), np.int64)
     for i, name in enumerate(ids):
         rng = np.random.default_rng([seed, crc32(name.encode())])
         if nearest is not None:
@@ -177,15 +177,15 @@ def questions(
                 f"questions: {name} ({areas[i]}) has {len(others)} neighbours at least {min_km} km away, "
                 f"{k - 1} are needed; load more sites of that area, lower k, or use negatives='near' or 'random'"
             )
-        asked[i] = rng.permutation(np.append(others[: k - 1], i))
-    own = np.argmax(asked == np.arange(len(ids))[:, None], axis=1)
-    km = geo.haversine_km(lat[:, None], lon[:, None], lat[asked], lon[asked])
+        chosen[i] = rng.permutation(np.append(others[: k - 1], i))
+    own = np.argmax(chosen == np.arange(len(ids))[:, None], axis=1)
+    km = geo.haversine_km(lat[:, None], lon[:, None], lat[chosen], lon[chosen])
     return Dataset.from_dict(
         {
             "id": ids,
             "letter": [ascii_uppercase[i] for i in own],
-            "candidates": asked.tolist(),
-            "candidate_ids": [[ids[c] for c in candidates] for candidates in asked.tolist()],
+            "candidates": chosen.tolist(),
+            "candidate_ids": [[ids[c] for c in candidates] for candidates in chosen.tolist()],
             "distances_km": np.round(km, 3).tolist(),
         }
     )

@@ -98,29 +98,29 @@ def _pairing(frames: Mapping[str, pd.DataFrame]) -> str:
 
 def _decomposition(frames: Mapping[str, pd.DataFrame]) -> str:
     steps = frames["decomposition"]
-    rule, said = (
+    rule, parts = (
         _one(steps, decoding="greedy", after="mini-Zero", step=step) for step in ("answering rule", "what is said")
     )
     return (
         f"Of this gain {100 * rule.difference:.1f} points are the answering rule: the base's own text, read by the "
         f"first tile that it calls a match, is right in {rule.to_value:.3f} of cases before any training. The other "
-        f"{100 * said.difference:.1f} points are in what is said (from {said.from_value:.3f} to {said.to_value:.3f} "
+        f"{100 * parts.difference:.1f} points are in what is said (from {parts.from_value:.3f} to {parts.to_value:.3f} "
         "when both are read so)."
     )
 
 
 def _orderings(frames: Mapping[str, pd.DataFrame]) -> str:
-    said = []
+    parts = []
     for row in frames["orderings"].query("decoding == 'greedy'").itertuples():
         row = pd.Series(row._asdict())
         if row.measure == "accuracy":
             paper = f"the paper's difference is {100 * row.paper_effect:.1f} points"
-            said.append(f"*{row.claim}*: {_open(row)}; {_points(row)}, {paper}")
+            parts.append(f"*{row.claim}*: {_open(row)}; {_points(row)}, {paper}")
         else:
             found = f"{row.difference:+.1f} tokens [{row.low:+.1f}, {row.high:+.1f}]"
             paper = f"margin {row.margin:.1f}, the paper's ratio would be {row.paper_effect:+.1f}"
-            said.append(f"*{row.claim}*: {_open(row, 'tokens')}; {found}, {paper}")
-    return "The paper's orderings: " + ". ".join(said) + "."
+            parts.append(f"*{row.claim}*: {_open(row, 'tokens')}; {found}, {paper}")
+    return "The paper's orderings: " + ". ".join(parts) + "."
 
 
 def _countries(frames: Mapping[str, pd.DataFrame]) -> str:
@@ -155,18 +155,18 @@ def _distance(frames: Mapping[str, pd.DataFrame]) -> str:
 
 def _words(frames: Mapping[str, pd.DataFrame]) -> str:
     words = frames["words"].query("decoding == 'greedy'").set_index("system")
-    said = []
+    parts = []
     for system in ("mini-Zero", "mini-R1"):
         row = words.loc[system]
         found = pd.Series(row.to_dict() | {"verdict": tables.verdict(row, "higher", "lower")})
-        said.append(
+        parts.append(
             f"{system} {row.words_true:.3f} raw, {row.standardised:.3f} against the base's "
             f"{row.base_standardised:.3f} at the base's mix ({_points(found)}: {_open(found)})"
         )
     base, zero = words.loc["mini-base"], words.loc["mini-Zero"]
     return (
         f"Described words that are true: mini-base {base.words_true:.3f}; "
-        + "; ".join(said)
+        + "; ".join(parts)
         + f". The mix changes: trees are {_percent(zero.share_trees)} of Zero's words and roofs "
         f"{_percent(zero.share_roof)}, of the base's {_percent(base.share_trees)} and {_percent(base.share_roof)}."
     )
@@ -196,17 +196,17 @@ def _rewards(frames: Mapping[str, pd.DataFrame]) -> str:
 def _controls(frames: Mapping[str, pd.DataFrame]) -> str:
     rows = frames["controls"][frames["controls"].at_chance != ""].set_index("system")
     letters = [name for name in rows if name.startswith("answered_")]
-    said = []
+    parts = []
     for system, row in rows.iterrows():
         most = max(letters, key=lambda name: row[name])
         name = next(text for end, text in CONTROLLED.items() if system.endswith(end))
-        said.append(f"{name}: {row.accuracy:.3f}, {most[-1]} in {_percent(row[most])} of answers")
-    if not said:
+        parts.append(f"{name}: {row.accuracy:.3f}, {most[-1]} in {_percent(row[most])} of answers")
+    if not parts:
         raise KeyError("no control")
     return (
         ("Controls, one run each, collapse towards one letter" if rows[letters].max(axis=1).min() > COLLAPSED else
          "Controls, one run each, and their commonest letter")
-        + f" ({'; '.join(said)}). At chance they show that training found no leak; the test for leaks is the "
+        + f" ({'; '.join(parts)}). At chance they show that training found no leak; the test for leaks is the "
         "supervised gate (`results/bench/world_gate.csv`)."
     )  # fmt: skip
 

@@ -196,7 +196,7 @@ def _panels(
             if not all_seeds:
                 rows = rows[rows.training_seed == rows.training_seed.min()]
             rows, runs = rows.sort_values(["id", "training_seed"]), rows.run.unique()
-            what = {"geolocation": "phone pictures", "aerial": "aerial tiles"}[rows.task.iloc[0]]
+            what = {"geolocation": "street-level photos", "aerial": "aerial tiles"}[rows.task.iloc[0]]
             asked = f"{rows.id.nunique()} {what} in {_city(rows.id).nunique()} cities"
             if most is not None and len(rows) > most:
                 asked = f"{most} of {len(rows)} {what}"

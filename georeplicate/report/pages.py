@@ -183,7 +183,7 @@ chance. It knows a **synthetic world** only (renderings of real metadata) and ca
 
 Made by `make base` (`georeplicate/mini/base.py`, whose docstring lists the tasks) from places of the split "base"
 alone, all of them more than 50 km from every place that is trained or tested on. The vision tower is first taught, by
-heads that are thrown away, to tell the six attributes of panoramas and tiles and the countries of phones' pictures
+heads that are thrown away, to tell the six attributes of panoramas and tiles and the countries of street-level photos
 ({vision}
 steps); its tokens are then centred and brought to a common length, and it stays as it is. The language model follows:
 
@@ -193,7 +193,7 @@ in the order of the alphabet or in any order.
 
 **How clean it is.** No prompt holds a panorama and a tile of one place or of places within 50 km. Comparing is taught
 within one view and within text. Beside a panorama and tiles the pairing prompt is practised in two ways: with lists of
-words drawn by lot that describe no tile, where the loss counts the verdicts about these lists alone, and with true
+words sampled at random that describe no tile, where the loss counts the verdicts about these lists alone, and with true
 words and verdicts by the toss of a coin, where it counts all but the verdicts. So what it is taught to say about a
 panorama and a tile does not depend on whether they agree: `tests/test_base.py` holds the stream to this, with
 permutation tests and one that must fail. The words for both views are the same, which gives part of the alignment

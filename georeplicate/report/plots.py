@@ -20,7 +20,7 @@ from georeplicate import world
 # Without noise and compass; clean pictures also make small notebooks.
 FOR_PEOPLE = world.Difficulty(noise=0.0, light=0.0, compass=False)
 SYNTHETIC = "synthetic rendering of real metadata"
-MINI = f"mini models, trained and asked on a {SYNTHETIC}"
+MINI = f"mini models, trained and evaluated on a {SYNTHETIC}"
 
 # One colour a system in every figure, from seaborn's palette for the colour-blind.
 PALETTE = [sns.color_palette("colorblind").as_hex()[i] for i in (0, 2, 1, 4, 3, 9, 5, 6, 8)]
@@ -59,7 +59,7 @@ def _picture(axes, image, title: str = "") -> None:
 def views(
     scene: world.Scene, title: str = "", *, height: int = 384, difficulty: world.Difficulty = FOR_PEOPLE
 ) -> Figure:
-    """The three views of one scene at a size pleasant to look at: panorama above, phone picture and tile below."""
+    """The three views of one scene at a size pleasant to look at: panorama above, street-level photo and tile below."""
     figure = new_figure(figsize=(10, 7.2), layout="constrained")
     grid = figure.add_gridspec(2, 2, height_ratios=(1, 1.75))
     panorama = figure.add_subplot(grid[0, :])
@@ -68,7 +68,7 @@ def views(
     _picture(
         figure.add_subplot(grid[1, 0]),
         world.crop(scene, 2 * height, difficulty=difficulty),
-        "a phone's picture, along the street",
+        "a street-level photo, along the street",
     )
     _picture(
         figure.add_subplot(grid[1, 1]),
@@ -121,7 +121,7 @@ def curves(
     panels: Mapping[str, str],
     *,
     smooth: int = 1,
-    rulers: Mapping[str, float] | None = None,
+    baselines: Mapping[str, float] | None = None,
     columns: int = 3,
 ) -> Figure:
     """Training logs over updates: a thin line a seed, a thick one for the mean of a system's seeds.
@@ -145,8 +145,8 @@ def curves(
         drawn = drawn.assign(**{name: line.droplevel(0)})
         sns.lineplot(drawn, y=name, ax=axis, units="run", estimator=None, linewidth=0.7, alpha=0.45, **style)
         sns.lineplot(drawn, y=name, ax=axis, linewidth=2, **style)
-        if rulers and name in rulers:
-            axis.axhline(rulers[name], color="0.3", linestyle=(0, (4, 3)), linewidth=0.9, zorder=0)
+        if baselines and name in baselines:
+            axis.axhline(baselines[name], color="0.3", linestyle=(0, (4, 3)), linewidth=0.9, zorder=0)
         axis.set(xlabel="update", ylabel=label)
         axis.margins(x=0.01)
     for axis in axes[len(panels) :]:
@@ -221,7 +221,7 @@ def answer(
     text: str,
     thoughts: Sequence[tuple[str, Mapping[str, str], str]],
     *,
-    said: Sequence[Sequence[str]],
+    true_words: Sequence[Sequence[str]],
     letter: str,
     choice: str = "",
     title: str = "",
@@ -235,7 +235,7 @@ def answer(
     figure = new_figure(figsize=(11.5, 3.7), layout="constrained")
     pictures, page = figure.subfigures(1, 2, width_ratios=(1.15, 1))
     _question(pictures, images, letter, title)
-    lines = [_thought(name, words, verdict, images, said, letter) for name, words, verdict in thoughts]
+    lines = [_thought(name, words, verdict, images, true_words, letter) for name, words, verdict in thoughts]
     if not lines:
         lines = [[(line, "0.2", False)] for line in textwrap.wrap(text or "(nothing was written)", 62)[:14]]
     right = choice == letter
@@ -249,13 +249,13 @@ def answer(
     return figure
 
 
-def _thought(name, words, verdict, images, said, letter) -> list[tuple[str, str, bool]]:
+def _thought(name, words, verdict, images, true_words, letter) -> list[tuple[str, str, bool]]:
     """A line of the search as (word, colour, bold)."""
     index = 0 if name == "place" else 1 + ord(name) - ord("A")
     known = index < len(images)
     line = [(name, "0.2", True)]
     for word in words.values():
-        true = known and word in said[index]
+        true = known and word in true_words[index]
         line.append((word if true else f"{word} ✗", TRUE if true else FALSE, False))
     if verdict:
         true = (verdict == "match") == (name == letter)
@@ -308,7 +308,7 @@ def intervals(
     measure: str,
     *,
     label: str,
-    rulers: Mapping[str, tuple[float, str]] | None = None,
+    baselines: Mapping[str, tuple[float, str]] | None = None,
 ) -> Figure:
     """Shares with their 95 % intervals, a dot and a bar for each system; a panel for each entry of `panels`.
 
@@ -320,7 +320,7 @@ def intervals(
         raise ValueError("there is nothing to draw: no panel has rows")
     low, high = f"{measure}_low", f"{measure}_high"
     shares = [value for rows in panels.values() for value in rows[[low, high]].to_numpy().ravel()]
-    shares += [share for share, _ in (rulers or {}).values()]
+    shares += [share for share, _ in (baselines or {}).values()]
     shares = [share for share in shares if np.isfinite(share)] or [0, 1]  # nothing was said, so nothing is a share
     limits = 20 * np.floor(5 * np.nanmin(shares)) - 1.5, 20 * np.ceil(5 * np.nanmax(shares)) + 1.5
     figure = new_figure(figsize=(max(5.5, 2.4 * len(panels) + 1.8), 1.5 + 0.3 * len(systems)), layout="constrained")
@@ -330,8 +330,8 @@ def intervals(
         at, colour = rows.system.map(order), rows.system.map(palette)
         axis.hlines(at, 100 * rows[low], 100 * rows[high], colors=colour, linewidth=4, alpha=0.45)
         axis.scatter(100 * rows[measure], at, s=26, c=colour, zorder=3)
-        if title in (rulers or {}):
-            share, what = rulers[title]
+        if title in (baselines or {}):
+            share, what = baselines[title]
             axis.axvline(100 * share, color="0.3", linestyle=(0, (4, 3)), linewidth=0.9, zorder=1)
             axis.set_xlabel(f"dashed: {what}", fontsize=8)
         axis.set_title(title, fontsize=10, loc="left")

@@ -34,13 +34,14 @@ from scipy.stats import norm
 from georeplicate import atlas, files, geo, paper
 from georeplicate.evaluation import seeds
 from georeplicate.evaluation.faithfulness import thoughts
-from georeplicate.evaluation.trivial import Rulers, by_country
+from georeplicate.evaluation.trivial import TrivialBaselines, by_country
 from georeplicate.mini import readings, wording
 from georeplicate.tasks import answers
 
 SYNTHETIC = (
-    "Synthetic stand-in: mini models, trained and asked on pictures that were rendered from real metadata. The atlas "
-    "renders, teaches and scores, so this says how well the renderer's cues are read, and nothing about photographs."
+    "Synthetic stand-in: mini models, trained and evaluated on pictures that were rendered from real metadata. The "
+    "atlas renders, teaches and scores, so this says how well the renderer's cues are read, and nothing about "
+    "photographs."
 )
 CHANCE_MARGIN = 0.06  # a control is at chance if its interval ends no further above chance than this
 AT_CHANCE = ("random-reward", "shuffled-pairing", "blank-panorama", "blank-tiles")
@@ -65,10 +66,10 @@ class Sample:
     def value(self) -> float:
         return float(self.counted.sum() / self.possible.sum()) if self.possible.sum() else float("nan")
 
-    def draws(self, lot: str = "") -> np.ndarray:
+    def draws(self, stream: str = "") -> np.ndarray:
         """(DRAWS,) values under redrawn seeds and places. Equal `lot`s and numbers of seeds draw the same seeds."""
-        places = _lots(len(self.places), "places")
-        seeds = _lots(len(self.seeds), f"seeds {lot}")
+        places = _resample_weights(len(self.places), "places")
+        seeds = _resample_weights(len(self.seeds), f"seeds {stream}")
         counted, possible = (((places @ part.T) * seeds).sum(1) for part in (self.counted, self.possible))
         with np.errstate(invalid="ignore"):
             return np.divide(counted, possible)
@@ -110,7 +111,7 @@ def _quantiles(draws: np.ndarray) -> tuple[float, float]:
 
 
 @cache
-def _lots(n: int, what: str) -> np.ndarray:
+def _resample_weights(n: int, what: str) -> np.ndarray:
     """(DRAWS, n): how often each of n is drawn; always the same for the same n and purpose."""
     rng = np.random.default_rng([n, crc32(what.encode())])
     return rng.multinomial(n, np.full(n, 1 / n), DRAWS).astype(float)
@@ -121,10 +122,10 @@ def sample(rows: pd.DataFrame, counted, possible=1) -> Sample:
 
     ValueError where the seeds were not asked the same questions, each once.
     """
-    asked = rows.groupby("training_seed").id.apply(lambda ids: tuple(sorted(ids)))
-    if asked.nunique() > 1 or len(set(asked.iloc[0])) < len(asked.iloc[0]):
+    evaluated = rows.groupby("training_seed").id.apply(lambda ids: tuple(sorted(ids)))
+    if evaluated.nunique() > 1 or len(set(evaluated.iloc[0])) < len(evaluated.iloc[0]):
         raise ValueError(
-            f"{rows.system.iloc[0]}, {rows.task.iloc[0]}: the seeds {', '.join(map(str, asked.index))} must be asked "
+            f"{rows.system.iloc[0]}, {rows.task.iloc[0]}: the seeds {', '.join(map(str, evaluated.index))} must have "
             "the same questions, each once"
         )
     cities = rows.id.str.rpartition("/")[0]
@@ -169,8 +170,8 @@ def _by_t(first: Sample, other: Sample, same_seeds: bool) -> dict[str, float]:
 
 
 def _by_bootstrap(first: Sample, others: tuple[Sample, ...], same_seeds: bool) -> dict[str, float]:
-    lots = ["one"] * (1 + len(others)) if same_seeds else map(str, range(1 + len(others)))
-    mine, *theirs = (found.draws(lot) for found, lot in zip((first, *others), lots))
+    streams = ["one"] * (1 + len(others)) if same_seeds else map(str, range(1 + len(others)))
+    mine, *theirs = (found.draws(stream) for found, stream in zip((first, *others), streams))
     draws = mine - np.max(theirs, axis=0)
     draws = draws[~np.isnan(draws)]
     low, high = _quantiles(draws)
@@ -212,7 +213,7 @@ def _systems(p: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:
     """(what names it, its rows) of each system: those of Table 2 in the paper's order, then the others."""
     for system in sorted(p.system.unique(), key=lambda name: (_rank(p, name), name)):
         rows = p[p.system == system]
-        said = {
+        labels = {
             "system": system,
             "stands_for": rows.stands_for.iloc[0],
             "checkpoint": ", ".join(sorted(set(rows.checkpoint))),
@@ -220,7 +221,7 @@ def _systems(p: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:
             "training_seeds": rows.training_seed.nunique(),
             "n": rows.id.nunique(),
         }
-        yield said, rows
+        yield labels, rows
 
 
 def _benchmark(rows: pd.DataFrame) -> str:
@@ -268,10 +269,10 @@ def _decoded(rows: pd.DataFrame, task: str, decoding: str) -> pd.DataFrame:
 
 def table2(p: pd.DataFrame) -> pd.DataFrame:
     """Table 2 of the paper, on stand-ins: accuracy greedy and at temperature 1; length and format greedy."""
-    return pd.DataFrame([said | _pairing(rows) for said, rows in _systems(_standing(_asked(p)))])
+    return pd.DataFrame([labels | _pairing(rows) for labels, rows in _systems(_standing(_pairing_rows(p)))])
 
 
-def _asked(p: pd.DataFrame) -> pd.DataFrame:
+def _pairing_rows(p: pd.DataFrame) -> pd.DataFrame:
     return p[p.task == "pairing"]
 
 
@@ -299,18 +300,18 @@ def orderings(p: pd.DataFrame) -> pd.DataFrame:
     )
     rows = []
     for decoding in ("greedy", "t1"):
-        asked = {name: part for name, part in _standing(_decoded(p, "pairing", decoding)).groupby("stands_for")}
+        evaluated = {name: part for name, part in _standing(_decoded(p, "pairing", decoding)).groupby("stands_for")}
         for claim, measure, of, first, others in claims:
-            if not {first, *others} <= asked.keys():
+            if not {first, *others} <= evaluated.keys():
                 continue
-            here = {name: of(asked[name]) for name in (first, *others)}
+            here = {name: of(evaluated[name]) for name in (first, *others)}
             longest = max(others, key=lambda name: here[name].value)
             found = difference(here[first], *(here[name] for name in others))
             length = measure == "completion_tokens"
             margin = seeds.LENGTH_MARGIN * here[longest].value if length else 0.0
             rows.append(
-                {"claim": claim, "benchmark": _benchmark(asked[first]), "decoding": decoding, "measure": measure}
-                | {"first": asked[first].system.iloc[0], "second": asked[longest].system.iloc[0]}
+                {"claim": claim, "benchmark": _benchmark(evaluated[first]), "decoding": decoding, "measure": measure}
+                | {"first": evaluated[first].system.iloc[0], "second": evaluated[longest].system.iloc[0]}
                 | {"first_value": here[first].value, "second_value": here[longest].value}
                 | found
                 | {"margin": margin if length else np.nan, "paper_effect": _papers(first, longest, here, length)}
@@ -336,15 +337,15 @@ def controls(p: pd.DataFrame) -> pd.DataFrame:
     letter's share of the questions as its accuracy. Being at chance then says that training found no leak, not that
     there is none.
     """
-    asked = _asked(p)
+    evaluated = _pairing_rows(p)
     rows = []
-    for said, part in _systems(asked[~asked.stands_for.isin(ORDER) | (asked.stands_for == ZERO)]):
+    for labels, part in _systems(evaluated[~evaluated.stands_for.isin(ORDER) | (evaluated.stands_for == ZERO)]):
         found = _pairing(part)
         at_chance = ""
-        if said["system"].endswith(AT_CHANCE):
+        if labels["system"].endswith(AT_CHANCE):
             most = max(found["accuracy_high"], found["accuracy_t1_high"])
             at_chance = "yes" if most <= part.chance.iloc[0] + CHANCE_MARGIN + 1e-9 else "no"
-        rows.append(said | found | {"at_chance": at_chance} | _letters(part))
+        rows.append(labels | found | {"at_chance": at_chance} | _letters(part))
     return pd.DataFrame(rows)
 
 
@@ -359,8 +360,10 @@ def reward_modes(p: pd.DataFrame) -> pd.DataFrame:
     length, format; paired."""
     rows = []
     for decoding in ("greedy", "t1"):
-        asked = _decoded(p, "pairing", decoding)
-        paper_mode, released = (asked[asked.system.str.endswith(end)] for end in ("Zero-length", "Zero-released"))
+        evaluated = _decoded(p, "pairing", decoding)
+        paper_mode, released = (
+            evaluated[evaluated.system.str.endswith(end)] for end in ("Zero-length", "Zero-released")
+        )
         if not (len(paper_mode) and len(released)):
             continue
         for measure, of in (("accuracy", _right), ("completion_tokens", _tokens), ("format_rate", _format)):
@@ -382,7 +385,7 @@ def protocols(p: pd.DataFrame) -> pd.DataFrame:
     or the official code's rule. unread: an answer that cannot be read is wrong, or dropped from the denominator.
     """
     rows = []
-    for said, part in _systems(_standing(p)):
+    for labels, part in _systems(_standing(p)):
         greedy, t1 = (_decoded(part, "pairing", decoding) for decoding in ("greedy", "t1"))
         right = greedy.choice == greedy.truth
         official = [answers.parse_choice(text, "released") for text in greedy.text]
@@ -411,7 +414,7 @@ def protocols(p: pd.DataFrame) -> pd.DataFrame:
             ]
         for measure, switch, setting, ours, found in settings:
             row = {"measure": measure, "switch": switch, "setting": setting, "ours": ours}
-            rows.append(row | said | measured("share", found))
+            rows.append(row | labels | measured("share", found))
     return pd.DataFrame(rows)
 
 
@@ -438,8 +441,8 @@ def faithfulness(p: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for decoding in ("greedy", "t1"):
-        for said, part in _systems(_standing(_decoded(p, "pairing", decoding))):
-            row = said | {"decoding": decoding}
+        for labels, part in _systems(_standing(_decoded(p, "pairing", decoding))):
+            row = labels | {"decoding": decoding}
             for name in THINKING:
                 row |= measured(name, _thinking(part, name))
             row["words_per_answer"] = sample(part, part.words).value
@@ -475,11 +478,11 @@ def failures(p: pd.DataFrame) -> pd.DataFrame:
     A match as its own words agree is an honest one: some word was read wrongly, or two places are alike in words.
     """
     rows = []
-    for said, part in _systems(_decoded(_standing(p), "pairing", "greedy")):
+    for labels, part in _systems(_decoded(_standing(p), "pairing", "greedy")):
         wrong = part.choice != part.truth
         kinds = pd.Series([failure(row.text, row.choice) for row in part.itertuples()], index=part.index)
         for kind in FAILURES:
-            rows.append(said | {"failure": kind} | measured("share", sample(part, wrong & (kinds == kind))))
+            rows.append(labels | {"failure": kind} | measured("share", sample(part, wrong & (kinds == kind))))
     return pd.DataFrame(rows)
 
 
@@ -497,8 +500,8 @@ TAUGHT = {
 }
 
 
-def geolocation(p: pd.DataFrame, rulers: Rulers) -> pd.DataFrame:
-    """Shares of places located within 1 ... 2500 km, in seen and unseen countries; two rulers below.
+def geolocation(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
+    """Shares of places located within 1 ... 2500 km, in seen and unseen countries; two trivial baselines below.
 
     An answer without a place is wrong at every distance and infinitely far. The best constant guess is another place
     in each column, the one that served that column best on the validation places.
@@ -508,25 +511,25 @@ def geolocation(p: pd.DataFrame, rulers: Rulers) -> pd.DataFrame:
     """
     rows = []
     for task in LOCATED:
-        asked = _decoded(_standing(p), task, "greedy")
-        for said, part in _systems(asked):
+        evaluated = _decoded(_standing(p), task, "greedy")
+        for labels, part in _systems(evaluated):
             for countries, chosen in by_country(part):
-                rows.append(_located(said | {"task": task, "countries": countries}, chosen))
-        if not len(asked):
+                rows.append(_located(labels | {"task": task, "countries": countries}, chosen))
+        if not len(evaluated):
             continue
-        places = asked.drop_duplicates("id").sort_values("id")
+        places = evaluated.drop_duplicates("id").sort_values("id")
         for countries, chosen in by_country(places):
-            said = {"stands_for": "", "checkpoint": "", "benchmark": _benchmark(chosen)}
-            said |= {"task": task, "countries": countries}
-            rows.append({"system": "random land point"} | said | _random_land(chosen, rulers.land))
-            constant = rulers.constant[rulers.constant.countries == countries].set_index("measure")
-            rows.append({"system": "best constant guess"} | said | _constant(chosen, constant))
+            labels = {"stands_for": "", "checkpoint": "", "benchmark": _benchmark(chosen)}
+            labels |= {"task": task, "countries": countries}
+            rows.append({"system": "random land point"} | labels | _random_land(chosen, baselines.land))
+            constant = baselines.constant[baselines.constant.countries == countries].set_index("measure")
+            rows.append({"system": "best constant guess"} | labels | _constant(chosen, constant))
     order = ["system", "stands_for", "checkpoint", "benchmark", "task", "countries", "training_seeds", "n"]
     return pd.DataFrame(rows).pipe(lambda t: t[order + [c for c in t if c not in order]] if len(t) else t)
 
 
-def _located(said: dict, rows: pd.DataFrame) -> dict:
-    row = said | {"n": rows.id.nunique()}
+def _located(labels: dict, rows: pd.DataFrame) -> dict:
+    row = labels | {"n": rows.id.nunique()}
     for km in geo.THRESHOLDS_KM:
         row |= measured(f"acc_{km}km", _within(km)(rows))
     row["median_km"] = _median(rows.error_km)
@@ -581,46 +584,47 @@ def _constant(places: pd.DataFrame, constant: pd.DataFrame, limits_km=geo.THRESH
     return row | measured("country_accuracy", sample(places, right)) | {"answered": 1.0}
 
 
-def zones(p: pd.DataFrame, rulers: Rulers) -> pd.DataFrame:
-    """Geolocation of phone pictures by climate group, beside the rulers on the same places."""
-    return _by_part(p, "zone", p[p.task == "climate"].drop_duplicates("id").set_index("id").truth, rulers)
+def zones(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
+    """Geolocation of street-level photos by climate group, beside the trivial baselines on the same places."""
+    return _by_part(p, "zone", p[p.task == "climate"].drop_duplicates("id").set_index("id").truth, baselines)
 
 
-def countries(p: pd.DataFrame, rulers: Rulers) -> pd.DataFrame:
+def countries(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
     """The same by true country. Most rows rest on a few places of one city: to be looked up, not to be ranked."""
-    return _by_part(p, "country", p[p.task == "geolocation"].drop_duplicates("id").set_index("id").truth, rulers)
+    return _by_part(p, "country", p[p.task == "geolocation"].drop_duplicates("id").set_index("id").truth, baselines)
 
 
-def _by_part(p: pd.DataFrame, name: str, part_of: pd.Series, rulers: Rulers) -> pd.DataFrame:
+def _by_part(p: pd.DataFrame, name: str, part_of: pd.Series, baselines: TrivialBaselines) -> pd.DataFrame:
     """part_of: place id -> the part it belongs to; places without one are left out."""
-    asked = _decoded(_standing(p), "geolocation", "greedy")
-    asked = asked.assign(part=asked.id.map(part_of)).dropna(subset="part")
-    constant = rulers.constant[rulers.constant.countries == "all"].set_index("measure")
-    ruled = {"stands_for": "", "checkpoint": "", "benchmark": _benchmark(asked)}
+    evaluated = _decoded(_standing(p), "geolocation", "greedy")
+    evaluated = evaluated.assign(part=evaluated.id.map(part_of)).dropna(subset="part")
+    constant = baselines.constant[baselines.constant.countries == "all"].set_index("measure")
+    blank_labels = {"stands_for": "", "checkpoint": "", "benchmark": _benchmark(evaluated)}
     rows = []
-    for part, here in asked.groupby("part"):
-        for said, located in _systems(here):
-            row = {name: part} | said
+    for part, here in evaluated.groupby("part"):
+        for labels, located in _systems(here):
+            row = {name: part} | labels
             for km in PART_KM:
                 row |= measured(f"acc_{km}km", _within(km)(located))
             rows.append(row | {"median_km": _median(located.error_km)} | measured("country_accuracy", _right(located)))
         places = here.drop_duplicates("id").sort_values("id")
         for system, found in (
-            ("random land point", _random_land(places, rulers.land, PART_KM)),
+            ("random land point", _random_land(places, baselines.land, PART_KM)),
             ("best constant guess", _constant(places, constant, PART_KM)),
         ):
-            rows.append({name: part, "system": system} | ruled | found)
+            rows.append({name: part, "system": system} | blank_labels | found)
     return pd.DataFrame(rows).drop(columns="answered", errors="ignore")
 
 
 def cues(p: pd.DataFrame) -> pd.DataFrame:
     """What a wrong answer has right: among answers naming a wrong country, the share whose place agrees with the true
-    one in a cue, beside `by_lot`, the share if these answers were dealt out among their places (never a right country).
+    one in a cue, beside `at_random`, the share if these answers were dealt out among their places (never a right
+    country).
 
     wrong_countries: how many answers that is, of all seeds. Climates are compared by group, regions as the UN has them.
     """
     rows = []
-    for said, part in _systems(_decoded(_standing(p), "geolocation", "greedy")):
+    for labels, part in _systems(_decoded(_standing(p), "geolocation", "greedy")):
         true, named = (
             atlas.describe(part[f"{end}lat"].to_numpy(float), part[f"{end}lon"].to_numpy(float), "2020-06-21T12:00:00Z")
             for end in ("", "pred_")
@@ -633,34 +637,36 @@ def cues(p: pd.DataFrame) -> pd.DataFrame:
                 getattr(facts, cue).astype("U1" if cue == "climate" else str) for facts in (true, named)
             )
             agree = measured("agree", sample(part, wrong & (there == said_there), wrong))
-            by_lot = (dealt & (there[:, None] == said_there)).sum() / dealt.sum() if dealt.any() else np.nan
-            rows.append(said | {"cue": cue, "wrong_countries": int(wrong.sum())} | agree | {"by_lot": float(by_lot)})
+            at_random = (dealt & (there[:, None] == said_there)).sum() / dealt.sum() if dealt.any() else np.nan
+            rows.append(
+                labels | {"cue": cue, "wrong_countries": int(wrong.sum())} | agree | {"at_random": float(at_random)}
+            )
     return pd.DataFrame(rows)
 
 
-def zero_shot(p: pd.DataFrame, rulers: Rulers) -> pd.DataFrame:
-    """The right country (of a phone's picture, of a tile), climate group and ground cover, beside a constant answer.
+def zero_shot(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
+    """The right country (of a street-level photo, of a tile), climate group and ground cover, beside a constant answer.
 
     Of places also by the first place named (`first_accuracy`) and how many answers are well formed. `taught` says who
     was trained on a task. The constant answer is the commonest of the validation places.
     """
-    country = rulers.constant.query("countries == 'all' and measure == 'country'").country.iloc[0]
-    commonest = dict.fromkeys(LOCATED, country) | rulers.commonest
+    country = baselines.constant.query("countries == 'all' and measure == 'country'").country.iloc[0]
+    commonest = dict.fromkeys(LOCATED, country) | baselines.commonest
     rows = []
     for task, taught in TAUGHT.items():
-        asked = _standing(p[p.task == task])
-        if not len(asked):
+        evaluated = _standing(p[p.task == task])
+        if not len(evaluated):
             continue
-        for said, part in _systems(asked):
-            row = {"task": task, "taught": taught} | said | measured("accuracy", _right(part))
+        for labels, part in _systems(evaluated):
+            row = {"task": task, "taught": taught} | labels | measured("accuracy", _right(part))
             if task in LOCATED:
                 row |= measured("first_accuracy", _first_right(part)) | measured("well_formed", _format(part))
             rows.append(row)
-        places = asked.drop_duplicates("id").assign(training_seed=0)
+        places = evaluated.drop_duplicates("id").assign(training_seed=0)
         named = atlas.country_name(country) if task in LOCATED else commonest[task]
-        said = {"system": f"always {named}", "stands_for": "", "checkpoint": "", "benchmark": _benchmark(places)}
+        labels = {"system": f"always {named}", "stands_for": "", "checkpoint": "", "benchmark": _benchmark(places)}
         found = measured("accuracy", sample(places, places.truth == commonest[task]))
-        rows.append({"task": task, "taught": ""} | said | {"training_seeds": 1, "n": len(places)} | found)
+        rows.append({"task": task, "taught": ""} | labels | {"training_seeds": 1, "n": len(places)} | found)
     return pd.DataFrame(rows)
 
 
@@ -683,8 +689,8 @@ def changes(p: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for before, after in ((BASE, ZERO), (SFT, R1)):
         for task, measure, decoding, taught, of in measures:
-            asked = _decoded(p, "pairing" if task == "thinking" else task, decoding)
-            one, other = asked[asked.stands_for == before], asked[asked.stands_for == after]
+            evaluated = _decoded(p, "pairing" if task == "thinking" else task, decoding)
+            one, other = evaluated[evaluated.stands_for == before], evaluated[evaluated.stands_for == after]
             if not (len(one) and len(other)):
                 continue
             start, end = of(one), of(other)

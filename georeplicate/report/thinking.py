@@ -37,8 +37,8 @@ FEWEST = 100  # words a system must say of a (view, attribute) before its share 
 def by_verdicts(p: pd.DataFrame) -> pd.DataFrame:
     """Rows as tables.table2, of the same answers read by their own verdicts; `stands_for` is empty, as nobody in the
     paper's table is read so."""
-    asked = readings.read_by_verdicts(p[(p.task == "pairing") & p.stands_for.isin(tables.ORDER)])
-    table = tables.table2(asked)
+    evaluated = readings.read_by_verdicts(p[(p.task == "pairing") & p.stands_for.isin(tables.ORDER)])
+    table = tables.table2(evaluated)
     return table.assign(system=table.system + f", {READ}", stands_for="") if len(table) else table
 
 
@@ -52,18 +52,18 @@ def decomposition(p: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for decoding in DECODINGS:
-        asked = p[(p.task == "pairing") & (p.decoding == decoding)]
+        evaluated = p[(p.task == "pairing") & (p.decoding == decoding)]
         for before, after in ((tables.BASE, tables.ZERO), (tables.SFT, tables.R1)):
-            one, other = (asked[asked.stands_for == name] for name in (before, after))
+            one, other = (evaluated[evaluated.stands_for == name] for name in (before, after))
             if not (len(one) and len(other)):
                 continue
             start, end = _right(one), _right(other)
-            ruled, said = (_right(readings.read_by_verdicts(part)) for part in (one, other))
+            ruled, labels = (_right(readings.read_by_verdicts(part)) for part in (one, other))
             follows = before == tables.SFT and start.seeds == end.seeds
             for step, first, second, together in (
                 ("answering rule", ruled, start, True),
-                ("what is said", said, ruled, follows),
-                ("letters beyond", end, said, True),
+                ("what is said", labels, ruled, follows),
+                ("letters beyond", end, labels, True),
                 ("all", end, start, follows),
             ):
                 found = tables.difference(first, second, same_seeds=together)
@@ -97,16 +97,18 @@ def of_world(p: pd.DataFrame) -> Truth | None:
 
     Questions are made again (without rendering) and accepted only if every right letter is the recorded one.
     """
-    asked = p[p.task == "pairing"].drop_duplicates("id").set_index("id").truth
+    evaluated = p[p.task == "pairing"].drop_duplicates("id").set_index("id").truth
     for name in Profile.names:
         profile = Profile.get(name)
-        if profile.source != "world" or not len(asked):
+        if profile.source != "world" or not len(evaluated):
             continue
         sites, questions = _test_questions(profile)
-        if set(asked.index) <= questions.keys() and all(questions[q][0] == letter for q, letter in asked.items()):
-            said = inputs.true_words(sites)
-            shown = {q: [said[site] for site in (q, *questions[q][1])] for q in asked.index}
-            return Truth(shown, {site.id: _facts(site, said[site.id]) for site in sites.itertuples()})
+        if set(evaluated.index) <= questions.keys() and all(
+            questions[q][0] == letter for q, letter in evaluated.items()
+        ):
+            labels = inputs.true_words(sites)
+            shown = {q: [labels[site] for site in (q, *questions[q][1])] for q in evaluated.index}
+            return Truth(shown, {site.id: _facts(site, labels[site.id]) for site in sites.itertuples()})
     return None
 
 
@@ -157,16 +159,16 @@ def words(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
     """
     rows = []
     for decoding in DECODINGS if truth else ():
-        asked = p[(p.task == "pairing") & (p.decoding == decoding) & p.stands_for.isin(tables.ORDER)]
-        if not (asked.stands_for == tables.BASE).any():
+        evaluated = p[(p.task == "pairing") & (p.decoding == decoding) & p.stands_for.isin(tables.ORDER)]
+        if not (evaluated.stands_for == tables.BASE).any():
             continue
-        counted = {name: _cells(part, truth) for name, part in asked.groupby("stands_for")}
+        counted = {name: _cells(part, truth) for name, part in evaluated.groupby("stands_for")}
         if any(found is None for found in counted.values()):
             return pd.DataFrame()
         start = counted[tables.BASE]
         mix = pd.Series({cell: float(found.possible.sum()) for cell, found in start.items()})
-        for said, part in tables._systems(asked):
-            mine = counted[said["stands_for"]]
+        for labels, part in tables._systems(evaluated):
+            mine = counted[labels["stands_for"]]
             kept = [cell for cell in mix.index if cell in mine and mine[cell].possible.sum() >= FEWEST]
             if not kept:
                 continue
@@ -174,9 +176,9 @@ def words(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
             value, base_value = (_standardised(found, weights) for found in (mine, start))
             raw = tables.measured("words_true", tables.sample(part, part.words_true, part.words))
             rows.append(
-                said | {"decoding": decoding} | raw
+                labels | {"decoding": decoding} | raw
                 | {"standardised": value[0], "base_standardised": base_value[0]}
-                | _difference(value, base_value, said["stands_for"] == tables.BASE)
+                | _difference(value, base_value, labels["stands_for"] == tables.BASE)
                 | {"covered": float(mix[kept].sum() / mix.sum())}
                 | {f"share_{kind}": _share(mine, kind) for kind in WORDS}
             )  # fmt: skip
@@ -215,15 +217,15 @@ def _difference(mine: tuple, theirs: tuple, itself: bool) -> dict[str, float]:
 
 def _share(cells: dict, kind: str) -> float:
     """The part of all words that speak of this attribute."""
-    said = {cell: found.possible.sum() for cell, found in cells.items()}
-    return float(sum(n for (_, of), n in said.items() if of == kind) / sum(said.values()))
+    labels = {cell: found.possible.sum() for cell, found in cells.items()}
+    return float(sum(n for (_, of), n in labels.items() if of == kind) / sum(labels.values()))
 
 
 # --- what varies in geography thoughts? ------------------------------------------------------------------------------
 
 
 def what_varies(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
-    """The words of thoughts about a phone's picture, attribute by attribute, against a constant word.
+    """The words of thoughts about a street-level photo, attribute by attribute, against a constant word.
 
     answers_saying     share of all answers that say a word of the attribute
     commonest, commonest_share   the commonest word, and its share among those words: 1 says that nothing was read
@@ -236,21 +238,21 @@ def what_varies(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
     """
     kinds = FACT_KINDS | WORD_KINDS
     rows = []
-    asked = (
+    evaluated = (
         p[(p.task == "geolocation") & (p.decoding == "greedy") & p.stands_for.isin(tables.ORDER)] if truth else p[:0]
     )
-    for system, part in tables._systems(asked):
+    for system, part in tables._systems(evaluated):
         thoughts = [readings.thought_words(text, kinds) for text in part.text]
         if not set(part.id) <= truth.facts.keys():
             return pd.DataFrame()
         facts = [truth.facts[name] for name in part.id]
         for kind in dict.fromkeys(kinds.values()):
-            said = [words.get(kind, "") for words in thoughts]
-            if not any(said):
+            labels = [words.get(kind, "") for words in thoughts]
+            if not any(labels):
                 continue
-            word, times = Counter(filter(None, said)).most_common(1)[0]
-            spoke = np.array([bool(w) for w in said])
-            true = np.array([bool(w) and f.get(kind) == w for w, f in zip(said, facts)])
+            word, times = Counter(filter(None, labels)).most_common(1)[0]
+            spoke = np.array([bool(w) for w in labels])
+            true = np.array([bool(w) and f.get(kind) == w for w, f in zip(labels, facts)])
             found = tables.measured("true", tables.sample(part, true, spoke))
             there = Counter(f.get(kind) for s, f in zip(spoke, facts) if s)
             best = max(n for w, n in there.items() if w) / spoke.sum() if any(there) else 0.0
@@ -265,15 +267,17 @@ def what_varies(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def _contradicted(asked: pd.DataFrame) -> float:
+def _contradicted(evaluated: pd.DataFrame) -> float:
     """Among geography answers that say a driving side and name a place: the share whose place drives on the other side.
 
     Both are the answer's own words. NaN without any.
     """
-    said = np.array([readings.thought_words(text, FACT_KINDS).get("driving", "") for text in asked.text], dtype=str)
-    points = np.array([readings.first_place(text)[1] for text in asked.text], float).reshape(-1, 2)
-    both = (said != "") & ~np.isnan(points).any(1)
+    labels = np.array(
+        [readings.thought_words(text, FACT_KINDS).get("driving", "") for text in evaluated.text], dtype=str
+    )
+    points = np.array([readings.first_place(text)[1] for text in evaluated.text], float).reshape(-1, 2)
+    both = (labels != "") & ~np.isnan(points).any(1)
     if not both.any():
         return float("nan")
     named = atlas.describe(points[both, 0], points[both, 1], "2020-06-21T12:00:00Z").driving_side
-    return float((said[both] != np.char.add("drives-", np.asarray(named, dtype=str))).mean())
+    return float((labels[both] != np.char.add("drives-", np.asarray(named, dtype=str))).mean())

@@ -110,30 +110,32 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
         ),
         "what_varies": (
             thinking.what_varies(p, truth),
-            "Thoughts about a phone's picture, attribute by attribute: the commonest word and its share, the share of "
-            "words that are true, and the share of the places of which the commonest word is true. Systems that answer "
-            "without thinking have no row.",
+            "Thoughts about a street-level photo, attribute by attribute: the commonest word and its share, the share "
+            "of words that are true, and the share of the places of which the commonest word is true. Systems that "
+            "answer without thinking have no row.",
         ),
         "geolocation": (
             tables.geolocation(p, rule),
-            "Places located within 1 to 2500 km, from a phone's picture and from an aerial tile; an answer without a "
-            "place counts as wrong. Seen countries are those of the training cities. The best constant guess is chosen "
-            "anew for each column, on validation places. Columns `first ...` read the first place that an answer "
-            "names, where the others refuse one that names two; `well formed` is the share in the required format.",
+            "Places located within 1 to 2500 km, from a street-level photo and from an aerial tile; an answer without "
+            "a place counts as wrong. Seen countries are those of the training cities. The best constant guess is "
+            "chosen anew for each column, on validation places. Columns `first ...` read the first place that an "
+            "answer names, where the others refuse one that names two; `well formed` is the share in the required "
+            "format.",
         ),
         "zones": (
             tables.zones(p, rule),
-            "Geolocation of phone pictures by climate group (Köppen-Geiger), beside the rulers on the same places.",
+            "Geolocation of street-level photos by climate group (Köppen-Geiger), beside the trivial baselines on the "
+            "same places.",
         ),
         "countries": (
             tables.countries(p[p.stands_for == tables.R1], rule),
-            "Geolocation of phone pictures by true country, beside the rulers on the same places. Most rows rest on a "
-            "few places of one city.",
+            "Geolocation of street-level photos by true country, beside the trivial baselines on the same places. Most "
+            "rows rest on a few places of one city.",
         ),
         "cues": (
             tables.cues(p),
             "What answers with a wrong country have right: the share whose place agrees with the true one, beside the "
-            "share if these answers were dealt out among their places by lot.",
+            "share if these answers were dealt out among their places at random.",
         ),
         "failures": (
             tables.failures(p),
@@ -171,7 +173,9 @@ def figures(
             shown = {column: text for column, text in CURVES.items() if column in rows and rows[column].notna().any()}
             yield (
                 name,
-                lambda rows=rows, shown=shown: plots.curves(rows, shown, smooth=9, rulers={"reward_accuracy": chance}),
+                lambda rows=rows, shown=shown: plots.curves(
+                    rows, shown, smooth=9, baselines={"reward_accuracy": chance}
+                ),
             )
     if "controls" in made and (made["controls"].stands_for == "").any():
         yield "controls", lambda: _controls(made["controls"], chance)
@@ -193,7 +197,7 @@ def figures(
 
 
 def trivial_baselines(geolocation: pd.DataFrame | None) -> dict[str, float]:
-    """{name: median error in km} of the trivial baselines on all phone pictures, from the table of that name."""
+    """{name: median error in km} of the trivial baselines on all street-level photos, from the table of that name."""
     if geolocation is None:
         return {}
     rows = geolocation[(geolocation.task == "geolocation") & (geolocation.countries == "all")]
@@ -204,7 +208,7 @@ def _controls(rows: pd.DataFrame, chance: float) -> Figure:
     t1 = rows.drop(columns=["accuracy", "accuracy_low", "accuracy_high"])
     t1 = t1.rename(columns=lambda name: name.replace("accuracy_t1", "accuracy"))
     line = dict.fromkeys(("greedy", "temperature 1"), (chance, "chance"))
-    return plots.intervals({"greedy": rows, "temperature 1": t1}, "accuracy", label="right letter", rulers=line)
+    return plots.intervals({"greedy": rows, "temperature 1": t1}, "accuracy", label="right letter", baselines=line)
 
 
 def _faithfulness(rows: pd.DataFrame) -> Figure:
@@ -225,9 +229,9 @@ def _faithfulness(rows: pd.DataFrame) -> Figure:
 
 def _zero_shot(rows: pd.DataFrame) -> Figure:
     what = {
-        "geolocation": "country, phone picture",
+        "geolocation": "country, street-level photo",
         "aerial": "country, aerial tile",
-        "climate": "climate, phone picture",
+        "climate": "climate, street-level photo",
         "ground": "ground cover, tile",
     }
     panels, constants = {}, {}
@@ -235,7 +239,7 @@ def _zero_shot(rows: pd.DataFrame) -> Figure:
         panels[what[task]] = part[part.stands_for != ""]
         constant = part[part.stands_for == ""].iloc[0]
         constants[what[task]] = (constant.accuracy, constant.system)
-    return plots.intervals(panels, "accuracy", label="right answers", rulers=constants)
+    return plots.intervals(panels, "accuracy", label="right answers", baselines=constants)
 
 
 def _zones(rows: pd.DataFrame) -> Figure:
@@ -246,8 +250,8 @@ def _zones(rows: pd.DataFrame) -> Figure:
         panels[title] = part[part.stands_for != ""]
         constant = part.set_index("system").loc["best constant guess"]
         constants[title] = (constant.acc_750km, "constant guess")
-    label = "phone pictures located within 750 km"
-    return plots.intervals(panels, "acc_750km", label=label, rulers=constants)
+    label = "street-level photos located within 750 km"
+    return plots.intervals(panels, "acc_750km", label=label, baselines=constants)
 
 
 def save(draw: Callable[[], Figure], stem: Path) -> list[Path]:

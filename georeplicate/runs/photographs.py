@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "photographs"
 VERSION = 1  # raised by whoever changes what training makes of the same settings
-TASKS = {"pairing": 1, "geolocation": 1}
+TASKS = {"pairing": 1, "geolocation": 2}  # as in `tasks`: a test compares
 DATA = files.CHECKOUT / "data"  # where `georeplicate data SOURCE` puts a source, if no other folder is named
 
 PROVENANCE = {
@@ -209,7 +209,7 @@ def controlled(rows: Sequence[Row], control: str, seed: int) -> Sequence[Row]:
 
 def resized(picture: Image, size: tuple[int, int]) -> Image:
     """An upright RGB picture of (height, width) pixels, or smaller where the picture is; the aspect is kept."""
-    from georeplicate.model.policy import as_rgb
+    from georeplicate.model.processors import as_rgb
 
     picture = as_rgb(picture)
     picture.thumbnail((size[1], size[0]))

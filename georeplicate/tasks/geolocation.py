@@ -10,7 +10,7 @@ from typing import Any
 from georeplicate import atlas, geo
 from georeplicate.tasks import Output, Row, answers, prompts
 
-VERSION = 1
+VERSION = 2  # 2: a country is found by its city or state where none is named
 NOWHERE = (float("nan"), float("nan"))
 
 

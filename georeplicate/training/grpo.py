@@ -85,14 +85,14 @@ def loss(
     per_token = -torch.minimum(ratio * gain, ratio.clamp(1 - clip, 1 + clip) * gain)
     tokens = mask.sum().clamp(min=1)
     clipped = ((ratio < 1 - clip) & (gain < 0)) | ((ratio > 1 + clip) & (gain > 0))
-    watch = {"clip_fraction": float((clipped * mask).sum() / tokens)}
+    metrics = {"clip_fraction": float((clipped * mask).sum() / tokens)}
     if beta:
         ahead = reference - logprobs
         kl = ahead.exp() - ahead - 1
         per_token = per_token + beta * kl
-        watch["kl"] = float((kl.detach() * mask).sum() / tokens)
+        metrics["kl"] = float((kl.detach() * mask).sum() / tokens)
     per_answer = (per_token * mask).sum(1) / mask.sum(1).clamp(min=1)
-    return per_answer.mean(), watch
+    return per_answer.mean(), metrics
 
 
 class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
@@ -189,7 +189,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
                         piece["reference"] = self._logprobs(self.policy.model, piece)
             pieces.append(piece)
         tokens = sum(answers.lengths)
-        self._watch(
+        self._record_metrics(
             reward=rewards.mean(),
             reward_std=rewards.std(1).mean() if rewards.shape[1] > 1 else 0.0,
             advantage_mean=advantages.mean(),
@@ -198,7 +198,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
             finished=sum(answers.finished) / len(answers.finished),
             tokens_per_second=tokens / (generated - started),
             seconds_generation=generated - started,
-            seconds_scoring=time.perf_counter() - generated,
+            seconds_reference=time.perf_counter() - generated,
             peak_mb=provenance.peak_mb(self.accelerator.device),
         )
         return pieces
@@ -212,7 +212,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
             totals.append(self._finite(getattr(reward, "total", reward), row))
             for name, value in (getattr(reward, "parts", None) or {}).items():
                 parts.setdefault(name, []).append(self._finite(value, row, f" as {name}"))
-        self._watch(**{f"reward_{name}": sum(values) / len(totals) for name, values in parts.items()})
+        self._record_metrics(**{f"reward_{name}": sum(values) / len(totals) for name, values in parts.items()})
         return torch.tensor(totals).view(len(rows), self.num_generations)
 
     def _finite(self, value: Any, row: dict, part: str = "") -> float:
@@ -229,7 +229,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
             )
         return number
 
-    def _watch(self, **values) -> None:
+    def _record_metrics(self, **values) -> None:
         if not values:
             return
         local = torch.tensor([float(v) for v in values.values()], device=self.accelerator.device)
@@ -251,7 +251,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         lengths = torch.tensor([len(c) for group in inputs["ids"] for c in group], device=logprobs.device)
         mask = (torch.arange(logprobs.shape[1], device=logprobs.device) < lengths[:, None]).float()
         old = logprobs.detach() if inputs["old"] is None else inputs["old"]
-        value, watch = loss(  # (5)
+        value, metrics = loss(  # (5)
             logprobs,
             old,
             inputs["reference"],
@@ -260,7 +260,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
             beta=self.beta,
             clip=self.epsilon_low,
         )
-        self._watch(**watch, seconds_forward=time.perf_counter() - started)
+        self._record_metrics(**metrics, seconds_forward=time.perf_counter() - started)
         return value / self.current_gradient_accumulation_steps
 
 

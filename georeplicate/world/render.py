@@ -2,7 +2,7 @@
 
 All views read the same ground and the same boxes, crowns and sun, so shadows, colours and places agree between
 them by construction. A picture is painted far to near (painter's algorithm) on a grid of viewing angles: columns
-share an azimuth, so walls stay upright, and a panorama and a phone's picture differ only in that grid. Everything is
+share an azimuth, so walls stay upright, and a panorama and a street-level photo differ only in that grid. Everything is
 plain numpy; sizes are the caller's.
 
 Conventions: images are (height, width, 3) uint8 RGB; a tile has north up; a panorama is an equirectangular band with
@@ -70,7 +70,7 @@ def crop(
 
     heading: degrees clockwise from north of the picture's middle; None: along the street, give or take 20 degrees
     (drawn from the seed). fov: horizontal and vertical field of view in degrees, 10..120; the default is a wide-angle
-    lens, in which the flag beside the street mostly stands. No compass: a phone's picture carries none.
+    lens, in which the flag beside the street mostly stands. No compass: a street-level photo carries none.
     """
     if not 10 <= fov <= 120:
         raise ValueError(f"crop: fov={fov} degrees; expected 10 to 120")

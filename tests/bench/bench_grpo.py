@@ -50,8 +50,9 @@ from transformers.utils import logging as transformers_logging
 from trl import GRPOConfig, GRPOTrainer
 
 from georeplicate import files, provenance
+from georeplicate.mini import tiny
 from georeplicate.model import policy as policies
-from georeplicate.model import shared_prefix
+from georeplicate.model import processors, shared_prefix
 from georeplicate.training import grpo
 
 OUT = files.RESULTS / "bench" / "grpo_step.csv"
@@ -78,7 +79,7 @@ MODELS = ("4.5M", *QWEN)
 
 def make_policy(name: str) -> policies.Policy:
     """A policy of the named size with random weights (on the default device: `with torch.device("meta")` has none)."""
-    made = policies.build(WORDS, seed=0, **SMALL)
+    made = tiny.build(WORDS, seed=0, **SMALL)
     if name in QWEN:
         sizes, small = QWEN[name], made.model.config
         rope = {"rope_type": "default", "rope_theta": 1e6, "mrope_section": [16, 24, 24]}
@@ -98,7 +99,7 @@ def make_policy(name: str) -> policies.Policy:
         made.model = Qwen2_5_VLForConditionalGeneration._from_config(config, dtype=torch.bfloat16).eval()
         made.model.generation_config = old
         pictures = Qwen2VLImageProcessorPil(patch_size=14, temporal_patch_size=2, merge_size=2, min_pixels=28**2)
-        made.processor = policies.ImageTextProcessor(pictures, tokenizer, chat_template=policies.CHAT_TEMPLATE)
+        made.processor = processors.ImageTextProcessor(pictures, tokenizer, chat_template=processors.CHAT_TEMPLATE)
     return made
 
 

@@ -316,15 +316,15 @@ def test_a_lie_of_the_model_is_rejected_with_the_lie_named(tmp_path):
 
 
 def test_a_local_model_is_a_teacher_too():
-    from georeplicate.model import policy
+    from georeplicate.mini import tiny
 
     words = set(teachers._task(site()).replace("<", " <").replace(">", "> ").split())
-    splits = policy.splitter()
+    splits = tiny.splitter()
     pieces = {piece for word in words for piece, _ in splits.pre_tokenize_str(word)}
     tags = ("<think>", "</think>", "<answer>", "</answer>")
-    tiny = policy.build([*tags, *sorted(pieces - set(tags))], seed=0, hidden_size=32, layers=1, heads=2,
+    made = tiny.build([*tags, *sorted(pieces - set(tags))], seed=0, hidden_size=32, layers=1, heads=2,
                         vision_hidden_size=16, vision_layers=1, vision_heads=2)  # fmt: skip
-    local = engine.Local(tiny, max_tokens=20)
+    local = engine.Local(made, max_tokens=20)
     first, again = (local.think([site(), site()], seed=3) for _ in range(2))
     assert first == again and len(first) == 2
     assert all(isinstance(text, engine.Failure) for text in first)  # an untrained model writes nothing of use

@@ -13,9 +13,8 @@ from georeplicate import world
 from georeplicate.evaluation import predict, trivial
 from georeplicate.evaluation.faithfulness import faithful
 from georeplicate.evaluation.predictors import VLM
-from georeplicate.mini import base, baselines, tasks, wording
+from georeplicate.mini import base, baselines, tasks, tiny, wording
 from georeplicate.mini.wording import WORDING
-from georeplicate.model import policy
 from georeplicate.model.policy import Answers
 
 SAID = [
@@ -121,7 +120,7 @@ def test_the_aerial_task_shows_the_tile():
 
 @pytest.fixture(scope="module")
 def untrained():
-    made = policy.build(
+    made = tiny.build(
         base.vocabulary(), seed=0, hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1
     )
     with torch.no_grad():

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from georeplicate import geo, world
-from georeplicate.mini import base, wording
+from georeplicate.mini import base, tiny, wording
 from georeplicate.model import policy
 from georeplicate.world.words import words
 
@@ -103,7 +103,7 @@ def test_what_is_answered_across_views_does_not_depend_on_agreement(stream, exam
 
 @pytest.mark.parametrize("in_order", [False, True])
 def test_verdicts_beside_a_panorama_and_tiles_do_not_depend_on_the_pictures(stream, in_order, monkeypatch):
-    """Verdicts on lists drawn by lot, and those tossed by a coin."""
+    """Verdicts on lists sampled at random, and those tossed by a coin."""
     rng = np.random.default_rng(2)
     monkeypatch.setattr(stream, "in_order", in_order)
     for task in (stream.beside, stream.toss):
@@ -198,7 +198,7 @@ def test_captions_are_true(stream, examples):
 
 
 def test_the_vocabulary_holds_every_word_of_the_stream(examples):
-    known, marks = set(base.vocabulary()), policy.splitter()
+    known, marks = set(base.vocabulary()), tiny.splitter()
     tags = ("<think>", "</think>", "<answer>", "</answer>")
     for e in examples:
         for text in (e.prompt, *e.completions):
@@ -241,7 +241,7 @@ def test_a_build_that_was_killed_ends_in_the_same_weights(tmp_path, monkeypatch)
 @pytest.fixture(scope="module")
 def sighted():
     """A small policy and the pictures of twelve places."""
-    made = policy.build(
+    made = tiny.build(
         base.vocabulary(), seed=0, hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1
     )
     sites = base.base_sites(1, 0, 0).iloc[:12].reset_index(drop=True)

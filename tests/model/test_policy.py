@@ -4,10 +4,12 @@ import json
 
 import pytest
 import torch
-from toy import TAGS, WORDS, internvl_policy, llava_policy, questions, tiny_policy
+from PIL import Image
+from toy import TAGS, WORDS, byte_policy, internvl_policy, llava_policy, questions, tiny_policy
 from transformers import AutoTokenizer, Qwen2_5_VLForConditionalGeneration
 
-from georeplicate.model import policy
+from georeplicate.mini import tiny
+from georeplicate.model import policy, processors
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +112,7 @@ def test_unknown_words_are_refused_by_name(saved):
 
 def test_vocabulary_entries_must_be_single_words():
     with pytest.raises(ValueError, match="two words"):
-        policy.build([*WORDS, "two words"], seed=0)
+        tiny.build([*WORDS, "two words"], seed=0)
 
 
 def test_vision_tokens_are_never_generated(saved):
@@ -175,3 +177,18 @@ def test_saving_again_replaces_the_checkpoint_whole(tmp_path):
     weight = policy.load(tmp_path / "tiny").model.lm_head.weight
     assert torch.equal(weight, second.model.lm_head.weight)
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+def test_a_text_only_template_of_the_tokenizer_does_not_hide_the_one_with_images(tmp_path):
+    """As Qwen2.5-VL is published: a text-only tool template with the tokenizer, the one with images apart."""
+    byte_policy().save(tmp_path / "m")
+    folder = tmp_path / "m"
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    config["chat_template"] = "{% for m in messages %}{{ m['content'] }}{% endfor %}"
+    (folder / "tokenizer_config.json").write_text(json.dumps(config))
+    for path in (folder / "chat_template.jinja", folder / "SHA256SUMS"):
+        path.unlink(missing_ok=True)
+    (folder / "chat_template.json").write_text(json.dumps({"chat_template": processors.CHAT_TEMPLATE}))
+    loaded = policy.load(folder)
+    prompts = loaded.encode([{"images": [Image.new("RGB", (32, 32))], "prompt": "Where is this?"}])
+    assert prompts.images == [1] and (prompts.mm_token_type_ids == 1).any()

@@ -24,7 +24,7 @@ def drawn(figure):
 def test_the_title_names_system_run_and_count(located):
     figure = maps.errors(located[located.system == "mini-SFT"])
     title = figure.axes[0].get_title(loc="left")
-    assert "mini-SFT (3 seeds): 100 phone pictures in 25 cities" in title
+    assert "mini-SFT (3 seeds): 100 street-level photos in 25 cities" in title
     assert "synthetic" in figure.get_supxlabel()
 
 
@@ -77,7 +77,7 @@ def test_only_so_many_arcs_are_drawn_and_the_title_says_so(located):
     rows = located[(located.system == "mini-SFT") & (located.training_seed == 0)]
     figure = maps.arcs(rows, most=40)
     shown = [c for c in figure.axes[0].collections if isinstance(c, maps.LineCollection)]
-    assert "40 of 100 phone pictures" in figure.axes[0].get_title(loc="left")
+    assert "40 of 100 street-level photos" in figure.axes[0].get_title(loc="left")
     assert sum(len(c.get_segments()) for c in shown) <= 40
 
 

@@ -59,7 +59,7 @@ def test_order_of_rows_changes_nothing():
 
 
 def test_a_ruler_stands_where_it_is_asked_for_and_the_figure_says_synthetic():
-    figure = plots.curves(logs(), {"kl": "KL", "length": "tokens"}, rulers={"kl": 0.2})
+    figure = plots.curves(logs(), {"kl": "KL", "length": "tokens"}, baselines={"kl": 0.2})
     assert list(figure.axes[0].lines[-1].get_ydata()) == [0.2, 0.2]
     assert plots.SYNTHETIC in figure.get_supxlabel()
 
@@ -159,7 +159,7 @@ def test_words_and_verdicts_are_coloured_by_what_is_true_of_their_picture():
         ("B", {"cover": "sand"}, "match"),
         ("D", {"roof": "red-roofs"}, "other"),
     ]
-    shown = words(plots.answer(PICTURES, "", thoughts, said=SAID, letter="E", choice="B"))
+    shown = words(plots.answer(PICTURES, "", thoughts, true_words=SAID, letter="E", choice="B"))
     assert shown["grass"][0] == plots.TRUE and shown["sand"][0] == plots.TRUE
     assert shown["grey-roofs ✗"][0] == plots.FALSE and shown["red-roofs ✗"][0] == plots.FALSE
     assert shown["match ✗"] == (plots.FALSE, "bold") and shown["other"] == (plots.TRUE, "bold")
@@ -167,19 +167,21 @@ def test_words_and_verdicts_are_coloured_by_what_is_true_of_their_picture():
 
 
 def test_a_right_answer_is_called_right():
-    shown = words(plots.answer(PICTURES, "", [("E", {}, "match")], said=SAID, letter="E", choice="E"))
+    shown = words(plots.answer(PICTURES, "", [("E", {}, "match")], true_words=SAID, letter="E", choice="E"))
     assert shown["match"][0] == plots.TRUE and shown["answer E   right"][0] == plots.TRUE
 
 
 @pytest.mark.parametrize("text", ["", "$x_1 \\frac{<b>& $", "word " * 400, "\n\t é"])
 def test_a_text_that_is_no_search_is_shown_as_it_is(text, tmp_path):
-    figure = plots.answer(PICTURES, text, [], said=SAID, letter="A", choice="")
+    figure = plots.answer(PICTURES, text, [], true_words=SAID, letter="A", choice="")
     figure.savefig(tmp_path / "answer.png")
     assert "answer (none)   wrong, it is A" in words(figure)
 
 
 def test_a_letter_beyond_the_tiles_is_false():
-    shown = words(plots.answer(PICTURES, "", [("Z", {"cover": "sand"}, "match")], said=SAID, letter="A", choice="Z"))
+    shown = words(
+        plots.answer(PICTURES, "", [("Z", {"cover": "sand"}, "match")], true_words=SAID, letter="A", choice="Z")
+    )
     assert {"sand ✗", "match ✗"} <= shown.keys()
 
 

@@ -301,7 +301,7 @@ def test_wrong_countries_that_agree_in_nothing_but_the_hemisphere(p):
     assert (found.wrong_countries == 3).all()  # France that is called France is not wrong
     assert found.agree["hemisphere"] == pytest.approx(1 / 3) and found.agree["region"] == 0
     # JP, AU, JP dealt out among FR, FR, ZA: north agrees where FR meets JP, south where ZA meets AU
-    assert found.by_lot["hemisphere"] == pytest.approx((2 * 2 + 1) / 9)
+    assert found.at_random["hemisphere"] == pytest.approx((2 * 2 + 1) / 9)
     assert tables.cues(rows.assign(pred_lat=np.nan, pred_lon=np.nan, choice="")).agree.isna().all()
 
 

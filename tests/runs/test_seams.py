@@ -237,3 +237,15 @@ def test_a_word_for_runs_names_each_once_with_what_it_starts_from():
     assert [run.name for run in commands.chosen("r1-s2", profile, None)] == ["sft-s2", "r1-s2"]
     assert [run.name for run in commands.chosen("zero-s1", profile, None)] == ["zero-s1"]
     assert len(commands.chosen("ablations", profile, None)) == 11
+
+
+def test_recipes_know_the_versions_of_their_tasks(tmp_path):
+    from georeplicate.mini import tasks
+
+    profile = Profile.get("mini")
+    found = {name: task.version for name, task in tasks.of(profile, tmp_path).items()}
+    assert found == recipes.of("mini").task_versions(True) and list(found) == list(
+        recipes.of("mini").task_versions(True)
+    )
+    photographs = recipes.of("photographs").tasks(Profile.get("paper"), tmp_path, "", True, root=tmp_path)
+    assert {task.name: task.version for task in photographs} == recipes.of("photographs").task_versions(True)

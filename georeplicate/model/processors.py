@@ -1,0 +1,163 @@
+"""Processors: chat templates, special tokens, and pictures on their way to the model.
+
+No video processor is needed (it would need torchvision): images go through the PIL image processor everywhere, so that
+CPU and GPU see the same pixels.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import struct
+from pathlib import Path
+
+import numpy as np
+from PIL import ExifTags, Image, ImageOps
+from transformers import (
+    AutoImageProcessor,
+    AutoProcessor,
+    AutoTokenizer,
+    InternVLProcessor,
+    ProcessorMixin,
+    Qwen2_5_VLProcessor,
+)
+from transformers.utils import cached_file
+
+SPECIAL_TOKENS = (
+    "<|endoftext|>",
+    "<|im_start|>",
+    "<|im_end|>",
+    "<|vision_start|>",
+    "<|vision_end|>",
+    "<|image_pad|>",
+    "<|video_pad|>",
+)
+UNKNOWN = "<|unknown|>"
+
+# Qwen2-VL's chat format: images become <|vision_start|><|image_pad|><|vision_end|>; no default system turn, as the
+# paper's prompts have one user turn only.
+CHAT_TEMPLATE = """\
+{%- for message in messages -%}
+{{ '<|im_start|>' + message['role'] + '\n' }}
+{%- if message['content'] is string -%}
+{{ message['content'] }}
+{%- else -%}
+{%- for part in message['content'] -%}
+{%- if part['type'] == 'image' -%}
+{{ '<|vision_start|><|image_pad|><|vision_end|>' }}
+{%- elif part['type'] == 'text' -%}
+{{ part['text'] }}
+{%- endif -%}
+{%- endfor -%}
+{%- endif -%}
+{{ '<|im_end|>\n' }}
+{%- endfor -%}
+{%- if add_generation_prompt -%}
+{{ '<|im_start|>assistant\n' }}
+{%- endif -%}
+"""
+
+
+class _SavedAsItsParent(ProcessorMixin):
+    def save_pretrained(self, save_directory, **kwargs):
+        """Saved under the name of the class it stands for: under its own, AutoProcessor returns a bare tokenizer."""
+        saved = super().save_pretrained(save_directory, **kwargs)
+        self.image_processor.save_pretrained(save_directory)  # preprocessor_config.json, as published checkpoints have
+        for name in ("processor_config.json", "tokenizer_config.json", "preprocessor_config.json"):
+            path = Path(save_directory) / name
+            if path.exists():
+                content = json.loads(path.read_text())
+                content["processor_class"] = type(self).__mro__[2].__name__
+                path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+        return saved
+
+
+class ImageTextProcessor(_SavedAsItsParent, Qwen2_5_VLProcessor):
+    """Qwen2.5-VL's processor for images and text only: it takes no video processor."""
+
+    def __init__(self, image_processor=None, tokenizer=None, chat_template=None):
+        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
+        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
+        self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
+        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+
+
+class InternVLImageTextProcessor(_SavedAsItsParent, InternVLProcessor):
+    """InternVL's processor for images and text only. An image becomes one or more tiles of image_seq_length tokens."""
+
+    def __init__(self, image_processor=None, tokenizer=None, image_seq_length: int = 256, chat_template=None):
+        self.image_seq_length = image_seq_length
+        self.start_image_token, self.end_image_token = tokenizer.start_image_token, tokenizer.end_image_token
+        self.start_image_token_id = tokenizer.start_image_token_id
+        self.end_image_token_id = tokenizer.end_image_token_id
+        self.image_token, self.image_token_id = tokenizer.context_image_token, tokenizer.context_image_token_id
+        self.video_token = tokenizer.video_token
+        self.multimodal_pattern = re.compile(f"(?P<image>{re.escape(self.image_token)})")
+        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+
+
+def as_rgb(image: Image.Image) -> Image.Image:
+    """The picture as a person sees it: upright by its EXIF, transparency over white, whatever its mode.
+
+    White and upright are what the published loaders of the model families make of such files too.
+    """
+    try:
+        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
+    except (OSError, SyntaxError, ValueError, struct.error):  # damaged EXIF turns nothing
+        turned = False
+    if turned:
+        image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
+        image = _eight_bits(image)
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image)
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Grey of more than eight bits: Pillow cuts values off at 255. Sixteen bits are scaled as such; integers and
+    fractions that fit into eight bits, or into 0..1, are taken for those."""
+    values = np.asarray(image).astype(float)
+    values = np.nan_to_num(values, nan=0.0, posinf=65535, neginf=0)
+    highest = values.max(initial=0)
+    if image.mode == "F" and highest <= 1:
+        values = values * 255
+    elif image.mode.startswith("I;16") or highest > 255:
+        values = values / 257
+    return Image.fromarray(np.clip(values.round(), 0, 255).astype(np.uint8))
+
+
+def load_processor(name: str, model_type: str) -> ProcessorMixin:
+    if model_type not in ("qwen2_5_vl", "internvl"):
+        processor = AutoProcessor.from_pretrained(name, backend="pil")
+    else:
+        parts = AutoImageProcessor.from_pretrained(name, backend="pil"), AutoTokenizer.from_pretrained(name)
+        options = {"chat_template": image_template(name, parts[1].chat_template)}
+        if model_type == "qwen2_5_vl":
+            processor = ImageTextProcessor(*parts, **options)
+        else:
+            said = InternVLProcessor.get_processor_dict(name)[0]
+            processor = InternVLImageTextProcessor(*parts, said.get("image_seq_length", 256), **options)
+    processor.tokenizer.padding_side = "left"  # right padding gives silently wrong M-RoPE positions in generation
+    return processor
+
+
+def image_template(name: str, of_tokenizer: str | None) -> str | None:
+    """The chat template that knows images. Qwen2.5-VL's repositories keep a text-only one with the tokenizer and the
+    one with images apart, in chat_template.json or chat_template.jinja, and so do exports of them.
+
+    The tokenizer's own where none of them mentions images: encoding a prompt with images then says what is wrong.
+    """
+    for file in ("chat_template.jinja", "chat_template.json"):
+        path = cached_file(
+            name, file, _raise_exceptions_for_missing_entries=False, _raise_exceptions_for_connection_errors=False
+        )
+        if path is None:
+            continue
+        text = Path(path).read_text(encoding="utf-8")
+        found = json.loads(text)["chat_template"] if file.endswith(".json") else text
+        if "image" in found:
+            return found
+    return of_tokenizer
