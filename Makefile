@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m georeplicate
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help reproduce smoke test check pair pages figures publish verify base table2 ablations bench atlas data clean
+.PHONY: help reproduce smoke test coverage check pair pages figures publish verify base table2 ablations bench atlas data clean
 
 help:  ## list what can be made
 	@echo "usage: make TARGET [PROFILE=mini] [SEEDS=3] [PYTHON=python3]"
@@ -29,12 +29,16 @@ smoke:  ## the same at the smallest size, in minutes
 test: $(INSTALLED)  ## run the tests; they need no network
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
 
-check: $(INSTALLED)  ## style, formatting, and that committed notebooks and runs match their sources
+coverage: $(INSTALLED)  ## run the tests and list the lines of the library that none reaches
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --cov=georeplicate --cov-report=term-missing:skip-covered
+
+check: $(INSTALLED)  ## style, formatting, which room imports which, committed notebooks and runs match their sources
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
 	$(RUN) reproduce --check-pairs
 	$(RUN) check
-	$(BIN)/pytest -q tests/test_docs.py tests/test_environment.py
+	$(BIN)/pytest -q tests/report/test_docs.py tests/test_environment.py tests/test_contributing.py
 
 pair: $(INSTALLED)  ## write notebooks/*.ipynb from the last run of PROFILE=mini
 	$(RUN) reproduce --pair
@@ -76,15 +80,23 @@ data: $(INSTALLED)  ## download a source of photographs, or say whom to ask for 
 	  $(if $(filter 1,$(ACCEPT_UNSTATED_LICENCE)),--accept-unstated-licence)
 
 clean:  ## remove the environment, caches and unpublished runs; never committed results
-	rm -rf $(VENV) .georeplicate build *.egg-info .pytest_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) .georeplicate build *.egg-info .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache .coverage
 	find georeplicate tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch is named on the command line: without a version pip would take the newest build and gigabytes of CUDA with it.
+# Killed, it goes on when it is made again: pip keeps what it downloaded, and writes INSTALLER into a package after its files.
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 $(INSTALLED): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 	  echo "error: this needs Python 3.11 or newer as '$(PYTHON)'; name one with make PYTHON=/path/to/python3.11" >&2; exit 1; }
 	$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv $(VENV)
-	@echo "installing into $(VENV): two minutes and about 2 GB on disk the first time"
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt $(TORCH) --editable '.[dev]'
-	touch $@
+	@for half in $$(find $(VENV) -path '*/site-packages/*.dist-info' -type d); do \
+	  test -e "$$half/INSTALLER" || { echo "$$half: half installed, once more"; rm -r "$$half"; }; done
+	@begun=$$SECONDS; megabytes() { du -sm $(VENV) 2>/dev/null | cut -f1; }; \
+	echo "installing into $(VENV): about 2 GB; two minutes on a fast line and disk, ten on slow ones"; \
+	(while sleep 10 >/dev/null 2>&1; do echo "  $$((SECONDS - begun)) s, $$(megabytes) MB on disk"; done) & \
+	clock=$$!; trap 'kill $$clock 2>/dev/null || true' EXIT; \
+	PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt $(TORCH) --editable '.[dev]' | \
+	  awk '/^(Collecting|Processing) /{printf "  %3d %s\n", ++n, $$2} /^Installing coll/{print "  unpacking " NF - 3 " packages"} {fflush()}'; \
+	echo "installed in $$((SECONDS - begun)) s; $(VENV) has $$(megabytes) MB"
+	@touch $@

@@ -57,6 +57,11 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
+def entry() -> None:
+    """The console script `georeplicate`."""
+    sys.exit(main())
+
+
 # --- your own photos and predictions ---------------------------------------------------------------------------------
 
 
@@ -337,4 +342,4 @@ def golden(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

@@ -65,3 +65,20 @@ def test_what_is_installed_is_what_is_pinned(name):
     assert installed in required()[name].specifier
     if (ROOT / ".venv" / ".installed").exists():
         assert installed == pinned()[name]
+
+
+def test_the_console_script_is_the_command_line(capsys, monkeypatch):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    script = metadata.EntryPoint("georeplicate", project["scripts"]["georeplicate"], "console_scripts")
+    monkeypatch.setattr("sys.argv", ["georeplicate", "plan", "--profile", "none"])
+    with pytest.raises(SystemExit, match="1"):
+        script.load()()
+    assert "none" in capsys.readouterr().err
+
+
+def test_hooks_run_the_tools_of_the_environment_without_a_network():
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert repository["repo"] == "local"
+    assert {hook["id"]: hook["language"] for hook in repository["hooks"]} == dict.fromkeys(
+        ("ruff", "ruff-format", "mypy"), "system"
+    )

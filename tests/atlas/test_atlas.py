@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta, timezone
 
 import numpy as np
@@ -452,25 +451,6 @@ def test_importing_and_asking_loads_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
-
-
-def per_second(n, function):
-    function()  # load what is loaded once
-    best = np.inf
-    for _ in range(3):
-        start = time.process_time()
-        function()
-        best = min(best, time.process_time() - start)
-    return n / best
-
-
-def test_a_hundred_thousand_points_a_second():
-    rng = np.random.default_rng(0)
-    n = 50000
-    lat, lon = atlas.random_land(n, rng)
-    when = np.datetime64("2024-01-01", "s") + rng.integers(0, 366 * 86400, n)
-    rate = per_second(n, lambda: atlas.describe(lat, lon, when))
-    assert rate > 60_000  # processor time; about 300,000 on a quiet machine
 
 
 def test_nearest_place_is_the_nearest():

@@ -1,7 +1,8 @@
 """How many completions a second the rewards judge, on one core, into results/bench/rewards.csv.
 
 ``python tests/bench/bench_rewards.py``. The aim is 2,000 completions of 400 words a second for completions in the
-asked format; loose text, where every letter must be weighed, is measured beside it.
+asked format; loose text, where every letter must be weighed, is measured beside it. Then the slowest megabyte of
+adversaries.py for each function, which should take a fifth of a second at most, printed only.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import random
 import time
 
+import adversaries
 import pandas as pd
 
 from georeplicate import files, provenance
@@ -59,10 +61,27 @@ def measure() -> list[dict]:
     return rows
 
 
+def slowest_megabyte(function: str) -> tuple[float, str]:
+    """(processor seconds, best of some passes; which text) of the text that `function` reads for longest."""
+    adversaries.FUNCTIONS[function]("Paris, France")  # loads the gazetteer
+    slowest = (0.0, "")
+    for name, text in adversaries.TEXTS.items():
+        seconds = []
+        for _ in range(PASSES):
+            started = time.process_time()
+            adversaries.FUNCTIONS[function](text)
+            seconds.append(time.process_time() - started)
+        slowest = max(slowest, (min(seconds), name))
+    return slowest
+
+
 def main() -> None:
     table = pd.DataFrame(measure())
     files.write_csv(OUT, table)
     print(table.to_string(index=False))
+    for function in adversaries.FUNCTIONS:
+        seconds, text = slowest_megabyte(function)
+        print(f"{function}: {seconds:.3f} s for a megabyte of {text!r} (aim <= 0.2)", flush=True)
 
 
 if __name__ == "__main__":

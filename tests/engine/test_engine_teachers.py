@@ -1,9 +1,10 @@
 """Teachers that are models, against a stand-in server on this machine that behaves as badly as servers do."""
 
 import json
+import re
 import threading
-import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,6 +13,7 @@ from georeplicate.engine import teachers
 from georeplicate.tasks import answers
 
 LYON = atlas.describe(45.76, 4.84, "2024-07-10T10:00:00Z")
+FOR_EVER_S = 120.0  # after which a test fails instead of hanging
 GOOD = (
     "<think>The plates are French and cars drive on the right. Plane trees line the street. From above the two rivers "
     "should be seen. An oceanic climate fits. So this is Lyon, France.</think>\n"
@@ -28,12 +30,12 @@ def completion(text, finish_reason="stop"):
 
 
 class Server:
-    """Answers with the scripted replies in turn, the last one for ever; a reply is (status, body, headers) or a number
-    of seconds to be silent before a good answer."""
+    """Answers with the scripted replies in turn, the last for ever; a reply is (status, body, headers) or a function of
+    the request that returns one, once whatever it waits for has happened."""
 
     def __init__(self, *replies):
-        self.replies, self.seen, self.times, self.at_once, self.most = list(replies), [], [], 0, 0
-        lock = threading.Lock()
+        self.replies, self.seen, self.at_once, self.most = list(replies), [], 0, 0
+        lock = self.changed = threading.Condition()
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -41,16 +43,12 @@ class Server:
                 with lock:
                     outer.at_once += 1
                     outer.most = max(outer.most, outer.at_once)
-                    outer.times.append(time.monotonic())
-                    outer.seen.append(
-                        (self.path, self.headers, json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-                    )
+                    body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                    outer.seen.append((self.path, self.headers, body))
+                    lock.notify_all()
                     reply = outer.replies.pop(0) if len(outer.replies) > 1 else outer.replies[0]
                 try:
-                    if isinstance(reply, float):
-                        time.sleep(reply)
-                        reply = completion(GOOD)
-                    status, body, headers = reply
+                    status, body, headers = reply(body) if callable(reply) else reply
                     self.send_response(status)
                     for name, value in headers.items():
                         self.send_header(name, value)
@@ -69,6 +67,16 @@ class Server:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/v1/"
+
+    def once_seen(self, requests, reply=None):
+        """A reply that is held back until so many requests have come; by default a good one."""
+
+        def late(_):
+            with self.changed:
+                came = self.changed.wait_for(lambda: len(self.seen) >= requests, timeout=FOR_EVER_S)
+            return reply or completion(GOOD) if came else (400, b"the other requests never came", {})
+
+        return late
 
     def __enter__(self):
         threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
@@ -106,21 +114,28 @@ def test_the_question_holds_the_facts_the_picture_and_the_key(tmp_path):
 
 def test_answers_keep_the_order_of_the_sites(tmp_path):
     names = [f"Town{i}" for i in range(12)]
-    with Server(completion(GOOD)) as server:
-        server.replies = [0.05, *[completion(GOOD)] * 20]  # the first is the slowest
-        told = teacher(server, tmp_path, concurrency=4)
+
+    def about(request):
+        (town,) = set(re.findall(r"Town[0-9]+", json.dumps(request)))
+        return completion(GOOD.replace("this is Lyon", f"this is {town}"))
+
+    with Server(about) as server:
+        first = server.once_seen(12)  # answered last
+        server.replies = [lambda request: about(request) if first(request)[0] == 200 else first(request), about]
+        told = teacher(server, tmp_path, concurrency=4, timeout_s=FOR_EVER_S)
         requests = [told._request(site(name), 0) for name in names]
         assert len({told._path(r) for r in requests}) == 12
-        assert len(told.think([site(name) for name in names])) == 12
+        texts = told.think([site(name) for name in names])
+    assert [re.findall(r"Town[0-9]+", text) for text in texts] == [[name] for name in names]
     assert server.most <= 4
 
 
 def test_several_requests_are_under_way_at_once(tmp_path):
-    with Server(0.15) as server:
-        started = time.monotonic()
-        teacher(server, tmp_path, concurrency=8).think([site(f"Town{i}") for i in range(8)])
-        assert time.monotonic() - started < 0.15 * 8 / 2
-    assert server.most > 2
+    with Server(completion(GOOD)) as server:
+        server.replies = [server.once_seen(8)]  # no request is answered before the eighth has come
+        told = teacher(server, tmp_path, concurrency=8, timeout_s=FOR_EVER_S)
+        texts = told.think([site(f"Town{i}") for i in range(8)])
+    assert all(isinstance(text, str) for text in texts) and server.most == len(server.seen) == 8
 
 
 # --- what goes wrong -------------------------------------------------------------------------------------------------
@@ -153,9 +168,10 @@ def test_lasting_trouble_ends_as_a_failure_with_its_reason(trouble, tmp_path):
 
 
 def test_a_server_that_does_not_answer_in_time(tmp_path):
-    with Server(1.0, completion(GOOD)) as server:
-        (text,) = teacher(server, tmp_path, timeout_s=0.2).think([site()])
-    assert isinstance(text, str) and len(server.seen) == 2
+    with Server(completion(GOOD)) as server:
+        server.replies = [server.once_seen(2), completion(GOOD)]  # silent until it is asked again
+        (text,) = teacher(server, tmp_path, timeout_s=0.5, attempts=20).think([site()])
+    assert isinstance(text, str) and len(server.seen) >= 2
 
 
 def test_no_server_at_all(tmp_path):
@@ -165,10 +181,12 @@ def test_no_server_at_all(tmp_path):
     assert "connection lost" in failure.reason
 
 
-def test_it_waits_as_long_as_the_server_asks(tmp_path):
+def test_it_waits_as_long_as_the_server_asks(tmp_path, monkeypatch):
+    waits = []
+    monkeypatch.setattr(teachers.tenacity.nap.time, "sleep", waits.append)
     with Server((429, b"", {"Retry-After": "0.4"}), completion(GOOD)) as server:
         teacher(server, tmp_path).think([site()])
-    assert server.times[1] - server.times[0] >= 0.4
+    assert 0.4 in waits and len(server.seen) == 2
 
 
 def test_waits_grow(tmp_path):
@@ -276,11 +294,12 @@ def test_a_budget_needs_prices(tmp_path):
         engine.OpenAI("http://localhost/v1", "toy", cache=tmp_path, budget=1.0)
 
 
-def test_the_rate_limit_spaces_the_calls(tmp_path):
+def test_the_rate_limit_spaces_the_calls(tmp_path, monkeypatch):
+    waits = []
+    monkeypatch.setattr(teachers, "time", SimpleNamespace(monotonic=lambda: 1000.0, sleep=waits.append))
     with Server(completion(GOOD)) as server:
         teacher(server, tmp_path, requests_per_minute=600, concurrency=6).think([site(f"Town{i}") for i in range(5)])
-    gaps = [b - a for a, b in zip(sorted(server.times), sorted(server.times)[1:])]
-    assert sum(gaps) >= 0.38 and len(server.times) == 5
+    assert sorted(waits) == pytest.approx([0, 0.1, 0.2, 0.3, 0.4]) and len(server.seen) == 5
 
 
 # --- into records ----------------------------------------------------------------------------------------------------

@@ -195,26 +195,19 @@ def test_the_terse_register_is_read_word_by_word():
     assert [claim.value for claim in check(line, SYDNEY).false] == ["drives-right"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(max_size=300))
 def test_no_text_makes_it_raise(text):
     check(text, LYON)
     check(f"This is {text}, in {text} at {text}° N.", SYDNEY)
 
 
-def test_long_text_takes_linear_time():
-    import time
-
-    seconds = []
-    for times in (20, 80):
-        text = "Traffic keeps to the right and the sun is in the south near Lyon, France. " * times
-        started = time.perf_counter()
-        check(text, LYON)
-        seconds.append(time.perf_counter() - started)
-    assert seconds[1] < 12 * seconds[0]
-    started = time.perf_counter()
+def test_long_text_is_read_to_its_end():
+    """Without a limit in seconds (tests/bench measures them): a quadratic pattern would take minutes here."""
+    long = "Traffic keeps to the right and the sun is in the south near Lyon, France. " * 80
+    assert not check(long, LYON).false
+    assert [claim.value for claim in check(long + " Traffic keeps to the left.", LYON).false] == ["drives-left"]
     check("the " * 5000 + "north " * 5000 + "1" * 5000, LYON)
-    assert time.perf_counter() - started < 10
 
 
 # --- measured --------------------------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -28,7 +28,6 @@ def test_examples_of_one_cluster_are_drawn_together():
         next(intervals.counts(6, 10, seed=0, cluster=["a", "b"]))
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.one_of(st.integers(0, 50), st.just(10**9)), min_size=1, max_size=12).map(sorted),
     st.integers(0, 1000),

@@ -132,7 +132,7 @@ def test_broken_lines_are_set_aside_and_the_next_is_read(tmp_path):
     assert (rows.report.rows.outcome == "set aside").all()
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(
     st.lists(st.text(string.printable + "é漢", max_size=12), min_size=1, max_size=8),
     st.sampled_from(csvfile.DELIMITERS),
@@ -145,7 +145,7 @@ def test_no_line_is_lost_whatever_it_holds(tmp_path_factory, texts, delimiter):
     assert read.text.tolist() == texts and not len(found)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.text("ab1,\"';\n\t ", max_size=10), max_size=8))
 def test_every_line_of_any_file_is_a_row_or_in_the_report(tmp_path_factory, lines):
     path = write(tmp_path_factory.mktemp("any") / "p.csv", "\n".join(["id,lat,lon", *lines, "last,1,2"]))
@@ -219,7 +219,6 @@ def test_a_loose_match_never_decides_between_two():
     assert at.tolist() == [-1, 1, -1] and ambiguous.tolist() == [True, False, False]
 
 
-@settings(deadline=None)
 @given(st.lists(st.text("ab/._1", min_size=1, max_size=6), min_size=1, max_size=20, unique=True), st.randoms())
 def test_equal_ids_find_each_other_whatever_their_form(names, random):
     mixed = random.sample(names, len(names))

@@ -140,7 +140,6 @@ def test_the_three_earths_differ_by_what_their_sizes_say():
 errors = st.lists(st.one_of(st.floats(0, 20037), st.just(float("nan"))), min_size=1, max_size=60)
 
 
-@settings(deadline=None)
 @given(errors)
 def test_shares_grow_with_the_distance_and_the_looser_rule(values):
     shares = [metrics.within(values, km).mean() for km in geo.THRESHOLDS_KM]
@@ -149,7 +148,6 @@ def test_shares_grow_with_the_distance_and_the_looser_rule(values):
     assert max(shares) <= np.mean(~np.isnan(values))
 
 
-@settings(deadline=None)
 @given(errors)
 def test_median_counts_no_answer_as_infinitely_far(values):
     median, missing = metrics.median_km(values), np.isnan(values).sum()
@@ -169,7 +167,7 @@ def test_no_examples_give_nan_and_no_error():
     assert math.isnan(metrics.median_km([])) and math.isnan(metrics.mean([])) and math.isnan(metrics.mean_km([])[0])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32 - 1), st.integers(2, 60))
 def test_scores_do_not_depend_on_the_order_of_either_file(seed, n):
     guess, truth = places(n, seed=seed % 1000)

@@ -125,12 +125,6 @@ def test_large_pools_are_sampled_and_searched_whole_where_the_sample_is_too_smal
         assert all(km >= 20 for i, km in enumerate(q["distances_km"]) if i != own)
 
 
-@pytest.mark.slow
-def test_a_quarter_of_a_million_places_in_a_minute_and_two_gigabytes():
-    seconds, peak_gb = negatives.bench()
-    assert seconds < 60 and peak_gb < 2
-
-
 # --- how hard they are -----------------------------------------------------------------------------------------------
 
 

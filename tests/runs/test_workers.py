@@ -38,7 +38,7 @@ class Failing:
 
 def sleep(path, report):
     path.write_text(str(os.getpid()))
-    time.sleep(60)
+    time.sleep(3600)  # until it is killed
 
 
 def task(folder, name, function=work, after=""):
@@ -96,14 +96,13 @@ except KeyboardInterrupt:
 def test_no_worker_outlives_an_interrupted_or_killed_parent(tmp_path, how, code):
     script = PARENT.format(tests=str(Path(__file__).parent), folder=str(tmp_path))
     parent = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.DEVNULL)
-    for _ in range(600):
-        if (tmp_path / "a").exists() and (tmp_path / "a").read_text():
-            break
+    while not ((tmp_path / "a").exists() and (tmp_path / "a").read_text()):
+        assert parent.poll() is None, "the parent ended before its worker began"
         time.sleep(0.05)
     worker = int((tmp_path / "a").read_text())
     parent.send_signal(how)
-    assert parent.wait(20) == code
-    for _ in range(200):
+    assert parent.wait(300) == code
+    for _ in range(6000):  # a limit for failures only
         try:
             os.kill(worker, 0)
         except ProcessLookupError:

