@@ -32,10 +32,11 @@ test: $(INSTALLED)  ## run the tests; they need no network
 coverage: $(INSTALLED)  ## run the tests and list the lines of the library that none reaches
 	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --cov=georeplicate --cov-report=term-missing:skip-covered
 
-check: $(INSTALLED)  ## style, formatting, which room imports which, committed notebooks and runs match their sources
+check: $(INSTALLED)  ## style, types, which room imports which, committed notebooks and runs match their sources
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/lint-imports
+	$(BIN)/mypy
 	$(RUN) reproduce --check-pairs
 	$(RUN) check
 	$(BIN)/pytest -q tests/report/test_docs.py tests/test_environment.py tests/test_contributing.py
