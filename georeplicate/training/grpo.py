@@ -45,7 +45,7 @@ from trl import GRPOConfig, GRPOTrainer
 from georeplicate import provenance
 from georeplicate.model import policy as policies
 from georeplicate.model import shared_prefix
-from georeplicate.training import common
+from georeplicate.training import common, options
 
 # Of the settings that both stages share, those in which the paper's GRPO differs from its SFT.
 DEFAULTS = {"learning_rate": 1e-6, "schedule": "linear", "warmup_steps": 0}
@@ -97,7 +97,7 @@ def loss(
 
 class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
     """TRL's GRPOTrainer whose rollouts and losses share prompts. Groups must not be split between processes; how many
-    processes share the work changes nothing but rounding."""
+    processes share the work changes nothing but rounding. Options that it does not honour are refused (`options`)."""
 
     def __init__(
         self,
@@ -109,6 +109,13 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         bf16: bool,
         peft_config=None,
     ):
+        options.refuse(args)
+        dropout = getattr(policy.model.config.get_text_config(), "attention_dropout", 0.0)
+        if dropout:
+            raise ValueError(
+                f"attention_dropout={dropout} is not honoured by the shared-prefix trainer: set it to 0 in the model's "
+                "config, or train with TRL's own GRPOTrainer"
+            )
         if args.per_device_train_batch_size % args.num_generations:
             raise ValueError(
                 f"{args.per_device_train_batch_size} answers per process and micro-batch cannot be split into whole "
