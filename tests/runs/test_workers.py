@@ -80,8 +80,10 @@ def test_a_sentence_of_ours_is_passed_on_as_it_is(tmp_path):
 
 
 PARENT = """
+import signal
 import sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever started the tests may have it ignored
 sys.path.insert(0, {tests!r})
 from test_workers import sleep, task
 from georeplicate.runs import pool
