@@ -85,7 +85,7 @@ def alone(path: str | Path, waiting: str) -> Iterator[None]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        file = open(path, "w")  # noqa: SIM115 (closed below)
+        file = open(path, "a")  # noqa: SIM115 (closed below); "w" would touch a file that says nothing
     except OSError as error:
         raise FileError(explain(error, path.parent)) from error
     with file:
