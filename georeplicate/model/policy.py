@@ -32,6 +32,7 @@ from transformers import (
 from georeplicate.model import shared_prefix
 from georeplicate.model.checkpoint import MANIFEST, CheckpointError, verify_manifest, write_manifest
 from georeplicate.model.processors import SPECIAL_TOKENS, UNKNOWN, as_rgb, load_processor
+from georeplicate.tasks.prompts import messages
 
 _IMAGE_SIZES = ("image_grid_thw", "num_patches")  # what image processors say about each image
 
@@ -89,7 +90,7 @@ class Policy:
     def text(self, row: dict[str, Any]) -> str:
         """The chat-formatted prompt of a row: images first, then the text, then the assistant's turn is opened."""
         count = _count(row["pixels"]) if row.get("pixels") is not None else len(row.get("images") or [])
-        return self.processor.apply_chat_template([user_turn(row["prompt"], count)], add_generation_prompt=True)
+        return self.processor.apply_chat_template(messages(row["prompt"], count), add_generation_prompt=True)
 
     def encode(self, rows: Iterable[dict[str, Any]]) -> shared_prefix.Prompts:
         """Rows {images or pixels, prompt} -> left-padded tensors. Words outside the vocabulary raise ValueError."""
@@ -242,11 +243,6 @@ def _lookup(tokenizer, names: Iterable[str]) -> dict[str, int]:
 def device() -> str:
     """ "cuda" if there is a GPU, else "cpu"."""
     return "cuda" if torch.cuda.is_available() else "cpu"
-
-
-def user_turn(prompt: str, images: int) -> dict[str, Any]:
-    """One user turn in chat form: all images first, in order, then the text (the paper's layout)."""
-    return {"role": "user", "content": [*({"type": "image"} for _ in range(images)), {"type": "text", "text": prompt}]}
 
 
 # --------------------------------------------------------------------------------------------------------- on the disk
