@@ -6,10 +6,16 @@ on a sphere of the mean radius unless a name says `geodesic`. Papers on geolocat
 here, once, and named.
 """
 
+from typing import Any
+
 import numpy as np
 from haversine import Unit, haversine_vector
 from numpy.typing import ArrayLike, NDArray
 from pyproj import Geod
+
+# A float for scalars, an array for arrays. As numpy types its own: a union would ask every caller which of the two.
+Values = Any
+
 
 EARTH_RADIUS_KM = 6371.0088  # IUGG mean radius (2a + b) / 3, also that of the haversine package
 THRESHOLDS_KM = (1, 25, 200, 750, 2500)  # street, city, region, country, continent: Hays & Efros 2008 and all since
@@ -80,11 +86,11 @@ def _four(lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayLike) ->
     return [np.ravel(a) for a in arrays], arrays[0].shape
 
 
-def _shaped(flat: NDArray, shape: tuple) -> NDArray | float:
+def _shaped(flat: NDArray, shape: tuple) -> Values:
     return flat.reshape(shape) if shape else float(flat[0])
 
 
-def haversine_km(lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayLike) -> NDArray | float:
+def haversine_km(lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayLike) -> Values:
     """Great-circle distance in km on the sphere of radius 6371.0088 km.
 
     Degrees in, arrays broadcast as in numpy, scalars give a float. NaN in a point gives NaN (no answer, no distance);
@@ -97,7 +103,7 @@ def haversine_km(lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayL
     return _shaped(np.where(rounded, np.pi * EARTH_RADIUS_KM, km), shape)
 
 
-def geodesic_km(lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayLike) -> NDArray | float:
+def geodesic_km(lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayLike) -> Values:
     """Shortest distance in km on the WGS84 ellipsoid (Karney's algorithm, from PROJ); conventions as `haversine_km`."""
     (lat1, lon1, lat2, lon2), shape = _four(lat1, lon1, lat2, lon2)
     known = ~np.isnan(lat1 + lon1 + lat2 + lon2)
@@ -109,7 +115,7 @@ def geodesic_km(lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayLi
 DISTANCES = ("sphere-6371", "sphere-6371.0088", "wgs84")
 
 
-def distance_km(lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayLike, on: str) -> NDArray | float:
+def distance_km(lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayLike, on: str) -> Values:
     """Distance in km on the named Earth, one of DISTANCES; conventions as `haversine_km`.
 
     "sphere-6371": great circle, R = 6371 km (OSV-5M, PLONK, GeoEstimation, IMAGEO-Bench). "sphere-6371.0088": great
@@ -156,7 +162,7 @@ def threshold_accuracy(
     return {t: float(within(error, t).mean()) if error.size else float("nan") for t in thresholds}
 
 
-def geoscore(error_km: ArrayLike) -> NDArray | float:
+def geoscore(error_km: ArrayLike) -> Values:
     """GeoScore of each answer, 0..5000: 5000 * exp(-error / 1492.7 km); an answer without a place (NaN) scores 0.
 
     Source: OSV-5M (Astruc et al., CVPR 2024), after the game GeoGuessr's scoring on its world map.

@@ -4,6 +4,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,13 @@ _SHORE_KM = 5.0  # how far from a town its shore is land, where the coast of the
 _WET_MONTH_MM = 60  # Koeppen's limit of a dry month in tropical climates
 
 
+# A scalar for one place, an array for many. Typed as numpy types its own: a union would ask every reader which it is.
+Number = Any
+Text = Any
+Truth = Any
+Words = Any
+
+
 @dataclass(frozen=True, eq=False)
 class Facts:
     """Facts about one place and moment, or, with the same names, about N of them as arrays of length N.
@@ -31,32 +39,32 @@ class Facts:
     coordinate or moment in an array) numbers are NaN, texts "" and truth values False.
     """
 
-    lat: float | NDArray  # degrees north
-    lon: float | NDArray  # degrees east, -180 <= lon < 180
-    valid: bool | NDArray
+    lat: Number  # degrees north
+    lon: Number  # degrees east, -180 <= lon < 180
+    valid: Truth
     when: datetime | NDArray  # UTC: an aware datetime, or datetime64[us]; NaT where it could not be read
-    is_land: bool | NDArray  # dry land; lakes and the sea are not
-    land_cover: str | NDArray  # one of LAND_COVERS; "water" exactly where is_land is False
-    climate: str | NDArray  # Koeppen-Geiger code such as "Cfb"; "ocean" at sea
-    temperature_c: float | NDArray  # mean of that month of the year, 2000-2025, degC
-    rain_mm: float | NDArray  # mean precipitation of that month of the year, mm
-    elevation_m: float | NDArray  # mean of some 9 x 9 km, in steps of 28 m, interpolated; 0 at sea
-    haze: float | NDArray  # Linke turbidity of that month: 2 very clear, 3 rural, 5 and more a hazy city
-    sun_azimuth_deg: float | NDArray  # clockwise from north
-    sun_elevation_deg: float | NDArray  # above the horizon, without refraction
-    local_solar_hour: float | NDArray  # 0..24, 12 = the sun at its highest
-    season: str | NDArray  # "spring" | "summer" | "autumn" | "winter"; in the tropics "wet" | "dry"
-    hemisphere: str | NDArray  # "north" | "south" (the equator counts as north)
-    country: str | NDArray  # ISO 3166-1 alpha-2; "" at sea, and on the little land that no state claims
-    country_name: str | NDArray  # English short name
-    driving_side: str | NDArray  # "left" | "right" | ""
-    speed_unit: str | NDArray  # "km/h" | "mph" | ""
-    languages: tuple | NDArray  # ISO 639 codes of official languages, the first the most widely used
-    script: str | NDArray  # ISO 15924 code of the usual script, e.g. "Latn"
-    region: str | NDArray  # United Nations M49 region, e.g. "Western Europe"; "" at sea
-    place: str | NDArray  # name of the nearest place of the gazetteer, however far
-    place_km: float | NDArray  # distance to it
-    place_population: int | NDArray  # 0 where GeoNames has none
+    is_land: Truth  # dry land; lakes and the sea are not
+    land_cover: Text  # one of LAND_COVERS; "water" exactly where is_land is False
+    climate: Text  # Koeppen-Geiger code such as "Cfb"; "ocean" at sea
+    temperature_c: Number  # mean of that month of the year, 2000-2025, degC
+    rain_mm: Number  # mean precipitation of that month of the year, mm
+    elevation_m: Number  # mean of some 9 x 9 km, in steps of 28 m, interpolated; 0 at sea
+    haze: Number  # Linke turbidity of that month: 2 very clear, 3 rural, 5 and more a hazy city
+    sun_azimuth_deg: Number  # clockwise from north
+    sun_elevation_deg: Number  # above the horizon, without refraction
+    local_solar_hour: Number  # 0..24, 12 = the sun at its highest
+    season: Text  # "spring" | "summer" | "autumn" | "winter"; in the tropics "wet" | "dry"
+    hemisphere: Text  # "north" | "south" (the equator counts as north)
+    country: Text  # ISO 3166-1 alpha-2; "" at sea, and on the little land that no state claims
+    country_name: Text  # English short name
+    driving_side: Text  # "left" | "right" | ""
+    speed_unit: Text  # "km/h" | "mph" | ""
+    languages: Words  # ISO 639 codes of official languages, the first the most widely used
+    script: Text  # ISO 15924 code of the usual script, e.g. "Latn"
+    region: Text  # United Nations M49 region, e.g. "Western Europe"; "" at sea
+    place: Text  # name of the nearest place of the gazetteer, however far
+    place_km: Number  # distance to it
+    place_population: Number  # 0 where GeoNames has none
 
     def __eq__(self, other: object) -> bool:
         """The same in every field and row, as one truth value for arrays too; NaN equals NaN, NaT equals NaT."""
@@ -278,7 +286,7 @@ def _relief(lat: NDArray, lon: NDArray) -> NDArray:
     return grid.bilinear(_metres(), lat, lon, at_nodes=False)
 
 
-def elevation_m(lat: ArrayLike, lon: ArrayLike) -> NDArray | float:
+def elevation_m(lat: ArrayLike, lon: ArrayLike) -> Any:
     """Height above the sea in metres, mean of about 9 x 9 km, interpolated; 0 over the sea. Any shape; NaN for a bad
     point of an array, ValueError for a bad scalar. Under Greenland's ice it is that of the rock (data/SOURCES.md)."""
     lat, lon = np.broadcast_arrays(_degrees(lat), _degrees(lon))
