@@ -125,7 +125,7 @@ def sha256_json(*parts: object) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
-def checksums(folder: str | Path, without: Iterable[str] = ()) -> dict[str, str]:
+def checksums(folder: str | os.PathLike, without: Iterable[str] = ()) -> dict[str, str]:
     """{name as seen from `folder`: hex SHA-256} of all its files, sorted; `without` names what is left out at its top.
 
     Hidden and temporary files (a name or a folder that begins with a dot) never count.

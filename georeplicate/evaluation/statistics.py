@@ -75,7 +75,10 @@ class Sample:
 
 def _quantiles(draws: np.ndarray) -> tuple[float, float]:
     known = draws[~np.isnan(draws)]
-    return tuple(map(float, np.quantile(known, (0.025, 0.975)))) if known.size else (float("nan"),) * 2
+    if not known.size:
+        return float("nan"), float("nan")
+    low, high = np.quantile(known, (0.025, 0.975))
+    return float(low), float(high)
 
 
 @cache

@@ -170,7 +170,8 @@ def processes() -> int:
 def bare(trainer: Trainer) -> PreTrainedModel:
     """The model itself, without the wrappers of distribution and adapters (adapters stay active inside it)."""
     model = trainer.accelerator.unwrap_model(trainer.model)
-    return model.get_base_model() if isinstance(model, PeftModel) else model
+    inner: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
+    return inner
 
 
 def verify_resumable(path: str | os.PathLike) -> None:

@@ -24,7 +24,7 @@ WORDS: dict[str, dict[str, str]] = {
 ALL_WORDS: tuple[str, ...] = tuple(word for values in WORDS.values() for word in values.values())
 
 
-def words(attributes: Attributes) -> tuple[str, str, str, str, str, str]:
+def words(attributes: Attributes) -> tuple[str, ...]:
     """Six words: cover, roof, water, road, trees, houses, such as
     ("grass", "red-roofs", "no-water", "road-north-south", "few-trees", "houses-east").
 

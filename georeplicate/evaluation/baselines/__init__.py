@@ -30,7 +30,7 @@ BASELINES = Registry(
 
 
 class Baseline(Protocol):
-    def predict(self, images: Sequence[Image]) -> pd.DataFrame: ...
+    def predict(self, images: Sequence[Image | None]) -> pd.DataFrame: ...
 
 
 def get(name: str, weights: str | Path | None = None) -> Baseline:
