@@ -36,6 +36,7 @@ Work = Annotated[Path, typer.Option(hidden=True)]
 Results = Annotated[Path, typer.Option(hidden=True)]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object a line on stdout")]
 Model = Annotated[str | None, typer.Option(help="policy that answers: a folder or a hub name")]
+INTERRUPTED = 130
 Demo = Annotated[bool, typer.Option("--synthetic-demo", help="let the mini model answer; it never saw a photograph")]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda (default: the GPU, if there is one)")]
 
@@ -45,10 +46,9 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         app(args=arguments, prog_name="georeplicate")
     except SystemExit as end:
+        if end.code == INTERRUPTED:  # what typer makes of KeyboardInterrupt
+            print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
         return int(end.code or 0)
-    except KeyboardInterrupt:
-        print("interrupted: the same command goes on where this one stopped", file=sys.stderr)
-        return 130
     except (ValueError, OSError, files.Problem) as error:
         if os.environ.get("GEOREPLICATE_TRACEBACK") == "1":
             raise

@@ -128,7 +128,7 @@ for name, path in models.items():
 # where these are complete, else from the committed ones.
 
 # %%
-runs = [run.name for run in spec.table2_runs(size.seeds[:seeds])]
+runs = [run.name for run in spec.table2_runs(size.seeds[:seeds], size)]
 homes = [Path(out), Path("../results") / profile, Path("../results/mini")]
 complete = [h for h in homes if all((h / "runs" / name / "manifest.json").is_file() for name in runs)]
 answers = runner.predictions((complete or homes)[0] / "runs").query("run in @runs")

@@ -195,7 +195,7 @@ Markdown(f"{1 - teaching.REPLAY:.0%} teacher, {teaching.REPLAY:.0%} replay:\n\n"
 # `ensure` trains what has not been trained yet, and asks each finished model the test questions once.
 
 # %%
-runs = [run for run in spec.table2_runs(size.seeds[:seeds]) if run.stage in ("base", "sft")]
+runs = [run for run in spec.table2_runs(size.seeds[:seeds], size) if run.stage in ("base", "sft")]
 folders = runner.ensure(runs, profile, out)
 minutes = {run.name: manifest.read(folders[run.name])["wall_seconds"] / 60 for run in runs}
 pd.Series(minutes, name="minutes of training and asking").to_frame().T

@@ -187,7 +187,7 @@ pd.DataFrame({"p": share, "groups tied by accuracy": tied}).set_index("p").T
 # accuracy should be steep in the middle.
 
 # %%
-runs = spec.table2_runs(size.seeds[:seeds])
+runs = spec.table2_runs(size.seeds[:seeds], size)
 folders = runner.ensure(runs, profile, out)
 answers = runner.predictions(Path(out) / "runs").query("run in @folders")
 logs = write.logs(answers, Path(out) / "runs").query("system in ['mini-Zero', 'mini-R1']")

@@ -56,9 +56,9 @@ pd.options.display.max_colwidth, pd.options.display.max_columns = None, None
 # likeliest token, `t1` samples at temperature 1, and *forced* compares the probabilities of given words.
 
 # %%
-runs = spec.table2_runs(size.seeds[:seeds])
+runs = spec.table2_runs(size.seeds[:seeds], size)
 folders = runner.ensure(runs, profile, out)
-wanted = runner.jobs(spec.ablation_runs(size.seeds[:seeds]), profile, out)
+wanted = runner.jobs(spec.ablation_runs(size.seeds[:seeds], size), profile, out)
 controls = [job.run.name for job in wanted if job.is_finished()]  # for section 4, as far as they were run
 answers = runner.predictions(Path(out) / "runs").query("run in @folders or run in @controls")
 answers[answers.stands_for != ""].groupby(["task", "decoding"]).agg(

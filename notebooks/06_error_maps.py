@@ -53,7 +53,7 @@ pd.options.display.max_colwidth, pd.options.display.max_columns = None, None
 pd.options.display.float_format = "{:,.3f}".format
 
 # %%
-runs = spec.table2_runs(size.seeds[:seeds])
+runs = spec.table2_runs(size.seeds[:seeds], size)
 folders = runner.ensure(runs, profile, out)
 answers = runner.predictions(Path(out) / "runs").query("run in @folders")
 located = answers[answers.task == "geolocation"]

@@ -261,7 +261,7 @@ def test_runs_are_brought_up_to_date_before_the_notebooks_that_work_with_them(be
     bench.write("02_second", "print(seeds)", parameters=with_seeds)
     bench.write("03_third", "3")
     assert bench.run("mini") == ["02_second", "03_third"]
-    assert called == [[run.name for run in spec.table2_runs((0, 1, 2))]]
+    assert called == [[run.name for run in spec.table2_runs((0, 1, 2), "mini")]]
     assert bench.run("mini") == []
     assert bench.run("mini", seeds=1) == ["02_second", "03_third"]
     assert called[-1] == ["base", "sft-s0", "zero-s0", "r1-s0"]

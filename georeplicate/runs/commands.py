@@ -31,7 +31,11 @@ def train(
     if what == "base":
         from georeplicate.mini import base as mini_base
 
-        print(f"the base policy is in {mini_base.build(work / 'base', seed=seeds or 0)}")
+        if (profile, seeds, base, root) != ("mini", None, None, None):
+            raise ValueError(
+                "`train base` makes the one base of the mini world: it takes no profile, seeds, base or root"
+            )
+        print(f"the base policy is in {mini_base.build(work / 'base', seed=0)}")
         return
     size = Profile.get(profile)
     start = _folder(base)
@@ -80,9 +84,11 @@ def evaluate(
         predictor, names = predictors.VLM(policy, size.max_completion_length), [task] if task else list(tasks)
     table = predict.evaluate_all(predictor, [tasks[name] for name in names], split=split)
     for (name, decoding), rows in table.groupby(["task", "decoding"], sort=False):
-        right, n = int((rows.choice == rows.truth).sum()), len(rows)
+        known = rows.truth != ""  # a place at sea has no country, and no answer would equal it
+        right, n = int((known & (rows.choice == rows.truth)).sum()), int(known.sum())
+        share = f"{right / n:.1%}" if n else "no right answer is known"
         near = "" if rows.error_km.isna().all() else f", {(rows.error_km <= 750).mean():.1%} within 750 km"
-        print(f"{name:>12} {decoding:>7}: {right} of {n} right ({right / n:.1%}){near}; {tasks[name].benchmark}")
+        print(f"{name:>12} {decoding:>7}: {right} of {n} right ({share}){near}; {tasks[name].benchmark}")
     if out is not None:
         print(f"rows: {files.write_csv(out, table.assign(system=baseline or str(model or size.model)))}")
 
@@ -90,9 +96,7 @@ def evaluate(
 def list_runs(profile: str, *, base: str | None, root: Path | None, work: Path) -> None:
     """Print each run of a profile with its state, and what was set aside."""
     size = Profile.get(profile)
-    recipe = recipes.of(size)
-    runs = [*spec.table2_runs(size.seeds, recipe), *spec.ablation_runs(size.seeds, recipe)]
-    for job in runner.jobs(runs, size, work / size.name, _folder(base), root):
+    for job in runner.jobs(spec.all_runs(size), size, work / size.name, _folder(base), root):
         print(f"{job.run.name:>28}  {runner.state(job)}")
     for folder in sorted((work / size.name / "stale").glob("*")):
         print(f"{folder.name:>28}  set aside: georeplicate runs adopt {folder.name} --why '...' takes it back")
@@ -103,9 +107,8 @@ def adopt(name: str, why: str, profile: str, *, base: str | None, root: Path | N
     from georeplicate.runs import golden
 
     size = Profile.get(profile)
-    recipe = recipes.of(size)
-    out, runs = work / size.name, [*spec.table2_runs(size.seeds, recipe), *spec.ablation_runs(size.seeds, recipe)]
-    by_name = {job.run.name: job for job in runner.jobs(runs, size, out, _folder(base), root)}
+    out = work / size.name
+    by_name = {job.run.name: job for job in runner.jobs(spec.all_runs(size), size, out, _folder(base), root)}
     stale = out / "stale" / name
     found = next(
         (run for run in sorted(by_name, key=len, reverse=True) if name == run or name.startswith(f"{run}-")), ""

@@ -37,7 +37,7 @@ def trajectory(out: str | Path) -> dict:
     """Train and evaluate the golden runs below `out`: {"recipe_version", "runs": {run: {"log": [{...}] per update,
     "completions": [[id, decoding, choice, tokens]], ...}}}."""
     found = {}
-    runs = [run for run in spec.table2_runs((0,)) if run.name != "r1-s0"]
+    runs = [run for run in spec.table2_runs((0,), "mini") if run.name != "r1-s0"]
     for job in runner.jobs(runs, profile(), out):
         folder = runner.execute(job)
         rows = pd.read_csv(folder / "predictions.csv", keep_default_na=False)

@@ -36,7 +36,7 @@ PROVENANCE = {
     ),
 }
 # Fields of a profile that decide about no number of a run: names, and what another stage alone depends on.
-_NOWHERE = ("name", "seeds", "model", "n_validation_sites")
+_NOWHERE = ("name", "seeds", "model")
 _SFT = ("sft_steps", "sft_batch", "sft_accumulation", "sft_learning_rate", "sft_schedule", "sft_warmup")
 _SFT_ALL = (*_SFT, "sft_adam_betas", "teacher")
 _RL = (
@@ -54,6 +54,10 @@ class Photographs:
     row_s = 2.0
     systems = {"base": "base", "sft": "SFT", "zero": "Zero", "r1": "R1"}
     controls = ("shuffled pairing", "blank panorama", "blank tiles")
+
+    def __init__(self) -> None:
+        # The runs of one command share a recipe, and each wants the checksum several times: a stat of every picture.
+        self._checksums: dict[tuple[str, Path], str] = {}
 
     def start(self, profile: Profile, root: Path | None = None) -> Path:
         """The published model that the profile names; CheckpointError where it cannot be had."""
@@ -73,7 +77,12 @@ class Photographs:
 
     def data_sha256(self, profile: Profile, root: Path | None = None) -> str:
         """Of the table of both splits: ids, places, moments, names of pictures and their sizes in bytes."""
-        return _data_sha256(profile.source, root or DATA / profile.source)
+        from georeplicate import pairs
+
+        folder = root or DATA / profile.source
+        if (profile.source, folder) not in self._checksums:
+            self._checksums[profile.source, folder] = pairs.checksum(profile.source, folder)
+        return self._checksums[profile.source, folder]
 
     def task_versions(self, with_places: bool) -> dict[str, int]:
         return TASKS if with_places else {"pairing": TASKS["pairing"]}
@@ -194,12 +203,12 @@ def controlled(rows: Sequence[Row], control: str, seed: int) -> Sequence[Row]:
     if control not in Photographs.controls:
         raise ValueError(f"unknown control {control!r}: choose one of {', '.join(Photographs.controls)}")
     rng = np.random.default_rng([seed, 77])
-    places = rng.integers(0, 1 << 30, len(rows))
+    drawn = rng.integers(0, 1 << 30, len(rows))
 
     def make(i: int) -> dict:
         row = dict(rows[i])
         if control == "shuffled pairing":
-            return row | {"letter": answers.LETTERS[places[i] % (len(row["images"]) - 1)]}
+            return row | {"letter": answers.LETTERS[drawn[i] % (len(row["images"]) - 1)]}
         blank = {0} if control == "blank panorama" else set(range(1, len(row["images"])))
         grey = [Image.new("RGB", im.size, (128, 128, 128)) if j in blank else im for j, im in enumerate(row["images"])]
         return row | {"images": grey}
@@ -214,9 +223,3 @@ def resized(picture: Image, size: tuple[int, int]) -> Image:
     picture = as_rgb(picture)
     picture.thumbnail((size[1], size[0]))
     return picture
-
-
-def _data_sha256(source: str, root: Path) -> str:
-    from georeplicate import pairs
-
-    return pairs.checksum(source, root)

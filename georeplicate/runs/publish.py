@@ -35,7 +35,7 @@ def publish(profile: str, *, work: Path = files.WORK, results: Path = RESULTS) -
     a run of Table 2 is missing or one that was begun is not finished, or if there are no tables or figures.
     """
     chosen, source = Profile.get(profile), work / profile
-    wanted = {run.name for run in spec.table2_runs(chosen.seeds)}
+    wanted = {run.name for run in spec.table2_runs(chosen.seeds, chosen)}
     begun = {path.name for path in (source / "runs").glob("*") if path.is_dir()}
     open_names = sorted(name for name in wanted | begun if not manifest.is_finished(source / "runs" / name))
     if open_names:

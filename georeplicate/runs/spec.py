@@ -41,7 +41,7 @@ def _run(recipe: Recipe, what: str, stage: str, seed: int, **more) -> Run:
     return Run(f"{what}-s{seed}", recipe.systems[what], STANDS_FOR[what], stage, seed, **more)
 
 
-def table2_runs(seeds: Iterable[int] = (0, 1, 2), recipe: Recipe | str = "mini") -> list[Run]:
+def table2_runs(seeds: Iterable[int], recipe: Recipe | Profile | str) -> list[Run]:
     """The four systems of Table 2; `stands_for` is the paper's spelling."""
     recipe, seeds = of(recipe), tuple(seeds)
     return [
@@ -52,7 +52,7 @@ def table2_runs(seeds: Iterable[int] = (0, 1, 2), recipe: Recipe | str = "mini")
     ]
 
 
-def ablation_runs(seeds: Iterable[int] = (0, 1, 2), recipe: Recipe | str = "mini") -> list[Run]:
+def ablation_runs(seeds: Iterable[int], recipe: Recipe | Profile | str) -> list[Run]:
     """Controls that must stay at chance, supervised training, and the rewards with their length, in both modes."""
     recipe, seeds = of(recipe), tuple(seeds)
     zero = recipe.systems["zero"]
@@ -67,6 +67,11 @@ def ablation_runs(seeds: Iterable[int] = (0, 1, 2), recipe: Recipe | str = "mini
         *(run("zero-length", seed, reward="paper with length") for seed in seeds),
         *(run("zero-released", seed, reward="released") for seed in seeds),
     ]
+
+
+def all_runs(profile: Profile) -> list[Run]:
+    """Every run of a profile, with all of its seeds."""
+    return [*table2_runs(profile.seeds, profile), *ablation_runs(profile.seeds, profile)]
 
 
 def seeds_of(profile: Profile, count: int | None = None) -> tuple[int, ...]:

@@ -24,7 +24,7 @@ from georeplicate.tasks.rows import Rows
 from georeplicate.training import stages
 
 PROFILE = replace(Profile.get("smoke"), rl_steps=4, max_completion_length=8)
-RUNS = spec.table2_runs(seeds=(0,))
+RUNS = spec.table2_runs((0,), "mini")
 MINI = Profile.get("mini")
 
 

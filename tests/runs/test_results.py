@@ -11,7 +11,7 @@ from georeplicate.evaluation import predict
 from georeplicate.report import write
 from georeplicate.runs import publish, recipes, runner, spec
 
-NAMES = [run.name for run in spec.table2_runs((0,))]
+NAMES = [run.name for run in spec.table2_runs((0,), "mini")]
 TABLE2 = pd.DataFrame(
     {
         "system": ["mini-base", "mini-R1"],
@@ -53,7 +53,7 @@ TASKS = ("pairing", "geolocation", "aerial", "climate", "ground")
 def place(tmp_path):
     """(folder of runs as they are made, folder of what is committed), the former with a finished smoke run."""
     work, out = tmp_path / "work", tmp_path / "results"
-    for run in spec.table2_runs((0,)):
+    for run in spec.table2_runs((0,), "mini"):
         folder = work / "smoke" / "runs" / run.name
         files.write_csv(folder / "predictions.csv", predictions(run))
         files.write_bytes(folder / "policy" / "model.safetensors", b"weights")

@@ -249,3 +249,28 @@ def test_recipes_know_the_versions_of_their_tasks(tmp_path):
     )
     photographs = recipes.of("photographs").tasks(Profile.get("paper"), tmp_path, "", True, root=tmp_path)
     assert {task.name: task.version for task in photographs} == recipes.of("photographs").task_versions(True)
+
+
+def test_runs_are_named_by_the_recipe_of_their_profile(photographs):
+    profile, *_ = photographs
+    names = {run.system for run in spec.all_runs(profile)}
+    assert {"base", "SFT", "Zero", "R1"} <= names and not any(name.startswith("mini") for name in names)
+
+
+def test_another_hold_out_is_another_training_of_photographs(photographs, tmp_path):
+    profile, root, _ = photographs
+    runs = spec.table2_runs((0,), profile)
+    keys = [
+        [job.training_inputs()["settings"] for job in runner.jobs(runs[:3], size, tmp_path, root=root)]
+        for size in (profile, replace(profile, n_validation_sites=5))
+    ]
+    assert keys[0][0] == keys[1][0] and keys[0][1] != keys[1][1] and keys[0][2] != keys[1][2]
+
+
+def test_the_pictures_of_a_source_are_looked_at_once_a_command(photographs, tmp_path, monkeypatch):
+    profile, root, _ = photographs
+    looked = []
+    checksum = pairs.checksum
+    monkeypatch.setattr(pairs, "checksum", lambda *words: looked.append(words) or checksum(*words))
+    made = runner.jobs(spec.all_runs(profile), profile, tmp_path, root=root)
+    assert len({job.recipe.data_sha256(job.profile, job.root) for job in made}) == len(looked) == 1

@@ -51,6 +51,6 @@ class Located:
         found = self.baseline.predict([row["images"][0] if row.get("images") else None for row in rows])
         if len(found) != len(rows) or not {"lat", "lon"} <= set(found.columns):
             raise ValueError(f"the baseline gave {len(found)} rows of {list(found.columns)} for {len(rows)} images")
-        country = found["country"].tolist() if "country" in found else [""] * len(rows)
+        country = found["country"].fillna("").astype(str).tolist() if "country" in found else [""] * len(rows)
         places = zip(found.lat.tolist(), found.lon.tolist(), country, strict=True)
-        return [Output(choice=str(code or ""), place=(lat, lon)) for lat, lon, code in places]
+        return [Output(choice=code, place=(lat, lon)) for lat, lon, code in places]
