@@ -102,14 +102,13 @@ def score(
     root: Root = None,
     protocol: Annotated[str, typer.Option(help="ours, globe, geoclip, osv5m or imageo")] = "ours",
     out: Annotated[Path | None, typer.Option(help="write one row per example to this CSV")] = None,
+    effects: Annotated[bool, typer.Option("--effects", help="also what every other rule would have given")] = False,
     json: Json = False,
 ) -> None:
     """Score predictions under a stated protocol, with intervals, and list every row that could not be used."""
     from georeplicate.evaluation.command import run_score
 
-    raise typer.Exit(
-        run_score(predictions, benchmark=benchmark, root=root, truth=truth, protocol=protocol, out=out, as_json=json)
-    )
+    raise typer.Exit(run_score(predictions, benchmark, root, truth, protocol, out=out, effects=effects, as_json=json))
 
 
 @app.command("map")

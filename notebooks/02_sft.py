@@ -298,7 +298,7 @@ rows = rows.rename_axis(["question", "run", "countries"]).reset_index().assign(b
 for name in ("stands_for", "checkpoint"):
     rows[name] = rows.run.map({run.name: getattr(run, name) for run in runs})
 files.write_csv(tables / "sft.csv", rows)
-write.save(curve, figures / "sft_curve")
+plots.save(curve, figures / "sft_curve")
 
 # %% [markdown]
 # ## Answer

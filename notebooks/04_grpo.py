@@ -304,8 +304,8 @@ for name, model in {"base": shipped, "zero-s0": zero, "r1-s0": policy.load(folde
 # ## What a step costs
 #
 # Six pictures and a question make a long prompt, and eight answers share it. TRL computes the prompt once *per
-# answer*; `prefix.py` computes it once. Both give the same loss and gradients (`tests/test_prefix.py`). Measured by
-# `make bench`; read here from its file, with the device named.
+# answer*; `model.shared_prefix` computes it once. Both give the same loss and gradients
+# (`tests/model/test_prefix.py`). Measured by `make bench`; read here from its file, with the device named.
 
 # %%
 bench = pd.read_csv("../results/bench/grpo_step.csv")
@@ -330,8 +330,8 @@ flat = flat.reset_index().assign(benchmark=tasks.BENCHMARK)
 for name in ("stands_for", "checkpoint"):
     flat[name] = flat.run.map({run.name: getattr(run, name) for run in runs})
 files.write_csv(tables / "grpo.csv", flat)
-write.save(curves, figures / "grpo_curves")
-write.save(step, figures / "grpo_step")
+plots.save(curves, figures / "grpo_curves")
+plots.save(step, figures / "grpo_step")
 
 # %% [markdown]
 # ## Answer

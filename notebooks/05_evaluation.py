@@ -361,7 +361,7 @@ there = ["zones", "countries", "cues", "failures"]  # of notebook 06
 for name in (name for name in made if name not in there):
     tables.write(made[name][0], Path(out) / "tables" / name, made[name][1])
 for name in (name for name in draw if name not in there and not name.startswith("map_")):
-    write.save(draw[name], Path(out) / "figures" / name)
+    plots.save(draw[name], Path(out) / "figures" / name)
 print(*(path.name for path in sorted(Path(out).glob("*/*.csv"))))
 
 # %% [markdown]

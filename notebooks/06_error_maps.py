@@ -285,7 +285,7 @@ draw |= {"worst_places": lambda: gallery, "worst_pairing": lambda: cards[0]}
 for name in ("zones", "countries", "cues", "failures"):
     tables.write(made[name][0], Path(out) / "tables" / name, made[name][1])
 for name in ("map_errors", "map_arcs", "map_countries", "zones", "worst_places", "worst_pairing"):
-    write.save(draw[name], Path(out) / "figures" / name)
+    plots.save(draw[name], Path(out) / "figures" / name)
 
 # %% [markdown]
 # ## Answer

@@ -19,12 +19,13 @@ published packages and checks that each byte is the same. Everything is loaded a
 """
 
 from georeplicate.atlas.countries import ambiguous, country_code, country_name, narrower
-from georeplicate.atlas.facts import LAND_COVERS, Facts, describe, elevation_m, is_land, random_land
+from georeplicate.atlas.facts import LAND_COVERS, NOON, Facts, describe, elevation_m, is_land, random_land
 from georeplicate.atlas.gazetteer import cities, countries_with, country_of, geocode, in_country
 from georeplicate.atlas.natural_earth import borders, coast, lakes, land
 
 __all__ = [
     "LAND_COVERS",
+    "NOON",
     "Facts",
     "ambiguous",
     "borders",

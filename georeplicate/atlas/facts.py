@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 from georeplicate import geo
 from georeplicate.atlas import countries, gazetteer, grid, store, sun
 
+NOON = "2020-06-21T12:00:00Z"  # `describe` wants a moment: for facts that do not depend on one
+
 # International Geosphere-Biosphere Programme classes in the order of MODIS MCD12C1 (user guide, table 3).
 LAND_COVERS = (
     "water", "evergreen_needleleaf_forest", "evergreen_broadleaf_forest", "deciduous_needleleaf_forest",

@@ -16,7 +16,6 @@ from georeplicate.evaluation.rows import framed
 from georeplicate.tasks import answers
 
 Geocode = Callable[[str, str], tuple[float, float] | None]
-NOON = "2020-06-21T12:00:00Z"  # atlas.describe wants a moment; nothing that is asked of it here depends on it
 _NOWHERE = (np.nan, np.nan)
 
 
@@ -24,13 +23,15 @@ def resolve(frame: pd.DataFrame, protocol: Protocol, geocode: Geocode = atlas.ge
     """Where each row of predictions points to: pred_lat, pred_lon (degrees or NaN), pred_city, pred_country (as written
     or ""), problem ("" or why there is no point). Same index as `frame`, which has the columns of rows.Rows.
 
+    Coordinates that cannot be read make an answer unparseable where they would win over its names.
     geocode: (city, country) -> (lat, lon) or None; another geocoder than the atlas's can be passed in.
     """
     lat, lon = frame.lat.to_numpy(float).copy(), frame.lon.to_numpy(float).copy()
     city, country, problem = (frame[name].to_numpy(object).copy() for name in ("city", "country", "problem"))
     text = frame.text.to_numpy(object)
     said = text.astype(bool) | city.astype(bool) | country.astype(bool)
-    worded = np.flatnonzero(said & ~problem.astype(bool))
+    unread = problem.astype(bool) & (protocol.text_point == "coordinates")  # those would win over the words
+    worded = np.flatnonzero(said & ~unread)
     known: dict[tuple, tuple] = {}
     for i in worded:
         point = (lat[i], lon[i]) if not np.isnan(lat[i]) else None
@@ -113,7 +114,7 @@ def country_points(how: str) -> dict[str, tuple[float, float]]:
 
 def countries_at(lat: NDArray, lon: NDArray) -> NDArray:
     """(N,) ISO alpha-2 code of the country at each point in degrees, "" at sea and for NaN."""
-    return np.asarray(atlas.describe(lat, lon, NOON).country, object)
+    return np.asarray(atlas.describe(lat, lon, atlas.NOON).country, object)
 
 
 # --- equal names -----------------------------------------------------------------------------------------------------

@@ -10,9 +10,9 @@ import pandas as pd
 
 from georeplicate import files
 from georeplicate.evaluation import benchmarks, csvfile, rows
-from georeplicate.evaluation.metrics import is_share
+from georeplicate.evaluation.effects import protocol_effects
+from georeplicate.evaluation.metrics import MEASURES, is_share
 from georeplicate.evaluation.protocol import Protocol
-from georeplicate.evaluation.report import Report
 from georeplicate.evaluation.score import Scores, read_predictions, read_truth, score
 
 SAMPLE_FROM = 200_000  # with more examples than this, intervals would cost minutes and be a hundredth of a percent wide
@@ -25,6 +25,7 @@ def run_score(
     truth: str | Path | None = None,
     protocol: str | Protocol = "ours",
     out: str | Path | None = None,
+    effects: bool = False,
     as_json: bool = False,
     draws: int = 2000,
 ) -> int:
@@ -32,7 +33,8 @@ def run_score(
 
     benchmark (and root, the folder of its files) or truth (a CSV file): what to score against; neither is needed where
     the predictions' file has lat and lon beside pred_lat and pred_lon. out: CSV with one row for each example and,
-    behind them, the rows that belong to none; `problem` says what was wrong. as_json: print one JSON object instead.
+    behind them, the rows that belong to none; `problem` says what was wrong. effects: also what each other
+    setting of the protocol would have given (see protocol_effects). as_json: print one JSON object instead.
 
     Raises ValueError or FileNotFoundError with one sentence that names file, row and remedy.
     """
@@ -40,32 +42,28 @@ def run_score(
     predictions_path = Path(predictions_path)
     if benchmark is not None and truth is not None:
         raise ValueError("give a benchmark or a file with the truth, not both")
-    given = read_predictions(predictions_path)
     if benchmark is not None:
-        against = benchmarks.load(benchmark, root).truth
+        given, against = read_predictions(predictions_path), benchmarks.load(benchmark, root).truth
+    elif truth is not None:
+        given, against = read_predictions(predictions_path), read_truth(truth)
     else:
-        against = read_truth(truth) if truth is not None else _truth_within(predictions_path)
+        given, against = rows.read_both(predictions_path)
     scores = score(given, against, protocol)
     few = len(scores.counted_rows) <= SAMPLE_FROM
     table = scores.intervals(draws) if few else scores.intervals(1).assign(low=math.nan, high=math.nan)
     if out is not None:
         files.write_csv(out, rows_for_file(scores))
     name = benchmark or against.source
+    moved = protocol_effects(given, against, protocol) if effects else None
     if as_json:
-        print(json.dumps(_plain(_as_json(scores, table, predictions_path.name, name)), ensure_ascii=False, indent=2))
+        found = _as_json(scores, table, predictions_path.name, name)
+        found |= {} if moved is None else {"effects": moved.to_dict("records")}
+        print(json.dumps(_plain(found), ensure_ascii=False, indent=2))
     else:
         print("\n".join(_as_text(scores, table, predictions_path.name, name, out, few)))
+        if moved is not None:
+            print(f"\nunder other rules:\n{_effects_as_text(moved)}")
     return 0
-
-
-def _truth_within(path: Path) -> rows.Rows:
-    """The truth that stands in the predictions' own file."""
-    frame, found = csvfile.read(path)
-    own = {rows.plain(name) for name in frame.columns}
-    marked = {"predlat", "predlatitude", "latpred", "predictedlat", "predictedlatitude", "truelat", "gtlat", "latgt"}
-    if not own & marked:
-        raise ValueError(f"{path}: nothing to score it against; name a benchmark or a CSV file with the truth")
-    return rows.truth_from(frame, path.name, Report())
 
 
 def rows_for_file(scores: Scores) -> pd.DataFrame:
@@ -119,6 +117,16 @@ def _as_text(
     report = scores.report.lines()
     said += ["", "report: nothing was odd"] if not report else ["", "report:", *(f"  {line}" for line in report)]
     return said + ([f"rows: {out}"] if out is not None else [])
+
+
+def _effects_as_text(moved: pd.DataFrame) -> str:
+    """Each rule with the measures that it moves."""
+    lines = []
+    for line in moved.iloc[1:].to_dict("records"):
+        changed = [name for name in MEASURES if not (line[f"{name}_change"] == 0 or math.isnan(line[f"{name}_change"]))]
+        said = ", ".join(f"{name} {_shown(name, line[name])}" for name in changed) or "the same"
+        lines.append(f"  {line['switch']} {line['setting']}: {said}")
+    return "\n".join(lines)
 
 
 def _as_json(scores: Scores, table: pd.DataFrame, file: str, name: str) -> dict:

@@ -13,7 +13,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import binomtest
 
-LEVEL = 0.95
+from georeplicate.evaluation.seeds import LEVEL
+
 _CELLS = 1_500_000  # counts held at once: draws are made in chunks of this many
 
 

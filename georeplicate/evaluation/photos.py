@@ -89,7 +89,9 @@ def locate(photos: Sequence[Path], policy: Policy, *, as_json: bool = False) -> 
             print(json.dumps(answer | ({"note": SYNTHETIC} if demo else {}), ensure_ascii=False), flush=True)
         else:
             where = f"{city or '?'}, {found['choice'] or '?'}  ({answer['lat']}, {answer['lon']})"
-            print(f"{path}: {where}" if found["choice"] else f"{path}: no place could be read: {output.text!r}")
+            print(
+                f"{path}: {where}" if answer["lat"] is not None else f"{path}: no place could be read: {output.text!r}"
+            )
     return _failures(failed, len(photos))
 
 

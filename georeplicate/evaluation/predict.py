@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
-from scipy.stats import binomtest
 
+from georeplicate.evaluation import intervals
 from georeplicate.evaluation.predictors import Predictor
 from georeplicate.tasks import Row, Task
 from georeplicate.training import rewards
@@ -96,12 +96,14 @@ def evaluate_all(predictor: Predictor, tasks: Sequence[Task], *, split: str = "t
 
 
 def summary(predictions: pd.DataFrame) -> dict[str, float]:
-    """Accuracy with its 95 % Wilson interval over questions, mean completion length, share in the right format."""
-    right = int((predictions.choice == predictions.truth).sum())
-    low, high = binomtest(right, len(predictions)).proportion_ci(method="wilson")
+    """n (questions whose right answer is known), accuracy with its 95 % Wilson interval over them; of all questions the
+    mean completion length in tokens and the share in the right format. NaN where there are none."""
+    known = predictions[predictions.truth != ""]
+    right = int((known.choice == known.truth).sum())
+    low, high = intervals.wilson(right, len(known))
     return {
-        "n": len(predictions),
-        "accuracy": right / len(predictions),
+        "n": len(known),
+        "accuracy": right / len(known) if len(known) else float("nan"),
         "accuracy_low": low,
         "accuracy_high": high,
         "completion_tokens": float(predictions.completion_tokens.mean()),

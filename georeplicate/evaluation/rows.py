@@ -67,6 +67,27 @@ def read_truth(path: str | Path) -> Rows:
     return truth_from(frame, Path(path).name, found)
 
 
+def read_both(path: str | Path) -> tuple[Rows, Rows]:
+    """(predictions, truth) from one CSV file that holds both; what is odd about a row is in the predictions' report.
+
+    ValueError where no column's name says whether it is the prediction's or the truth's; else as `read_predictions`.
+    """
+    frame, found = csvfile.read(path)
+    source = Path(path).name
+    marked = [
+        form.format(name) for form in (*_PREDICTED, *_TRUE) for role in ("lat", "lon") for name in _NAMES[role].split()
+    ]
+    if _column(frame, marked) is None:
+        raise ValueError(
+            f"{path}: no true places beside the predicted ones; name the columns true_lat, true_lon and pred_lat, "
+            "pred_lon, or give the truth's CSV file with --truth"
+        )
+    given, true = predictions_from(frame, source, found), truth_from(frame, source)
+    again = true.report.rows.merge(given.report.rows.drop_duplicates(), how="left", indicator=True)._merge == "both"
+    once = report.Report(true.report.rows[~again.to_numpy()].reset_index(drop=True), true.report.notes)
+    return given, Rows(true.frame, once, source)
+
+
 def predictions_from(frame: pd.DataFrame, source: str = "predictions", found: Report | None = None) -> Rows:
     """As `read_predictions`, from a DataFrame; its rows are numbered as if a header stood above them."""
     roles = {}

@@ -110,7 +110,7 @@ class Scores:
         if column not in ("continent", "climate", "country_code", "hemisphere", "urban_rural"):
             raise ValueError(f"no column {column!r}; there are {', '.join(map(str, self.rows.columns))}, continent, "
                              "climate, country_code, hemisphere and urban_rural")  # fmt: skip
-        facts = atlas.describe(self.rows.lat.to_numpy(), self.rows.lon.to_numpy(), answers.NOON)
+        facts = atlas.describe(self.rows.lat.to_numpy(), self.rows.lon.to_numpy(), atlas.NOON)
         if column == "continent":
             values = [continent(region) for region in facts.region]
         elif column == "climate":

@@ -10,11 +10,11 @@ is therefore built from two parts, squared and added (Howe's approximation for a
 The two overlap in the residual of single cells, which is therefore taken out of the places' part, but never more of it
 than the seeds' part holds: the whole is at least the variance over places. Every part is an ordinary analysis of
 variance of a seeds x places table with one number a cell. A ratio of sums is linearised first: the cell holds
-(counted - ratio x possible) / mean possible. `tests/test_seeds.py` measures the coverage by simulation.
+(counted - ratio x possible) / mean possible. `tests/evaluation/test_seeds.py` measures the coverage by simulation.
 
     between(cells)            one system            versus(a, b)       two systems, places paired, seeds apart
     Spread.half_width(level)  of an interval        Spread.smallest_effect(power)   what could have been detected
-    few_events(...)           interval of a share that hardly ever, or nearly always, occurs
+    wilson(...), newcombe(...) intervals of a share that hardly ever, or nearly always, occurs (`is_rare`)
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm
 
-from georeplicate.evaluation import seeds
+from georeplicate.evaluation import intervals, seeds
 
 DRAWS = 10_000
 FEW = 20  # with fewer cities than this, each question stands for itself
@@ -35,7 +35,7 @@ class Sample:
         return float(self.counted.sum() / self.possible.sum()) if self.possible.sum() else float("nan")
 
     def draws(self, stream: str = "") -> np.ndarray:
-        """(DRAWS,) values under redrawn seeds and places. Equal `lot`s and numbers of seeds draw the same seeds."""
+        """(DRAWS,) values under redrawn seeds and places. Equal streams and numbers of seeds draw the same seeds."""
         places = _resample_weights(len(self.places), "places")
         seeds = _resample_weights(len(self.seeds), f"seeds {stream}")
         counted, possible = (((places @ part.T) * seeds).sum(1) for part in (self.counted, self.possible))
@@ -107,6 +107,13 @@ def sample(rows: pd.DataFrame, counted, possible=1) -> Sample:
     return Sample(tuple(grid.index), tuple(grid["counted"].columns), *parts)
 
 
+def right(rows: pd.DataFrame, choice: pd.Series | None = None) -> Sample:
+    """Answers (rows.choice, or those given) that are the truth, of the rows whose truth is known: "" is no answer to be
+    right with."""
+    known = rows.truth != ""
+    return sample(rows, known & ((rows.choice if choice is None else choice) == rows.truth), known)
+
+
 def measured(name: str, found: Sample) -> dict[str, float]:
     """{name, name_low, name_high}."""
     low, high = found.interval()
@@ -135,9 +142,14 @@ def difference(first: Sample, *others: Sample, same_seeds: bool = False) -> dict
 def _by_t(first: Sample, other: Sample, same_seeds: bool) -> dict[str, float]:
     one, two = first.cells(), other.cells()
     spread = seeds.between(one - two) if same_seeds else seeds.versus(one, two)
-    gap, half = first.value - other.value, spread.half_width()
+    return _bounded(by_spread(first.value - other.value, spread), first, other)
+
+
+def by_spread(gap: float, spread: seeds.Spread) -> dict[str, float]:
+    """What `difference` says, of a difference whose spread is known."""
+    half = spread.half_width()
     found = {"difference": gap, "low": gap - half, "high": gap + half, "p_value": spread.p_value(gap)}
-    return _bounded(found | {"smallest_effect": spread.smallest_effect() or float("nan")}, first, other)
+    return found | {"smallest_effect": spread.smallest_effect() or float("nan")}
 
 
 def _by_bootstrap(first: Sample, others: tuple[Sample, ...], same_seeds: bool) -> dict[str, float]:
@@ -146,13 +158,12 @@ def _by_bootstrap(first: Sample, others: tuple[Sample, ...], same_seeds: bool) -
     draws = mine - np.max(theirs, axis=0)
     draws = draws[~np.isnan(draws)]
     low, high = _quantiles(draws)
-    tail = min((draws <= 0).sum(), (draws >= 0).sum())
     largest = max(others, key=lambda other: other.value)
     found = {
         "difference": first.value - largest.value,
         "low": low,
         "high": high,
-        "p_value": min(1.0, 2 * (1 + int(tail)) / (1 + len(draws))),
+        "p_value": intervals.p_value(draws),
         "smallest_effect": float(draws.std() * (norm.ppf((1 + seeds.LEVEL) / 2) + norm.ppf(seeds.POWER)))
         or float("nan"),
     }

@@ -45,7 +45,7 @@ def choose(places: pd.DataFrame, commonest: dict[str, str], *, draws: int = 2000
             best = here.iloc[np.lexsort((score, gain))[-1]]
             rows.append((kind, measure, best.lat, best.lon, best.country))
     lat, lon = atlas.random_land(draws, np.random.default_rng([seed, 41]))
-    country = atlas.describe(lat, lon, "2020-06-21T12:00:00Z").country
+    country = atlas.describe(lat, lon, atlas.NOON).country
     return TrivialBaselines(
         land=pd.DataFrame({"lat": lat, "lon": lon, "country": country}),
         constant=pd.DataFrame(rows, columns=["countries", "measure", "lat", "lon", "country"]),

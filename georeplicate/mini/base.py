@@ -13,7 +13,7 @@ at chance. This file makes such a starting point at mini scale, from places of t
 No prompt holds a panorama and a tile of one place, or of places within 50 km, and what is said about a panorama and a
 tile together never depends on whether they agree: captions without a verdict, verdicts on lists of words drawn by
 lot, and verdicts by the toss of a coin that the loss does not count. Reinforcement learning has to find out by itself
-that comparing works across views. `tests/test_base.py` holds the stream to this.
+that comparing works across views. `tests/mini/test_base.py` holds the stream to this.
 
 The words for both views are the same, which gives away part of the alignment: said here because it matters.
 """

@@ -26,12 +26,6 @@ from georeplicate.evaluation.score import score
 from georeplicate.report import anyones_page, maps, plots
 
 _SAID = "(text)"  # column of the answers' words; no file has one of that name
-_MARKED = {
-    rows.plain(form.format(name))
-    for name in ("lat", "latitude")
-    for form in ("pred_{}", "predicted_{}", "prediction_{}", "{}_pred", "{}_predicted", "{}_prediction", "true_{}",
-                 "gt_{}", "truth_{}", "target_{}", "{}_true", "{}_gt", "{}_truth", "{}_target")
-}  # fmt: skip
 MOST_COUNTRIES = 30
 NOWHERE = "at sea or in no state"
 
@@ -51,17 +45,18 @@ def draw(predictions: Path, out: Path, truth: Path | None = None) -> list[Path]:
         print(line, file=sys.stderr)
     name, guesses = predictions.name, baselines(frame)
     medians = {who: float(np.median(km)) for who, km in guesses.items()}
-    figures: dict[str, Figure | None] = {
-        "errors": maps.error_map(frame, name=name, baselines=medians),
-        "cumulative": cumulative(frame, guesses, name=name),
-        "countries": countries(frame, name=name),
-        "arcs": maps.error_arcs(frame, name=name) if frame.error_km.notna().any() else None,
-        "regions": maps.error_regions(frame, name=name),
-    }
+    with plots.own_style():
+        figures: dict[str, Figure | None] = {
+            "errors": maps.error_map(frame, name=name, baselines=medians),
+            "cumulative": cumulative(frame, guesses, name=name),
+            "countries": countries(frame, name=name),
+            "arcs": maps.error_arcs(frame, name=name) if frame.error_km.notna().any() else None,
+            "regions": maps.error_regions(frame, name=name),
+        }
     written = []
     for what, figure in figures.items():
         if figure is not None:
-            written += _save(figure, out / what)
+            written += plots.save(figure, out / what, dpi=150)
     page = anyones_page.page(frame, name=name, baselines=medians, report=report.lines())
     written.append(files.write_bytes(out / "map.html", page.encode()))
     if len(report):
@@ -72,24 +67,16 @@ def draw(predictions: Path, out: Path, truth: Path | None = None) -> list[Path]:
 def read(predictions: Path, truth: Path | None = None) -> tuple[pd.DataFrame, Report]:
     """(frame, report): one row for each true place, as Scores.rows has them, with `text` (the answer's words, "" where
     there are none) and `country_name` (of the true place: as given, else where its point lies; "" at sea)."""
-    table, found = csvfile.read(predictions)
-    given = rows.predictions_from(table, predictions.name, found)
     if truth is not None:
-        true = rows.read_truth(truth)
-    elif {rows.plain(column) for column in table.columns} & _MARKED:
-        true = rows.truth_from(table, predictions.name)
+        given, true = rows.read_predictions(predictions), rows.read_truth(truth)
     else:
-        raise ValueError(
-            f"{predictions}: no true places beside the predicted ones; name the columns true_lat, true_lon and "
-            "pred_lat, pred_lon, or give the truth's CSV file with --truth"
-        )
+        given, true = rows.read_both(predictions)
     given = rows.Rows(given.frame.assign(**{_SAID: given.frame.text}), given.report, given.source)
     scores = score(given, true)
     frame = scores.rows.rename(columns={_SAID: "text"})
     frame["text"] = frame.text.fillna("").astype(str)
     frame["country_name"] = _country_names(frame)
-    once = scores.report.rows.drop_duplicates(ignore_index=True)  # one file that holds both is read twice
-    return frame, Report(once, scores.report.notes)
+    return frame, scores.report
 
 
 def _country_names(frame: pd.DataFrame) -> NDArray:
@@ -131,7 +118,7 @@ def cumulative(frame: pd.DataFrame, guesses: Mapping[str, NDArray], *, name: str
         x = np.concatenate([[least], known, [most]])
         y = np.concatenate([[0], np.arange(1, len(known) + 1), [len(known)]]) / len(km) * 100
         median = float(np.median(np.where(np.isnan(km), np.inf, km)))
-        shown = f"{label}, median {maps._km(median)}"
+        shown = f"{label}, median {maps.km_text(median)}"
         axes.step(x, y, where="post", color=colour, linestyle=style, linewidth=width, label=shown)
     for limit in geo.THRESHOLDS_KM:
         axes.axvline(limit, color="0.85", linewidth=0.9, zorder=0)
@@ -139,7 +126,7 @@ def cumulative(frame: pd.DataFrame, guesses: Mapping[str, NDArray], *, name: str
     axes.set_xticks([least, *geo.THRESHOLDS_KM, most], ["≤0.1", *(f"{km:,}" for km in geo.THRESHOLDS_KM), "20,000"])
     axes.minorticks_off()
     axes.grid(axis="y", color="0.93")
-    maps._plain_title(figure, name, f"share of {len(frame):,} answers within a distance")
+    maps.plain_title(figure, name, f"share of {len(frame):,} answers within a distance")
     figure.legend(loc="outside lower center", fontsize=9, frameon=False)
     sns.despine(figure)
     return figure
@@ -174,19 +161,7 @@ def countries(frame: pd.DataFrame, *, name: str = "predictions") -> Figure:
     which = (
         f"the {len(shown)} of {len(quantiles)} with most places" if len(shown) < len(quantiles) else f"all {len(shown)}"
     )
-    maps._plain_title(figure, name, f"median error by country, {which}")
+    maps.plain_title(figure, name, f"median error by country, {which}")
     sns.despine(figure, left=True)
-    plots._note(figure, f"n = {len(frame):,}; bars: middle half of a country's answers; none: no place named")
+    plots.note(figure, f"n = {len(frame):,}; bars: middle half of a country's answers; none: no place named")
     return figure
-
-
-def _save(figure: Figure, path: Path) -> list[Path]:
-    """PNG and PDF, without dates, so that the same table gives the same bytes."""
-    import io
-
-    written = []
-    for ending, options in (("png", {"dpi": 150}), ("pdf", {"dpi": 200, "metadata": {"CreationDate": None}})):
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format=ending, **options)
-        written.append(files.write_bytes(path.with_suffix(f".{ending}"), buffer.getvalue()))
-    return written

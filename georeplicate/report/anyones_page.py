@@ -67,11 +67,11 @@ def page(
         "borders": [_ring(line.coords) for line in atlas.borders("110m").geoms],
     }
     median = float(np.median(frame.error_km.fillna(np.inf)))
-    facts = [f"{len(frame):,} places, median error {maps._km(median)}."]
+    facts = [f"{len(frame):,} places, median error {maps.km_text(median)}."]
     if len(rows) < len(frame):
         facts.append(f"Thinned out: {len(rows):,} of {len(frame):,} places, at random, are on this page.")
     if baselines:
-        said = ", ".join(f"{who} {maps._km(km)}" for who, km in baselines.items())
+        said = ", ".join(f"{who} {maps.km_text(km)}" for who, km in baselines.items())
         facts.append(f"Medians without looking at a picture: {said}.")
     notes = "".join(f"<li>{html.escape(line)}</li>" for line in report)
     policy = (

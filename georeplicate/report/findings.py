@@ -1,7 +1,7 @@
 """Sentences about results, computed from the tables: what README and notebooks say is chosen by a rule, never typed.
 
     findings.sentences({name: table})      {topic: sentence}, for the tables that are there
-    python -m georeplicate.findings        those of results/mini, to be put into the README (a test compares)
+    python -m georeplicate.report.findings those of results/mini, to be put into the README (a test compares)
 
 Verdicts are "holds", "does not hold" and "cannot tell"; the last always with the smallest effect that these seeds and
 questions would have told with 80 % power.
@@ -27,13 +27,16 @@ CONTROLLED |= {"blank-panorama": "blank panorama", "blank-tiles": "blank tiles"}
 def read(folder: Path = RESULTS) -> dict[str, pd.DataFrame]:
     """Tables as they were written; text that is empty stays "" ("NA" is Namibia)."""
     return {
-        path.stem: pd.read_csv(path, keep_default_na=False, na_values={name: [""] for name in _numbers(path)})
+        path.stem: pd.read_csv(path, dtype=str, keep_default_na=False).apply(_number)
         for path in sorted(folder.glob("*.csv"))
     }
 
 
-def _numbers(path: Path) -> list[str]:
-    return [name for name, column in pd.read_csv(path).items() if column.dtype.kind in "if"]
+def _number(column: pd.Series) -> pd.Series:
+    """A column of numbers as such, "" as NaN; one that holds a text, or nothing at all, stays as it is."""
+    given = column[column != ""]
+    numbers = pd.to_numeric(given, errors="coerce")
+    return pd.to_numeric(column) if len(given) and numbers.notna().all() else column
 
 
 def sentences(frames: Mapping[str, pd.DataFrame]) -> dict[str, str]:
@@ -194,7 +197,7 @@ def _rewards(frames: Mapping[str, pd.DataFrame]) -> str:
 
 
 def _controls(frames: Mapping[str, pd.DataFrame]) -> str:
-    rows = frames["controls"][frames["controls"].at_chance != ""].set_index("system")
+    rows = frames["controls"][frames["controls"].at_chance.isin(["yes", "no"])].set_index("system")
     letters = [name for name in rows if name.startswith("answered_")]
     parts = []
     for system, row in rows.iterrows():
@@ -203,9 +206,12 @@ def _controls(frames: Mapping[str, pd.DataFrame]) -> str:
         parts.append(f"{name}: {row.accuracy:.3f}, {most[-1]} in {_percent(row[most])} of answers")
     if not parts:
         raise KeyError("no control")
+    most_seeds = int(rows.training_seeds.max())
+    runs = "one run" if most_seeds == 1 else f"up to {most_seeds} runs"
     return (
-        ("Controls, one run each, collapse towards one letter" if rows[letters].max(axis=1).min() > COLLAPSED else
-         "Controls, one run each, and their commonest letter")
+        f"Controls, {runs} each, "
+        + ("collapse towards one letter" if rows[letters].max(axis=1).min() > COLLAPSED else
+           "and their commonest letter")
         + f" ({'; '.join(parts)}). At chance they show that training found no leak; the test for leaks is the "
         "supervised gate (`results/bench/world_gate.csv`)."
     )  # fmt: skip

@@ -1,7 +1,7 @@
 """Maps, drawn without a network from the coast and borders that the atlas carries. The only file that knows Cartopy.
 
-Maps of answers take rows of evaluate.py (one task, any number of systems). The map of errors holds all seeds of each
-system; those of arcs and countries draw its first seed, as all seeds are asked about the same places.
+Maps of answers take rows of predictions.csv (one task, any number of systems). The map of errors holds all seeds of
+each system; those of arcs and countries draw its first seed, as all seeds are asked about the same places.
 """
 
 from __future__ import annotations
@@ -69,12 +69,13 @@ def splits(cities: pd.DataFrame) -> Figure:
 # --- answers ---------------------------------------------------------------------------------------------------------
 
 
-def errors(answers: pd.DataFrame, baselines: Mapping[str, float] | None = None) -> Figure:
+def errors(answers: pd.DataFrame, baselines: Mapping[str, float] | None = None, *, source: str = plots.MINI) -> Figure:
     """City by city, how far off its places were located; a panel for each system.
 
     answers: rows with system, run, training_seed, task, id, lat, lon, error_km. baselines: {name: median error in km}
     of guesses that look at no picture, for the title. A city's error is the median over its places and all seeds, of
-    which an answer without a place is infinitely far; a city where most answers are such is a cross.
+    which an answer without a place is infinitely far; a city where most answers are such is a cross. source: what was
+    evaluated on what, for the note below.
     """
     figure, panels = _panels(answers, all_seeds=True)
     for axes, title, rows in panels:
@@ -87,17 +88,17 @@ def errors(answers: pd.DataFrame, baselines: Mapping[str, float] | None = None) 
         axes.scatter(lost.lon, lost.lat, s=24, c="0.25", marker="x", linewidths=1.0, **at)
         colour = dict(c=found.km.clip(1), cmap=DISTANCE, norm=KM)
         axes.scatter(found.lon, found.lat, s=38, edgecolors="0.25", linewidths=0.5, **colour, **at)
-        axes.set_title(f"{title}, median error {_km(np.median(km))}", fontsize=10, loc="left")
+        axes.set_title(f"{title}, median error {km_text(np.median(km))}", fontsize=10, loc="left")
     if baselines:
-        named = ", ".join(f"{name} {_km(km)}" for name, km in baselines.items())
+        named = ", ".join(f"{name} {km_text(km)}" for name, km in baselines.items())
         figure.suptitle(f"median errors without looking: {named}", fontsize=10, x=0.01, ha="left")
     _legend(figure, Line2D([], [], color="0.25", marker="x", linestyle="", label="most answers name no place"))
     _bar(figure, KM, DISTANCE, "median error of a city's places, km", {km: f"{km:,}" for km in TICKS_KM})
-    plots._note(figure, f"points: cities, where they truly are. {plots.MINI}")
+    plots.note(figure, f"points: cities, where they truly are. {source}")
     return figure
 
 
-def arcs(answers: pd.DataFrame, *, most: int = 150) -> Figure:
+def arcs(answers: pd.DataFrame, *, most: int = 150, source: str = plots.MINI) -> Figure:
     """Great circles from each place to where the answer put it; a panel for each system.
 
     Of more than `most` answers every so manyth is drawn. answers: rows with pred_lat and pred_lon besides what `errors`
@@ -120,11 +121,11 @@ def arcs(answers: pd.DataFrame, *, most: int = 150) -> Figure:
         Line2D([], [], color="0.15", marker="o", markersize=7, fillstyle="none", linestyle="", label="place named"),
     )
     _bar(figure, KM, DISTANCE, "error, km", {km: f"{km:,}" for km in TICKS_KM})
-    plots._note(figure, f"rings grow with how often a place is named. {plots.MINI}")
+    plots.note(figure, f"rings grow with how often a place is named. {source}")
     return figure
 
 
-def countries(answers: pd.DataFrame) -> Figure:
+def countries(answers: pd.DataFrame, *, source: str = plots.MINI) -> Figure:
     """How often the country is right, country by country; a panel for each system.
 
     answers: rows with truth, choice (country codes) and seen_country besides what `errors` takes. Countries of the
@@ -165,7 +166,7 @@ def countries(answers: pd.DataFrame) -> Figure:
         "right country, share of its places",
         {x: f"{x:.0%}" for x in (0, 0.25, 0.5, 0.75, 1)},
     )
-    plots._note(figure, f"points grow with the number of places. {plots.MINI}")
+    plots.note(figure, f"points grow with the number of places. {source}")
     return figure
 
 
@@ -223,7 +224,7 @@ def _great_circle(projection: ccrs.Projection, row) -> np.ndarray:
     return line
 
 
-def _km(km: float) -> str:
+def km_text(km: float) -> str:
     return f"{km:,.0f} km" if np.isfinite(km) else "infinite"
 
 
@@ -278,8 +279,8 @@ def error_map(
     figure = plots.new_figure(figsize=(8, 5.1), layout="constrained")
     axes = world_axes(figure)
     _class_points(axes, frame, seed)
-    _plain_title(figure, name, f"error of {len(frame):,} answers, median {_median(frame)}")
-    said = ", ".join(f"{who} {_km(km)}" for who, km in (baselines or {}).items())
+    plain_title(figure, name, f"error of {len(frame):,} answers, median {_median(frame)}")
+    said = ", ".join(f"{who} {km_text(km)}" for who, km in (baselines or {}).items())
     note = "points: true places" + (f"; medians without looking at a picture: {said}" if said else "")
     _class_legend(figure, frame, note)
     return figure
@@ -309,7 +310,7 @@ def error_arcs(frame: pd.DataFrame, *, name: str = "predictions", most: int = 30
     which = f"{len(drawn):,} answers"
     if len(drawn) < len(found):
         which = f"{len(drawn):,} of {len(found):,} answers, sampled at random"
-    _plain_title(figure, name, f"from the true place (dot) to the place named (ring), {which}")
+    plain_title(figure, name, f"from the true place (dot) to the place named (ring), {which}")
     _class_legend(figure, drawn, f"answers without a place: {len(frame) - len(found):,} of {len(frame):,}")
     return figure
 
@@ -344,7 +345,7 @@ def error_regions(frame: pd.DataFrame, *, name: str = "predictions", least: int 
         axes.set_title(f"{region}: {len(rows):,} places, median {_median(rows)}", fontsize=11, loc="left")
     shown = pd.concat(parts.values())
     shown = shown[~shown.index.duplicated()]
-    _plain_title(figure, name, f"error of {len(shown):,} answers in {len(parts)} region{'s' if len(parts) > 1 else ''}")
+    plain_title(figure, name, f"error of {len(shown):,} answers in {len(parts)} region{'s' if len(parts) > 1 else ''}")
     _class_legend(figure, shown, "points: true places", columns=3 if len(parts) == 1 else 4)
     return figure
 
@@ -355,7 +356,7 @@ def _some(frame: pd.DataFrame) -> None:
 
 
 def _median(frame: pd.DataFrame) -> str:
-    return _km(float(np.median(frame.error_km.fillna(np.inf))))
+    return km_text(float(np.median(frame.error_km.fillna(np.inf))))
 
 
 def _class_points(axes, frame: pd.DataFrame, seed: int) -> None:
@@ -372,7 +373,7 @@ def _class_points(axes, frame: pd.DataFrame, seed: int) -> None:
     axes.scatter(found.lon, found.lat, s=size, c=list(np.array(ERROR_COLOURS)[kind[~none]]), **edge, **at)
 
 
-def _plain_title(figure: Figure, name: str, what: str) -> None:
+def plain_title(figure: Figure, name: str, what: str) -> None:
     """Two lines at the top left. A file's name may hold dollars, which are no mathematics, and be long."""
     shown = name if len(name) <= 70 else f"{name[:67]}..."
     figure.suptitle(f"{shown}\n{what}", fontsize=11, x=0.01, ha="left", parse_math=False)

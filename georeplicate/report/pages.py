@@ -195,7 +195,7 @@ in the order of the alphabet or in any order.
 within one view and within text. Beside a panorama and tiles the pairing prompt is practised in two ways: with lists of
 words sampled at random that describe no tile, where the loss counts the verdicts about these lists alone, and with true
 words and verdicts by the toss of a coin, where it counts all but the verdicts. So what it is taught to say about a
-panorama and a tile does not depend on whether they agree: `tests/test_base.py` holds the stream to this, with
+panorama and a tile does not depend on whether they agree: `tests/mini/test_base.py` holds the stream to this, with
 permutation tests and one that must fail. The words for both views are the same, which gives part of the alignment
 away.
 

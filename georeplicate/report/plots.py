@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import html
+import io
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from IPython.display import HTML
+from matplotlib import style as styles
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea, VPacker
 
-from georeplicate import world
+from georeplicate import files, world
 
 # Without noise and compass; clean pictures also make small notebooks.
 FOR_PEOPLE = world.Difficulty(noise=0.0, light=0.0, compass=False)
@@ -25,6 +28,8 @@ MINI = f"mini models, trained and evaluated on a {SYNTHETIC}"
 # One colour a system in every figure, from seaborn's palette for the colour-blind.
 PALETTE = [sns.color_palette("colorblind").as_hex()[i] for i in (0, 2, 1, 4, 3, 9, 5, 6, 8)]
 COLOURS = {"mini-base": "0.45", "mini-Zero": PALETTE[0], "mini-R1": PALETTE[1], "mini-SFT": PALETTE[2]}
+DOTS_PER_INCH = 110
+FONTS = {"font.family": "DejaVu Sans", "pdf.fonttype": 42}  # carried by matplotlib itself
 TRUE, FALSE = "#0173b2", "#c44e00"
 
 
@@ -45,7 +50,8 @@ def _seeds(count: int) -> str:
     return f"{count} seed" if count == 1 else f"{count} seeds"
 
 
-def _note(figure: Figure, text: str) -> None:
+def note(figure: Figure, text: str) -> None:
+    """One small grey line below a figure."""
     figure.supxlabel(text, fontsize=8, color="0.4")
 
 
@@ -75,7 +81,7 @@ def views(
         world.tile(scene, 2 * height, difficulty=difficulty),
         f"aerial tile, north up, {world.TILE_M:.0f} m wide",
     )
-    _note(figure, SYNTHETIC)
+    note(figure, SYNTHETIC)
     return figure
 
 
@@ -96,7 +102,7 @@ def _question(figure, images: Sequence, letter: str | None, title: str) -> None:
         _picture(axes, tile, name)
         if name == letter:
             axes.spines[:].set(color="crimson", linewidth=3)
-    _note(figure, SYNTHETIC)
+    note(figure, SYNTHETIC)
 
 
 def gallery(scenes: Sequence[world.Scene], titles: Sequence[str], *, columns: int = 2, height: int = 160) -> Figure:
@@ -109,7 +115,7 @@ def gallery(scenes: Sequence[world.Scene], titles: Sequence[str], *, columns: in
     for axis, scene, title in zip(axes.flat, scenes, titles, strict=False):
         axis.axis("on")
         _picture(axis, world.panorama(scene, height, difficulty=FOR_PEOPLE), title)
-    _note(figure, SYNTHETIC)
+    note(figure, SYNTHETIC)
     return figure
 
 
@@ -123,12 +129,14 @@ def curves(
     smooth: int = 1,
     baselines: Mapping[str, float] | None = None,
     columns: int = 3,
+    source: str = MINI,
 ) -> Figure:
     """Training logs over updates: a thin line a seed, a thick one for the mean of a system's seeds.
 
     logs: rows of all runs, with run, system, training_seed, step and the columns that `panels` names with their axis
-    labels. smooth: width in updates of a centred running mean over each seed's line. rulers: {column: value}, a dashed
-    line where the value is expected. ValueError for a column that the logs lack.
+    labels. smooth: width in updates of a centred running mean over each seed's line. baselines: {column: value}, a
+    dashed line where the value is expected. source: what was trained on what, for the note below. ValueError for a
+    column that the logs lack.
     """
     missing = [name for name in ("run", "system", "step", *panels) if name not in logs]
     if missing:
@@ -157,7 +165,7 @@ def curves(
     figure.legend(handles, names, loc="outside upper left", ncols=4, fontsize=8, frameon=False)
     sns.despine(figure)
     smoothed = f"; running mean over {smooth} updates" if smooth > 1 else ""
-    _note(figure, f"thin: one seed, thick: mean{smoothed}. {MINI}")
+    note(figure, f"thin: one seed, thick: mean{smoothed}. {source}")
     return figure
 
 
@@ -183,7 +191,7 @@ def group(parts: pd.DataFrame, advantages: Sequence[float]) -> Figure:
         axis.set_title(title, fontsize=10, loc="left")
     left.legend(fontsize=8, frameon=False, ncols=2, loc="lower left", bbox_to_anchor=(0.25, 1.0))
     sns.despine(figure)
-    _note(figure, MINI)
+    note(figure, MINI)
     return figure
 
 
@@ -228,7 +236,7 @@ def answer(
 ) -> Figure:
     """A question's pictures beside what a model wrote about them, each word coloured by whether it is true.
 
-    images: [panorama, tile A, ...], said: the true words of each; thoughts: `text` as `evaluate.thoughts` reads it (the
+    images: [panorama, tile A, ...], true_words: of each; thoughts: `text` as `faithfulness.thoughts` reads it (the
     text itself is shown where nothing can be read). letter: the right tile, framed; choice: the one answered. A verdict
     is true if it says `match` of the right tile or `other` of a wrong one.
     """
@@ -272,11 +280,11 @@ def _word(text: str, colour: str, bold: bool) -> TextArea:
 # --- results ---------------------------------------------------------------------------------------------------------
 
 
-def headline(published: pd.DataFrame, measured: pd.DataFrame, *, chance: float = 0.2) -> Figure:
+def headline(published: pd.DataFrame, measured: pd.DataFrame, *, chance: float = 0.2, source: str = MINI) -> Figure:
     """Table 2 twice, on one scale and clearly apart: the paper's percent on the left, our shares on the right.
 
     published: `paper.table2()`; measured: rows with system, stands_for, accuracy, accuracy_low, accuracy_high,
-    training_seeds (shares, not percent).
+    training_seeds (shares, not percent). source: what ours were evaluated on.
     """
     figure = new_figure(figsize=(10, 2.9), layout="constrained")
     left, right = figure.subplots(1, 2, sharex=True)
@@ -292,14 +300,15 @@ def headline(published: pd.DataFrame, measured: pd.DataFrame, *, chance: float =
         right.plot(percent, at, "o", color=palette[row.system], markeredgecolor="white", markersize=8)
     seeds = ours.training_seeds.map(_seeds)
     right.set_yticks([order[s] for s in ours.stands_for], [f"{a} ({b})" for a, b in zip(ours.system, seeds)])
-    right.set_title("ours: mini stand-ins, synthetic world", fontsize=10, loc="left")
+    title = "mini stand-ins, synthetic world" if source == MINI else source
+    right.set_title(f"ours: {title}", fontsize=10, loc="left")
     for axis in (left, right):
         axis.axvline(100 * chance, color="0.3", linestyle=(0, (4, 3)), linewidth=0.9, zorder=1)
         axis.set(xlim=(0, 100), ylim=(0.5 - len(order), 0.5), xlabel="pairing accuracy, percent")
         axis.grid(axis="x", color="0.92")
         axis.set_axisbelow(True)
     sns.despine(figure, left=True)
-    _note(figure, f"dashed: chance; bars: 95 % intervals. Right: {MINI}")
+    note(figure, f"dashed: chance; bars: 95 % intervals. Right: {source}")
     return figure
 
 
@@ -309,11 +318,13 @@ def intervals(
     *,
     label: str,
     baselines: Mapping[str, tuple[float, str]] | None = None,
+    source: str = MINI,
 ) -> Figure:
     """Shares with their 95 % intervals, a dot and a bar for each system; a panel for each entry of `panels`.
 
-    panels: {title: rows with system and `measure`, `measure`_low, `measure`_high}, drawn as percent. rulers: {title:
-    (share, what it is)}, a dashed line each. All panels have one scale. ValueError if there are no rows.
+    panels: {title: rows with system and `measure`, `measure`_low, `measure`_high}, drawn as percent. baselines:
+    {title: (share, what it is)}, a dashed line each. source: what was evaluated on what, for the note below. All panels
+    have one scale. ValueError if there are no rows.
     """
     systems = list(dict.fromkeys(system for rows in panels.values() for system in rows.system))
     if not systems:
@@ -341,11 +352,11 @@ def intervals(
         axis.grid(axis="x", color="0.92")
         axis.set_axisbelow(True)
     sns.despine(figure, left=True)
-    _note(figure, f"{label}, percent; bars: 95 % intervals. {MINI}")
+    note(figure, f"{label}, percent; bars: 95 % intervals. {source}")
     return figure
 
 
-def changes(rows: pd.DataFrame) -> Figure:
+def changes(rows: pd.DataFrame, *, source: str = MINI) -> Figure:
     """What a stage moved: a difference with its interval for each task and measure, a panel for each pair of systems.
 
     rows: before, after, task, measure, difference, low, high (shares, drawn as percentage points).
@@ -367,7 +378,7 @@ def changes(rows: pd.DataFrame) -> Figure:
         axis.grid(axis="x", color="0.92")
         axis.set_axisbelow(True)
     sns.despine(figure, left=True)
-    _note(figure, f"blue: higher, orange: lower, grey: cannot tell. {MINI}")
+    note(figure, f"blue: higher, orange: lower, grey: cannot tell. {source}")
     return figure
 
 
@@ -418,3 +429,27 @@ def step_times(bench: pd.DataFrame) -> Figure:
     figure.legend(handles, PARTS.values(), loc="outside lower left", ncols=6, fontsize=8, frameon=False)
     sns.despine(figure, left=True)
     return figure
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def own_style():
+    """Matplotlib's own style and fonts while figures are made, whatever this machine's matplotlibrc says."""
+    return styles.context(["default", FONTS])
+
+
+def save(draw: Figure | Callable[[], Figure], stem: Path, *, dpi: int = DOTS_PER_INCH) -> list[Path]:
+    """A figure, or what a function draws, as PNG and PDF in `own_style`; without dates or program names, so that the
+    same figure gives the same bytes."""
+    paths = []
+    with own_style():
+        figure = draw if isinstance(draw, Figure) else draw()
+        for ending, metadata in (
+            ("png", {"Software": None}),
+            ("pdf", {"CreationDate": None, "Producer": None, "Creator": None}),
+        ):
+            data = io.BytesIO()
+            figure.savefig(data, format=ending, dpi=dpi, metadata=metadata)
+            paths.append(files.write_bytes(stem.with_suffix(f".{ending}"), data.getvalue()))
+    return paths

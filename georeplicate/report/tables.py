@@ -21,6 +21,7 @@ are named as such in every row (`benchmark`) and caption.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,7 +31,7 @@ import pandas as pd
 from georeplicate import atlas, files, geo, paper
 from georeplicate.evaluation import seeds
 from georeplicate.evaluation.faithfulness import thoughts
-from georeplicate.evaluation.statistics import Sample, difference, measured, sample, verdict
+from georeplicate.evaluation.statistics import Sample, difference, measured, right, sample, verdict
 from georeplicate.evaluation.trivial import TrivialBaselines, by_country
 from georeplicate.mini import readings, wording
 from georeplicate.tasks import answers
@@ -48,7 +49,7 @@ BASE, SFT, ZERO, R1 = ORDER = tuple(row.model for row in paper.TABLE2)  # the pa
 # --- who answered ----------------------------------------------------------------------------------------------------
 
 
-def _systems(p: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:
+def systems(p: pd.DataFrame) -> Iterator[tuple[dict, pd.DataFrame]]:
     """(what names it, its rows) of each system: those of Table 2 in the paper's order, then the others."""
     for system in sorted(p.system.unique(), key=lambda name: (_rank(p, name), name)):
         rows = p[p.system == system]
@@ -83,10 +84,6 @@ def _standing(p: pd.DataFrame) -> pd.DataFrame:
     return p[p.stands_for.isin(ORDER)]
 
 
-def _right(rows: pd.DataFrame) -> Sample:
-    return sample(rows, rows.choice == rows.truth)
-
-
 def _tokens(rows: pd.DataFrame) -> Sample:
     return sample(rows, rows.completion_tokens)
 
@@ -108,7 +105,7 @@ def _decoded(rows: pd.DataFrame, task: str, decoding: str) -> pd.DataFrame:
 
 def table2(p: pd.DataFrame) -> pd.DataFrame:
     """Table 2 of the paper, on stand-ins: accuracy greedy and at temperature 1; length and format greedy."""
-    return pd.DataFrame([labels | _pairing(rows) for labels, rows in _systems(_standing(_pairing_rows(p)))])
+    return pd.DataFrame([labels | _pairing(rows) for labels, rows in systems(_standing(_pairing_rows(p)))])
 
 
 def _pairing_rows(p: pd.DataFrame) -> pd.DataFrame:
@@ -118,8 +115,8 @@ def _pairing_rows(p: pd.DataFrame) -> pd.DataFrame:
 def _pairing(rows: pd.DataFrame) -> dict[str, float]:
     greedy, t1 = (_decoded(rows, "pairing", decoding) for decoding in ("greedy", "t1"))
     return {
-        **measured("accuracy", _right(greedy)),
-        **measured("accuracy_t1", _right(t1)),
+        **measured("accuracy", right(greedy)),
+        **measured("accuracy_t1", right(t1)),
         "completion_tokens": _tokens(greedy).value,
         "format_rate": _format(greedy).value,
     }
@@ -133,7 +130,7 @@ def orderings(p: pd.DataFrame) -> pd.DataFrame:
     what these seeds and questions could have told.
     """
     claims = (
-        ("GRPO after SFT is more accurate than GRPO alone", "accuracy", _right, R1, (ZERO,)),
+        ("GRPO after SFT is more accurate than GRPO alone", "accuracy", right, R1, (ZERO,)),
         ("GRPO alone writes longer than GRPO after SFT", "completion_tokens", _tokens, ZERO, (R1,)),
         ("SFT writes longest", "completion_tokens", _tokens, SFT, (BASE, ZERO, R1)),
     )
@@ -178,7 +175,7 @@ def controls(p: pd.DataFrame) -> pd.DataFrame:
     """
     evaluated = _pairing_rows(p)
     rows = []
-    for labels, part in _systems(evaluated[~evaluated.stands_for.isin(ORDER) | (evaluated.stands_for == ZERO)]):
+    for labels, part in systems(evaluated[~evaluated.stands_for.isin(ORDER) | (evaluated.stands_for == ZERO)]):
         found = _pairing(part)
         at_chance = ""
         if labels["system"].endswith(AT_CHANCE):
@@ -205,7 +202,7 @@ def reward_modes(p: pd.DataFrame) -> pd.DataFrame:
         )
         if not (len(paper_mode) and len(released)):
             continue
-        for measure, of in (("accuracy", _right), ("completion_tokens", _tokens), ("format_rate", _format)):
+        for measure, of in (("accuracy", right), ("completion_tokens", _tokens), ("format_rate", _format)):
             one, other = of(released), of(paper_mode)
             found = difference(one, other)
             rows.append(
@@ -224,25 +221,25 @@ def protocols(p: pd.DataFrame) -> pd.DataFrame:
     or the official code's rule. unread: an answer that cannot be read is wrong, or dropped from the denominator.
     """
     rows = []
-    for labels, part in _systems(_standing(p)):
+    for labels, part in systems(_standing(p)):
         greedy, t1 = (_decoded(part, "pairing", decoding) for decoding in ("greedy", "t1"))
-        right = greedy.choice == greedy.truth
+        correct = greedy.choice == greedy.truth
         official = [answers.parse_choice(text, "released") for text in greedy.text]
         official = [getattr(given, "letter", "") for given in official] == greedy.truth
         settings = [
-            ("right letter", "decoding", "greedy", True, _right(greedy)),
-            ("right letter", "decoding", "temperature 1", False, _right(t1)),
-            ("right letter", "reading", "any letter", True, _right(greedy)),
+            ("right letter", "decoding", "greedy", True, right(greedy)),
+            ("right letter", "decoding", "temperature 1", False, right(t1)),
+            ("right letter", "reading", "any letter", True, right(greedy)),
             (
                 "right letter",
                 "reading",
                 "right form only",
                 False,
-                sample(greedy, right & greedy.format_ok.astype(bool)),
+                sample(greedy, correct & greedy.format_ok.astype(bool)),
             ),
             ("right letter", "reading", "official code", False, sample(greedy, official)),
-            ("right letter", "unread", "wrong", True, _right(greedy)),
-            ("right letter", "unread", "dropped", False, sample(greedy, right, greedy.choice != "")),
+            ("right letter", "unread", "wrong", True, right(greedy)),
+            ("right letter", "unread", "dropped", False, sample(greedy, correct, greedy.choice != "")),
         ]
         located = _decoded(part, "geolocation", "greedy")
         if len(located):
@@ -280,7 +277,7 @@ def faithfulness(p: pd.DataFrame) -> pd.DataFrame:
     """
     rows = []
     for decoding in ("greedy", "t1"):
-        for labels, part in _systems(_standing(_decoded(p, "pairing", decoding))):
+        for labels, part in systems(_standing(_decoded(p, "pairing", decoding))):
             row = labels | {"decoding": decoding}
             for name in THINKING:
                 row |= measured(name, _thinking(part, name))
@@ -317,7 +314,7 @@ def failures(p: pd.DataFrame) -> pd.DataFrame:
     A match as its own words agree is an honest one: some word was read wrongly, or two places are alike in words.
     """
     rows = []
-    for labels, part in _systems(_decoded(_standing(p), "pairing", "greedy")):
+    for labels, part in systems(_decoded(_standing(p), "pairing", "greedy")):
         wrong = part.choice != part.truth
         kinds = pd.Series([failure(row.text, row.choice) for row in part.itertuples()], index=part.index)
         for kind in FAILURES:
@@ -351,7 +348,7 @@ def geolocation(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
     rows = []
     for task in LOCATED:
         evaluated = _decoded(_standing(p), task, "greedy")
-        for labels, part in _systems(evaluated):
+        for labels, part in systems(evaluated):
             for countries, chosen in by_country(part):
                 rows.append(_located(labels | {"task": task, "countries": countries}, chosen))
         if not len(evaluated):
@@ -372,7 +369,7 @@ def _located(labels: dict, rows: pd.DataFrame) -> dict:
     for km in geo.THRESHOLDS_KM:
         row |= measured(f"acc_{km}km", _within(km)(rows))
     row["median_km"] = _median(rows.error_km)
-    row |= measured("country_accuracy", _right(rows))
+    row |= measured("country_accuracy", right(rows))
     row["answered"] = sample(rows, rows.pred_lat.notna()).value
     return row | measured("well_formed", _format(rows)) | _first_named(rows)
 
@@ -387,7 +384,7 @@ def _first_named(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def _first_right(rows: pd.DataFrame) -> Sample:
-    return sample(rows, readings.first_places(rows).choice == rows.truth)
+    return right(rows, readings.first_places(rows).choice)
 
 
 def _first_within(km: float) -> Callable[[pd.DataFrame], Sample]:
@@ -419,8 +416,8 @@ def _constant(places: pd.DataFrame, constant: pd.DataFrame, limits_km=geo.THRESH
     for limit in limits_km:
         row |= measured(f"acc_{limit}km", sample(places, km[limit] <= limit))
     row["median_km"] = _median(km["median"])
-    right = places.truth == constant.loc["country", "country"]
-    return row | measured("country_accuracy", sample(places, right)) | {"answered": 1.0}
+    correct = places.truth == constant.loc["country", "country"]
+    return row | measured("country_accuracy", sample(places, correct)) | {"answered": 1.0}
 
 
 def zones(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
@@ -441,11 +438,11 @@ def _by_part(p: pd.DataFrame, name: str, part_of: pd.Series, baselines: TrivialB
     blank_labels = {"stands_for": "", "checkpoint": "", "benchmark": _benchmark(evaluated)}
     rows = []
     for part, here in evaluated.groupby("part"):
-        for labels, located in _systems(here):
+        for labels, located in systems(here):
             row = {name: part} | labels
             for km in PART_KM:
                 row |= measured(f"acc_{km}km", _within(km)(located))
-            rows.append(row | {"median_km": _median(located.error_km)} | measured("country_accuracy", _right(located)))
+            rows.append(row | {"median_km": _median(located.error_km)} | measured("country_accuracy", right(located)))
         places = here.drop_duplicates("id").sort_values("id")
         for system, found in (
             ("random land point", _random_land(places, baselines.land, PART_KM)),
@@ -463,9 +460,9 @@ def cues(p: pd.DataFrame) -> pd.DataFrame:
     wrong_countries: how many answers that is, of all seeds. Climates are compared by group, regions as the UN has them.
     """
     rows = []
-    for labels, part in _systems(_decoded(_standing(p), "geolocation", "greedy")):
+    for labels, part in systems(_decoded(_standing(p), "geolocation", "greedy")):
         true, named = (
-            atlas.describe(part[f"{end}lat"].to_numpy(float), part[f"{end}lon"].to_numpy(float), "2020-06-21T12:00:00Z")
+            atlas.describe(part[f"{end}lat"].to_numpy(float), part[f"{end}lon"].to_numpy(float), atlas.NOON)
             for end in ("", "pred_")
         )
         truth, choice = part.truth.to_numpy(str), part.choice.to_numpy(str)
@@ -496,8 +493,8 @@ def zero_shot(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
         evaluated = _standing(p[p.task == task])
         if not len(evaluated):
             continue
-        for labels, part in _systems(evaluated):
-            row = {"task": task, "taught": taught} | labels | measured("accuracy", _right(part))
+        for labels, part in systems(evaluated):
+            row = {"task": task, "taught": taught} | labels | measured("accuracy", right(part))
             if task in LOCATED:
                 row |= measured("first_accuracy", _first_right(part)) | measured("well_formed", _format(part))
             rows.append(row)
@@ -514,15 +511,15 @@ def changes(p: pd.DataFrame) -> pd.DataFrame:
 
     Places are read strictly and by the first place named. p_holm: the p value adjusted for all lines of the table.
     """
-    measures = [("pairing", "right letter", "greedy", "GRPO", _right)]
+    measures = [("pairing", "right letter", "greedy", "GRPO", right)]
     for task in LOCATED:
-        measures.append((task, "right country", "greedy", TAUGHT[task], _right))
+        measures.append((task, "right country", "greedy", TAUGHT[task], right))
         measures += [(task, f"within {km} km", "greedy", TAUGHT[task], _within(km)) for km in (750, 2500)]
     task, taught = LOCATED[0], TAUGHT[LOCATED[0]]
     measures.append((task, "right country, first place named", "greedy", taught, _first_right))
     measures.append((task, "within 2500 km, first place named", "greedy", taught, _first_within(2500)))
     measures.append((task, "well formed", "greedy", "SFT", _format))
-    measures += [(task, "right word", "forced", TAUGHT[task], _right) for task in ("climate", "ground")]
+    measures += [(task, "right word", "forced", TAUGHT[task], right) for task in ("climate", "ground")]
     for name, what in zip(THINKING, ("words that are true", "verdicts that follow", "answers that follow")):
         measures.append(("thinking", what, "greedy", "base", lambda rows, name=name: _thinking(rows, name)))
     rows = []
@@ -580,6 +577,11 @@ def _text(value, name: str) -> str:
     return f"{value:.0f}" if name.endswith("_km") else f"{value:.1f}" if abs(value) > 1 else f"{value:.3f}"
 
 
+def _latex(caption: str) -> str:
+    """A caption as LaTeX reads it; what Markdown sets between backticks is typewriter text."""
+    return re.sub(r"`([^`]*)`", r"\\texttt{\1}", re.sub(r"([%_&#$])", r"\\\1", caption))
+
+
 def write(frame: pd.DataFrame, stem: str | Path, caption: str = "", *, synthetic: bool = True) -> list[Path]:
     """`stem`.csv with all digits, and .md and .tex for readers; synthetic: their caption ends by saying so.
 
@@ -588,7 +590,7 @@ def write(frame: pd.DataFrame, stem: str | Path, caption: str = "", *, synthetic
     stem, caption = Path(stem), f"{caption} {SYNTHETIC if synthetic else ''}".strip()
     text = shown(frame)
     latex = text.rename(columns=lambda name: name.replace("_", " ")).to_latex(
-        index=False, escape=True, caption=caption.replace("%", r"\%"), label=f"tab:{stem.name}", position="htbp"
+        index=False, escape=True, caption=_latex(caption), label=f"tab:{stem.name}", position="htbp"
     )
     for edge, fitted in (
         (r"\begin{tabular}", "\\resizebox{\\textwidth}{!}{%\n\\begin{tabular}"),

@@ -20,7 +20,7 @@ from datasets import Dataset
 
 from georeplicate import atlas, pairs
 from georeplicate.engine import template
-from georeplicate.evaluation import seeds
+from georeplicate.evaluation import seeds, statistics
 from georeplicate.mini import inputs, readings
 from georeplicate.profiles import Profile
 from georeplicate.report import tables
@@ -57,8 +57,8 @@ def decomposition(p: pd.DataFrame) -> pd.DataFrame:
             one, other = (evaluated[evaluated.stands_for == name] for name in (before, after))
             if not (len(one) and len(other)):
                 continue
-            start, end = _right(one), _right(other)
-            ruled, labels = (_right(readings.read_by_verdicts(part)) for part in (one, other))
+            start, end = statistics.right(one), statistics.right(other)
+            ruled, labels = (statistics.right(readings.read_by_verdicts(part)) for part in (one, other))
             follows = before == tables.SFT and start.seeds == end.seeds
             for step, first, second, together in (
                 ("answering rule", ruled, start, True),
@@ -74,10 +74,6 @@ def decomposition(p: pd.DataFrame) -> pd.DataFrame:
                     | {"verdict": tables.verdict(found, "higher", "lower")}
                 )
     return pd.DataFrame(rows)
-
-
-def _right(rows: pd.DataFrame) -> tables.Sample:
-    return tables.sample(rows, rows.choice == rows.truth)
 
 
 # --- what is true of the pictures ------------------------------------------------------------------------------------
@@ -167,7 +163,7 @@ def words(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
             return pd.DataFrame()
         start = counted[tables.BASE]
         mix = pd.Series({cell: float(found.possible.sum()) for cell, found in start.items()})
-        for labels, part in tables._systems(evaluated):
+        for labels, part in tables.systems(evaluated):
             mine = counted[labels["stands_for"]]
             kept = [cell for cell in mix.index if cell in mine and mine[cell].possible.sum() >= FEWEST]
             if not kept:
@@ -209,10 +205,7 @@ def _difference(mine: tuple, theirs: tuple, itself: bool) -> dict[str, float]:
     gap = mine[0] - theirs[0]
     if itself:
         return dict.fromkeys(("difference", "low", "high", "p_value", "smallest_effect"), np.nan)
-    spread = seeds.versus(mine[1], theirs[1])
-    half = spread.half_width()
-    found = {"difference": gap, "low": gap - half, "high": gap + half, "p_value": spread.p_value(gap)}
-    return found | {"smallest_effect": spread.smallest_effect()}
+    return statistics.by_spread(gap, seeds.versus(mine[1], theirs[1]))
 
 
 def _share(cells: dict, kind: str) -> float:
@@ -241,7 +234,7 @@ def what_varies(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
     evaluated = (
         p[(p.task == "geolocation") & (p.decoding == "greedy") & p.stands_for.isin(tables.ORDER)] if truth else p[:0]
     )
-    for system, part in tables._systems(evaluated):
+    for system, part in tables.systems(evaluated):
         thoughts = [readings.thought_words(text, kinds) for text in part.text]
         if not set(part.id) <= truth.facts.keys():
             return pd.DataFrame()
@@ -279,5 +272,5 @@ def _contradicted(evaluated: pd.DataFrame) -> float:
     both = (labels != "") & ~np.isnan(points).any(1)
     if not both.any():
         return float("nan")
-    named = atlas.describe(points[both, 0], points[both, 1], "2020-06-21T12:00:00Z").driving_side
+    named = atlas.describe(points[both, 0], points[both, 1], atlas.NOON).driving_side
     return float((labels[both] != np.char.add("drives-", np.asarray(named, dtype=str))).mean())

@@ -7,21 +7,18 @@ What the runs do not hold (no controls yet, no geolocation) is left out. Nothing
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pandas as pd
-from matplotlib import style
 from matplotlib.figure import Figure
 
-from georeplicate import files, paper
+from georeplicate import paper
 from georeplicate.mini import baselines
 from georeplicate.report import maps, plots, tables, thinking
 from georeplicate.runs import runner
 
-DOTS_PER_INCH = 110
-FONTS = {"font.family": "DejaVu Sans", "pdf.fonttype": 42}  # carried by matplotlib itself
+_NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
 CURVES = {
     "reward_accuracy": "right letters, share",
     "length": "tokens an answer",
@@ -40,7 +37,7 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
     for name, (frame, caption) in made.items():
         paths += tables.write(frame, out / "tables" / name, caption, synthetic=synthetic)
     for name, draw in figures(p, {name: frame for name, (frame, _) in made.items()}, logs(p, runs)):
-        paths += save(draw, out / "figures" / name)
+        paths += plots.save(draw, out / "figures" / name)
     return paths
 
 
@@ -57,15 +54,16 @@ def logs(p: pd.DataFrame, runs: str | Path) -> pd.DataFrame:
 
 def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
     """{name: (table, caption)} of all that these predictions give."""
+    k = round(1 / p[p.task == "pairing"].chance.max()) if (p.task == "pairing").any() else 0
     rule, truth = baselines.of_world(), thinking.of_world(p)
     table2 = [part for part in (tables.table2(p), thinking.by_verdicts(p)) if len(part)]
     made = {
         "table2": (
             pd.concat(table2, ignore_index=True) if table2 else pd.DataFrame(),
-            "Cross-view pairing, one of five tiles: accuracy (greedy, and at temperature 1), mean tokens of a greedy "
-            "answer and the share of them in the required format. In brackets 95 % intervals over seeds and cities "
-            "(with one seed over cities alone). Read by its verdicts: the first tile that the answer's own text calls "
-            "a match counts as its letter, else the letter that it gives.",
+            f"Cross-view pairing, one of {_NUMBERS.get(k, k)} tiles: accuracy (greedy, and at temperature 1), mean "
+            "tokens of a greedy answer and the share of them in the required format. In brackets 95 % intervals over "
+            "seeds and cities (with one seed over cities alone). Read by its verdicts: the first tile that the "
+            "answer's own text calls a match counts as its letter, else the letter that it gives.",
         ),
         "decomposition": (
             thinking.decomposition(p),
@@ -161,8 +159,9 @@ def figures(
 ) -> Iterator[tuple[str, Callable[[], Figure]]]:
     """(name, a function that draws it) of every figure that predictions, tables and logs give."""
     chance = float(p[p.task == "pairing"].chance.iloc[0])
+    source = plots.MINI if tables.is_synthetic(p) else "evaluated on " + ", ".join(dict.fromkeys(p.benchmark))
     if "table2" in made:
-        yield "table2", lambda: plots.headline(paper.table2(), made["table2"], chance=chance)
+        yield "table2", lambda: plots.headline(paper.table2(), made["table2"], chance=chance, source=source)
     trained = log.dropna(subset="equal_groups") if "equal_groups" in log else log.iloc[:0]  # by GRPO
     trained = trained.sort_values("system", kind="stable")
     for name, rows in (
@@ -174,26 +173,26 @@ def figures(
             yield (
                 name,
                 lambda rows=rows, shown=shown: plots.curves(
-                    rows, shown, smooth=9, baselines={"reward_accuracy": chance}
+                    rows, shown, smooth=9, baselines={"reward_accuracy": chance}, source=source
                 ),
             )
     if "controls" in made and (made["controls"].stands_for == "").any():
-        yield "controls", lambda: _controls(made["controls"], chance)
+        yield "controls", lambda: _controls(made["controls"], chance, source)
     if "faithfulness" in made:
-        yield "faithfulness", lambda: _faithfulness(made["faithfulness"])
+        yield "faithfulness", lambda: _faithfulness(made["faithfulness"], source)
     if "zero_shot" in made:
-        yield "zero_shot", lambda: _zero_shot(made["zero_shot"])
+        yield "zero_shot", lambda: _zero_shot(made["zero_shot"], source)
     if "changes" in made:
-        yield "changes", lambda: plots.changes(made["changes"])
+        yield "changes", lambda: plots.changes(made["changes"], source=source)
     if "zones" in made:
-        yield "zones", lambda: _zones(made["zones"])
+        yield "zones", lambda: _zones(made["zones"], source)
     located = p[p.task == "geolocation"]
     if len(located):
         located = located.sort_values("stands_for", key=lambda c: c.map(tables.ORDER.index), kind="stable")
         last = located[located.stands_for == located.stands_for.iloc[-1]]
-        yield "map_errors", lambda: maps.errors(located, trivial_baselines(made.get("geolocation")))
-        yield "map_arcs", lambda: maps.arcs(last)
-        yield "map_countries", lambda: maps.countries(located)
+        yield "map_errors", lambda: maps.errors(located, trivial_baselines(made.get("geolocation")), source=source)
+        yield "map_arcs", lambda: maps.arcs(last, source=source)
+        yield "map_countries", lambda: maps.countries(located, source=source)
 
 
 def trivial_baselines(geolocation: pd.DataFrame | None) -> dict[str, float]:
@@ -204,14 +203,15 @@ def trivial_baselines(geolocation: pd.DataFrame | None) -> dict[str, float]:
     return rows[rows.stands_for == ""].set_index("system").median_km.to_dict()
 
 
-def _controls(rows: pd.DataFrame, chance: float) -> Figure:
+def _controls(rows: pd.DataFrame, chance: float, source: str) -> Figure:
     t1 = rows.drop(columns=["accuracy", "accuracy_low", "accuracy_high"])
     t1 = t1.rename(columns=lambda name: name.replace("accuracy_t1", "accuracy"))
     line = dict.fromkeys(("greedy", "temperature 1"), (chance, "chance"))
-    return plots.intervals({"greedy": rows, "temperature 1": t1}, "accuracy", label="right letter", baselines=line)
+    panels = {"greedy": rows, "temperature 1": t1}
+    return plots.intervals(panels, "accuracy", label="right letter", baselines=line, source=source)
 
 
-def _faithfulness(rows: pd.DataFrame) -> Figure:
+def _faithfulness(rows: pd.DataFrame, source: str) -> Figure:
     greedy = rows[rows.decoding == "greedy"]
     what = {
         "words_true": "words true of the picture",
@@ -224,10 +224,10 @@ def _faithfulness(rows: pd.DataFrame) -> Figure:
         )
         for name, title in what.items()
     }
-    return plots.intervals(panels, "share", label="of all that was said in greedy answers")
+    return plots.intervals(panels, "share", label="of all that was said in greedy answers", source=source)
 
 
-def _zero_shot(rows: pd.DataFrame) -> Figure:
+def _zero_shot(rows: pd.DataFrame, source: str) -> Figure:
     what = {
         "geolocation": "country, street-level photo",
         "aerial": "country, aerial tile",
@@ -239,10 +239,10 @@ def _zero_shot(rows: pd.DataFrame) -> Figure:
         panels[what[task]] = part[part.stands_for != ""]
         constant = part[part.stands_for == ""].iloc[0]
         constants[what[task]] = (constant.accuracy, constant.system)
-    return plots.intervals(panels, "accuracy", label="right answers", baselines=constants)
+    return plots.intervals(panels, "accuracy", label="right answers", baselines=constants, source=source)
 
 
-def _zones(rows: pd.DataFrame) -> Figure:
+def _zones(rows: pd.DataFrame, source: str) -> Figure:
     names = {"a": "tropical", "b": "arid", "c": "temperate", "d": "continental", "e": "polar"}
     panels, constants = {}, {}
     for zone, part in rows.groupby("zone"):
@@ -251,19 +251,4 @@ def _zones(rows: pd.DataFrame) -> Figure:
         constant = part.set_index("system").loc["best constant guess"]
         constants[title] = (constant.acc_750km, "constant guess")
     label = "street-level photos located within 750 km"
-    return plots.intervals(panels, "acc_750km", label=label, baselines=constants)
-
-
-def save(draw: Callable[[], Figure], stem: Path) -> list[Path]:
-    """A figure as PNG and PDF, without dates or program names, in matplotlib's own style and fonts."""
-    paths = []
-    with style.context(["default", FONTS]):
-        figure = draw()
-        for ending, metadata in (
-            ("png", {"Software": None}),
-            ("pdf", {"CreationDate": None, "Producer": None, "Creator": None}),
-        ):
-            data = io.BytesIO()
-            figure.savefig(data, format=ending, dpi=DOTS_PER_INCH, metadata=metadata)
-            paths.append(files.write_bytes(stem.with_suffix(f".{ending}"), data.getvalue()))
-    return paths
+    return plots.intervals(panels, "acc_750km", label=label, baselines=constants, source=source)

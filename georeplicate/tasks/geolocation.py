@@ -10,7 +10,7 @@ from typing import Any
 from georeplicate import atlas, geo
 from georeplicate.tasks import Output, Row, answers, prompts
 
-VERSION = 2  # 2: a country is found by its city or state where none is named
+VERSION = 3  # 2: a country is found by its city or state where none is named; 3: coordinates are read
 NOWHERE = (float("nan"), float("nan"))
 
 
@@ -21,7 +21,8 @@ class Geolocation:
     load: split -> rows. wording: the prompt, where it is not the paper's. shown: which key of a row holds what the
     model sees, where a row has several pictures.
 
-    The place named is geocoded offline; a country without a city counts at its largest city. An answer without a place
+    Coordinates count where an answer gives them; else the place named is geocoded offline, and a country without a city
+    counts at its largest city. An answer without a place
     has an empty choice and a NaN error.
     """
 
@@ -69,6 +70,8 @@ def located(place: answers.Place | answers.Malformed) -> tuple[str, tuple[float,
     if not isinstance(place, answers.Place):
         return "", NOWHERE
     code = place.country_code or ""
+    if place.lat is not None and place.lon is not None:
+        return code, (place.lat, place.lon)
     point = atlas.geocode(place.city, place.country_code or place.country, place.state)
     return code, point or _largest_city(code) or NOWHERE
 

@@ -96,7 +96,7 @@ def _places(table: pd.DataFrame, count: int, seed: int) -> pd.DataFrame:
         pool[..., 0] * 360,
         RADIUS_KM * np.sqrt(pool[..., 1]),
     )
-    found = atlas.describe(lat.ravel(), lon.ravel(), "2020-06-21T12:00:00Z")
+    found = atlas.describe(lat.ravel(), lon.ravel(), atlas.NOON)
     # The places were first drawn by the map's coast; shores that it cuts off stay out, or all places would move.
     cut_off = atlas.is_land(lat, lon) & ~atlas.is_land(lat, lon, drawn_coast=True)
     ours = (found.is_land & (found.country == np.repeat(table.country.to_numpy(), count * draws))).reshape(lat.shape)
@@ -135,7 +135,7 @@ def _wild_places(count: int, seed: int) -> pd.DataFrame:
     reserved = cities()[lambda c: c.split != "base"]
     _, km = geo.neighbours(reserved.lat.to_numpy(), reserved.lon.to_numpy(), lat, lon, k=1)
     keep = np.flatnonzero((np.abs(lat) < 66) & (km[:, 0] > APART_KM + 2 * RADIUS_KM))[:count]
-    facts = atlas.describe(lat[keep], lon[keep], "2020-06-21T12:00:00Z")
+    facts = atlas.describe(lat[keep], lon[keep], atlas.NOON)
     seen = set(cities().loc[cities().split == "train", "country"])
     rows = []
     for i, (la, lo, country) in enumerate(zip(lat[keep], lon[keep], facts.country, strict=True)):

@@ -88,7 +88,7 @@ def test_a_benchmark_by_name(tmp_path, capsys):
 @pytest.mark.parametrize(
     "arguments, kind, said",
     [
-        ({}, ValueError, "nothing to score it against; name a benchmark"),
+        ({}, ValueError, "no true places beside the predicted ones"),
         ({"truth": "t.csv", "benchmark": "YFCC4k"}, ValueError, "not both"),
         ({"truth": "t.csv"}, FileNotFoundError, "t.csv does not exist"),
         ({"benchmark": "YFCC4k", "root": "nowhere"}, FileNotFoundError, "YFCC4k: no info.txt"),
@@ -101,3 +101,26 @@ def test_what_goes_wrong_is_one_sentence(tmp_path, monkeypatch, arguments, kind,
     with pytest.raises(kind) as error:
         run_score("p.csv", **arguments)
     assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_effects_name_each_rule_and_what_it_moves(files, capsys):
+    predictions, truth, _ = files
+    assert run_score(predictions, truth=truth, effects=True) == 0
+    said = capsys.readouterr().out.split("under other rules:")[1]
+    assert "unparseable drop: acc_" in said and "rule <: the same" in said
+    assert run_score(predictions, truth=truth, effects=True, as_json=True) == 0
+    effects = json.loads(capsys.readouterr().out)["effects"]
+    assert effects[0]["switch"] == "base" and {"unparseable", "all"} <= {line["switch"] for line in effects}
+
+
+@pytest.mark.parametrize(
+    "header",
+    ["id,lat,lon,lat_predicted,lon_predicted", "id,target_lat,target_lon,lat,lon", "id,lat,lon,pred_lat,pred_lng"],
+)
+def test_one_file_with_both_is_read_once_whatever_the_columns_are_called(tmp_path, capsys, header):
+    path = tmp_path / "both.csv"
+    path.write_text(f"{header}\na,1,1,1,1\nb,2,2,2,3\nb,2,2,2,3\n,3,3,3,3\n")
+    assert run_score(path, out=tmp_path / "out.csv") == 0
+    said = capsys.readouterr().out
+    assert "2 of 2 examples counted" in said and "1 x no id" in said and "1 x id given before" in said
+    assert len(pd.read_csv(tmp_path / "out.csv")) == 4

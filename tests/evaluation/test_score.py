@@ -316,7 +316,7 @@ def test_neither_models_nor_the_synthetic_world_are_needed():
     )
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "georeplicate.evaluation.score" in loaded
-    assert not re.search(r"'torch|georeplicate\.(world|mini|base|places|policy)\b", loaded)
+    assert not re.search(r"'torch|georeplicate\.(world|mini|model|training|engine|runs|report)\b", loaded)
 
 
 # --- effects -----------------------------------------------------------------------------------------------------
@@ -426,3 +426,21 @@ def test_a_share_of_nothing_or_all_has_an_interval():
     _, truth = places(100)
     table = score(truth, truth).intervals(50).set_index("measure")
     assert table.value["acc_1km"] == 1 and table.high["acc_1km"] == 1 and 0.96 < table.low["acc_1km"] < 0.97
+
+
+def test_bad_coordinates_count_only_where_they_would_be_read():
+    said = pd.DataFrame({"id": ["a"], "pred_lat": ["unsure"], "pred_lon": ["2.3"], "pred_city": "Paris",
+                         "pred_country": "France"})  # fmt: skip
+    true = pd.DataFrame({"id": ["a"], "lat": [48.85], "lon": [2.35]})
+    assert score(said, true, "ours").rows.error_km.isna().all()
+    assert score(said, true, "globe").rows.error_km.iloc[0] < 25
+
+
+def test_random_land_points_do_not_depend_on_how_images_are_batched():
+    from georeplicate.evaluation import baselines
+
+    at_once, in_parts = baselines.get("random land"), baselines.get("random land")
+    parts = pd.concat([in_parts.predict([None] * n) for n in (3, 0, 5)], ignore_index=True)
+    whole = at_once.predict([None] * 8)
+    assert whole.equals(parts.astype(whole.dtypes)) and whole.lat.nunique() == 8
+    assert not whole.equals(baselines.get("random land", "1").predict([None] * 8))

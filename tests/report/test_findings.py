@@ -50,3 +50,13 @@ def test_controls_collapse_only_if_they_do(frames):
 
 def test_tables_that_are_not_there_say_nothing():
     assert findings.sentences({}) == {}
+
+
+def test_empty_columns_stay_texts_and_no_control_is_no_sentence(tmp_path, frames):
+    controls = frames["controls"].assign(at_chance="")
+    controls.to_csv(tmp_path / "controls.csv", index=False)
+    read = findings.read(tmp_path)["controls"]
+    assert (read.at_chance == "").all() and read.accuracy.dtype == float
+    assert "controls" not in findings.sentences({"controls": read})
+    several = frames["controls"].assign(training_seeds=2)
+    assert "up to 2 runs each" in findings.sentences({"controls": several})["controls"]

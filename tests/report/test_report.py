@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from georeplicate.report import write
+from georeplicate.report import plots, write
 from georeplicate.runs import runner
 
 SYSTEMS = ("mini-base", "mini-Zero")  # few, because maps take seconds
@@ -50,7 +50,7 @@ def test_the_same_runs_give_the_same_bytes(p, runs, tmp_path, monkeypatch):
         write.tables.write(frame, tmp_path / "two" / "tables" / name, caption)
     for name, draw in write.figures(mixed, {name: made[name][0] for name in made}, write.logs(mixed, runs)):
         if name in ("curves", "changes", "map_arcs"):  # one of each kind: drawing all again takes long
-            write.save(draw, tmp_path / "two" / "figures" / name)
+            plots.save(draw, tmp_path / "two" / "figures" / name)
     second = contents(tmp_path / "two")
     assert len(second) == 3 * len(TABLES) + 6
     assert [name for name in second if first[name] != second[name]] == []

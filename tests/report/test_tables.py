@@ -1,11 +1,14 @@
 """Tables from predictions: shares that can be redone by hand, intervals that cover, differences that are paired."""
 
+import re
+
 import fakes
 import numpy as np
 import pandas as pd
 import pytest
 
-from georeplicate import geo
+from georeplicate import files, geo
+from georeplicate.evaluation import predict, statistics
 from georeplicate.mini import baselines
 from georeplicate.report import tables
 
@@ -395,3 +398,22 @@ def test_none_of_600_is_no_more_and_no_less_certain_than_one():
 def test_p_values_are_adjusted_for_all_lines(p):
     table = tables.changes(p)
     assert (table.p_holm >= table.p_value).all() and (table.p_holm.max(), len(table)) == (1, table.p_holm.notna().sum())
+
+
+def test_an_answer_is_not_right_where_the_truth_is_not_known():
+    rows = pd.DataFrame({"id": ["x/1", "x/2", "x/3"], "system": "s", "task": "geolocation", "training_seed": 0,
+                         "truth": ["", "FR", "FR"], "choice": ["", "", "FR"], "completion_tokens": 1.0,
+                         "format_ok": True})  # fmt: skip
+    assert statistics.right(rows).value == 0.5 and statistics.right(rows, rows.truth).value == 1.0
+    assert predict.summary(rows)["accuracy"] == 0.5 and predict.summary(rows)["n"] == 2
+    assert np.isnan(predict.summary(rows[:1])["accuracy"]) and np.isnan(predict.summary(rows[:0])["accuracy_low"])
+
+
+def test_captions_are_latex(tmp_path):
+    *_, tex = tables.write(
+        pd.DataFrame({"a": [1]}), tmp_path / "t", "p_holm of 80 %, `first ...` & more", synthetic=False
+    )
+    assert r"\caption{p\_holm of 80 \%, \texttt{first ...} \& more}" in tex.read_text()
+    for path in sorted((files.RESULTS / "mini" / "tables").glob("*.tex")):
+        caption = re.search(r"\\caption\{(.*)\}", path.read_text())[1]
+        assert not re.search(r"(?<!\\)[_%&#$`]", caption), path.name

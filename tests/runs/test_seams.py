@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.text import Text
 from PIL import Image
 from toy import byte_policy
 
@@ -145,6 +146,11 @@ def test_photographs_go_through_the_same_functions_as_the_mini_world(photographs
     assert (table.n == 6).all() and (table.benchmark == "toy-photos (pairing)").all()
     write.write(tmp_path / "out" / "runs", tmp_path / "out")
     assert "Synthetic" not in (tmp_path / "out" / "tables" / "table2.md").read_text()
+    assert "one of three tiles" in (tmp_path / "out" / "tables" / "table2.md").read_text()
+    made = {name: frame for name, (frame, _) in write.made_tables(predictions).items()}
+    for name, draw in write.figures(predictions, made, write.logs(predictions, tmp_path / "out" / "runs")):
+        texts = " ".join(text.get_text() for text in draw().findobj(Text))
+        assert "toy-photos (pairing)" in texts and "mini" not in texts and "synthetic" not in texts, name
     # what was made is kept, and nothing is done twice
     assert (tmp_path / "out" / "data" / "records" / "manifest.json").is_file()
     assert runner.unfinished(runner.jobs(runs, profile, tmp_path / "out", root=root)) == []

@@ -319,3 +319,14 @@ def test_rewards_and_prompts_load_neither_torch_nor_the_gazetteer():
     assert "'georeplicate.tasks.answers'" in loaded
     for module in ("torch", "transformers", "pandas", "georeplicate.atlas"):
         assert f"'{module}'" not in loaded
+
+
+def test_coordinates_of_an_answer_are_where_it_is():
+    from georeplicate.tasks import Output
+    from georeplicate.tasks.geolocation import Geolocation
+
+    task = Geolocation(lambda _: [], "toy")
+    row = {"id": "a", "lat": 48.85, "lon": 2.35, "country": "FR"}
+    for text in ("<answer>48.85, 2.35</answer>", "<answer>lat: 48.85\nlon: 2.35</answer>"):
+        found = task.score(Output(text), row)
+        assert found["error_km"] < 1 and found["choice"] == ""

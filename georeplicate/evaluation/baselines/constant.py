@@ -23,7 +23,7 @@ class Constant:
         lat, lon = places.lat.to_numpy(float), places.lon.to_numpy(float)
         near = (geo.haversine_km(lat[:, None], lon[:, None], lat, lon) <= NEAR_KM).sum(1)
         self.lat, self.lon = float(lat[np.argmax(near)]), float(lon[np.argmax(near)])
-        self.country = str(atlas.describe(self.lat, self.lon, "2020-06-21T12:00:00Z").country)
+        self.country = str(atlas.describe(self.lat, self.lon, atlas.NOON).country)
 
     def predict(self, images: Sequence) -> pd.DataFrame:
         place = {"lat": self.lat, "lon": self.lon, "country": self.country}

@@ -12,9 +12,12 @@ class RandomLand:
     """weights: a seed, as text (None: 0). The i-th image ever shown gets the i-th point of the seed's sequence."""
 
     def __init__(self, weights: object = None):
-        self.rng = np.random.default_rng([int(str(weights or 0)), 41])
+        self.seed, self.shown = int(str(weights or 0)), 0
 
     def predict(self, images: Sequence) -> pd.DataFrame:
-        lat, lon = atlas.random_land(len(images), self.rng)
-        country = atlas.describe(lat, lon, "2020-06-21T12:00:00Z").country
+        numbers = range(self.shown, self.shown + len(images))
+        self.shown = numbers.stop
+        points = [atlas.random_land(1, np.random.default_rng([self.seed, 41, i])) for i in numbers]
+        lat, lon = np.concatenate(points, axis=1) if points else np.empty((2, 0))
+        country = atlas.describe(lat, lon, atlas.NOON).country
         return pd.DataFrame({"lat": lat, "lon": lon, "country": country})
