@@ -245,7 +245,7 @@ def build_facts(rows: Iterable[Mapping], out: str | Path, *, num_proc: int = 1, 
 
 def _finish(out: Path, part: str, settings: dict, started: float, **counts: int) -> None:
     digest = files.sha256_files((out / part).glob("*.parquet"), out)
-    more = {"settings": settings} | counts
+    more: dict[str, Any] = {"settings": settings} | counts
     manifest.finish(out, profile="engine", seed=settings.get("seed"), data_sha256=digest, started=started, **more)
 
 

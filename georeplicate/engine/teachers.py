@@ -55,7 +55,7 @@ class Teacher(Protocol):
     in_processes: bool  # may copies of it work in several processes at once?
     sees: bool  # does it look at the pictures?
 
-    def think(self, sites: Sequence[Site], seed: int = 0) -> list[str | Failure]: ...
+    def think(self, sites: Sequence[Site], seed: int = 0) -> Sequence[str | Failure]: ...
 
 
 class TeacherError(files.Problem):
@@ -204,7 +204,7 @@ class OpenAI:
         """A text or Failure for each site. TeacherError if no request can succeed, or none may be paid."""
         requests = [self._request(site, seed) for site in sites]
         estimate = self._estimate(requests)
-        if self.budget is not None and self.spent + estimate.cost > self.budget:
+        if self.budget is not None and estimate.cost is not None and self.spent + estimate.cost > self.budget:
             raise TeacherError(
                 f"openai: {estimate.calls} calls would cost up to {estimate.cost:.2f}, spent is {self.spent:.2f}; "
                 f"the budget is {self.budget:.2f}; raise it, ask for fewer sites, or lower max_tokens"
@@ -250,16 +250,18 @@ class OpenAI:
                 reraise=True,
             )
             try:
-                text = retrying(self._call, client, request)
+                said: str | Failure = retrying(self._call, client, request)
             except _Again as problem:
                 return Failure(f"{problem} ({self.attempts} attempts)")
-            if isinstance(text, Failure):
-                return text
+            if isinstance(said, Failure):
+                return said
+            text = said
             files.write_json(path, {"text": text})
         return thinking(text)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        asked = state.outcome.exception().after_s
+        problem = state.outcome.exception() if state.outcome else None
+        asked = problem.after_s if isinstance(problem, _Again) else None
         if asked is not None:
             return min(asked, self.MAX_WAIT_S)
         return tenacity.wait_random_exponential(multiplier=self.backoff_s, max=self.MAX_WAIT_S)(state)
@@ -397,8 +399,10 @@ def teacher(kind: str, model: str = "", base_url: str = "", cache: str | Path | 
         return Template()
     if kind not in TEACHERS:
         raise ValueError(f"unknown teacher {kind!r}: choose one of {', '.join(TEACHERS)}")
-    if not model or (kind == "openai" and not (base_url and cache)):
-        raise ValueError(
-            f"the teacher {kind!r} needs a model" + ("" if kind == "local" else ", a base_url and a cache folder")
-        )
-    return Local(model) if kind == "local" else OpenAI(base_url, model, cache=cache)
+    if kind == "local" and model:
+        return Local(model)
+    if kind == "openai" and model and base_url and cache:
+        return OpenAI(base_url, model, cache=cache)
+    raise ValueError(
+        f"the teacher {kind!r} needs a model" + ("" if kind == "local" else ", a base_url and a cache folder")
+    )

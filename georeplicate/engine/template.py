@@ -7,6 +7,7 @@ line of words from a closed list, for the tiny model that learns its words from 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from zlib import crc32
 
 import numpy as np
@@ -285,6 +286,7 @@ def _knowledge(f: Facts, rng: np.random.Generator) -> str:
         )
     season = {"wet": "the wet season", "dry": "the dry season"}.get(f.season, f.season)
     half = f"{f.hemisphere}ern hemisphere"
+    assert isinstance(f.when, datetime)  # `write` refuses facts without a moment
     month = f.when.strftime("%B")
     more.append(
         _one(

@@ -126,6 +126,11 @@ def test_a_month_is_no_verb():
     assert check("It may rain, and people march on.", SYDNEY).ok
 
 
+def test_the_noon_sun_of_a_moment_that_cannot_be_read_is_not_judged():
+    timeless = atlas.describe([45.76], [4.84], ["at some time"])[0]
+    assert verdicts("At noon the sun is in the south.", timeless) == {("sun", "south"): None}
+
+
 def test_a_summer_of_the_climate_is_no_season():
     assert check("A climate with hot summers and wet winters.", LYON).ok
 

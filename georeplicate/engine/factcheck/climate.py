@@ -45,8 +45,9 @@ def read_climate(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
         near = sentence[match.end() : match.end() + 45]
         anchored = re.match(rf"[,\s]*(?:\w+[\s,]+){{0,2}}?{CLIMATE_WORD.pattern}", near, re.I)
         alone = word in ("mediterranean",) and re.match(r"\s*(?:[.,:]|$)", near) and CLIMATE_WORD.search(sentence)
-        announced = re.search(r"\b(?:climate|climatically|K[öo]ppen)\b[^.]{0,25}$", sentence[: match.start()], re.I)
-        announced = announced and word not in ("dry", "mild")
+        announced = word not in ("dry", "mild") and re.search(
+            r"\b(?:climate|climatically|K[öo]ppen)\b[^.]{0,25}$", sentence[: match.start()], re.I
+        )
         ended = re.match(r"\W*$", near) and re.search(r"\bsummers?\b|\bwinters?\b", sentence[: match.start()])
         if not (anchored or alone or announced or ended) or re.match(r"\s+(?:Sea|beach|coast|season)", near):
             continue

@@ -22,9 +22,8 @@ _WATER_NOUN = r"[ -](?:Ocean|Sea|Gulf|Desert|River|Mountains?|coast|shore|Street
 
 @functools.cache
 def _country_names() -> dict[str, str]:
-    """{key: code} of names in Latin letters that begin with a capital letter and are no abbreviation of "
-    "two letters."""
-    found = {}
+    """{key: code} of names in Latin letters that begin with a capital letter and are no abbreviation of two letters."""
+    found: dict[str, str] = {}
     for code, row in table().items():
         for name in row["names"]:
             if len(name) > 3 and name[0].isupper() and name.isascii() or name == row["name"]:
@@ -178,7 +177,8 @@ def _is_division_of(name: str, f: Facts) -> bool:
 @functools.cache
 def _divisions() -> dict[tuple[str, str], set[str]]:
     """{(place, country): its first-order divisions; more than one where places share a name}."""
-    places, found = atlas.cities(0), {}
+    places = atlas.cities(0)
+    found: dict[tuple[str, str], set[str]] = {}
     for place, country, admin in zip(places.name, places.country, places.admin):
         if admin:
             found.setdefault((place, country), set()).add(admin)
@@ -253,7 +253,7 @@ def read_coordinates(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
         stands_out = re.search(r"(?:\bnear|\baround|\bat|\babout|[:(]|^)\s*$", sentence[: match.start()], re.IGNORECASE)
         if marked < 2 and not (decimals == 2 and stands_out) and not announced:
             continue
-        point = coordinates.read_pair(match["lat"], match["lon"])
+        point: tuple[float, float] | coordinates.Unusable | None = coordinates.read_pair(match["lat"], match["lon"])
         if isinstance(point, coordinates.Unusable):
             point, _ = coordinates.find_pair(match[0], expected=True)
         if point is None or isinstance(point, coordinates.Unusable):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from datetime import datetime
 
 import numpy as np
 
@@ -81,14 +82,18 @@ def read_sun(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
         up = noon or f.sun_elevation_deg > -1
         if noon and azimuth not in (0.0, 180.0):
             continue
-        apart = abs((azimuth - actual + 180) % 360 - 180)
         overhead = not noon and f.sun_elevation_deg > 85
-        true = None if overhead or actual is None else up and apart <= (NOON_DEG if noon else SUN_DEG)
+        true = None
+        if actual is not None and not overhead:
+            apart = abs((azimuth - actual + 180) % 360 - 180)
+            true = up and apart <= (NOON_DEG if noon else SUN_DEG)
         yield claim("sun", lexicon.compass(azimuth), quote, true, is_negated(sentence, start))
 
 
-def _noon_azimuth(f: Facts) -> float:
-    """Where the sun of that day stands at noon: 180 or 0."""
+def _noon_azimuth(f: Facts) -> float | None:
+    """Where the sun of that day stands at noon: 180 or 0; None where the place or the day could not be read."""
+    if not (f.valid and isinstance(f.when, datetime)):
+        return None
     day = f.when.timetuple().tm_yday
     declination = -template.TROPIC_DEG * np.cos(2 * np.pi * (day + 10) / 365)
     latitude = f.lat if abs(f.lat) <= template.TROPIC_DEG else np.sign(f.lat) * 90
@@ -120,15 +125,8 @@ def read_season(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
         negated = is_negated(sentence, match.start())
         before, quote = sentence[: match.start()], match[0]
         if match["season"]:
-            if (
-                general
-                or _HABIT.search(before)
-                or re.match(
-                    r"s\b| (?:rain|temperature|palace|of water|ty?ires|tyres|coats|sales?|[A-Z])",
-                    sentence[match.end() :],
-                )
-                or re.search(r"\bhot $", before)
-            ):
+            other = _OTHER_SEASON.match(sentence[match.end() :])
+            if general or other or _HABIT.search(before) or re.search(r"\bhot $", before):
                 continue
             season = _SEASONS[match["season"].lower()]
         elif match["fall"]:
@@ -142,7 +140,7 @@ def read_season(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
         else:
             true = season == f.season
         yield claim("season", season, quote, true, negated)
-    if f.when is not None:
+    if isinstance(f.when, datetime):
         for match in _MONTH.finditer(sentence):
             verb = match["m"] in ("May", "March") and match[0] == match["m"]
             if verb and not re.match(r" (?:\d|means|belongs|brings|is )|$", sentence[match.end() :]):
@@ -152,5 +150,6 @@ def read_season(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
 
 
 def _by_month(f: Facts) -> str:
+    assert isinstance(f.when, datetime)  # only a place at a moment has a season
     quarter = (f.when.month % 12) // 3 + (0 if f.hemisphere == "north" else 2)
     return ("winter", "spring", "summer", "autumn")[quarter % 4]

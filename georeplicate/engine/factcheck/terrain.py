@@ -127,8 +127,8 @@ def read_coast(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
         yield claim("coast", "landlocked", locked[0], f.country in shore.LANDLOCKED)
         return
     inland, sea = _INLAND.search(plain), _SEA.search(plain)
-    fresh = re.search(r"\b(?:lakes?|rivers?|lagoons?)\b", plain, re.I)
-    fresh = fresh and not re.search(r"\b(?:sea|ocean|coast)", plain, re.I)
+    salt = re.search(r"\b(?:sea|ocean|coast)", plain, re.I)
+    fresh = not salt and re.search(r"\b(?:lakes?|rivers?|lagoons?)\b", plain, re.I)
     if fresh or not (inland or sea) or re.search(r"\bdistances?\b", plain, re.I):
         return
     km = _KM.search(plain)
