@@ -78,5 +78,7 @@ def located(place: answers.Place | answers.Malformed) -> tuple[str, tuple[float,
 
 @cache
 def _largest_city(country: str) -> tuple[float, float] | None:
-    table = atlas.cities(1000, countries=[country]) if country else ()
+    if not country:
+        return None
+    table = atlas.cities(1000, countries=[country])
     return (float(table.lat.iloc[0]), float(table.lon.iloc[0])) if len(table) else None  # biggest first

@@ -112,7 +112,9 @@ def given_in(text: str) -> Given | Malformed:
     the model forgot the tag, not the answer. If it thinks on after the block, the block was a draft.
     """
     parts = [Given([], [])]
-    thinking, drafts, block, at = False, [], None, 0
+    drafts: list[str] = []
+    block: list[str] | None = None
+    thinking, at = False, 0
     for tag in _TAG.finditer(text):
         piece, at = text[at : tag.start()], tag.end()
         closing, word = (tag[1] or tag[3]) == "/", (tag[2] or tag[4]).lower()
@@ -144,7 +146,7 @@ def given_in(text: str) -> Given | Malformed:
     if thinking and drafts and not any(part.blocks for part in parts):
         return refuse("unfinished")
     for part in reversed(parts):
-        blocks = list(dict.fromkeys(block for block in part.blocks if block.strip()))
+        blocks = list(dict.fromkeys(written for written in part.blocks if written.strip()))
         if blocks:
             return Given(blocks, [])
     for part in reversed(parts):

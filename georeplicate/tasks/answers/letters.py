@@ -185,9 +185,9 @@ def _one_letter(region: str, declared: bool) -> str | Malformed:
 def _declared_letter(region: str, mentions: Sequence[_Mention]) -> str | None:
     lowered = _lower(region)
     cues = [cue.end() for cue in _DECLARATION.finditer(lowered)]
-    declared = [next((m for m in mentions if cue <= m.start < cue + _DECLARATION_REACH), None) for cue in cues]
+    near = (next((m for m in mentions if cue <= m.start < cue + _DECLARATION_REACH), None) for cue in cues)
+    declared = [m for m in near if m is not None]
     declared += [m for m in mentions if _DECLARED_AFTER.match(lowered[m.end : m.end + 60])]
-    declared = [m for m in declared if m is not None]
     letters = {m.letter for m in declared}
     lines = {line[1].upper() for line in map(_ANSWER_LINE.fullmatch, region.split("\n")) if line}
     if len(lines) == 1 and letters <= lines:  # "Answer: B" on a line of its own, reasons before or after it
@@ -229,8 +229,8 @@ def parse_choice(text: object, mode: Mode = "paper", letters: str = LETTERS) -> 
         return refuse("not_text", type(text).__name__)
     if mode == "released":
         answer = first_answer(text)
-        letter = released_choice(text.strip() if answer is None else answer)
-        return refuse("no_letter") if letter is None else Choice(letter)
+        chosen = released_choice(text.strip() if answer is None else answer)
+        return refuse("no_letter") if chosen is None else Choice(chosen)
     given = given_in(text)
     if isinstance(given, Malformed):
         return given

@@ -135,7 +135,8 @@ def _from_tables(region: str) -> str:
     """Rows of Markdown tables as "key: value" lines: keys in the first column, or in the first row."""
     if "|" not in region:
         return region
-    lines, header = [], []
+    lines: list[str] = []
+    header: list[str] = []
     for line in region.split("\n"):
         cells = [cell.strip(_EDGES) for cell in line.strip().strip("|").split("|")]
         known = [cell.lower() in _KEY_NAMES for cell in cells]
@@ -201,15 +202,15 @@ def _of_two(name: str, one: str, other: str) -> _Land | Malformed | None:
     the whole is one name, or no part is a country."""
     from georeplicate import atlas
 
-    codes = _code(one), _code(other)
-    for state, country, code in ((one, other, codes[1]), (other, one, codes[0])):
-        if code and code not in (_code(state), None) and atlas.in_country(state, code):
-            inside = _code(state) and atlas.narrower(_code(state), code)  # Puerto Rico is no division
+    first, second = _code(one), _code(other)
+    for state, own, country, code in ((one, first, other, second), (other, second, one, first)):
+        if code and code != own and atlas.in_country(state, code):
+            inside = atlas.narrower(own, code) if own else None  # Puerto Rico is no division
             return _Land(country, code, state) if not inside else _Land(state, inside)
     if whole := _code(name):
         return _Land(name, whole)
-    if codes[0] and codes[1]:
-        inside = atlas.narrower(*codes)
+    if first and second:
+        inside = atlas.narrower(first, second)
         return _Land(name, inside) if inside else refuse("two_places", name)
     return None
 
@@ -291,7 +292,6 @@ def _place(region: str) -> Place | Malformed:
         point, prose = coordinates.find_pair(prose)
     if isinstance(point, coordinates.Unusable):
         return refuse(point.reason, point.found)
-    lat, lon = point or (None, None)
 
     cities = {_fold(name): name for value in fields.get("city", []) if (name := _city(value))}
     if any(" or " in name for name in cities.values()):
@@ -337,8 +337,9 @@ def _place(region: str) -> Place | Malformed:
     if isinstance(land, Malformed):
         return land
     country, code = (land.name, land.code) if land else ("", None)
-    if point is not None and city and code and _exchanged(lat, lon, city, code):
-        return refuse("swapped", f"{lat:g}, {lon:g} for {city}")
+    if point is not None and city and code and _exchanged(*point, city, code):
+        return refuse("swapped", f"{point[0]:g}, {point[1]:g} for {city}")
+    lat, lon = point or (None, None)
     return Place(_told_apart(city, code, state), country, code, lat, lon, state)
 
 
