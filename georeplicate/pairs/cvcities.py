@@ -17,6 +17,7 @@ Source of the layout: the loader in the authors' repository GaoShuang98/CVCities
 
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -62,7 +63,8 @@ def read(root: Path, split: str) -> pd.DataFrame:
         _, city, country, _ = CITIES[folder]
         lines = [line for line in schema.lines_of("cv-cities", root / base / "img_info.csv") if line[1]]
         for number, line in lines:
-            row = {"id": f"{folder}/line {number}", "city": city, "country": country, "area": f"{city}, {country}"}
+            row: dict[str, Any] = {"id": f"{folder}/line {number}", "city": city, "country": country}
+            row["area"] = f"{city}, {country}"
             while line and not line[-1].strip():  # trailing commas
                 line.pop()
             problem = "" if len(line) == 6 else f"{len(line)} fields where 6 belong"

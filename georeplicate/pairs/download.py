@@ -20,6 +20,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from georeplicate import files
 from georeplicate.pairs import schema
@@ -139,17 +140,17 @@ def fetch(
     print(f"  commit {commit}: {len(wanted)} files, {len(todo)} to do", flush=True)
     for file in todo:
         path = _get(terms.repo, file.rfilename, commit, root, endpoint)
-        entry = {"size": path.stat().st_size, "sha256": files.sha256_file(path)}
+        size, found = path.stat().st_size, files.sha256_file(path)
         stated = file.lfs.sha256 if file.lfs else None
-        if stated and stated != entry["sha256"]:
+        if stated and stated != found:
             path.unlink()
             raise DownloadError(
-                f"{file.rfilename} is not what the server says it is (SHA-256 {entry['sha256'][:12]}… instead of "
+                f"{file.rfilename} is not what the server says it is (SHA-256 {found[:12]}… instead of "
                 f"{stated[:12]}…) and was removed; run the same command again"
             )
         if _is_archive(file.rfilename):
             _unpack(path, root)
-        done["files"][file.rfilename] = entry
+        done["files"][file.rfilename] = {"size": size, "sha256": found}
         files.write_json(root / RECORD, done)
     if not todo:
         files.write_json(root / RECORD, done)
@@ -164,14 +165,14 @@ def _place(name: str, root: Path) -> Path:
     return root / "archives" if _is_archive(name) else root
 
 
-def _is_done(done: dict, name: str, root: Path) -> bool:
+def _is_done(done: dict[str, Any], name: str, root: Path) -> bool:
     entry, path = done["files"].get(name), _place(name, root) / name
     if not (isinstance(entry, dict) and path.is_file() and path.stat().st_size == entry.get("size")):
         return False
     return files.sha256_file(path) == entry.get("sha256")
 
 
-def _read_record(path: Path) -> dict:
+def _read_record(path: Path) -> dict[str, Any]:
     try:
         done = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
@@ -188,6 +189,10 @@ def _list(repo: str, revision: str | None, endpoint: str | None) -> tuple[str, l
 
     with _Sentence(f"the list of files of {repo}"):
         info = HfApi(endpoint=endpoint).dataset_info(repo, revision=revision, files_metadata=True)
+    if info.sha is None or info.siblings is None:
+        raise DownloadError(
+            f"{endpoint or 'the hub'} does not say which commit of {repo} it has, or which files: ask another server"
+        )
     return info.sha, [f for f in info.siblings if f.rfilename != ".gitattributes"]
 
 

@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -31,6 +32,10 @@ from PIL import ExifTags, Image
 
 from georeplicate import atlas, files, geo
 from georeplicate.pairs import schema
+
+if TYPE_CHECKING:
+    from affine import Affine
+    from rasterio.crs import CRS
 
 SPLITS = ("all",)
 PANORAMA_RATIO = None
@@ -58,14 +63,14 @@ def read(root: Path, split: str, *, tile_m: float | None = None) -> pd.DataFrame
     tiles = _tiles(_below(root / "tiles", TILES))
     rows, problems, timeless = [], [], []
     for path in paths:
-        row = {"id": path.relative_to(root / "photos").as_posix(), "panorama": str(path)}
-        seen = _look(path)
+        name, seen = path.relative_to(root / "photos").as_posix(), _look(path)
+        row: dict[str, Any] = {"id": name, "panorama": str(path)}
         row |= {"lat": seen.lat, "lon": seen.lon, "taken_at": seen.taken_at}
         problem = seen.problem
         if seen.timeless:
-            timeless.append(row["id"])
+            timeless.append(name)
         if not problem and geo.is_valid(seen.lat, seen.lon):
-            problem, row["aerial"] = _aerial(row["id"], seen.lat, seen.lon, tiles, tile_m, root)
+            problem, row["aerial"] = _aerial(name, seen.lat, seen.lon, tiles, tile_m, root)
         rows.append(row)
         problems.append(problem)
     if timeless:
@@ -211,7 +216,8 @@ def _moment(value) -> tuple[datetime | None, str]:
     if not found or not _YEARS[0] <= int(found[1]) <= _YEARS[1]:
         return None, ""
     try:
-        return datetime(*(int(part or 0) for part in found.groups()[:6])), found[7] or ""
+        year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+        return datetime(year, month, day, hour, minute, second), found[7] or ""
     except ValueError:
         return None, ""
 
@@ -251,8 +257,8 @@ def _below(folder: Path, endings: tuple[str, ...]) -> list[Path]:
 @dataclass(frozen=True)
 class _Tile:
     path: Path
-    crs: object
-    inverse: object  # affine: from the projection to columns and rows
+    crs: "CRS"
+    inverse: "Affine"  # affine: from the projection to columns and rows
     size: tuple[int, int]  # columns, rows
     km_per_pixel: float
     middle: tuple[float, float]  # degrees

@@ -6,6 +6,7 @@ import json
 import warnings
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
+from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -44,7 +45,7 @@ _FEATURES = Features(FEATURES | {"panorama": Rendered(), "aerial": Rendered()})
 
 def load(
     split: str,
-    root: str | None = None,
+    root: str | Path | None = None,
     *,
     per_region: int = 8,
     regions: int | None = None,

@@ -30,6 +30,7 @@ class Hub(ThreadingHTTPServer):
         self.files, self.commit, self.asked = files, COMMIT, []
         self.break_off = set()  # names whose first answer ends in the middle
         self.wrong_sum = set()
+        self.silent_about = set()  # what its listing leaves out
         self.down = False
         super().__init__(("127.0.0.1", 0), Handler)
 
@@ -66,7 +67,8 @@ class Handler(BaseHTTPRequestHandler):
                 "gated": False,
                 "tags": [],
             }
-            return self.answer(200, json.dumps(listing).encode(), {"Content-Type": "application/json"})
+            told = {name: value for name, value in listing.items() if name not in hub.silent_about}
+            return self.answer(200, json.dumps(told).encode(), {"Content-Type": "application/json"})
         prefix = f"/datasets/{REPO}/resolve/{hub.commit}/"
         if not path.startswith(prefix) or path.removeprefix(prefix) not in hub.files:
             return self.answer(404, b"not here", {"X-Error-Code": "EntryNotFound"})
@@ -227,6 +229,14 @@ def test_a_server_that_is_down_and_a_full_disk_are_one_sentence_each(hub, tmp_pa
     hub.down = True
     with pytest.raises(download.DownloadError, match=r"list of files.*run the same command again"):
         fetch(hub, tmp_path / "cv")
+
+
+@pytest.mark.parametrize("left_out", ["sha", "siblings"])
+def test_a_server_that_names_no_commit_or_no_files_is_one_sentence(hub, tmp_path, left_out):
+    hub.silent_about.add(left_out)
+    with pytest.raises(download.DownloadError, match="does not say which commit"):
+        fetch(hub, tmp_path / "cv")
+    assert not (tmp_path / "cv" / download.RECORD).exists()
 
 
 def test_an_archive_cannot_write_outside_the_folder(tmp_path):
