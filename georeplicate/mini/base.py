@@ -384,7 +384,9 @@ def see(policy: policies.Policy, pixels: list[dict]) -> tuple[torch.Tensor, ...]
         [1] * len(pixels),
     )
     shared_prefix.enable(policy.model)
-    return shared_prefix.image_features(policy.model, prompts).pooler_output
+    pooled = shared_prefix.image_features(policy.model, prompts).pooler_output
+    assert pooled is not None
+    return tuple(pooled)
 
 
 @torch.no_grad()
@@ -436,7 +438,8 @@ def train_stage(
     for step in (bar := trange(steps, desc=name, mininterval=10)):
         examples = stream.batch(rng, stage.mix)
         skills = dict.fromkeys(e.skill for e in examples)
-        value = sum(loss(policy, album, [e for e in examples if e.skill == skill]) for skill in skills)
+        losses = (loss(policy, album, [e for e in examples if e.skill == skill]) for skill in skills)
+        value = sum(losses, torch.zeros(()))
         optimiser.zero_grad()
         value.backward()
         nn.utils.clip_grad_norm_(policy.model.parameters(), 1.0)

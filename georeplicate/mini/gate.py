@@ -46,6 +46,8 @@ class Tower(nn.Module):
 class Matcher(nn.Module):
     """Scores every panorama against every tile: two towers and a learnt temperature."""
 
+    grid: torch.Tensor
+
     def __init__(self):
         super().__init__()
         self.ground, self.aerial = Tower(), Tower()
@@ -63,12 +65,12 @@ class Matcher(nn.Module):
 
 def tensors(rows: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
     """(N, 3, H, W) panoramas and tiles in -1..1."""
-    return tuple(
-        torch.from_numpy(np.stack([np.asarray(p, np.float32) for p in rows[c]])).permute(0, 3, 1, 2).contiguous()
-        / 127.5
-        - 1
-        for c in ("panorama", "aerial")
-    )
+    return _tensor(rows, "panorama"), _tensor(rows, "aerial")
+
+
+def _tensor(rows: Dataset, column: str) -> torch.Tensor:
+    pixels = np.stack([np.asarray(p, np.float32) for p in rows[column]])
+    return torch.from_numpy(pixels).permute(0, 3, 1, 2).contiguous() / 127.5 - 1
 
 
 def train(rows: Dataset, *, steps: int = 150, batch: int = 128, seed: int = 0) -> Matcher:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from typing import Any
 
 import torch
 from tokenizers import AddedToken, Regex, Tokenizer, models, pre_tokenizers
@@ -71,12 +72,11 @@ def build(
     Sides of images should be multiples of 2 * patch_size pixels (they are resized otherwise). All vision blocks see
     the whole image. MLPs are 3 times as wide as their model unless given.
     """
-    ready = isinstance(vocabulary, PreTrainedTokenizerFast)
-    tokenizer = vocabulary if ready else build_tokenizer(vocabulary)
+    tokenizer = vocabulary if isinstance(vocabulary, PreTrainedTokenizerFast) else build_tokenizer(vocabulary)
     head_dim = hidden_size // heads
     temporal = head_dim // 8
     height = (head_dim // 2 - temporal) // 2
-    ids = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
+    ids: dict[str, Any] = {token: tokenizer.convert_tokens_to_ids(token) for token in SPECIAL_TOKENS}
     config = Qwen2_5_VLConfig(
         text_config={
             "vocab_size": len(tokenizer),

@@ -1,12 +1,7 @@
 """The policy: a vision-language model with its processor, whatever its size.
 
-`load` opens a checkpoint directory or a hub name (Qwen2.5-VL, InternVL3, our mini policy), `build` makes a new mini
-policy: a real `Qwen2_5_VLForConditionalGeneration` of a few million parameters, saved in the real on-disk format, so
-that everything written for it also runs on the 7B. A `Policy` encodes questions, generates answers (each prompt is
-prefilled once) and scores them.
-
-No video processor is needed (it would need torchvision): images go through the PIL image processor everywhere, so
-that CPU and GPU see the same pixels.
+`load` opens a checkpoint directory or a hub name (Qwen2.5-VL, InternVL3, our mini policy). A `Policy` encodes
+questions, generates answers (each prompt is prefilled once) and scores them.
 """
 
 from __future__ import annotations
@@ -57,6 +52,11 @@ class Policy:
     @property
     def tokenizer(self):
         return self.processor.tokenizer
+
+    @property
+    def _of_images(self) -> Any:
+        """The processor, for what those of image models have beyond the base that transformers types."""
+        return self.processor
 
     @property
     def eos_token_ids(self) -> list[int]:
@@ -118,7 +118,7 @@ class Policy:
         return shared_prefix.Prompts(
             input_ids=input_ids,
             attention_mask=mask,
-            mm_token_type_ids=((input_ids == self.processor.image_token_id) & mask.bool()).long(),
+            mm_token_type_ids=((input_ids == self._of_images.image_token_id) & mask.bool()).long(),
             pixel_values=torch.cat([p["pixel_values"] for p in seen]) if seen else None,
             image_grid_thw=torch.cat(grids) if grids else None,
             images=[len(p[counted]) if p else 0 for p in pixels],
@@ -131,8 +131,8 @@ class Policy:
         sizes = {name: value.numpy() if name in _IMAGE_SIZES else value for name, value in pixels.items()}
         order = itertools.count()
         return re.sub(
-            re.escape(self.processor.image_token),
-            lambda _: self.processor.replace_image_token(sizes, next(order)),
+            re.escape(self._of_images.image_token),
+            lambda _: self._of_images.replace_image_token(sizes, next(order)),
             self.text(row),
         )
 
@@ -167,6 +167,7 @@ class Policy:
     ) -> Answers:
         """Answers of all rows, `batch_size` prompts at a time; temperature 0 decodes greedily. seeds: one for each row
         (any number of integers), so that a row's answers depend on no other row; else `generator` draws for all."""
+        batches: Iterable[shared_prefix.Prompts]
         if isinstance(rows, shared_prefix.Prompts):
             batches = [
                 rows.select(list(range(i, min(i + batch_size, len(rows))))) for i in range(0, len(rows), batch_size)
@@ -227,7 +228,7 @@ class Policy:
 
 def _tokens_around_images(processor: ProcessorMixin) -> set[str]:
     kinds = ("image_token", "start_image_token", "end_image_token", "video_token")
-    return {getattr(processor, kind, None) for kind in kinds} - {None}
+    return {token for kind in kinds if (token := getattr(processor, kind, None)) is not None}
 
 
 def _count(pixels: dict[str, torch.Tensor]) -> int:
@@ -264,7 +265,8 @@ def load(path_or_name: str | os.PathLike, *, dtype: torch.dtype | str = "auto", 
         raise CheckpointError(f"there is no checkpoint at {name}; build it or give the name of a published model")
     try:
         config = AutoConfig.from_pretrained(name)
-        model, info = AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, output_loading_info=True)
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, output_loading_info=True)
+        model, info = loaded  # transformers types the model alone
         processor = load_processor(name, config.model_type)
     except (OSError, ValueError, RuntimeError, KeyError) as error:
         raise CheckpointError(f"cannot load the checkpoint {name}: {error}") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -48,7 +49,7 @@ def generate(
     num_generations: int,
     max_new_tokens: int,
     eos_token_ids: list[int],
-    suppressed: list[int] = (),
+    suppressed: Sequence[int] = (),
     temperature: float = 1.0,
     top_k: int = 0,
     generator: torch.Generator | None = None,
@@ -133,7 +134,7 @@ def _generate_repeated(
     `luck`: a generator, a seed or None."""
     disable(model)
     repeated = prompts.select([i for i in range(len(prompts)) for _ in range(group)])
-    sampling = {"do_sample": False}
+    sampling: dict[str, Any] = {"do_sample": False}
     if temperature:
         sampling = {"do_sample": True, "temperature": temperature, "top_k": top_k, "top_p": 1.0}
     device = prompts.input_ids.device

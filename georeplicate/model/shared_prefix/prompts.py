@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -35,7 +36,8 @@ class Prompts:
         return self.attention_mask.sum(1).tolist()
 
     def to(self, device: torch.device | str) -> Prompts:
-        moved = {name: value.to(device) for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
+        tensors = {name: value for name, value in vars(self).items() if isinstance(value, torch.Tensor)}
+        moved: dict[str, Any] = {name: value.to(device) for name, value in tensors.items()}
         return replace(self, **moved)
 
     def select(self, rows: list[int]) -> Prompts:
@@ -68,7 +70,7 @@ def positions(model: PreTrainedModel, prompts: Prompts) -> torch.Tensor:
     """Rotary positions [axes, N, P]: three axes for M-RoPE models, one for the others. Padding holds 0."""
     if not mrope(model):
         return count_tokens(prompts.attention_mask)[None]
-    grids = [()] * len(prompts)
+    grids: list[tuple[tuple[int, ...], ...]] = [()] * len(prompts)
     if prompts.image_grid_thw is not None:
         rows = iter(map(tuple, prompts.image_grid_thw.tolist()))
         grids = [tuple(itertools.islice(rows, count)) for count in prompts.images]
@@ -81,11 +83,16 @@ def positions(model: PreTrainedModel, prompts: Prompts) -> torch.Tensor:
         distinct.setdefault(key, []).append(row)
     for (kind, grid), members in distinct.items():  # prompts of one layout share their positions
         types = torch.tensor([kind])
-        place, _ = model.base_model.get_rope_index(
+        place, _ = body(model).get_rope_index(
             torch.zeros_like(types), mm_token_type_ids=types, image_grid_thw=torch.tensor(grid) if grid else None
         )
         out[:, members, -len(kind) :] = place
     return out.to(prompts.input_ids.device)
+
+
+def body(model: PreTrainedModel) -> Any:
+    """The model below its head. Not typed: to torch, whatever a module holds is a tensor or a module."""
+    return model.base_model
 
 
 def mrope(model: PreTrainedModel) -> bool:

@@ -9,7 +9,7 @@ import torch
 from transformers import PreTrainedModel
 
 from georeplicate.model.shared_prefix.attention import ATTENTION
-from georeplicate.model.shared_prefix.prompts import Prompts, mrope
+from georeplicate.model.shared_prefix.prompts import Prompts, body, mrope
 
 _log = logging.getLogger(__package__)
 
@@ -64,7 +64,7 @@ def enable(model: PreTrainedModel, attention: str = ATTENTION, vision_attention:
     during the backward pass. Plain calls of the model keep working, on PyTorch's own attention."""
     decoder(model).config._attn_implementation = attention
     if qwen_vision(model):
-        model.base_model.visual.config._attn_implementation = vision_attention
+        body(model).visual.config._attn_implementation = vision_attention
 
 
 def disable(model: PreTrainedModel) -> None:

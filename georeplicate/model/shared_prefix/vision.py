@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Iterable
 from dataclasses import replace
+from typing import Any
 
 import torch
 from transformers import AttentionInterface, PreTrainedModel
@@ -12,7 +14,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.vision_utils import get_vision_cu_seqlens, get_vision_position_ids, get_vision_window_index
 
 from georeplicate.model.shared_prefix.attention import attend
-from georeplicate.model.shared_prefix.prompts import Prompts
+from georeplicate.model.shared_prefix.prompts import Prompts, body
 from georeplicate.model.shared_prefix.support import VISION_ATTENTION, enable, qwen_vision
 
 
@@ -49,21 +51,27 @@ def _vision_indices(grid: tuple, merge: int, window: int, patch: int, windowed: 
 
 def image_features(model: PreTrainedModel, prompts: Prompts) -> BaseModelOutputWithPooling:
     """The vision tower's output for all images of the prompts, equal images side by side so that they batch."""
+    assert prompts.pixel_values is not None and prompts.image_grid_thw is not None  # of Qwen's processor, both
     config = model.config.vision_config
     grids = [tuple(grid) for grid in prompts.image_grid_thw.tolist()]
     order = sorted(range(len(grids)), key=lambda image: grids[image])  # stable
     patches = [t * h * w for t, h, w in grids]
-    pixels = prompts.pixel_values.split(patches)
-    pixels = torch.cat([pixels[image] for image in order])
+    of_image = prompts.pixel_values.split(patches)
+    pixels = torch.cat([of_image[image] for image in order])
     ordered = tuple(grids[image] for image in order)
     windowed = len(set(config.fullatt_block_indexes)) < config.depth
     indices = _vision_indices(ordered, config.spatial_merge_size, config.window_size, config.patch_size, windowed)
     indices = {name: value.to(pixels.device) for name, value in indices.items()}
-    visual = model.base_model.visual
+    visual = body(model).visual
     merged = visual(pixels.type(visual.dtype), grid_thw=torch.tensor(ordered, device=pixels.device), **indices)
     features = merged.pooler_output.split([patches[image] // config.spatial_merge_size**2 for image in order])
     back = [features[place] for place in sorted(range(len(order)), key=order.__getitem__)]
-    return BaseModelOutputWithPooling(pooler_output=tuple(back))
+    return _output(back)
+
+
+def _output(features: Iterable[torch.Tensor]) -> BaseModelOutputWithPooling:
+    pooled: Any = tuple(features)  # transformers' models read one tensor an image, though it types a single one
+    return BaseModelOutputWithPooling(pooler_output=pooled)
 
 
 @torch.no_grad()
@@ -74,17 +82,19 @@ def remember_features(model: PreTrainedModel, prompts: Prompts) -> Prompts:
     """
     if prompts.pixel_values is None or not qwen_vision(model):
         return prompts
-    if any(weight.requires_grad for weight in model.base_model.visual.parameters()):
+    if any(weight.requires_grad for weight in body(model).visual.parameters()):
         return prompts
     enable(model)
-    return replace(prompts, features=list(image_features(model, prompts).pooler_output))
+    pooled = image_features(model, prompts).pooler_output
+    assert pooled is not None
+    return replace(prompts, features=list(pooled))
 
 
 def vision_inputs(model: PreTrainedModel, prompts: Prompts) -> dict:
     if prompts.pixel_values is None:
         return {}
     if prompts.features is not None:
-        return {"mm_encoder_outputs": {"image": BaseModelOutputWithPooling(pooler_output=tuple(prompts.features))}}
+        return {"mm_encoder_outputs": {"image": _output(prompts.features)}}
     if qwen_vision(model):
         return {"mm_encoder_outputs": {"image": image_features(model, prompts)}}
     return {"pixel_values": prompts.pixel_values}
