@@ -9,11 +9,12 @@ in place) unless a comment calls them ours, which means that the paper and the r
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import ClassVar, Literal, Self, get_args
 
 NEGATIVES = ("region", "near", "random", "neighbourhood")
 PRECISIONS = ("auto", "fp32", "bf16")
-REWARD_MODES = ("paper", "released")
+RewardMode = Literal["paper", "released"]
+REWARD_MODES: tuple[RewardMode, ...] = get_args(RewardMode)
 # Not checked to be above 0: texts, tuples, and numbers for which 0 means "none".
 _MAY_BE_ZERO = ("name", "seeds", "weight_decay", "sft_warmup", "warmup_steps", "top_k")
 
@@ -73,7 +74,7 @@ class Profile:
     temperature: float = 1.0
     top_k: int = 50  # most likely tokens that sampling chooses from; 0 is all of them
     max_completion_length: int
-    reward_mode: str = "paper"  # the rewards as described, or "released": as the official code computes them
+    reward_mode: RewardMode = "paper"  # the rewards as described, or "released": as the official code computes them
     reward_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # accuracy, format, length, repetition
     seeds: tuple[int, ...]
 

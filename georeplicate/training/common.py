@@ -56,6 +56,14 @@ class Shared(TypedDict, total=False):
     callbacks: Sequence[TrainerCallback]
 
 
+class Own(TypedDict):
+    """Of `Shared`, what each stage has defaults of its own for."""
+
+    learning_rate: float
+    schedule: str
+    warmup_steps: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Settings:
     """`Shared`, with the defaults that both stages agree on; see there."""
@@ -169,8 +177,8 @@ def processes() -> int:
 
 def bare(trainer: Trainer) -> PreTrainedModel:
     """The model itself, without the wrappers of distribution and adapters (adapters stay active inside it)."""
-    model = trainer.accelerator.unwrap_model(trainer.model)
-    inner: PreTrainedModel = model.get_base_model() if isinstance(model, PeftModel) else model
+    model: Any = trainer.accelerator.unwrap_model(trainer.model)
+    inner: Any = model.get_base_model() if isinstance(model, PeftModel) else model
     return inner
 
 

@@ -48,7 +48,7 @@ from georeplicate.model import shared_prefix
 from georeplicate.training import common, options
 
 # Of the settings that both stages share, those in which the paper's GRPO differs from its SFT.
-DEFAULTS = {"learning_rate": 1e-6, "schedule": "linear", "warmup_steps": 0}
+DEFAULTS = common.Own(learning_rate=1e-6, schedule="linear", warmup_steps=0)
 
 
 def group_advantages(rewards: torch.Tensor, eps: float = 1e-4) -> torch.Tensor:
@@ -87,6 +87,7 @@ def loss(
     clipped = ((ratio < 1 - clip) & (gain < 0)) | ((ratio > 1 + clip) & (gain > 0))
     metrics = {"clip_fraction": float((clipped * mask).sum() / tokens)}
     if beta:
+        assert reference is not None
         ahead = reference - logprobs
         kl = ahead.exp() - ahead - 1
         per_token = per_token + beta * kl
@@ -98,6 +99,10 @@ def loss(
 class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
     """TRL's GRPOTrainer whose rollouts and losses share prompts. Groups must not be split between processes; how many
     processes share the work changes nothing but rounding. Options that it does not honour are refused (`options`)."""
+
+    args: GRPOConfig
+    num_generations: int
+    max_completion_length: int  # None is refused
 
     def __init__(
         self,
@@ -116,17 +121,18 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
                 f"attention_dropout={dropout} is not honoured by the shared-prefix trainer: set it to 0 in the model's "
                 "config, or train with TRL's own GRPOTrainer"
             )
-        if args.per_device_train_batch_size % args.num_generations:
+        steps, group, batch = args.steps_per_generation, args.num_generations, args.generation_batch_size
+        assert steps is not None and group is not None and batch is not None  # GRPOConfig works out what is left open
+        if args.per_device_train_batch_size % group:
             raise ValueError(
                 f"{args.per_device_train_batch_size} answers per process and micro-batch cannot be split into whole "
-                f"groups of {args.num_generations}; choose a multiple"
+                f"groups of {group}; choose a multiple"
             )
-        cycle = args.steps_per_generation * args.num_iterations
+        cycle = steps * args.num_iterations
         if args.save_strategy == "steps" and args.save_steps * args.gradient_accumulation_steps % cycle:
             raise ValueError("save_steps must fall between two generations, else a resumed run would differ")
         updates = args.max_steps * args.gradient_accumulation_steps
-        groups = args.generation_batch_size // args.num_generations
-        drawn = common.order(len(rows), -(-updates // cycle) * groups, args.seed)
+        drawn = common.order(len(rows), -(-updates // cycle) * (batch // group), args.seed)
         super().__init__(
             model=policy.model,
             reward_funcs=[_scored_by_us],
@@ -142,16 +148,17 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
                 "ZeRO-1 or ZeRO-2, or adapters"
             )
         self.rows, self.drawn, self.reward_fn, self.bf16 = rows, drawn, reward_fn, bf16
+        self.steps_per_generation = steps
         self.policy = policies.Policy(common.bare(self), policy.processor)
         self._pieces: list[dict] | None = None
 
     # -- rollout
 
     def _prepare_inputs(self, generation_batch):
-        cycle = self.args.steps_per_generation * self.num_iterations
+        cycle = self.steps_per_generation * self.num_iterations
         if self._pieces is None or self._step % cycle == 0:
             self._pieces = self._roll_out([x["draw"] for x in generation_batch[:: self.num_generations]])
-        return self._pieces[self._step % self.args.steps_per_generation]
+        return self._pieces[self._step % self.steps_per_generation]
 
     def _roll_out(self, draws: list[int]) -> list[dict]:
         """Answers, rewards, advantages and fixed logprobs of one generation batch, in micro-batches of whole groups.
@@ -174,7 +181,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         generated = time.perf_counter()
         rewards = self._score(rows, answers)  # (2)
         advantages = group_advantages(rewards)  # (3)
-        size = len(rows) // self.args.steps_per_generation
+        size = len(rows) // self.steps_per_generation
         pieces = []
         for start in range(0, len(rows), size):
             chosen = list(range(start, start + size))
@@ -187,7 +194,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
                 "reference": None,
             }
             with torch.no_grad():  # (4) log-probabilities that stay fixed
-                if self.args.gradient_accumulation_steps % (self.args.steps_per_generation * self.num_iterations):
+                if self.args.gradient_accumulation_steps % (self.steps_per_generation * self.num_iterations):
                     piece["old"] = self._logprobs(self.policy.model, piece)
                 if self.beta and self.ref_model is not None:
                     piece["reference"] = self._logprobs(self.ref_model, piece)
@@ -300,7 +307,8 @@ def train(
     Also writes `out_dir/log.csv`, one row an update. ValueError where the prompts do not divide into micro-batches.
     """
     out_dir = Path(out_dir)
-    settings = common.Settings(**(DEFAULTS | shared))
+    chosen: common.Shared = {**DEFAULTS, **shared}
+    settings = common.Settings(**chosen)
     policy = common.start(policy_path, settings)
     args = GRPOConfig(
         **settings.arguments(out_dir),

@@ -51,6 +51,11 @@ def expected() -> dict[str, Any]:
 
 def refuse(args: GRPOConfig) -> None:
     """ValueError in one sentence for the first field whose value this trainer would not honour."""
+    if args.max_completion_length is None:
+        raise ValueError(
+            "max_completion_length=None is not honoured by the shared-prefix trainer, which makes room for the longest "
+            "answer: set it to a number of tokens, or train with TRL's own GRPOTrainer"
+        )
     for name, value in expected().items():
         given = getattr(args, name)
         if given != value:

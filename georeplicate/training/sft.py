@@ -50,7 +50,7 @@ class SharedPrefixSFTTrainer(common.CompleteCheckpoints, SFTTrainer):
     """TRL's SFTTrainer on packed rows. The loss is the mean over all answer tokens of an update, whatever the number of
     micro-batches and processes that share them."""
 
-    loss_is_scaled_for_ga = True  # by compute_loss; else the trainer would divide once more
+    loss_is_scaled_for_ga: Any = True  # by compute_loss; else the trainer would divide once more
 
     def __init__(self, policy: policies.Policy, rows: Sequence[dict[str, Any]], args: SFTConfig, *, bf16, peft_config):
         per_update = args.per_device_train_batch_size * args.gradient_accumulation_steps * common.processes()
@@ -100,8 +100,9 @@ def train(
     `out_dir/log.csv`, one row an update. ValueError where the rows do not divide into micro-batches.
     """
     out_dir = Path(out_dir)
-    ours = {"learning_rate": 1e-5, "schedule": "cosine", "warmup_steps": round(0.03 * shared["steps"])}
-    settings = common.Settings(**(ours | shared))
+    ours = common.Own(learning_rate=1e-5, schedule="cosine", warmup_steps=round(0.03 * shared["steps"]))
+    chosen: common.Shared = {**ours, **shared}
+    settings = common.Settings(**chosen)
     policy = common.start(policy_path, settings)
     args = SFTConfig(
         **settings.arguments(out_dir),

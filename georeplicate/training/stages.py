@@ -11,6 +11,7 @@ import numpy as np
 from transformers import TrainerCallback
 
 from georeplicate.profiles import Profile
+from georeplicate.tasks.answers import Mode
 from georeplicate.tasks.rows import Rows
 from georeplicate.training import grpo, rewards, sft
 
@@ -30,7 +31,8 @@ def reward_function(kind: str, seed: int, profile: Profile) -> Callable[[str, di
         return lambda text, row, n: float(
             np.random.default_rng([seed, crc32((text + row["id"]).encode())]).random() < 0.5
         )
-    mode, weights = ("released" if kind == "released" else "paper"), dict(rewards.WEIGHTS)
+    mode: Mode = "released" if kind == "released" else "paper"
+    weights = dict(rewards.WEIGHTS)
     if kind == "paper":
         mode, weights = profile.reward_mode, dict(zip(rewards.WEIGHTS, profile.reward_weights, strict=True))
     return lambda text, row, n: rewards.total(text, row["letter"], n, mode, weights=weights)
@@ -75,7 +77,7 @@ def train(
     steps = profile.sft_steps if stage == "sft" else profile.rl_steps
     shared |= {"steps": steps, "save_steps": max(1, steps // CHECKPOINTS), "callbacks": [_Progress(report, steps)]}
     if stage in ("sft", "supervised"):
-        size = {"batch_size": profile.completions_per_update, "learning_rate": profile.learning_rate}
+        size: dict[str, Any] = {"batch_size": profile.completions_per_update, "learning_rate": profile.learning_rate}
         if stage == "sft":
             size = {"batch_size": profile.sft_batch, "learning_rate": profile.sft_learning_rate}
             size["accumulation"] = profile.sft_accumulation

@@ -44,5 +44,11 @@ def test_honoured_fields_exist_and_pass(args, name):
     options.refuse(args)
 
 
+def test_answers_without_a_longest_one_are_refused(args):
+    object.__setattr__(args, "max_completion_length", None)
+    with pytest.raises(ValueError, match="max_completion_length=None is not honoured .* set it to a number of tokens"):
+        options.refuse(args)
+
+
 def test_no_field_is_in_two_lists():
     assert not options.HONOURED & options.FIXED.keys() and options.FIXED.keys() <= options.fields().keys()
