@@ -174,7 +174,7 @@ def run(
         runs = _runs(profile, chosen, out) if "seeds" in known else {}
         before = files.sha256_json(_library_data(library), provenance.versions(), _measured(notebooks))
         for number, source in enumerate(found, 1):
-            given = {"profile": profile, "out": os.path.relpath(out, notebooks.resolve())}
+            given: dict[str, object] = {"profile": profile, "out": os.path.relpath(out, notebooks.resolve())}
             given |= {name: value for name, value in parameters.items() if name in source.parameters}
             if "seeds" in source.parameters:
                 given["seeds"] = len(chosen)
@@ -383,7 +383,8 @@ def _pair(source: Source, out: Path) -> Path:
         raise ReproduceError(
             f"{source.name} has changed since it was run: make reproduce PROFILE={PAIRED_PROFILE} first"
         )
-    count, seen = 0, set()
+    count = 0
+    seen: set[str] = set()
     for cell in cells:
         cell.metadata = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
         cell.id = _cell_id(cell, seen)

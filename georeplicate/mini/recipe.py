@@ -16,7 +16,7 @@ from georeplicate import files
 from georeplicate.profiles import Profile
 
 if TYPE_CHECKING:
-    from georeplicate.tasks import Row, Task
+    from georeplicate.tasks import Task
 
 NAME = "mini"
 VERSION = 1  # raised by whoever changes what training makes of the same settings: numbers then move, and keys with them
@@ -84,7 +84,9 @@ class Mini:
     def task_versions(self, with_places: bool) -> dict[str, int]:
         return TASKS if with_places else {"pairing": TASKS["pairing"]}
 
-    def rows(self, stage: str, profile: Profile, start: Path, seed: int, control: str, **_: Any) -> Sequence[Row]:
+    def rows(
+        self, stage: str, profile: Profile, start: Path, seed: int, control: str, **_: Any
+    ) -> Sequence[dict[str, Any]]:
         """The training rows of a stage."""
         from georeplicate.mini import inputs, teaching
 

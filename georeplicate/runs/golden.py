@@ -29,8 +29,17 @@ RELATIVE, ABSOLUTE = 2e-3, 2e-5
 
 def profile() -> Profile:
     """Smoke at its smallest, in fp32: what a processor rounds in bf16 would drown a change."""
-    small = {"sft_steps": 3, "rl_steps": 3, "prompts_per_update": 4, "group_size": 4, "max_completion_length": 72}
-    return replace(Profile.get("smoke"), name="golden", precision="fp32", n_test_sites=8, **small)
+    return replace(
+        Profile.get("smoke"),
+        name="golden",
+        precision="fp32",
+        n_test_sites=8,
+        sft_steps=3,
+        rl_steps=3,
+        prompts_per_update=4,
+        group_size=4,
+        max_completion_length=72,
+    )
 
 
 def trajectory(out: str | Path) -> dict:

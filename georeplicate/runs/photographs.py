@@ -97,7 +97,7 @@ class Photographs:
         *,
         root: Path | None = None,
         work: Path | None = None,
-    ) -> Sequence[Row]:
+    ) -> Sequence[dict[str, Any]]:
         """The training rows of a stage; records of the data engine are made below `work` first, and kept."""
         places = split(profile, "train", root)
         if stage == "sft":
@@ -140,7 +140,7 @@ def split(profile: Profile, name: str, root: Path | None) -> Dataset:
     return pairs.sample(train, counts[name]) if name == "train" else validation
 
 
-def questions(profile: Profile, places: Dataset, seed: int) -> Sequence[Row]:
+def questions(profile: Profile, places: Dataset, seed: int) -> Sequence[dict[str, Any]]:
     """Pairing questions as rows {id, letter, images}; pictures are opened and resized when a row is read."""
     from georeplicate import pairs
     from georeplicate.tasks import prompts
@@ -171,7 +171,7 @@ def views(profile: Profile, places: Dataset) -> Sequence[Row]:
     return Rows(range(len(places)), make)
 
 
-def records(profile: Profile, places: Dataset, folder: Path) -> Sequence[Row]:
+def records(profile: Profile, places: Dataset, folder: Path) -> Sequence[dict[str, Any]]:
     """The data engine's accepted records about these places, with their pictures, for supervised fine-tuning."""
     from georeplicate import engine
     from georeplicate.tasks.rows import Rows
@@ -190,7 +190,7 @@ def records(profile: Profile, places: Dataset, folder: Path) -> Sequence[Row]:
     return Rows(range(len(made)), make)
 
 
-def controlled(rows: Sequence[Row], control: str, seed: int) -> Sequence[Row]:
+def controlled(rows: Sequence[dict[str, Any]], control: str, seed: int) -> Sequence[dict[str, Any]]:
     """Pairing rows under a control: a right letter sampled at random, or blank pictures; "" leaves them alone."""
     import numpy as np
     from PIL import Image

@@ -51,7 +51,7 @@ class WorkError(files.Problem):
 
 
 class _Worker:
-    def __init__(self):
+    def __init__(self) -> None:
         context = get_context("spawn")
         self.pipe, theirs = context.Pipe()
         self.process = context.Process(target=_serve, args=(theirs,), daemon=True)
@@ -93,11 +93,12 @@ def run(tasks: Sequence[Task], *, workers: int, title: str) -> None:
                 worker.task, worker.done, worker.doing = task, 0.0, "begins"
                 with contextlib.suppress(OSError):  # a dead worker is noticed below
                     worker.pipe.send(task)
-            busy = {worker.pipe: worker for worker in crew if worker.task}
-            for pipe in connection.wait(list(busy), timeout=1):
+            busy: dict[object, _Worker] = {worker.pipe: worker for worker in crew if worker.task}
+            for pipe in connection.wait([worker.pipe for worker in busy.values()], timeout=1):
                 worker = busy[pipe]
+                assert worker.task is not None
                 try:
-                    kind, *said = pipe.recv()
+                    kind, *said = worker.pipe.recv()
                 except (EOFError, OSError):
                     kind, said = "failed", ["its process was killed, most often for want of memory"]
                     crew.remove(worker)
@@ -106,7 +107,7 @@ def run(tasks: Sequence[Task], *, workers: int, title: str) -> None:
                     units = min(units, worker.task.units - worker.done)
                     worker.done += units
                     if skipped:
-                        bar.total -= units
+                        bar.total = (bar.total or 0.0) - units
                     else:
                         bar.update(units)
                 else:
@@ -131,7 +132,7 @@ def run(tasks: Sequence[Task], *, workers: int, title: str) -> None:
 
 def _close(task: Task, open_names: set[str], bar: tqdm, units_left: float) -> None:
     open_names.discard(task.name)
-    bar.total = max(bar.total - units_left, bar.n)  # rounding
+    bar.total = max((bar.total or 0.0) - units_left, bar.n)  # rounding
 
 
 # --- a worker --------------------------------------------------------------------------------------------------------
@@ -160,7 +161,9 @@ def _serve(pipe: connection.Connection) -> None:
 
 
 def _end_with_parent() -> None:
-    parent_process().join()
+    parent = parent_process()
+    assert parent is not None
+    parent.join()
     os._exit(1)
 
 

@@ -42,10 +42,10 @@ def publish(profile: str, *, work: Path = files.WORK, results: Path = RESULTS) -
         raise ResultsError(f"not finished: {', '.join(open_names)}; make reproduce, table2 or ablations comes first")
     wanted_files = [Path("runs") / name / file for name in wanted | begun for file in PUBLISHED]
     wanted_files = [file for file in wanted_files if (source / file).is_file()]  # the base has no training log
-    for folder in FOLDERS[1:]:
-        found = [p.relative_to(source) for p in (source / folder).rglob("*") if p.is_file() and p.name[0] != "."]
+    for part in FOLDERS[1:]:
+        found = [p.relative_to(source) for p in (source / part).rglob("*") if p.is_file() and p.name[0] != "."]
         if not found:
-            raise ResultsError(f"{source / folder} is empty: make reproduce PROFILE={profile} comes first")
+            raise ResultsError(f"{source / part} is empty: make reproduce PROFILE={profile} comes first")
         wanted_files += found
     changed = []
     for file in sorted(wanted_files):
@@ -53,7 +53,7 @@ def publish(profile: str, *, work: Path = files.WORK, results: Path = RESULTS) -
         if not target.is_file() or target.read_bytes() != data:
             changed.append(files.write_bytes(target, data))
     kept = {results / profile / file for file in wanted_files}
-    for path in [p for folder in FOLDERS for p in (results / profile / folder).rglob("*") if p.is_file()]:
+    for path in [p for part in FOLDERS for p in (results / profile / part).rglob("*") if p.is_file()]:
         if path not in kept:
             path.unlink()
             changed.append(path)
@@ -139,7 +139,7 @@ def _bounds(name: str, numbers: list[str]) -> tuple[str, str] | tuple[()]:
 
 def origin(runs: Path) -> str:
     """Which commits and machines the finished runs below a folder come from."""
-    found = {}
+    found: dict[str, list[str]] = {}
     for path in sorted(runs.glob(f"*/{manifest.NAME}")):
         said = manifest.read(path.parent)
         commit = (said["git"]["commit"] or "no commit")[:12] + (" and changes" if said["git"]["dirty"] else "")

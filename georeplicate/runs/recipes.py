@@ -14,7 +14,7 @@ from georeplicate.profiles import Profile
 from georeplicate.registry import Registry
 
 if TYPE_CHECKING:
-    from georeplicate.tasks import Row, Task
+    from georeplicate.tasks import Task
 
 
 @runtime_checkable
@@ -52,7 +52,7 @@ class Recipe(Protocol):
 
     def rows(
         self, stage: str, profile: Profile, start: Path, seed: int, control: str, *, root: Path | None, work: Path
-    ) -> Sequence[Row]:
+    ) -> Sequence[dict[str, Any]]:
         """The training rows of a stage. work: a folder for what has to be made first, kept for later runs."""
 
     def tasks(self, profile: Profile, start: Path, control: str, with_places: bool, *, root: Path | None) -> list[Task]:

@@ -22,7 +22,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from georeplicate import files, manifest, provenance
 from georeplicate.model import checkpoint, hub
@@ -185,7 +185,7 @@ class Job:
         table["system"], table["training_seed"] = run.system, run.seed
         files.write_csv(self.folder / "predictions.csv", table)
         trained = None if run.stage == "base" else json.loads((self.folder / "trained.json").read_text())
-        evaluated = {"key": self.evaluation_key(), "inputs": self.evaluation_inputs()}
+        evaluated: dict[str, Any] = {"key": self.evaluation_key(), "inputs": self.evaluation_inputs()}
         evaluated["seconds"] = round(time.time() - started, 1)
         manifest.finish(
             self.folder,
