@@ -135,6 +135,16 @@ def test_a_summer_of_the_climate_is_no_season():
     assert check("A climate with hot summers and wet winters.", LYON).ok
 
 
+def test_both_ends_of_a_range_of_heights_are_in_its_unit():
+    said = "The town lies at {} above sea level."  # Lyon: some 210 m, or 700 feet
+    assert check(said.format("500 to 900 feet"), LYON).claims[0].true
+    assert check(said.format("0.1 to 0.3 km"), LYON).claims[0].true
+    assert not check(said.format("3000 to 4000 feet"), LYON).claims[0].true
+    shore = atlas.describe(31.5, 35.47, "2024-07-10T10:00:00Z")
+    assert shore.elevation_m < -300
+    assert check("The valley lies 300 to 500 m below sea level.", shore).claims[0].true
+
+
 def test_height_of_a_tower_is_no_elevation():
     assert not check("The tower is 300 m tall.", LYON).claims
 

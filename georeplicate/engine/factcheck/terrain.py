@@ -25,7 +25,7 @@ _WORDED = {
     "a few dozen": 40,
 }
 _HEIGHT = re.compile(
-    rf"(?P<bound>over|above|more than|under|below|less than|up to)?\s*(?:(?P<low>\d[\d, ]*)\s*(?:to|-"
+    rf"(?P<bound>over|above|more than|under|below|less than|up to)?\s*(?:(?P<low>\d[\d, ]*(?:\.\d+)?)\s*(?:to|-"
     rf"|–)\s*)?(?P<n>\d[\d,]*(?:\.\d+)?|{any_of(_WORDED)})\s*"
     r"(?P<unit>km|kilomet(?:re|er)s|m|met(?:re|er)s|ft|feet)\b(?P<below> below)?",
     re.IGNORECASE,
@@ -59,16 +59,15 @@ def read_elevation(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
         for match in _HEIGHT.finditer(sentence):
             unit = match["unit"].lower()
             word = match["n"].lower()
-            metres = float(_WORDED.get(word) or word.replace(",", ""))
-            metres *= 0.3048 if unit in ("ft", "feet") else 1000 if unit.startswith("k") else 1
-            if match["below"]:
-                metres = -metres
+            in_metres = 0.3048 if unit in ("ft", "feet") else 1000 if unit.startswith("k") else 1
+            in_metres = -in_metres if match["below"] else in_metres
+            metres = float(_WORDED.get(word) or word.replace(",", "")) * in_metres
             numbers.append(match)
             slack = max(ELEVATION_M, ELEVATION_SHARE * abs(f.elevation_m))
             bound = (match["bound"] or "").lower()
             if match["low"]:
-                low = float(re.sub(r"[ ,]", "", match["low"]))
-                true = low - slack <= f.elevation_m <= metres + slack
+                low, high = sorted((float(re.sub(r"[ ,]", "", match["low"])) * in_metres, metres))
+                true = low - slack <= f.elevation_m <= high + slack
             elif bound in ("over", "above", "more than"):
                 true = f.elevation_m >= metres - slack
             elif bound:
