@@ -365,7 +365,7 @@ def _whole(tile: _Tile, root: Path) -> Path:
         a, b, _, d, e, _ = tuple(source.transform)[:6]
         if b or d:
             raise _NoPicture("its tile is turned: set tile_m to cut a square with north up")
-        out = root / "crops" / _short(f"{tile.path.stem}.north-up.png")
+        out = root / "crops" / _short(f"{tile.path.relative_to(root / 'tiles').as_posix()}.north-up.png")
         if not out.exists():
             pixels = _colours(source, source.read(list(range(1, min(source.count, 3) + 1))), tile.path)
             _save(out, pixels[:: 1 if e < 0 else -1, :: 1 if a > 0 else -1])

@@ -197,6 +197,16 @@ def test_a_tile_written_from_the_south_is_shown_north_up(folder):
         assert red[5].mean() < 5 and red[-5].mean() > 190
 
 
+def test_tiles_of_one_name_in_two_folders_do_not_share_a_picture(folder):
+    south_up = Affine.translation(0, 2 * LAT) @ Affine.scale(1, -1) @ BOX
+    for year, grey in (("2020", 50), ("2021", 150)):
+        shown = folder / "tiles" / year / "a.tif"
+        shown.parent.mkdir(parents=True)
+        tif(shown, south_up, np.full((3, 64, 64), grey, np.uint8))
+        assert middle(listed(folder).aerial["a.jpg"])[0] == grey
+        shown.unlink()
+
+
 def test_a_palette_is_looked_up(folder):
     bands = np.full((1, 64, 64), 9, np.uint8)
     tif(folder / "tiles/a.tif", BOX, bands, colormap={9: (200, 120, 10, 255)})
