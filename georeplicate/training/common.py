@@ -135,7 +135,11 @@ def start(path: str | os.PathLike, settings: Settings) -> policies.Policy:
 
 
 def order(rows: int, count: int, seed: int) -> list[int]:
-    """Row numbers for `count` draws: one shuffled pass over all rows after another, fixed by the seed alone."""
+    """Row numbers for `count` draws: one shuffled pass over all rows after another, fixed by the seed alone.
+
+    ValueError where there are no rows."""
+    if rows == 0:
+        raise ValueError("there are no rows to train on")
     generator = torch.Generator().manual_seed(seed)
     drawn: list[int] = []
     while len(drawn) < count:

@@ -23,6 +23,11 @@ def test_every_row_is_drawn_once_before_any_is_drawn_again():
     assert drawn[:12] == common.order(10, 12, seed=0)  # a longer run begins like a shorter one
 
 
+def test_no_rows_are_an_error_and_no_endless_search():
+    with pytest.raises(ValueError, match="no rows to train on"):
+        common.order(0, 5, seed=0)
+
+
 @pytest.mark.slow
 def test_two_processes_give_the_gradient_of_one(tmp_path):
     tiny_policy(sharpen=2.0).save(tmp_path / "base")
