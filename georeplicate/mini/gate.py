@@ -1,5 +1,5 @@
-"""Is the world learnable, and is it free of shortcuts? A small supervised matcher answers both (`python -m
-georeplicate.gate`).
+"""Is the world learnable, and is it free of shortcuts? A small supervised matcher answers both
+(`tests/bench/bench_world_gate.py`).
 
 Two towers embed a panorama and a tile (unrolled into polar coordinates round the camera) and learn with InfoNCE on
 the 16 training cities; the test is the pairing question itself, k = 5, negatives of the same region, in cities never

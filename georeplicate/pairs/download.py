@@ -1,7 +1,7 @@
 """Get the files of a source, or say whom to ask for them (`make data SOURCE=cv-cities`).
 
     make data SOURCE=cv-cities ACCEPT_UNSTATED_LICENCE=1                   into data/cv-cities
-    python -m georeplicate.pairs.download cvglobal --root /big/disk/cvglobal
+    georeplicate data cvglobal --root /big/disk/cvglobal
 
 Licence and terms are printed before anything else happens. Files come through huggingface_hub, which goes on where a
 broken download stopped. Each is compared with the SHA-256 that the hub states; `download.json` in the folder records

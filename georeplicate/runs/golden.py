@@ -44,7 +44,7 @@ def profile() -> Profile:
 
 def trajectory(out: str | Path) -> dict:
     """Train and evaluate the golden runs below `out`: {"recipe_version", "runs": {run: {"log": [{...}] per update,
-    "completions": [[id, decoding, choice, tokens]], ...}}}."""
+    "completions": [[id, choice, tokens]]}}}."""
     found = {}
     runs = [run for run in spec.table2_runs((0,), "mini") if run.name != "r1-s0"]
     for job in runner.jobs(runs, profile(), out):
