@@ -38,7 +38,8 @@ class Facts:
     """Facts about one place and moment, or, with the same names, about N of them as arrays of length N.
 
     `facts[i]` is the i-th as scalars, `facts[mask]` a subset, `len(facts)` the number. Where `valid` is False (a bad
-    coordinate or moment in an array) numbers are NaN, texts "" and truth values False.
+    coordinate or moment in an array) lat and lon are as they were given, other numbers NaN (place_population 0), texts
+    "" and truth values False.
     """
 
     lat: Number  # degrees north
@@ -246,7 +247,7 @@ def _with_gaps(lat: NDArray, lon: NDArray, utc: NDArray, valid: NDArray, drawn_c
             column = np.zeros(len(valid), dtype=values.dtype)  # False, 0, ""
         column[valid] = values
         columns[field.name] = column
-    columns |= {"lat": lat, "lon": lon, "valid": valid, "when": utc}
+    columns |= {"lat": lat, "lon": np.where(valid, _wrapped(lon), lon), "valid": valid, "when": utc}
     return Facts(**columns)
 
 
