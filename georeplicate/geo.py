@@ -145,21 +145,30 @@ def destination(lat: ArrayLike, lon: ArrayLike, bearing_deg: ArrayLike, km: Arra
 
 
 def threshold_accuracy(
+def within(error_km: ArrayLike, km: float, rule: str = "<=") -> NDArray[np.bool_]:
+    """True where the error in km is at most ("<=") or below ("<") a distance; NaN, no answer, is False. Any shape.
+
+    "<=" as in GeoCLIP and GeoEstimation, "<" as in OSV-5M and PLONK.
+    """
+    if rule not in ("<=", "<"):
+        raise ValueError(f'rule must be "<=" or "<", got {rule!r}')
+    error = np.asarray(error_km, float)
+    return error <= km if rule == "<=" else error < km
+
+
     error_km: ArrayLike, thresholds: tuple[float, ...] = THRESHOLDS_KM, rule: str = "<="
 ) -> dict[float, float]:
     """Share of answers within each distance: {threshold in km: share in 0..1}.
 
     error_km: any shape. NaN means that no place could be read from the answer: it is wrong and stays in the denominator
     (some published scripts drop such rows, which flatters a model that often fails to answer).
-    rule: "<=" as in GeoCLIP and GeoEstimation, "<" as in OSV-5M and PLONK. No answers at all give NaN.
+    rule: as for `within`. No answers at all give NaN.
     """
-    if rule not in ("<=", "<"):
-        raise ValueError(f'rule must be "<=" or "<", got {rule!r}')
     error = np.asarray(error_km, dtype=float).ravel()
     if (error < 0).any():
         raise ValueError(f"error_km holds a negative distance ({np.nanmin(error):g} km)")
-    within = np.less_equal if rule == "<=" else np.less
-    return {t: float(within(error, t).mean()) if error.size else float("nan") for t in thresholds}
+    near = {t: within(error, t, rule) for t in thresholds}
+    return {t: float(here.mean()) if error.size else float("nan") for t, here in near.items()}
 
 
 def geoscore(error_km: ArrayLike) -> Values:

@@ -100,14 +100,6 @@ def limits(draws: ArrayLike) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share: for 0 and 1, which have no spread to draw from. NaN for n = 0."""
-    if not n:
-        return float("nan"), float("nan")
-    low, high = binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
-    return float(low), float(high)
-
-
 def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
     """Two-sided p-value of the exact McNemar test: are two systems right (n, bool) equally often on the same examples?
 

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from georeplicate import atlas, geo
 from georeplicate.evaluation import answers, ids, metrics, report
-from georeplicate.evaluation.metrics import MEASURES, NO_PREDICTION, mean_km, median_km, within
+from georeplicate.evaluation.metrics import MEASURES, NO_PREDICTION, mean_km, median_km
 from georeplicate.evaluation.protocol import Protocol
 from georeplicate.evaluation.report import Report
 from georeplicate.evaluation.rows import (
@@ -33,6 +33,7 @@ from georeplicate.evaluation.rows import (
     truth_from,
 )
 
+from georeplicate.geo import within
 __all__ = ["MEASURES", "Scores", "mean_km", "median_km", "read_predictions", "read_truth", "score", "within"]
 
 OWN = ("id", "lat", "lon", "city", "country", "pred_lat", "pred_lon", "pred_city", "pred_country", "error_km",

@@ -28,10 +28,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from numpy.typing import ArrayLike
 from georeplicate import atlas, files, geo, paper
 from georeplicate.evaluation import seeds
 from georeplicate.evaluation.faithfulness import thoughts
 from georeplicate.evaluation.statistics import Sample, difference, measured, right, sample, verdict
+from georeplicate.evaluation.metrics import median_km
 from georeplicate.evaluation.trivial import TrivialBaselines, by_country
 from georeplicate.mini import readings, wording
 from georeplicate.tasks import answers
@@ -391,9 +393,9 @@ def _first_within(km: float) -> Callable[[pd.DataFrame], Sample]:
     return lambda rows: sample(rows, readings.first_places(rows).error_km <= km)
 
 
-def _median(km) -> float:
+def _median(km: ArrayLike) -> float:
     """Median error to the metre; an answer without a place is infinitely far."""
-    return float(np.round(np.median(np.where(np.isnan(km), np.inf, km)), 3))
+    return float(np.round(median_km(km), 3))
 
 
 def _random_land(places: pd.DataFrame, land: pd.DataFrame, limits_km=geo.THRESHOLDS_KM) -> dict:
