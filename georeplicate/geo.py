@@ -6,7 +6,7 @@ on a sphere of the mean radius unless a name says `geodesic`. Papers on geolocat
 here, once, and named.
 """
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from haversine import Unit, haversine_vector
@@ -129,7 +129,7 @@ def distance_km(lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayLi
     return km if on == "sphere-6371.0088" else km * (6371 / EARTH_RADIUS_KM)
 
 
-def destination(lat: ArrayLike, lon: ArrayLike, bearing_deg: ArrayLike, km: ArrayLike) -> tuple:
+def destination(lat: ArrayLike, lon: ArrayLike, bearing_deg: ArrayLike, km: ArrayLike) -> tuple[Values, Values]:
     """The point reached from (lat, lon) after `km` along the great circle that starts at `bearing_deg`.
 
     Bearing in degrees clockwise from north. All four broadcast; returns (lat, lon) in degrees, longitude -180..180,
@@ -140,11 +140,11 @@ def destination(lat: ArrayLike, lon: ArrayLike, bearing_deg: ArrayLike, km: Arra
     if not (np.isfinite(bearing).all() and np.isfinite(km).all()):
         raise ValueError("bearing_deg and km must be finite numbers")
     shape = lat.shape
-    end_lon, end_lat, _ = _SPHERE.fwd(*(np.ravel(a).astype(float) for a in (lon, lat, bearing, km * 1000)))
+    lons, lats, bearings, metres = (np.ravel(a).astype(float) for a in (lon, lat, bearing, km * 1000))
+    end_lon, end_lat, _ = _SPHERE.fwd(lons, lats, bearings, metres)
     return _shaped(np.asarray(end_lat), shape), _shaped(np.asarray(end_lon), shape)
 
 
-def threshold_accuracy(
 def within(error_km: ArrayLike, km: float, rule: str = "<=") -> NDArray[np.bool_]:
     """True where the error in km is at most ("<=") or below ("<") a distance; NaN, no answer, is False. Any shape.
 
@@ -156,6 +156,7 @@ def within(error_km: ArrayLike, km: float, rule: str = "<=") -> NDArray[np.bool_
     return error <= km if rule == "<=" else error < km
 
 
+def threshold_accuracy(
     error_km: ArrayLike, thresholds: tuple[float, ...] = THRESHOLDS_KM, rule: str = "<="
 ) -> dict[float, float]:
     """Share of answers within each distance: {threshold in km: share in 0..1}.
@@ -183,6 +184,30 @@ def geoscore(error_km: ArrayLike) -> Values:
     return score if score.ndim else float(score)
 
 
+@overload
+def neighbours(
+    lat: ArrayLike,
+    lon: ArrayLike,
+    query_lat: ArrayLike | None = None,
+    query_lon: ArrayLike | None = None,
+    *,
+    k: int,
+    radius_km: None = None,
+) -> tuple[NDArray, NDArray]: ...
+
+
+@overload
+def neighbours(
+    lat: ArrayLike,
+    lon: ArrayLike,
+    query_lat: ArrayLike | None = None,
+    query_lon: ArrayLike | None = None,
+    *,
+    k: None = None,
+    radius_km: float,
+) -> tuple[list[NDArray], list[NDArray]]: ...
+
+
 def neighbours(
     lat: ArrayLike,
     lon: ArrayLike,
@@ -191,7 +216,7 @@ def neighbours(
     *,
     k: int | None = None,
     radius_km: float | None = None,
-) -> tuple:
+) -> tuple[NDArray, NDArray] | tuple[list[NDArray], list[NDArray]]:
     """Nearest points on the sphere, nearest first: (indices into lat/lon, distances in km).
 
     lat, lon (N,): the points. query (Q,) or scalar: whose neighbours are wanted; left out, every point is asked for its
@@ -207,9 +232,12 @@ def neighbours(
         raise ValueError("give exactly one of k and radius_km")
     lat, lon = (np.atleast_1d(a) for a in validate(lat, lon))
     among_themselves = query_lat is None
-    if among_themselves != (query_lon is None):
+    if query_lat is not None and query_lon is not None:
+        query = tuple(np.atleast_1d(a) for a in validate(query_lat, query_lon))
+    elif query_lat is query_lon:
+        query = lat, lon
+    else:
         raise ValueError("query_lat and query_lon go together")
-    query = (lat, lon) if among_themselves else tuple(np.atleast_1d(a) for a in validate(query_lat, query_lon))
     available = lat.size - among_themselves
     if k is not None and (isinstance(k, bool) or not isinstance(k, int | np.integer)):
         raise ValueError(f"k must be a whole number of neighbours, got {k!r}")
@@ -229,6 +257,7 @@ def neighbours(
         if among_themselves:
             index, angle = _without_self(index, angle)
         return index, angle * EARTH_RADIUS_KM
+    assert radius_km is not None  # exactly one of the two was given
     index, angle = tree.query_radius(wanted, radius_km / EARTH_RADIUS_KM, return_distance=True, sort_results=True)
     if among_themselves:
         keep = [i != self for self, i in enumerate(index)]

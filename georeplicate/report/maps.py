@@ -158,8 +158,11 @@ def countries(answers: pd.DataFrame, *, source: str = plots.MINI) -> Figure:
                 [patheffects.withStroke(linewidth=2, foreground="white")]
             )
         axes.set_title(f"{title}, right country {rows.right.mean():.0%}", fontsize=10, loc="left")
-    ring = dict(marker="o", markerfacecolor="none", markeredgecolor="black", linestyle="")
-    _legend(figure, Line2D([], [], markersize=6, markeredgewidth=1.3, label="country of a training city", **ring))
+    ring = Line2D(
+        [], [], linestyle="", marker="o", markersize=6, markerfacecolor="none", markeredgecolor="black",
+        markeredgewidth=1.3, label="country of a training city",
+    )  # fmt: skip
+    _legend(figure, ring)
     _bar(
         figure,
         Normalize(0, 1),
