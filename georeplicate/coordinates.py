@@ -250,7 +250,7 @@ def _point(first: _Angle, second: _Angle, labelled: bool) -> tuple[float, float]
 
 def read_pair(lat: str, lon: str) -> tuple[float, float] | Unusable:
     """(lat, lon) in degrees from two texts that were given as latitude and longitude."""
-    angles = []
+    angles: list[_Angle] = []
     for text in (lat, lon):
         reader = _Reader(_ONE_DECIMAL_COMMA.sub(r"\1.\2", _plain(text).strip(" ,;\n")))
         angles += reader.angles()[:1]
@@ -261,7 +261,7 @@ def read_pair(lat: str, lon: str) -> tuple[float, float] | Unusable:
     if len(angles) < 2:
         found = f"latitude {lat.strip() or 'not given'}, longitude {lon.strip() or 'not given'}"
         return Unusable("bad_coordinates", found)
-    return _point(*angles, labelled=True)
+    return _point(angles[0], angles[1], labelled=True)
 
 
 def find_pair(text: str, expected: bool = False) -> tuple[tuple[float, float] | Unusable | None, str]:

@@ -6,7 +6,7 @@ on a sphere of the mean radius unless a name says `geodesic`. Papers on geolocat
 here, once, and named.
 """
 
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 from haversine import Unit, haversine_vector
@@ -129,7 +129,7 @@ def distance_km(lat1: ArrayLike, lon1: ArrayLike, lat2: ArrayLike, lon2: ArrayLi
     return km if on == "sphere-6371.0088" else km * (6371 / EARTH_RADIUS_KM)
 
 
-def destination(lat: ArrayLike, lon: ArrayLike, bearing_deg: ArrayLike, km: ArrayLike) -> tuple:
+def destination(lat: ArrayLike, lon: ArrayLike, bearing_deg: ArrayLike, km: ArrayLike) -> tuple[Values, Values]:
     """The point reached from (lat, lon) after `km` along the great circle that starts at `bearing_deg`.
 
     Bearing in degrees clockwise from north. All four broadcast; returns (lat, lon) in degrees, longitude -180..180,
@@ -140,8 +140,20 @@ def destination(lat: ArrayLike, lon: ArrayLike, bearing_deg: ArrayLike, km: Arra
     if not (np.isfinite(bearing).all() and np.isfinite(km).all()):
         raise ValueError("bearing_deg and km must be finite numbers")
     shape = lat.shape
-    end_lon, end_lat, _ = _SPHERE.fwd(*(np.ravel(a).astype(float) for a in (lon, lat, bearing, km * 1000)))
+    lons, lats, bearings, metres = (np.ravel(a).astype(float) for a in (lon, lat, bearing, km * 1000))
+    end_lon, end_lat, _ = _SPHERE.fwd(lons, lats, bearings, metres)
     return _shaped(np.asarray(end_lat), shape), _shaped(np.asarray(end_lon), shape)
+
+
+def within(error_km: ArrayLike, km: float, rule: str = "<=") -> NDArray[np.bool_]:
+    """True where the error in km is at most ("<=") or below ("<") a distance; NaN, no answer, is False. Any shape.
+
+    "<=" as in GeoCLIP and GeoEstimation, "<" as in OSV-5M and PLONK.
+    """
+    if rule not in ("<=", "<"):
+        raise ValueError(f'rule must be "<=" or "<", got {rule!r}')
+    error = np.asarray(error_km, float)
+    return error <= km if rule == "<=" else error < km
 
 
 def threshold_accuracy(
@@ -151,15 +163,13 @@ def threshold_accuracy(
 
     error_km: any shape. NaN means that no place could be read from the answer: it is wrong and stays in the denominator
     (some published scripts drop such rows, which flatters a model that often fails to answer).
-    rule: "<=" as in GeoCLIP and GeoEstimation, "<" as in OSV-5M and PLONK. No answers at all give NaN.
+    rule: as for `within`. No answers at all give NaN.
     """
-    if rule not in ("<=", "<"):
-        raise ValueError(f'rule must be "<=" or "<", got {rule!r}')
     error = np.asarray(error_km, dtype=float).ravel()
     if (error < 0).any():
         raise ValueError(f"error_km holds a negative distance ({np.nanmin(error):g} km)")
-    within = np.less_equal if rule == "<=" else np.less
-    return {t: float(within(error, t).mean()) if error.size else float("nan") for t in thresholds}
+    near = {t: within(error, t, rule) for t in thresholds}
+    return {t: float(here.mean()) if error.size else float("nan") for t, here in near.items()}
 
 
 def geoscore(error_km: ArrayLike) -> Values:
@@ -174,6 +184,30 @@ def geoscore(error_km: ArrayLike) -> Values:
     return score if score.ndim else float(score)
 
 
+@overload
+def neighbours(
+    lat: ArrayLike,
+    lon: ArrayLike,
+    query_lat: ArrayLike | None = None,
+    query_lon: ArrayLike | None = None,
+    *,
+    k: int,
+    radius_km: None = None,
+) -> tuple[NDArray, NDArray]: ...
+
+
+@overload
+def neighbours(
+    lat: ArrayLike,
+    lon: ArrayLike,
+    query_lat: ArrayLike | None = None,
+    query_lon: ArrayLike | None = None,
+    *,
+    k: None = None,
+    radius_km: float,
+) -> tuple[list[NDArray], list[NDArray]]: ...
+
+
 def neighbours(
     lat: ArrayLike,
     lon: ArrayLike,
@@ -182,7 +216,7 @@ def neighbours(
     *,
     k: int | None = None,
     radius_km: float | None = None,
-) -> tuple:
+) -> tuple[NDArray, NDArray] | tuple[list[NDArray], list[NDArray]]:
     """Nearest points on the sphere, nearest first: (indices into lat/lon, distances in km).
 
     lat, lon (N,): the points. query (Q,) or scalar: whose neighbours are wanted; left out, every point is asked for its
@@ -198,9 +232,12 @@ def neighbours(
         raise ValueError("give exactly one of k and radius_km")
     lat, lon = (np.atleast_1d(a) for a in validate(lat, lon))
     among_themselves = query_lat is None
-    if among_themselves != (query_lon is None):
+    if query_lat is not None and query_lon is not None:
+        query = tuple(np.atleast_1d(a) for a in validate(query_lat, query_lon))
+    elif query_lat is query_lon:
+        query = lat, lon
+    else:
         raise ValueError("query_lat and query_lon go together")
-    query = (lat, lon) if among_themselves else tuple(np.atleast_1d(a) for a in validate(query_lat, query_lon))
     available = lat.size - among_themselves
     if k is not None and (isinstance(k, bool) or not isinstance(k, int | np.integer)):
         raise ValueError(f"k must be a whole number of neighbours, got {k!r}")
@@ -220,6 +257,7 @@ def neighbours(
         if among_themselves:
             index, angle = _without_self(index, angle)
         return index, angle * EARTH_RADIUS_KM
+    assert radius_km is not None  # exactly one of the two was given
     index, angle = tree.query_radius(wanted, radius_km / EARTH_RADIUS_KM, return_distance=True, sort_results=True)
     if among_themselves:
         keep = [i != self for self, i in enumerate(index)]

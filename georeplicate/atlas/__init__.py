@@ -6,8 +6,8 @@
     atlas.is_land / elevation_m / random_land     single questions, quick
     atlas.coast / borders / land / lakes          geometry for maps
 
-The data lie packed in `data/` (sources, versions and licences: data/SOURCES.md); `build.py` makes them again from
-published packages and checks that each byte is the same. Everything is loaded at first use and kept.
+The data lie packed in `data/` (sources, versions and licences: data/SOURCES.md); tests/build/build_atlas.py makes them
+again from published packages and checks that each byte is the same. Everything is loaded at first use and kept.
 
     store           how the packed files are read and written
     grid            look-ups in rasters of the globe

@@ -153,10 +153,10 @@ def _lookup(name: str) -> str | None:
             return narrower(_by_name()[outer], _by_name()[inner]) if inner in _by_name() else _by_name()[outer]
     if (
         inverted
-        and (outer := _by_name().get(names.key(inverted[1])))
-        and (inner := _by_name().get(names.key(inverted[2])))
+        and (first := _by_name().get(names.key(inverted[1])))
+        and (second := _by_name().get(names.key(inverted[2])))
     ):
-        return narrower(outer, inner)  # "Hong Kong, China"; but "Georgia, USA" is no country
+        return narrower(first, second)  # "Hong Kong, China"; but "Georgia, USA" is no country
     return _by_name().get(_FORM_OF_STATE.sub("", key))
 
 

@@ -31,6 +31,7 @@ Number = Any
 Text = Any
 Truth = Any
 Words = Any
+Moment = Any
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,13 +39,14 @@ class Facts:
     """Facts about one place and moment, or, with the same names, about N of them as arrays of length N.
 
     `facts[i]` is the i-th as scalars, `facts[mask]` a subset, `len(facts)` the number. Where `valid` is False (a bad
-    coordinate or moment in an array) numbers are NaN, texts "" and truth values False.
+    coordinate or moment in an array) lat and lon are as they were given, other numbers NaN (place_population 0), texts
+    "" and truth values False.
     """
 
     lat: Number  # degrees north
     lon: Number  # degrees east, -180 <= lon < 180
     valid: Truth
-    when: datetime | NDArray  # UTC: an aware datetime, or datetime64[us]; NaT where it could not be read
+    when: Moment  # UTC: an aware datetime, or datetime64[us]; None or NaT where it could not be read
     is_land: Truth  # dry land; lakes and the sea are not
     land_cover: Text  # one of LAND_COVERS; "water" exactly where is_land is False
     climate: Text  # Koeppen-Geiger code such as "Cfb"; "ocean" at sea
@@ -69,15 +71,16 @@ class Facts:
     place_population: Number  # 0 where GeoNames has none
 
     def __eq__(self, other: object) -> bool:
-        """The same in every field and row, as one truth value for arrays too; NaN equals NaN, NaT equals NaT."""
+        """The same in every field and row, as one truth value for arrays too; NaN equals NaN, NaT equals NaT.
+
+        Facts have no hash, as arrays have none.
+        """
         if not isinstance(other, Facts):
             return NotImplemented
         columns = ((np.asarray(getattr(self, f.name)), np.asarray(getattr(other, f.name))) for f in fields(self))
         return all(
             np.array_equal(a, b, equal_nan=a.dtype.kind == b.dtype.kind and a.dtype.kind in "fM") for a, b in columns
         )
-
-    __hash__ = None  # arrays have none
 
     def __len__(self) -> int:
         if isinstance(self.lat, np.ndarray):
@@ -246,7 +249,7 @@ def _with_gaps(lat: NDArray, lon: NDArray, utc: NDArray, valid: NDArray, drawn_c
             column = np.zeros(len(valid), dtype=values.dtype)  # False, 0, ""
         column[valid] = values
         columns[field.name] = column
-    columns |= {"lat": lat, "lon": lon, "valid": valid, "when": utc}
+    columns |= {"lat": lat, "lon": np.where(valid, _wrapped(lon), lon), "valid": valid, "when": utc}
     return Facts(**columns)
 
 

@@ -4,6 +4,7 @@ All rasters are north up and start at 90 north, 180 west. Longitudes wrap, so 18
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,11 +58,14 @@ class TwoLevelGrid:
     coarse: NDArray[np.uint16]  # (1800, 3600); _MIXED where the cell has a block
     blocks: NDArray[np.uint16]  # (M, BLOCK, BLOCK), in the order of the mixed cells
 
-    def __post_init__(self):
-        mixed = np.flatnonzero(self.coarse.ravel() == _MIXED)
-        if len(mixed) != len(self.blocks):
-            raise ValueError(f"{len(mixed)} mixed cells but {len(self.blocks)} blocks")
-        object.__setattr__(self, "_mixed", mixed)
+    def __post_init__(self) -> None:
+        if len(self._mixed) != len(self.blocks):
+            raise ValueError(f"{len(self._mixed)} mixed cells but {len(self.blocks)} blocks")
+
+    @cached_property
+    def _mixed(self) -> NDArray[np.intp]:
+        """Numbers of the coarse cells that have a block, in rising order."""
+        return np.flatnonzero(self.coarse.ravel() == _MIXED)
 
     @classmethod
     def pack(cls, fine: NDArray) -> "TwoLevelGrid":

@@ -69,8 +69,8 @@ def read(path: str | Path, header: list[str] | None = None, delimiter: str | Non
     for name, values in zip(header, columns, strict=True):
         taken.setdefault(name, pd.Series(list(values), dtype=object))
     frame = pd.concat([frame, pd.DataFrame(taken)], axis=1)
-    said = report.about(path.name, *zip(*[(n, i) for n, i, _ in broken]), [why for *_, why in broken], "set aside") \
-        if broken else Report()  # fmt: skip
+    numbers, firsts, why = ([part[i] for part in broken] for i in range(3))
+    said = report.about(path.name, numbers, firsts, why, "set aside")
     return frame, said + Report(notes=tuple(notes))
 
 

@@ -36,17 +36,17 @@ def match(predicted: Sequence[str], true: Sequence[str]) -> tuple[NDArray[np.int
     Equal ids first; then without a picture's extension, with "/" read as "_", and without folders. A looser form never
     decides between two examples: where it fits several, the id stays unmatched and the second array (P,) is True.
     """
-    predicted, true = np.asarray(predicted, object), np.asarray(true, object)
-    if len(predicted) == len(true) and (predicted == true).all():
-        return np.arange(len(true)), np.zeros(len(true), bool)
-    found = np.full(len(predicted), -1, np.int64)
-    ambiguous = np.zeros(len(predicted), bool)
+    said, known = np.asarray(predicted, object), np.asarray(true, object)
+    if len(said) == len(known) and (said == known).all():
+        return np.arange(len(known)), np.zeros(len(known), bool)
+    found = np.full(len(said), -1, np.int64)
+    ambiguous = np.zeros(len(said), bool)
     for form in _FORMS:
         left = np.flatnonzero(found < 0)
         if not left.size:
             break
-        ours = predicted[left] if form is str else np.array([form(one) for one in predicted[left]], object)
-        theirs = pd.Index(true if form is str else [form(one) for one in true], dtype=object)
+        ours = said[left] if form is str else np.array([form(one) for one in said[left]], np.object_)
+        theirs = pd.Index(known if form is str else [form(one) for one in known], dtype=object)
         several = theirs.duplicated(keep=False)
         once = np.flatnonzero(~several)
         at = theirs[once].get_indexer(pd.Index(ours, dtype=object))

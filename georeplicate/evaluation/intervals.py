@@ -6,7 +6,8 @@ drawn are made (they are multinomial), so that every mean is one product of matr
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping
+from typing import TypeVar
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ from scipy.stats import binomtest
 
 from georeplicate.evaluation.seeds import LEVEL
 
+_Name = TypeVar("_Name", bound=Hashable)
 _CELLS = 1_500_000  # counts held at once: draws are made in chunks of this many
 
 
@@ -52,13 +54,13 @@ def weighted_median(drawn: NDArray, ordered: ArrayLike) -> NDArray:
 
 
 def bootstrap(
-    means: Mapping[str, ArrayLike],
-    medians: Mapping[str, ArrayLike],
+    means: Mapping[_Name, ArrayLike],
+    medians: Mapping[_Name, ArrayLike],
     *,
     draws: int = 2000,
     seed: int = 0,
     cluster: ArrayLike | None = None,
-) -> dict[str, NDArray]:
+) -> dict[_Name, NDArray]:
     """{name: (draws,) values}: the mean or the median of each array (n,) under redrawn examples.
 
     In a mean NaN is left out of numerator and denominator; in a median NaN counts as infinite. All arrays meet in the
@@ -70,13 +72,15 @@ def bootstrap(
         return {name: np.full(draws, np.nan) for name in arrays}
     known = {name: ~np.isnan(arrays[name]) for name in means}
     tops = np.stack([np.where(known[name], arrays[name], 0) for name in means], 1) if means else np.empty((n, 0))
-    patterns, which = np.unique(np.stack(list(known.values()), 1), axis=1, return_inverse=True) if means else (0, 0)
+    patterns, which = np.empty((n, 0)), np.empty(0, int)
+    if means:
+        patterns, which = np.unique(np.stack(list(known.values()), 1), axis=1, return_inverse=True)
     sorted_by = {}
     for name in medians:
         values = np.where(np.isnan(arrays[name]), np.inf, arrays[name])
         order = np.argsort(values, kind="stable")
         sorted_by[name] = (order, values[order])
-    parts: dict[str, list[NDArray]] = {name: [] for name in arrays}
+    parts: dict[_Name, list[NDArray]] = {name: [] for name in arrays}
     for drawn in counts(n, draws, seed, cluster):
         if means:
             weights = drawn.astype(float)
@@ -100,14 +104,6 @@ def limits(draws: ArrayLike) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def wilson(hits: int, n: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share: for 0 and 1, which have no spread to draw from. NaN for n = 0."""
-    if not n:
-        return float("nan"), float("nan")
-    low, high = binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
-    return float(low), float(high)
-
-
 def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
     """Two-sided p-value of the exact McNemar test: are two systems right (n, bool) equally often on the same examples?
 
@@ -123,7 +119,7 @@ def mcnemar(first: ArrayLike, second: ArrayLike) -> float:
 
 def p_value(draws: ArrayLike) -> float:
     """Two-sided p-value of "no difference" from draws of a difference: twice the smaller tail beyond 0."""
-    draws = np.asarray(draws, float)
-    draws = draws[~np.isnan(draws)]
-    tail = min((draws <= 0).sum(), (draws >= 0).sum())
-    return float(min(1.0, 2 * (1 + tail) / (1 + len(draws))))
+    drawn = np.asarray(draws, float)
+    drawn = drawn[~np.isnan(drawn)]
+    tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
+    return float(min(1.0, 2 * (1 + tail) / (1 + len(drawn))))

@@ -7,19 +7,11 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from georeplicate import geo
-from georeplicate.evaluation import intervals
+from georeplicate.evaluation import intervals, seeds
 
 SHARES = tuple(f"acc_{km}km" for km in geo.THRESHOLDS_KM)
 MEASURES = (*SHARES, "median_km", "mean_km", "geoscore", "country_accuracy", "city_accuracy")
 NO_PREDICTION = "no prediction"
-
-
-def within(error_km: ArrayLike, km: float, rule: str = "<=") -> NDArray[np.bool_]:
-    """(n,) True where the error in km is at most ("<=") or below ("<") a distance; NaN, no answer, is False."""
-    if rule not in ("<=", "<"):
-        raise ValueError(f'rule must be "<=" or "<", got {rule!r}')
-    error = np.asarray(error_km, float)
-    return error <= km if rule == "<=" else error < km
 
 
 def mean_km(error_km: ArrayLike) -> tuple[float, int]:
@@ -38,7 +30,7 @@ def median_km(error_km: ArrayLike) -> float:
 def measures(rows: pd.DataFrame, rule: str) -> dict[str, NDArray]:
     """{measure: (n,) what its mean or median is taken of} for counted rows; NaN does not count in a mean."""
     error = rows.error_km.to_numpy(float)
-    parts = {f"acc_{km}km": within(error, km, rule).astype(float) for km in geo.THRESHOLDS_KM}
+    parts = {f"acc_{km}km": geo.within(error, km, rule).astype(float) for km in geo.THRESHOLDS_KM}
     parts |= {"median_km": error, "mean_km": error, "geoscore": geo.geoscore(error)}
     return parts | {f"{k}_accuracy": rows[f"{k}_right"].to_numpy(float) for k in ("country", "city")}
 
@@ -86,6 +78,6 @@ def with_limits(rows: pd.DataFrame, rule: str, draws: int, seed: int, labels: ND
         known = ~np.isnan(parts[name]) if name not in medians else np.ones(len(rows), bool)
         if is_share(name) and value in (0.0, 1.0):
             units = int(known.sum()) if labels is None else len(set(labels[known]))
-            low, high = intervals.wilson(int(value) * units, units)
+            low, high = seeds.wilson_counted(int(value) * units, units)
         lines.append((name, value, low, high, int(known.sum())))
     return pd.DataFrame(lines, columns=["measure", "value", "low", "high", "n"])

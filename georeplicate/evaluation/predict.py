@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from georeplicate.evaluation import intervals
+from georeplicate.evaluation import seeds
 from georeplicate.evaluation.predictors import Predictor
 from georeplicate.tasks import Row, Task
 from georeplicate.training import rewards
@@ -100,7 +100,7 @@ def summary(predictions: pd.DataFrame) -> dict[str, float]:
     mean completion length in tokens and the share in the right format. NaN where there are none."""
     known = predictions[predictions.truth != ""]
     right = int((known.choice == known.truth).sum())
-    low, high = intervals.wilson(right, len(known))
+    low, high = seeds.wilson_counted(right, len(known))
     return {
         "n": len(known),
         "accuracy": right / len(known) if len(known) else float("nan"),

@@ -7,7 +7,7 @@ each rule is a setting of `Protocol`; five sets of them have names (`Protocol.ge
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Literal, get_args, get_type_hints
+from typing import Any, Literal, get_args, get_type_hints
 
 from georeplicate import geo
 
@@ -76,7 +76,8 @@ class Protocol:
     def but(self, **settings: str) -> Protocol:
         """This protocol with other settings; its name says which."""
         said = ", ".join(f"{key}={value}" for key, value in settings.items() if key != "name")
-        return replace(self, **({"name": f"{self.name} with {said}"} | settings))
+        changed: dict[str, Any] = {"name": f"{self.name} with {said}"} | settings  # looked at by __post_init__
+        return replace(self, **changed)
 
     @property
     def line(self) -> str:

@@ -210,14 +210,14 @@ def _once(frame: pd.DataFrame, source: str) -> tuple[pd.DataFrame, Report]:
 # --- numbers ---------------------------------------------------------------------------------------------------------
 
 
-def _degrees(lat: ArrayLike, lon: ArrayLike) -> tuple[NDArray, NDArray, NDArray]:
+def _degrees(lats: ArrayLike, lons: ArrayLike) -> tuple[NDArray, NDArray, NDArray]:
     """(lat, lon, why): degrees, NaN where not given or not usable, and why not ("" where given or simply missing).
 
     Plain numbers, and whatever `coordinates.read_pair` reads: decimal commas, minutes and seconds, hemispheres.
     """
     numbers, texts = [], []
-    for values in (lat, lon):
-        values = pd.Series(np.asarray(values))
+    for given in (lats, lons):
+        values = pd.Series(np.asarray(given))
         numbers.append(pd.to_numeric(values, errors="coerce").to_numpy(float).copy())
         texts.append(values)
     lat, lon = numbers

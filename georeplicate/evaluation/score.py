@@ -10,6 +10,7 @@ Shares are 0..1, distances kilometres, coordinates degrees. Nothing is dropped w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,7 +20,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from georeplicate import atlas, geo
 from georeplicate.evaluation import answers, ids, metrics, report
-from georeplicate.evaluation.metrics import MEASURES, NO_PREDICTION, mean_km, median_km, within
+from georeplicate.evaluation.metrics import MEASURES, NO_PREDICTION, mean_km, median_km
 from georeplicate.evaluation.protocol import Protocol
 from georeplicate.evaluation.report import Report
 from georeplicate.evaluation.rows import (
@@ -32,6 +33,7 @@ from georeplicate.evaluation.rows import (
     read_truth,
     truth_from,
 )
+from georeplicate.geo import within
 
 __all__ = ["MEASURES", "Scores", "mean_km", "median_km", "read_predictions", "read_truth", "score", "within"]
 
@@ -190,7 +192,9 @@ def _first(rows: Rows) -> str:
     return rows.report.rows.reason.iloc[0] if len(rows.report) else "missing"
 
 
-def _rows(given: pd.DataFrame, true: pd.DataFrame, resolved: pd.DataFrame, found: NDArray, protocol: Protocol):
+def _rows(
+    given: pd.DataFrame, true: pd.DataFrame, resolved: pd.DataFrame, found: NDArray, protocol: Protocol
+) -> pd.DataFrame:
     """The frame of Scores.rows."""
     has = found >= 0
     whole = has.all() and (found == np.arange(len(given))).all() if len(found) == len(given) else False
@@ -224,7 +228,8 @@ def _names(out: dict[str, NDArray], protocol: Protocol) -> dict[str, NDArray]:
         bare = np.flatnonzero(answered & (out["pred_country"] == ""))
         if bare.size:
             out["pred_country"][bare] = answers.countries_at(out["pred_lat"][bare], out["pred_lon"][bare])
-    cache: dict[tuple, bool] = {}
+    cache: dict[tuple[str, ...], bool] = {}
+    key: tuple[str, ...]
     for kind in ("country", "city"):
         said, true = out[f"pred_{kind}"], out[kind]
         known = true.astype(bool) & (~answered | named | said.astype(bool))
@@ -233,12 +238,11 @@ def _names(out: dict[str, NDArray], protocol: Protocol) -> dict[str, NDArray]:
         verdict = right[f"{kind}_right"]
         verdict[known if protocol.unparseable == "wrong" else known & said.astype(bool)] = 0.0
         for i in np.flatnonzero(known & said.astype(bool)):
-            if kind == "country":
-                key = (said[i], true[i])
-            else:
-                key = (said[i], true[i], out["pred_country"][i], out["country"][i])
+            key = (said[i], true[i])
+            if kind == "city":
+                key += (out["pred_country"][i], out["country"][i])
             if key not in cache:
-                same = answers.same_country if kind == "country" else answers.same_city
+                same: Callable[..., bool] = answers.same_country if kind == "country" else answers.same_city
                 cache[key] = same(*key, protocol.names)
             verdict[i] = float(cache[key])
     return right

@@ -117,16 +117,24 @@ def is_rare(counted: np.ndarray, possible: np.ndarray) -> bool:
     return min(counted.sum(), (possible - counted).sum()) < EVENTS
 
 
+def wilson_counted(hits: int, n: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of `hits` among n questions; its ends are exactly 0 and 1 where they have to be. NaN for
+    n = 0."""
+    if not n:
+        return float("nan"), float("nan")
+    low, high = binomtest(hits, n).proportion_ci(LEVEL, method="wilson")
+    return float(low), float(high)
+
+
 def wilson(share: float, places: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share, each place counted as one question.
+    """The same interval of a share, each place counted as one question: the share need be no whole number of places.
 
     Deliberately wide for a rare event: whether its cases come in clusters cannot be seen from a few, so the questions
     of a city count once. 0 of 600 and 1 of 600 get intervals by this one method.
     """
-    z = norm.ppf((1 + LEVEL) / 2)
     if share in (0.0, 1.0):
-        low, high = binomtest(round(share * places), places).proportion_ci(method="wilson")
-        return float(low), float(high)
+        return wilson_counted(round(share * places), places)
+    z = norm.ppf((1 + LEVEL) / 2)
     middle, scale = share + z**2 / (2 * places), 1 + z**2 / places
     half = z * np.sqrt(share * (1 - share) / places + z**2 / (4 * places**2))
     return float((middle - half) / scale), float((middle + half) / scale)

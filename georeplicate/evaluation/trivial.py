@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from georeplicate import atlas, geo
 
@@ -38,7 +39,7 @@ def choose(places: pd.DataFrame, commonest: dict[str, str], *, draws: int = 2000
     for kind, here in by_country(places):
         lat, lon, country = (here[name].to_numpy() for name in ("lat", "lon", "country"))
         km = geo.haversine_km(lat[:, None], lon[:, None], lat, lon)  # [guess, place]
-        gains = {limit: (km <= limit).mean(1) for limit in geo.THRESHOLDS_KM}
+        gains: dict[int | str, NDArray] = {limit: (km <= limit).mean(1) for limit in geo.THRESHOLDS_KM}
         gains |= {"median": -np.median(km, 1), "country": (country[:, None] == country).mean(1)}
         score = geo.geoscore(km).mean(1)
         for measure, gain in gains.items():

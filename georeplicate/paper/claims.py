@@ -12,7 +12,7 @@ from georeplicate.paper.sources import (
     Strength,
     frame_of,
 )
-from georeplicate.paper.tables import TABLE1, TABLE2, THRESHOLDS_KM
+from georeplicate.paper.tables import TABLE2, THRESHOLDS_KM, percent_within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,11 +42,9 @@ def _length(model: str) -> float:
     return next(row.completion_length_tokens for row in TABLE2 if row.model == model)
 
 
-def _within(method: str, column: str) -> float:
-    return next(getattr(row, column) for row in TABLE1 if row.method == method)
-
-
-_CHANCE = 100 / setting("candidates").value
+_K = setting("candidates").value
+assert isinstance(_K, int)
+_CHANCE = 100 / _K
 
 CLAIMS = (
     Claim(
@@ -60,7 +58,7 @@ CLAIMS = (
     Claim(
         "pairing.base_chance",
         "The base model pairs at nearly random level",
-        "Table 2, Qwen2.5-VL-7B, chance 1/k with k = 5",
+        f"Table 2, Qwen2.5-VL-7B, chance 1/k with k = {_K}",
         NOTES,
         "S",
         abs(_accuracy("Qwen2.5-VL-7B") - _CHANCE) < 5,
@@ -103,7 +101,7 @@ CLAIMS = (
         "Table 1, Geo-R1 against Qwen2.5-VL-7B",
         POSTER.format(1),
         "V",
-        all(_within("Geo-R1", column) > _within("Qwen2.5-VL-7B", column) for column in THRESHOLDS_KM),
+        all(percent_within("Geo-R1", column) > percent_within("Qwen2.5-VL-7B", column) for column in THRESHOLDS_KM),
     ),
     Claim(
         "transfer.supervised",
@@ -111,7 +109,7 @@ CLAIMS = (
         "Table 1, Geo-R1 within 2 points of GLOBE-7B at every distance",
         POSTER.format(1),
         "V",
-        all(abs(_within("Geo-R1", column) - _within("GLOBE-7B", column)) < 2 for column in THRESHOLDS_KM),
+        all(abs(percent_within("Geo-R1", column) - percent_within("GLOBE-7B", column)) < 2 for column in THRESHOLDS_KM),
     ),
     Claim(
         "theory.shortcut",

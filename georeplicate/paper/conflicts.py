@@ -15,6 +15,7 @@ from georeplicate.paper.sources import (
     Strength,
     frame_of,
 )
+from georeplicate.paper.tables import TABLE1_DECIMALS, percent_within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -150,7 +151,8 @@ INFERENCES = (
         "table1.overlap",
         "Test photos of Table 1 very likely were training photos of some rows",
         "MP16-Reason-Test is drawn from MP-16, on which ISNs and GeoCLIP were trained; RFM-YFCC on YFCC100M, "
-        "which contains MP-16. ISNs locate 26.24 % within 1 km here and about 10 % on IM2GPS3k.",
+        f"which contains MP-16. ISNs locate {percent_within('ISNs', 'street_1km'):.{TABLE1_DECIMALS}f} % within 1 km "
+        "here and about 10 % on IM2GPS3k.",
         "a list of the test ids that is disjoint from the training lists",
     ),
     Inference(

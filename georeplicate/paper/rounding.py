@@ -53,7 +53,7 @@ def rounding() -> pd.DataFrame:
 
 def markdown(rows: pd.DataFrame | Iterable, columns: Sequence[str] | None = None) -> str:
     """A Markdown table from a DataFrame or a sequence of the records above; text is escaped, None an empty cell."""
-    if hasattr(rows, "to_dict"):
+    if hasattr(rows, "to_dict") and hasattr(rows, "columns"):
         records, names = rows.to_dict("records"), list(rows.columns)
     else:
         rows = list(rows)

@@ -67,6 +67,11 @@ TABLE2 = (
 )
 
 
+def percent_within(method: str, column: str) -> float:
+    """A cell of Table 1: percent of photos that a method locates within a distance, one of THRESHOLDS_KM."""
+    return next(getattr(row, column) for row in TABLE1 if row.method == method)
+
+
 def table1() -> pd.DataFrame:
     """Table 1 of the poster: geolocation, percent within each distance. "ours" is the paper's own word."""
     return frame_of(TABLE1)

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike, NDArray
 from shapely import box
 
 from georeplicate import atlas, geo
+from georeplicate.evaluation.metrics import median_km
 from georeplicate.report import plots
 
 FLAT = ccrs.PlateCarree()
@@ -88,7 +89,7 @@ def errors(answers: pd.DataFrame, baselines: Mapping[str, float] | None = None, 
         axes.scatter(lost.lon, lost.lat, s=24, c="0.25", marker="x", linewidths=1.0, **at)
         colour = dict(c=found.km.clip(1), cmap=DISTANCE, norm=KM)
         axes.scatter(found.lon, found.lat, s=38, edgecolors="0.25", linewidths=0.5, **colour, **at)
-        axes.set_title(f"{title}, median error {km_text(np.median(km))}", fontsize=10, loc="left")
+        axes.set_title(f"{title}, median error {km_text(median_km(km))}", fontsize=10, loc="left")
     if baselines:
         named = ", ".join(f"{name} {km_text(km)}" for name, km in baselines.items())
         figure.suptitle(f"median errors without looking: {named}", fontsize=10, x=0.01, ha="left")
@@ -157,8 +158,11 @@ def countries(answers: pd.DataFrame, *, source: str = plots.MINI) -> Figure:
                 [patheffects.withStroke(linewidth=2, foreground="white")]
             )
         axes.set_title(f"{title}, right country {rows.right.mean():.0%}", fontsize=10, loc="left")
-    ring = dict(marker="o", markerfacecolor="none", markeredgecolor="black", linestyle="")
-    _legend(figure, Line2D([], [], markersize=6, markeredgewidth=1.3, label="country of a training city", **ring))
+    ring = Line2D(
+        [], [], linestyle="", marker="o", markersize=6, markerfacecolor="none", markeredgecolor="black",
+        markeredgewidth=1.3, label="country of a training city",
+    )  # fmt: skip
+    _legend(figure, ring)
     _bar(
         figure,
         Normalize(0, 1),
@@ -356,7 +360,7 @@ def _some(frame: pd.DataFrame) -> None:
 
 
 def _median(frame: pd.DataFrame) -> str:
-    return km_text(float(np.median(frame.error_km.fillna(np.inf))))
+    return km_text(median_km(frame.error_km))
 
 
 def _class_points(axes, frame: pd.DataFrame, seed: int) -> None:

@@ -15,6 +15,7 @@ import pandas as pd
 import seaborn as sns
 from IPython.display import HTML
 from matplotlib import style as styles
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea, VPacker
 
@@ -241,7 +242,7 @@ def answer(
     is true if it says `match` of the right tile or `other` of a wrong one.
     """
     figure = new_figure(figsize=(11.5, 3.7), layout="constrained")
-    pictures, page = figure.subfigures(1, 2, width_ratios=(1.15, 1))
+    pictures, page = figure.subfigures(1, 2, width_ratios=(1.15, 1), squeeze=False)[0]
     _question(pictures, images, letter, title)
     lines = [_thought(name, words, verdict, images, true_words, letter) for name, words, verdict in thoughts]
     if not lines:
@@ -251,7 +252,9 @@ def answer(
     lines += [[("", "0", False)], [(ending, TRUE if right else FALSE, True)]]
     axes = page.add_subplot()
     axes.axis("off")
-    rows = [HPacker(children=[_word(*word) for word in line], pad=0, sep=5, align="baseline") for line in lines]
+    rows: list[Artist] = [
+        HPacker(children=[_word(*word) for word in line], pad=0, sep=5, align="baseline") for line in lines
+    ]
     axes.add_artist(AnchoredOffsetbox("center left", child=VPacker(children=rows, pad=0, sep=5), frameon=False, pad=0))
     page.supxlabel("blue: true, orange with ✗: false, of the picture spoken of", fontsize=8, color="0.4")
     return figure
@@ -331,7 +334,8 @@ def intervals(
         raise ValueError("there is nothing to draw: no panel has rows")
     low, high = f"{measure}_low", f"{measure}_high"
     shares = [value for rows in panels.values() for value in rows[[low, high]].to_numpy().ravel()]
-    shares += [share for share, _ in (baselines or {}).values()]
+    lines = baselines or {}
+    shares += [share for share, _ in lines.values()]
     shares = [share for share in shares if np.isfinite(share)] or [0, 1]  # nothing was said, so nothing is a share
     limits = 20 * np.floor(5 * np.nanmin(shares)) - 1.5, 20 * np.ceil(5 * np.nanmax(shares)) + 1.5
     figure = new_figure(figsize=(max(5.5, 2.4 * len(panels) + 1.8), 1.5 + 0.3 * len(systems)), layout="constrained")
@@ -341,8 +345,8 @@ def intervals(
         at, colour = rows.system.map(order), rows.system.map(palette)
         axis.hlines(at, 100 * rows[low], 100 * rows[high], colors=colour, linewidth=4, alpha=0.45)
         axis.scatter(100 * rows[measure], at, s=26, c=colour, zorder=3)
-        if title in (baselines or {}):
-            share, what = baselines[title]
+        if title in lines:
+            share, what = lines[title]
             axis.axvline(100 * share, color="0.3", linestyle=(0, (4, 3)), linewidth=0.9, zorder=1)
             axis.set_xlabel(f"dashed: {what}", fontsize=8)
         axis.set_title(title, fontsize=10, loc="left")

@@ -23,14 +23,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from numpy.typing import ArrayLike
 
 from georeplicate import atlas, files, geo, paper
 from georeplicate.evaluation import seeds
 from georeplicate.evaluation.faithfulness import thoughts
+from georeplicate.evaluation.metrics import median_km
 from georeplicate.evaluation.statistics import Sample, difference, measured, right, sample, verdict
 from georeplicate.evaluation.trivial import TrivialBaselines, by_country
 from georeplicate.mini import readings, wording
@@ -391,17 +394,17 @@ def _first_within(km: float) -> Callable[[pd.DataFrame], Sample]:
     return lambda rows: sample(rows, readings.first_places(rows).error_km <= km)
 
 
-def _median(km) -> float:
+def _median(km: ArrayLike) -> float:
     """Median error to the metre; an answer without a place is infinitely far."""
-    return float(np.round(np.median(np.where(np.isnan(km), np.inf, km)), 3))
+    return float(np.round(median_km(km), 3))
 
 
 def _random_land(places: pd.DataFrame, land: pd.DataFrame, limits_km=geo.THRESHOLDS_KM) -> dict:
     """Averaged over all land points, each of them guessed at every place."""
     places = places.assign(training_seed=0)
-    truth = places[["lat", "lon"]].to_numpy(float).T[..., None]
-    km = geo.haversine_km(*truth, land.lat.to_numpy(), land.lon.to_numpy())
-    row = {"training_seeds": 1, "n": len(places)}
+    lat, lon = places[["lat", "lon"]].to_numpy(float).T[..., None]
+    km = geo.haversine_km(lat, lon, land.lat.to_numpy(), land.lon.to_numpy())
+    row: dict[str, float] = {"training_seeds": 1, "n": len(places)}
     for limit in limits_km:
         row |= measured(f"acc_{limit}km", sample(places, (km <= limit).sum(1), len(land)))
     row["median_km"] = _median(km.ravel())
@@ -412,7 +415,7 @@ def _random_land(places: pd.DataFrame, land: pd.DataFrame, limits_km=geo.THRESHO
 def _constant(places: pd.DataFrame, constant: pd.DataFrame, limits_km=geo.THRESHOLDS_KM) -> dict:
     places = places.assign(training_seed=0)
     km = {m: geo.haversine_km(places.lat, places.lon, *constant.loc[m, ["lat", "lon"]]) for m in constant.index}
-    row = {"training_seeds": 1, "n": len(places)}
+    row: dict[str, float] = {"training_seeds": 1, "n": len(places)}
     for limit in limits_km:
         row |= measured(f"acc_{limit}km", sample(places, km[limit] <= limit))
     row["median_km"] = _median(km["median"])
@@ -511,6 +514,7 @@ def changes(p: pd.DataFrame) -> pd.DataFrame:
 
     Places are read strictly and by the first place named. p_holm: the p value adjusted for all lines of the table.
     """
+    measures: list[tuple[str, str, str, str, Callable[[pd.DataFrame], Sample]]]
     measures = [("pairing", "right letter", "greedy", "GRPO", right)]
     for task in LOCATED:
         measures.append((task, "right country", "greedy", TAUGHT[task], right))
@@ -521,7 +525,7 @@ def changes(p: pd.DataFrame) -> pd.DataFrame:
     measures.append((task, "well formed", "greedy", "SFT", _format))
     measures += [(task, "right word", "forced", TAUGHT[task], right) for task in ("climate", "ground")]
     for name, what in zip(THINKING, ("words that are true", "verdicts that follow", "answers that follow")):
-        measures.append(("thinking", what, "greedy", "base", lambda rows, name=name: _thinking(rows, name)))
+        measures.append(("thinking", what, "greedy", "base", partial(_thinking, name=name)))
     rows = []
     for before, after in ((BASE, ZERO), (SFT, R1)):
         for task, measure, decoding, taught, of in measures:

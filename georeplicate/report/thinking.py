@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import cache
+from typing import cast
 
 import numpy as np
 import pandas as pd
@@ -120,7 +121,8 @@ def _test_questions(profile: Profile) -> tuple[pd.DataFrame, dict[str, tuple[str
 
 def _facts(site, six: tuple[str, ...]) -> dict[str, str]:
     """{attribute: word} that is true of a site; absent where nothing is true (no sun at night)."""
-    seen, known = template.fact_words(_Facts(site))
+    # the few fields that are read of Facts are also columns of a site, or added by _Facts
+    seen, known = template.fact_words(cast(atlas.Facts, _Facts(site)))
     true = {FACT_KINDS[word]: word for word in (*seen, *known)}
     return true | dict(zip(WORDS, six, strict=True))
 
@@ -153,14 +155,19 @@ def words(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
 
     Empty without the truth, without a base, or where recounted words differ from the counts in the predictions.
     """
+    if truth is None:
+        return pd.DataFrame()
     rows = []
-    for decoding in DECODINGS if truth else ():
+    for decoding in DECODINGS:
         evaluated = p[(p.task == "pairing") & (p.decoding == decoding) & p.stands_for.isin(tables.ORDER)]
         if not (evaluated.stands_for == tables.BASE).any():
             continue
-        counted = {name: _cells(part, truth) for name, part in evaluated.groupby("stands_for")}
-        if any(found is None for found in counted.values()):
-            return pd.DataFrame()
+        counted = {}
+        for name, part in evaluated.groupby("stands_for"):
+            cells = _cells(part, truth)
+            if cells is None:
+                return pd.DataFrame()
+            counted[name] = cells
         start = counted[tables.BASE]
         mix = pd.Series({cell: float(found.possible.sum()) for cell, found in start.items()})
         for labels, part in tables.systems(evaluated):
@@ -229,11 +236,11 @@ def what_varies(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
     contradicts_answer  of the driving side: share of answers whose named place drives on the other side
     Systems that answer without thinking have no row.
     """
+    if truth is None:
+        return pd.DataFrame()
     kinds = FACT_KINDS | WORD_KINDS
     rows = []
-    evaluated = (
-        p[(p.task == "geolocation") & (p.decoding == "greedy") & p.stands_for.isin(tables.ORDER)] if truth else p[:0]
-    )
+    evaluated = p[(p.task == "geolocation") & (p.decoding == "greedy") & p.stands_for.isin(tables.ORDER)]
     for system, part in tables.systems(evaluated):
         thoughts = [readings.thought_words(text, kinds) for text in part.text]
         if not set(part.id) <= truth.facts.keys():

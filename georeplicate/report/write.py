@@ -8,6 +8,7 @@ What the runs do not hold (no controls yet, no geolocation) is left out. Nothing
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -172,9 +173,7 @@ def figures(
             shown = {column: text for column, text in CURVES.items() if column in rows and rows[column].notna().any()}
             yield (
                 name,
-                lambda rows=rows, shown=shown: plots.curves(
-                    rows, shown, smooth=9, baselines={"reward_accuracy": chance}, source=source
-                ),
+                partial(plots.curves, rows, shown, smooth=9, baselines={"reward_accuracy": chance}, source=source),
             )
     if "controls" in made and (made["controls"].stands_for == "").any():
         yield "controls", lambda: _controls(made["controls"], chance, source)

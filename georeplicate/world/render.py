@@ -10,6 +10,7 @@ north in the middle column and the horizon in the middle row (east is right of n
 angles are degrees clockwise from north.
 """
 
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -95,7 +96,7 @@ def look(scene: Scene, azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray
     _relief(scene, picture, azimuth, elevation)
     _floor(scene, picture, direction, slope)
     detail = float(np.abs(np.diff(azimuth[:2])[0])) < 0.7  # windows and kerbs only where a pixel can hold them
-    things = [
+    things: list[tuple[float, Callable[..., None], tuple]] = [
         (float(np.hypot(*xy)), _paint_box, (boxes, i, detail))
         for boxes in (scene.houses, scene.cars)
         for i, xy in enumerate(boxes.xy)
@@ -408,7 +409,7 @@ def _speed_sign(unit: str) -> np.ndarray:
     return picture
 
 
-def _boards(scene: Scene):
+def _boards(scene: Scene) -> list[tuple[np.ndarray, np.ndarray, float, float]]:
     """Everything flat that faces the camera: ((x, y), picture, bottom height, width in metres)."""
     names, flags = _packs()
     boards = [(scene.post, _speed_sign(scene.speed_unit), 3.3 if scene.town_sign else 1.9, 1.3)]

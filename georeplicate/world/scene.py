@@ -182,10 +182,10 @@ def build(site, seed: int = 0, difficulty: Difficulty = DEFAULT) -> Scene:
     right = 1.0 if site.driving_side != "left" else -1.0
     lane = half_width / 2
     axis = -right * lane * unit(heading + 90)  # where the street's axis passes, from the camera
-    roads = [(street, float(axis @ unit(street + 90)), half_width)]
+    streets = [(street, float(axis @ unit(street + 90)), half_width)]
     if a.road == "crossroads":
-        roads.append((90.0, rng.uniform(-5, 5), rng.uniform(3.2, 4.6)))
-    roads = np.array(roads)
+        streets.append((90.0, rng.uniform(-5, 5), rng.uniform(3.2, 4.6)))
+    roads = np.array(streets)
     dirt = rural and rng.random() < 0.35 and site.place_population < 200_000
     yellow = site.region in p.YELLOW_LINE_REGIONS or site.country in p.YELLOW_LINE_COUNTRIES
     # --- water

@@ -198,6 +198,12 @@ def test_bad_rows_of_an_array_are_marked_and_spoil_nothing():
     assert np.isnat(found.when[4]) and found[4].when is None and found[0].when == datetime(2024, 6, 21, 12, tzinfo=UTC)
 
 
+def test_longitudes_are_wrapped_beside_bad_rows_too():
+    found = at([-18.1, -18.1, 91.0], [178.4, 181.6, 200.0])
+    assert found.valid.tolist() == [True, True, False]
+    assert found.lon.tolist() == pytest.approx([178.4, -178.4, 200.0])  # a bad row's stays as it was given
+
+
 def test_the_same_question_has_the_same_answer_gaps_included():
     def ask(lat):
         return at([48.85, lat, 0.0], [2.35, 0.0, -150.0], [NOON, NOON, "noon"])

@@ -100,12 +100,6 @@ def test_mcnemar_wants_the_same_examples():
         intervals.mcnemar([1, 0, 1], [1, 0])
 
 
-def test_wilson_has_width_where_the_bootstrap_has_none():
-    low, high = intervals.wilson(0, 100)
-    assert low == 0 and 0.03 < high < 0.04
-    assert all(map(math.isnan, intervals.wilson(0, 0)))
-
-
 def test_a_difference_that_never_changes_sign_is_unlikely_by_chance():
     assert intervals.p_value(np.full(999, 0.5)) == pytest.approx(2 / 1000)
     assert intervals.p_value([-1.0, 1.0, np.nan]) == 1

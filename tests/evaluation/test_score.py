@@ -142,9 +142,9 @@ errors = st.lists(st.one_of(st.floats(0, 20037), st.just(float("nan"))), min_siz
 
 @given(errors)
 def test_shares_grow_with_the_distance_and_the_looser_rule(values):
-    shares = [metrics.within(values, km).mean() for km in geo.THRESHOLDS_KM]
+    shares = [geo.within(values, km).mean() for km in geo.THRESHOLDS_KM]
     assert shares == sorted(shares)
-    assert all(metrics.within(values, km, "<").sum() <= metrics.within(values, km).sum() for km in geo.THRESHOLDS_KM)
+    assert all(geo.within(values, km, "<").sum() <= geo.within(values, km).sum() for km in geo.THRESHOLDS_KM)
     assert max(shares) <= np.mean(~np.isnan(values))
 
 
@@ -157,10 +157,10 @@ def test_median_counts_no_answer_as_infinitely_far(values):
 
 
 def test_a_threshold_belongs_to_the_looser_rule_alone():
-    assert metrics.within([25.0, math.nan], 25).tolist() == [True, False]
-    assert metrics.within([25.0, math.nan], 25, "<").tolist() == [False, False]
+    assert geo.within([25.0, math.nan], 25).tolist() == [True, False]
+    assert geo.within([25.0, math.nan], 25, "<").tolist() == [False, False]
     with pytest.raises(ValueError, match="rule"):
-        metrics.within([1.0], 25, "=<")
+        geo.within([1.0], 25, "=<")
 
 
 def test_no_examples_give_nan_and_no_error():
@@ -385,7 +385,7 @@ def test_two_systems_are_compared_on_what_both_answered():
     table = compare(first, second, draws=300).set_index("measure")
     assert (table.n[["acc_25km", "median_km"]] == 600).all()
     both = second.rows.iloc[:600]
-    assert table.difference["acc_25km"] == pytest.approx(1 - metrics.within(both.error_km, 25).mean())
+    assert table.difference["acc_25km"] == pytest.approx(1 - geo.within(both.error_km, 25).mean())
     assert table.p_value["acc_25km"] < 1e-6 and table.test["acc_25km"] == "McNemar, exact"
     assert table.low["mean_km"] <= table.difference["mean_km"] <= table.high["mean_km"] < 0
     same = compare(second, second, draws=200).set_index("measure")

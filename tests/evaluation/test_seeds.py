@@ -116,6 +116,17 @@ def test_nothing_and_next_to_nothing_have_intervals_by_one_method():
     assert low == pytest.approx(-u0) and high == pytest.approx(u0)
 
 
+def test_wilson_has_width_where_the_bootstrap_has_none():
+    low, high = seeds.wilson_counted(0, 100)
+    assert low == 0 and 0.03 < high < 0.04
+    assert np.isnan(seeds.wilson_counted(0, 0)).all()
+
+
+def test_wilson_is_the_same_of_a_count_and_of_its_share():
+    for hits in (0, 1, 7, 99, 100):
+        assert seeds.wilson(hits / 100, 100) == pytest.approx(seeds.wilson_counted(hits, 100), abs=1e-14)
+
+
 def test_lengths_are_no_shares():
     assert not seeds.is_rare(np.full((3, 9), 20.0), np.ones((3, 9)))
 

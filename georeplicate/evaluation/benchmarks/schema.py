@@ -85,7 +85,7 @@ def _with_pictures(truth: Rows, file: Path, folders: Sequence[Path]) -> tuple[pd
     frame = truth.frame
     folder = next((one for one in folders if one.is_dir()), None)
     paths = _pictures(folder) if folder is not None else []
-    if not paths:
+    if folder is None or not paths:
         looked = " or ".join(str(one) for one in folders)
         note = f"{file.name}: no pictures in {looked}; the rows can be scored, not shown to a model"
         return framed({name: frame[name].to_numpy() for name in frame} | {"image": np.full(len(frame), None)}), Report(
