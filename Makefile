@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m georeplicate
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help reproduce smoke test coverage check pair pages figures publish verify base table2 ablations bench atlas data clean
+.PHONY: help reproduce smoke test coverage check pair pages figures publish verify base table1 table2 ablations bench atlas data clean
 
 help:  ## list what can be made
 	@echo "usage: make TARGET [PROFILE=mini] [SEEDS=3] [PYTHON=python3]"
@@ -62,6 +62,9 @@ base: $(INSTALLED)  ## train the mini base policy into .georeplicate/base (half 
 
 table2: $(INSTALLED)  ## train and evaluate the four systems of Table 2, on two cores (part of reproduce)
 	$(RUN) train table2 --profile "$(PROFILE)" $(COUNT)
+
+table1: $(INSTALLED)  ## the systems of Table 1: stand-ins trained here, or (PROFILE=paper) the published ones that are there
+	$(RUN) train table1 --profile "$(PROFILE)" $(COUNT) $(if $(ROOT),--root "$(ROOT)")
 
 ablations: $(INSTALLED)  ## train and evaluate the controls: random reward, shuffled pairing, blank pictures, released rewards
 	$(RUN) train ablations --profile "$(PROFILE)" $(COUNT)

@@ -193,7 +193,10 @@ def engine(
 @app.command()
 def train(
     what: Annotated[
-        str, typer.Argument(help="table2, ablations, one of sft, zero, r1 (with what it starts from), a run, or base")
+        str,
+        typer.Argument(
+            help="table1, table2, ablations, one of sft, zero, r1 (with what it starts from), a run, or base"
+        ),
     ] = "table2",
     profile: ProfileName = "mini",
     seeds: Seeds = None,
@@ -205,6 +208,16 @@ def train(
     """Train and evaluate whatever is not up to date; a killed run goes on from its newest checkpoint."""
     from georeplicate.runs import commands
 
+    if what == "table1" and not commands.has_stand_ins(profile):
+        from georeplicate.report import table1
+        from georeplicate.runs import published
+
+        if (seeds, base) != (None, None):
+            raise ValueError("published systems are not trained: table1 of this profile takes no seeds and no base")
+        made = table1.write_published(work / profile, benchmark=published.BENCHMARK, root=root)
+        print("\n".join(f"{row.stands_for:>15}  {row.note or 'evaluated'}" for row in made.itertuples()))
+        print(f"table: {work / profile / 'tables' / 'table1.md'}")
+        return
     commands.train(what, profile, seeds, base=base, root=root, workers=workers, work=work)
 
 

@@ -194,7 +194,7 @@ NOTEBOOK_S = 20  # about, on two quiet cores, of any profile of the mini world: 
 
 def plan(profile: str, seeds: tuple[int, ...], out: Path, notebooks: int) -> str:
     """What is about to be done, and about how long each part takes on two quiet cores (a guess, not a measurement)."""
-    todo = runner.unfinished(runner.jobs(spec.table2_runs(seeds, Profile.get(profile)), profile, out)) if seeds else []
+    todo = runner.unfinished(runner.jobs(_wanted(profile, seeds), profile, out)) if seeds else []
     parts = []
     if todo:
         minutes = sum(job.units for job in todo) / 2 / 60  # two at a time
@@ -205,9 +205,15 @@ def plan(profile: str, seeds: tuple[int, ...], out: Path, notebooks: int) -> str
     return f"profile {profile}: {'; then '.join(parts)}; what is up to date is not done again"
 
 
+def _wanted(profile: str, seeds: tuple[int, ...]) -> list[spec.Run]:
+    """The runs of both tables."""
+    size = Profile.get(profile)
+    return [*spec.table2_runs(seeds, size), *spec.table1_runs(seeds, size)]
+
+
 def _runs(profile: str, seeds: tuple[int, ...], out: Path) -> dict[str, str]:
-    """{name: checksum of the manifest} of all finished runs; those of Table 2 are brought up to date first."""
-    runner.ensure(spec.table2_runs(seeds, Profile.get(profile)), profile, out)
+    """{name: checksum of the manifest} of all finished runs; those of the two tables are brought up to date first."""
+    runner.ensure(_wanted(profile, seeds), profile, out)
     return {path.parent.name: files.sha256_file(path) for path in sorted(out.glob(f"runs/*/{manifest.NAME}"))}
 
 

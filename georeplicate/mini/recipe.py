@@ -25,6 +25,7 @@ VERSION = 1  # raised by whoever changes what training makes of the same setting
 PROVENANCE = {
     "training": (
         *("mini.teaching", "mini.base", "mini.inputs", "mini.wording", "training.stages", "training.sft"),
+        *("runs.stand_ins", "evaluation.baselines.learned", "evaluation.baselines.features"),
         *("training.grpo", "training.common", "training.rewards", "model.policy", "engine.template"),
         *("model.shared_prefix.attention", "model.shared_prefix.generation", "model.shared_prefix.logprob"),
         *("model.shared_prefix.prompts", "model.shared_prefix.vision"),
@@ -51,11 +52,22 @@ SETTINGS = {
     "sft": (*_PLACES, *_BOTH, *_TEACH, *_SFT),
     "grpo": (*_PLACES, *_QUESTION, *_BOTH, *_RL, *_GRPO),
     "supervised": (*_PLACES, *_QUESTION, *_BOTH, *_TEACH, *_RL),
+    "grpo-places": (*_PLACES, "max_completion_length", *_BOTH, *_RL, *_GRPO),
+    "sft-lora": (*_PLACES, *_BOTH, *_TEACH, *_SFT),
+    "stand-in": (*_PLACES, "n_train_sites"),
     "evaluation": (*_PLACES, *_QUESTION, "n_test_sites"),
 }
 
 # Seconds on one core of a usual machine, of an update and of an evaluated row: for the progress bar.
-UPDATE_S = {"base": 0.0, "sft": 0.6, "grpo": 1.5, "supervised": 1.3}
+UPDATE_S = {
+    "base": 0.0,
+    "sft": 0.6,
+    "grpo": 1.5,
+    "supervised": 1.3,
+    "grpo-places": 0.6,
+    "sft-lora": 0.6,
+    "stand-in": 0.02,
+}
 ROW_S = 0.015
 TASKS = {"pairing": 1, "geolocation": 3, "aerial": 3, "climate": 1, "ground": 1}  # as in `tasks`: a test compares
 
@@ -67,6 +79,7 @@ class Mini:
     update_s, row_s = UPDATE_S, ROW_S
     systems = {"base": "mini-base", "sft": "mini-SFT", "zero": "mini-Zero", "r1": "mini-R1"}
     controls = ("shuffled pairing", "blank panorama", "blank tiles")
+    has_stand_ins = True
 
     def start(self, profile: Profile, root: Path | None = None) -> Path:
         """The policy that all runs start from, where none is named."""
@@ -92,6 +105,8 @@ class Mini:
 
         if stage == "sft":
             return teaching.sft_rows(profile, start, seed, profile.sft_steps * profile.sft_batch)
+        if stage == "places":
+            return teaching.labelled_rows(profile, start)
         return inputs.controlled(inputs.questions(profile, "train", start, seed), control, seed)
 
     def tasks(self, profile: Profile, start: Path, control: str, with_places: bool, **_: Any) -> list[Task]:

@@ -52,6 +52,29 @@ def _replay(profile: Profile, policy: policies.Policy, rng: np.random.Generator,
     return Rows(moved, album.row)
 
 
+def labelled_rows(profile: Profile, base_path: Path) -> Sequence[dict]:
+    """Street-level photos of the base's own cities with their place, for systems that are trained on labels of the
+    task: {id, pixels, prompt, lat, lon, country, city, completion}.
+
+    About twice as many as the profile's training places, some of each city. No test city is among them.
+    """
+    policy = inputs.base_policy(base_path)
+    cities = int((world.cities().split == "base").sum())
+    sites = base.base_sites(max(1, round(2 * profile.n_train_sites / cities)), 0, 1)
+
+    def make(i: int) -> dict:
+        site = sites.iloc[i]
+        picture = policies.Image.fromarray(world.crop(world.build(site), profile.crop_px))
+        country, city = base.country_tokens()[site.country], base.city_token(site.city)
+        return {
+            **{"id": site.id, "pixels": policy.pixels([picture]), "prompt": WHERE, "lat": site.lat, "lon": site.lon},
+            **{"country": site.country, "city": city},
+            "completion": f"<answer> country : {country} city : {city} </answer>",
+        }
+
+    return Rows(range(len(sites)), make)
+
+
 def sft_rows(profile: Profile, base_path: Path, seed: int, count: int) -> Sequence[dict]:
     """Records of the data engine's template teacher on street-level photos, and replay of the base's tasks.
 

@@ -360,9 +360,9 @@ def geolocation(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
         for countries, chosen in by_country(places):
             labels = {"stands_for": "", "checkpoint": "", "benchmark": _benchmark(chosen)}
             labels |= {"task": task, "countries": countries}
-            rows.append({"system": "random land point"} | labels | _random_land(chosen, baselines.land))
+            rows.append({"system": "random land point"} | labels | random_land_guess(chosen, baselines.land))
             constant = baselines.constant[baselines.constant.countries == countries].set_index("measure")
-            rows.append({"system": "best constant guess"} | labels | _constant(chosen, constant))
+            rows.append({"system": "best constant guess"} | labels | constant_guess(chosen, constant))
     order = ["system", "stands_for", "checkpoint", "benchmark", "task", "countries", "training_seeds", "n"]
     return pd.DataFrame(rows).pipe(lambda t: t[order + [c for c in t if c not in order]] if len(t) else t)
 
@@ -371,7 +371,7 @@ def _located(labels: dict, rows: pd.DataFrame) -> dict:
     row = labels | {"n": rows.id.nunique()}
     for km in geo.THRESHOLDS_KM:
         row |= measured(f"acc_{km}km", _within(km)(rows))
-    row["median_km"] = _median(rows.error_km)
+    row["median_km"] = median(rows.error_km)
     row |= measured("country_accuracy", right(rows))
     row["answered"] = sample(rows, rows.pred_lat.notna()).value
     return row | measured("well_formed", _format(rows)) | _first_named(rows)
@@ -382,7 +382,7 @@ def _first_named(rows: pd.DataFrame) -> dict[str, float]:
     named = measured("first_country_accuracy", _first_right(rows))
     for km in PART_KM:
         named |= measured(f"first_acc_{km}km", _first_within(km)(rows))
-    named["first_median_km"] = _median(readings.first_places(rows).error_km)
+    named["first_median_km"] = median(readings.first_places(rows).error_km)
     return named | {"first_answered": sample(rows, readings.first_places(rows).choice != "").value}
 
 
@@ -394,12 +394,12 @@ def _first_within(km: float) -> Callable[[pd.DataFrame], Sample]:
     return lambda rows: sample(rows, readings.first_places(rows).error_km <= km)
 
 
-def _median(km: ArrayLike) -> float:
+def median(km: ArrayLike) -> float:
     """Median error to the metre; an answer without a place is infinitely far."""
     return float(np.round(median_km(km), 3))
 
 
-def _random_land(places: pd.DataFrame, land: pd.DataFrame, limits_km=geo.THRESHOLDS_KM) -> dict:
+def random_land_guess(places: pd.DataFrame, land: pd.DataFrame, limits_km=geo.THRESHOLDS_KM) -> dict:
     """Averaged over all land points, each of them guessed at every place."""
     places = places.assign(training_seed=0)
     lat, lon = places[["lat", "lon"]].to_numpy(float).T[..., None]
@@ -407,18 +407,18 @@ def _random_land(places: pd.DataFrame, land: pd.DataFrame, limits_km=geo.THRESHO
     row: dict[str, float] = {"training_seeds": 1, "n": len(places)}
     for limit in limits_km:
         row |= measured(f"acc_{limit}km", sample(places, (km <= limit).sum(1), len(land)))
-    row["median_km"] = _median(km.ravel())
+    row["median_km"] = median(km.ravel())
     same = (places.truth.to_numpy()[:, None] == land.country.to_numpy()).sum(1)
     return row | measured("country_accuracy", sample(places, same, len(land))) | {"answered": 1.0}
 
 
-def _constant(places: pd.DataFrame, constant: pd.DataFrame, limits_km=geo.THRESHOLDS_KM) -> dict:
+def constant_guess(places: pd.DataFrame, constant: pd.DataFrame, limits_km=geo.THRESHOLDS_KM) -> dict:
     places = places.assign(training_seed=0)
     km = {m: geo.haversine_km(places.lat, places.lon, *constant.loc[m, ["lat", "lon"]]) for m in constant.index}
     row: dict[str, float] = {"training_seeds": 1, "n": len(places)}
     for limit in limits_km:
         row |= measured(f"acc_{limit}km", sample(places, km[limit] <= limit))
-    row["median_km"] = _median(km["median"])
+    row["median_km"] = median(km["median"])
     correct = places.truth == constant.loc["country", "country"]
     return row | measured("country_accuracy", sample(places, correct)) | {"answered": 1.0}
 
@@ -445,11 +445,11 @@ def _by_part(p: pd.DataFrame, name: str, part_of: pd.Series, baselines: TrivialB
             row = {name: part} | labels
             for km in PART_KM:
                 row |= measured(f"acc_{km}km", _within(km)(located))
-            rows.append(row | {"median_km": _median(located.error_km)} | measured("country_accuracy", right(located)))
+            rows.append(row | {"median_km": median(located.error_km)} | measured("country_accuracy", right(located)))
         places = here.drop_duplicates("id").sort_values("id")
         for system, found in (
-            ("random land point", _random_land(places, baselines.land, PART_KM)),
-            ("best constant guess", _constant(places, constant, PART_KM)),
+            ("random land point", random_land_guess(places, baselines.land, PART_KM)),
+            ("best constant guess", constant_guess(places, constant, PART_KM)),
         ):
             rows.append({name: part, "system": system} | blank_labels | found)
     return pd.DataFrame(rows).drop(columns="answered", errors="ignore")

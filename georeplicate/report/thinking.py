@@ -88,6 +88,11 @@ class Truth:
     shown: dict[str, list[tuple[str, ...]]]
     facts: dict[str, dict[str, str]]
 
+    @property
+    def words(self) -> dict[str, tuple[str, ...]]:
+        """Place id -> its six true words, in the order of WORDS."""
+        return {place: tuple(facts[kind] for kind in WORDS) for place, facts in self.facts.items()}
+
 
 def of_world(p: pd.DataFrame) -> Truth | None:
     """What is true of the places and questions of these predictions; None where no profile of the world asks them.

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from georeplicate import paper
 from georeplicate.mini import baselines
-from georeplicate.report import maps, plots, tables, thinking
+from georeplicate.report import maps, plots, table1, tables, thinking
 from georeplicate.runs import runner
 
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
@@ -121,6 +121,20 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
             "answer names, where the others refuse one that names two; `well formed` is the share in the required "
             "format.",
         ),
+        "table1": (
+            table1.table1(p, rule, words=truth.words if truth else None),
+            "Where was this photo taken? Shares of street-level photos that are located within 1 to 2500 km (an answer "
+            "without a place is wrong), for a stand-in of each system of the paper's Table 1, with 95 % intervals over "
+            "cities and seeds; mean error over the answers with a place. ISNs, GeoCLIP, Hybrid and RFM are small "
+            "networks on frozen features of the base's vision tower, trained on places of other cities: they are "
+            "compared in how they turn features into a place. `georeplicate/evaluation/baselines` says what each "
+            "leaves out. Below: GRPO without SFT, and the trivial baselines.",
+        ),
+        "table1_first_named": (
+            table1.first_named(p),
+            "The policies of Table 1 read by the first place that each answer names, where Table 1 counts an answer "
+            "with two places as wrong.",
+        ),
         "zones": (
             tables.zones(p, rule),
             "Geolocation of street-level photos by climate group (Köppen-Geiger), beside the trivial baselines on the "
@@ -164,6 +178,7 @@ def figures(
     if "table2" in made:
         yield "table2", lambda: plots.headline(paper.table2(), made["table2"], chance=chance, source=source)
     trained = log.dropna(subset="equal_groups") if "equal_groups" in log else log.iloc[:0]  # by GRPO
+    trained = trained[(trained.stands_for == "") | trained.stands_for.isin(tables.ORDER)]
     trained = trained.sort_values("system", kind="stable")
     for name, rows in (
         ("curves", trained[trained.stands_for != ""]),
@@ -185,7 +200,13 @@ def figures(
         yield "changes", lambda: plots.changes(made["changes"], source=source)
     if "zones" in made:
         yield "zones", lambda: _zones(made["zones"], source)
-    located = p[p.task == "geolocation"]
+    others = p[(p.task == "geolocation") & p.stands_for.isin(table1.ORDER) & ~p.stands_for.isin(tables.ORDER)]
+    if len(others):
+        others = others.sort_values("stands_for", key=lambda c: c.map(table1.ORDER.index), kind="stable")
+        yield "map_table1", lambda: maps.errors(others, trivial_baselines(made.get("geolocation")), source=source)
+    if "table1" in made:
+        yield "table1", lambda: _table1(made["table1"], source)
+    located = p[(p.task == "geolocation") & p.stands_for.isin(tables.ORDER)]
     if len(located):
         located = located.sort_values("stands_for", key=lambda c: c.map(tables.ORDER.index), kind="stable")
         last = located[located.stands_for == located.stands_for.iloc[-1]]
@@ -239,6 +260,20 @@ def _zero_shot(rows: pd.DataFrame, source: str) -> Figure:
         constant = part[part.stands_for == ""].iloc[0]
         constants[what[task]] = (constant.accuracy, constant.system)
     return plots.intervals(panels, "accuracy", label="right answers", baselines=constants, source=source)
+
+
+def _table1(rows: pd.DataFrame, source: str) -> Figure:
+    run = rows[rows.system != ""].assign(
+        system=lambda t: t.system.where(t.stands_for == "", t.system + " (" + t.stands_for + ")")
+    )
+    trivial = run[run.stands_for == ""].set_index("system")
+    panels, lines = {}, {}
+    for km in (200, 750, 2500):
+        name = f"acc_{km}km"
+        columns = {f"{name}{end}": f"share{end}" for end in ("", "_low", "_high")}
+        panels[f"within {km} km"] = run[run.stands_for != ""].rename(columns=columns)
+        lines[f"within {km} km"] = (trivial.loc["best constant guess", name], "constant guess")
+    return plots.intervals(panels, "share", label="street-level photos located", baselines=lines, source=source)
 
 
 def _zones(rows: pd.DataFrame, source: str) -> Figure:

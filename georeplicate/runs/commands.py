@@ -14,14 +14,20 @@ def chosen(what: str, profile: Profile, seeds: int | None) -> list[Run]:
     """The runs that a word names, with those they go on from; ValueError lists the words there are."""
     recipe, count = recipes.of(profile), spec.seeds_of(profile, seeds)
     table2, ablations = spec.table2_runs(count, recipe), spec.ablation_runs(count, recipe)
-    groups = {"table2": table2, "ablations": ablations}
+    table1 = spec.table1_runs(count, recipe)
+    groups = {"table1": table1, "table2": table2, "ablations": ablations}
     for system in ("sft", "zero", "r1"):
         groups[system] = [run for run in table2 if run.name.startswith(f"{system}-")]
-    groups |= {run.name: [run] for run in (*table2, *ablations)}
+    groups |= {run.name: [run] for run in (*table2, *table1, *ablations)}
     if what not in groups:
         raise ValueError(f"unknown run {what!r}: choose one of {', '.join(groups)}")
     needed = {run.start for run in groups[what]} - {run.name for run in groups[what]}
     return [run for run in table2 if run.name in needed and run.stage != "base"] + groups[what]
+
+
+def has_stand_ins(profile: str) -> bool:
+    """Whether the systems of Table 1 are trained for this profile, or are published ones; ValueError: no profile."""
+    return recipes.of(Profile.get(profile)).has_stand_ins
 
 
 def train(
@@ -47,6 +53,10 @@ def train(
     for name, folder in folders.items():
         rows = predict.read(folder / "predictions.csv")
         pairing = rows[(rows.task == "pairing") & (rows.decoding == "greedy")]
+        if not len(pairing):
+            near = (rows.error_km <= 2500).mean()
+            print(f"{name:>28}  {near:6.1%} of {len(rows)} places within 2,500 km")
+            continue
         right, tokens = (pairing.choice == pairing.truth).mean(), pairing.completion_tokens.mean()
         print(f"{name:>28}  {right:6.1%} of {len(pairing)} pairing questions right, {tokens:.1f} tokens a completion")
 

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 @runtime_checkable
 class Recipe(Protocol):
     """version: raised by whoever changes what training makes of the same settings. systems: {"base" | "sft" | "zero" |
-    "r1": what tables call it}. provenance: {"training" | "evaluation": modules whose code the manifest records}.
-    update_s, row_s: about how long an update of each stage, and an evaluated row, takes, for the progress bar."""
+    "r1": what tables call it}. has_stand_ins: whether the other systems of Table 1 are trained here, too. provenance:
+    {"training" | "evaluation": modules whose code the manifest records}. update_s, row_s: about how long an update of
+    each stage, and an evaluated row, takes, for the progress bar."""
 
     @property
     def name(self) -> str: ...
@@ -31,6 +32,8 @@ class Recipe(Protocol):
     def systems(self) -> Mapping[str, str]: ...
     @property
     def controls(self) -> tuple[str, ...]: ...
+    @property
+    def has_stand_ins(self) -> bool: ...
     @property
     def provenance(self) -> Mapping[str, tuple[str, ...]]: ...
     @property
@@ -53,7 +56,8 @@ class Recipe(Protocol):
     def rows(
         self, stage: str, profile: Profile, start: Path, seed: int, control: str, *, root: Path | None, work: Path
     ) -> Sequence[dict[str, Any]]:
-        """The training rows of a stage. work: a folder for what has to be made first, kept for later runs."""
+        """The training rows of a stage, or "places": rows {id, images or pixels, prompt, lat, lon, country, city,
+        completion} of single places. work: a folder for what has to be made first, kept for later runs."""
 
     def tasks(self, profile: Profile, start: Path, control: str, with_places: bool, *, root: Path | None) -> list[Task]:
         """What a run is evaluated on; without its places, the pairing question alone."""

@@ -19,7 +19,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +28,7 @@ from georeplicate import files, manifest, provenance
 from georeplicate.model import checkpoint, hub
 from georeplicate.model.checkpoint import CheckpointError
 from georeplicate.profiles import Profile
-from georeplicate.runs import pool, recipes
+from georeplicate.runs import pool, recipes, stand_ins
 from georeplicate.runs.recipes import Recipe
 from georeplicate.runs.spec import Run
 
@@ -71,13 +71,13 @@ class Job:
 
     @property
     def with_places(self) -> bool:
-        """The systems of the paper's table are evaluated on all tasks, what is trained beside them on pairing alone."""
-        return bool(self.run.stands_for)
+        """Whether more than the pairing question is evaluated: of what stands for a system of the paper's tables."""
+        return bool(self.run.stands_for or self.run.tasks)
 
     def training_inputs(self) -> dict:
         """All that decides about the trained policy; its hash is the key of training."""
         run = self.run
-        return {
+        return stand_ins.inputs(run, self.profile) | {
             "recipe": self.recipe.name,
             "recipe_version": self.recipe.version,
             "stage": run.stage,
@@ -90,9 +90,10 @@ class Job:
         }
 
     def evaluation_inputs(self) -> dict:
+        versions = self.recipe.task_versions(self.with_places)
         return {
             "recipe": self.recipe.name,
-            "tasks": self.recipe.task_versions(self.with_places),
+            "tasks": {name: version for name, version in versions.items() if name in (self.run.tasks or versions)},
             "system": self.run.system,
             "seed": self.run.seed,
             "control": self.run.control,
@@ -130,20 +131,20 @@ class Job:
 
     @property
     def updates(self) -> int:
-        return {"base": 0, "sft": self.profile.sft_steps}.get(self.run.stage, self.profile.rl_steps)
+        sft = self.profile.sft_steps
+        known = {"base": 0, "sft": sft, "sft-lora": 2 * sft, "stand-in": stand_ins.updates(self.run, self.profile)}
+        return known.get(self.run.stage, self.profile.rl_steps)
 
     @property
     def units(self) -> float:
         """About the seconds it takes: updates, and rows in each task and decoding (see mini.recipe.TASKS)."""
-        rows = self.profile.n_test_sites * (8 if self.with_places else 2)
+        rows = self.profile.n_test_sites * (len(self.run.tasks) or (8 if self.with_places else 2))
         return self.updates * self.recipe.update_s[self.run.stage] + rows * self.recipe.row_s
 
     # -- doing it, in a worker
 
     def train(self, report: pool.Report) -> None:
         """The trained policy. A run of this key goes on where it stopped; one of another key is renamed first."""
-        from georeplicate.training import stages
-
         key, begun = self.training_key(), self.folder / "begun.json"
         if self.folder.exists() and _begun(self.folder).get("key") != key:
             set_aside(self)
@@ -156,16 +157,40 @@ class Job:
             resumed_at += updates if skipped else 0
             report(updates * self.recipe.update_s[self.run.stage], doing, skipped)
 
-        run, profile = self.run, self.profile
         report(0, "prepares")
-        rows = self.recipe.rows(
-            run.stage, profile, self.base_path, run.seed, run.control, root=self.root, work=self.out / "data"
-        )
-        stages.train(run.stage, self.start, rows, self.folder, profile, seed=run.seed, reward=run.reward, report=told)
+        self._train(told)
         trained = {"key": key, "inputs": self.training_inputs(), "seconds": round(time.time() - started, 1)}
         trained |= {"resumed_at_update": resumed_at, "git": provenance.git_state()}
         trained |= {"machine": provenance.machine(), "versions": provenance.versions()}
         files.write_json(self.folder / "trained.json", trained)
+
+    def _train(self, told: Callable[..., None]) -> None:
+        from georeplicate.training import stages
+
+        run, profile, work = self.run, self.profile, self.out / "data"
+
+        def rows(what: str) -> Sequence[dict[str, Any]]:
+            return self.recipe.rows(what, profile, self.base_path, run.seed, run.control, root=self.root, work=work)
+
+        if run.baseline:
+            depends = ("recipe", "recipe_version", "settings", "data_sha256", "start")
+            key = files.sha256_json({name: self.training_inputs()[name] for name in depends})
+            stand_ins.train(
+                run, profile, self.base_path, lambda: rows("places"), self.folder, work=work, key=key, told=told
+            )
+            return
+        settings: dict[str, Any] = {"seed": run.seed, "reward": run.reward, "report": told}
+        if run.stage == "sft-lora":  # first to reason about what is seen, then to name the place
+            first = self.folder / "reasoning"
+            if not (first / "policy").exists():
+                stages.train("sft-lora", self.start, rows("sft"), first, profile, **settings)
+            else:
+                told(profile.sft_steps, "has learnt to reason", skipped=True)
+            stages.train("sft-lora", first / "policy", rows("places"), self.folder, profile, **settings)
+            shutil.rmtree(first)
+            return
+        data = rows("places" if run.stage == "grpo-places" else run.stage)
+        stages.train(run.stage, self.start, data, self.folder, profile, **settings)
 
     def evaluate(self, report: pool.Report) -> None:
         """predictions.csv and, last of all, the manifest."""
@@ -179,9 +204,14 @@ class Job:
         for left in (*self.folder.glob("checkpoint-*"), *self.folder.glob(".policy-*")):
             shutil.rmtree(left)  # only a run that was killed while it was trained needs them
         tasks = self.recipe.tasks(self.profile, self.base_path, run.control, self.with_places, root=self.root)
-        policy = policies.load(self.policy, device="cuda" if torch.cuda.is_available() else "cpu")
-        predictor = _Counted(predictors.VLM(policy, self.profile.max_completion_length), self.recipe.row_s, report)
-        table = predict.evaluate_all(predictor, tasks)
+        tasks = [task for task in tasks if not run.tasks or task.name in run.tasks]
+        predictor: predictors.Predictor
+        if run.baseline:
+            predictor = stand_ins.predictor(run, self.policy, self.base_path)
+        else:
+            policy = policies.load(self.policy, device=policies.device())
+            predictor = predictors.VLM(policy, self.profile.max_completion_length)
+        table = predict.evaluate_all(_Counted(predictor, self.recipe.row_s, report), tasks)
         table["system"], table["training_seed"] = run.system, run.seed
         files.write_csv(self.folder / "predictions.csv", table)
         trained = None if run.stage == "base" else json.loads((self.folder / "trained.json").read_text())

@@ -1,7 +1,9 @@
 """Which runs there are: the four systems of Table 2 and what is trained beside them.
 
 base ─┬─ sft-s0, s1, s2 ───── r1-s0, s1, s2        GRPO from SFT: stands for Geo-R1
-      └─ zero-s0, s1, s2                           GRPO from the base: stands for Geo-R1-Zero
+      ├─ zero-s0, s1, s2                           GRPO from the base: stands for Geo-R1-Zero
+      ├─ globe-s0, georeasoner-s0                  of Table 1: task labels, by GRPO and by two stages of LoRA SFT
+      └─ isns-s0, geoclip-s0, hybrid-s0, rfm-s0    of Table 1: trained on features of the base's vision tower
 """
 
 from __future__ import annotations
@@ -22,11 +24,13 @@ class Run:
     name: str
     system: str
     stands_for: str
-    stage: str  # "base" (evaluated, not trained), "sft", "grpo", "supervised"
+    stage: str  # "base" (evaluated, not trained), "sft", "grpo", "supervised", "grpo-places", "sft-lora", "stand-in"
     seed: int
     start: str = "base"
     reward: str = "paper"  # one of training.stages.REWARDS
     control: str = ""  # "", or one of the recipe's controls
+    baseline: str = ""  # of a stand-in: which of evaluation.baselines it is
+    tasks: tuple[str, ...] = ()  # names of those it is evaluated on; (): all where it stands for a system, else pairing
 
     @property
     def checkpoint(self) -> str:
@@ -34,6 +38,8 @@ class Run:
         if self.stage == "base":
             return "as published" if not self.system.startswith("mini-") else "shipped with this package"
         base = self.system.partition("-")[0] if self.system.startswith("mini-") else "the base"
+        if self.baseline:
+            return f"trained here on features of {base}-base"
         return f"trained here from {base}-{'base' if self.start == 'base' else 'SFT'}"
 
 
@@ -69,9 +75,41 @@ def ablation_runs(seeds: Iterable[int], recipe: Recipe | Profile | str) -> list[
     ]
 
 
+# Of Table 1: the systems that are networks on frozen features, by the name of their run, and those that are policies.
+STAND_INS = {"isns": "ISNs", "geoclip": "GeoCLIP", "hybrid": "Hybrid", "rfm": "RFM-YFCC"}
+LABELLED = {"globe": ("GLOBE", "GLOBE-7B", "grpo-places"), "georeasoner": ("GeoReasoner", "GeoReasoner-7B", "sft-lora")}
+
+
+def table1_runs(seeds: Iterable[int], recipe: Recipe | Profile | str) -> list[Run]:
+    """The systems of Table 1 beside those of Table 2, each evaluated on where a photo was taken; last the nearest
+    neighbour, a trivial baseline.
+
+    Policies that are trained with labels of the task get the first seed alone: each costs as much as a run of Table 2.
+    None for a recipe whose systems have weights of their own.
+    """
+    recipe, seeds = of(recipe), tuple(seeds)
+    if not recipe.has_stand_ins:
+        return []
+
+    def run(what: str, name: str, stands_for: str, stage: str, seed: int, baseline: str = "") -> Run:
+        system = recipe.systems["zero"].replace("Zero", name)
+        return Run(f"{what}-s{seed}", system, stands_for, stage, seed, baseline=baseline, tasks=("geolocation",))
+
+    return [
+        *(run(what, *labelled, seeds[0]) for what, labelled in LABELLED.items()),
+        *(
+            run(what, name.removesuffix("-YFCC"), name, "stand-in", seed, name)
+            for what, name in STAND_INS.items()
+            for seed in seeds
+        ),
+        run("nearest", "nearest neighbour", "", "stand-in", seeds[0], "nearest neighbour"),
+    ]
+
+
 def all_runs(profile: Profile) -> list[Run]:
     """Every run of a profile, with all of its seeds."""
-    return [*table2_runs(profile.seeds, profile), *ablation_runs(profile.seeds, profile)]
+    seeds = profile.seeds
+    return [*table2_runs(seeds, profile), *table1_runs(seeds, profile), *ablation_runs(seeds, profile)]
 
 
 def seeds_of(profile: Profile, count: int | None = None) -> tuple[int, ...]:

@@ -27,7 +27,7 @@ import numpy as np
 
 from georeplicate import paper
 from georeplicate.tasks import answers
-from georeplicate.tasks.answers import Choice, Mode
+from georeplicate.tasks.answers import Choice, Mode, Place, parse_place
 
 # (wrong, right): the sources name three pairs; within a group of answers they differ by scale against the other rewards
 ACCURACY_VALUES = (0.0, 1.0)
@@ -40,6 +40,8 @@ LENGTH_WRONG = (0.0, -0.5)
 
 REPETITION_WORDS = 6
 REPETITION_WORST = -1.0
+
+PLACE_VALUES = (0.0, 0.2, 1.0)  # of GLOBE's reward on labels: neither, the country alone, country and city
 
 WEIGHTS: Mapping[str, float] = {"accuracy": 1.0, "format": 1.0, "length": 1.0, "repetition": 1.0}
 
@@ -66,6 +68,7 @@ CONSTANTS = (
     Constant("LENGTH_WRONG", LENGTH_WRONG, ("paper",), paper.REWARD_CODE, "V", "likewise; its only use there is dead"),
     Constant("REPETITION_WORDS", REPETITION_WORDS, _BOTH, paper.REWARD_CODE, "V", "words of one n-gram"),
     Constant("REPETITION_WORST", REPETITION_WORST, _BOTH, paper.REWARD_CODE, "V"),
+    Constant("PLACE_VALUES", PLACE_VALUES, _BOTH, paper.GLOBE_CODE, "V", "neither, the country, country and city"),
     Constant("WEIGHTS", tuple(WEIGHTS.values()), _BOTH, paper.CONFIG, "V", "; ".join(WEIGHTS)),
     Constant("answers.MAX_ANSWER_CHARS", answers.MAX_ANSWER_CHARS, ("paper",), "bounds the running time", "choice"),
     Constant("answers.RELEASED_CONTEXT_CHARS", answers.RELEASED_CONTEXT_CHARS, ("released",), paper.REWARD_CODE, "V",
@@ -231,6 +234,20 @@ def _array_of_boxes(text: str) -> str | None:
             return None
     end = _ARRAY_END.search(text, at)
     return None if end is None else text[start.start() : end.end()]
+
+
+def place(text: str, country: str, city: str, mode: Mode = "paper") -> Reward:
+    """GLOBE's reward on task labels, as its code has it: 1 for country and city, 0.2 for the country alone, else 0;
+    plus 1 for the form. Its two other rewards, which ask models of their own, are left out.
+
+    country: ISO code; city: as the answer should spell it, but for case.
+    """
+    answer = parse_place(text)
+    right = 0  # how many of country and city; a city counts in its country alone
+    if isinstance(answer, Place) and country and answer.country_code == country:
+        right = 2 if city and (answer.city or "").casefold() == city.casefold() else 1
+    parts = {"accuracy": PLACE_VALUES[right], "format": format(text, mode)}
+    return Reward(sum(parts.values()), parts)
 
 
 def total(

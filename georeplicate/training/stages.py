@@ -8,6 +8,7 @@ from typing import Any
 from zlib import crc32
 
 import numpy as np
+from peft import LoraConfig
 from transformers import TrainerCallback
 
 from georeplicate.profiles import Profile
@@ -18,13 +19,17 @@ from georeplicate.training import grpo, rewards, sft
 # "paper": mode and weights of the profile; "paper with length" and "released": all weights 1, as described and as
 # released; "random": a coin
 REWARDS = ("paper", "paper with length", "released", "random")
+# Adapters of the stage "sft-lora": GeoReasoner's way, on the language model alone.
+LORA_RANK, LORA_ALPHA = 16, 32
+LORA_MODULES = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 CHECKPOINTS = 8  # a run that is killed loses no more than this part of it
 
 Report = Callable[..., None]  # report(updates, doing, skipped=False)
 
 
 def reward_function(kind: str, seed: int, profile: Profile) -> Callable[[str, dict, int], Any]:
-    """(text, row, n_tokens) -> Reward; "random" is a coin of text and question: blind to the letter."""
+    """(text, row, n_tokens) -> Reward; "random" is a coin of text and question: blind to the letter. A row without a
+    letter is one of a single place, rewarded by its labels."""
     if kind not in REWARDS:
         raise ValueError(f"unknown reward {kind!r}: choose one of {', '.join(REWARDS)}")
     if kind == "random":
@@ -35,7 +40,11 @@ def reward_function(kind: str, seed: int, profile: Profile) -> Callable[[str, di
     weights = dict(rewards.WEIGHTS)
     if kind == "paper":
         mode, weights = profile.reward_mode, dict(zip(rewards.WEIGHTS, profile.reward_weights, strict=True))
-    return lambda text, row, n: rewards.total(text, row["letter"], n, mode, weights=weights)
+    return lambda text, row, n: (
+        rewards.total(text, row["letter"], n, mode, weights=weights)
+        if "letter" in row
+        else rewards.place(text, row["country"], row["city"], mode)
+    )
 
 
 class _Progress(TrainerCallback):
@@ -63,7 +72,9 @@ def train(
     """Train from the newest good checkpoint in `folder`, if there is one; returns the folder of the policy.
 
     stage: "sft" on rows {images or pixels, prompt, completion}; "grpo" on rows {images or pixels, prompt, letter, id};
-    "supervised" on the same rows, told the right letter: as many completions an update as GRPO samples. report is told
+    "supervised" on the same rows, told the right letter: as many completions an update as GRPO samples; "sft-lora" as
+    "sft", by adapters at twice its learning rate; "grpo-places" on rows {images or pixels, prompt, country, city, id},
+    rewarded by these labels. report is told
     of every update, and of those that a checkpoint spares (skipped=True). ValueError for another stage.
     """
     shared: dict[str, Any] = {
@@ -74,13 +85,16 @@ def train(
         "gradient_checkpointing": profile.gradient_checkpointing,
         "bf16": {"auto": None, "bf16": True, "fp32": False}[profile.precision],
     }
-    steps = profile.sft_steps if stage == "sft" else profile.rl_steps
+    steps = profile.sft_steps if stage in ("sft", "sft-lora") else profile.rl_steps
     shared |= {"steps": steps, "save_steps": max(1, steps // CHECKPOINTS), "callbacks": [_Progress(report, steps)]}
-    if stage in ("sft", "supervised"):
+    if stage in ("sft", "sft-lora", "supervised"):
         size: dict[str, Any] = {"batch_size": profile.completions_per_update, "learning_rate": profile.learning_rate}
-        if stage == "sft":
+        if stage != "supervised":
             size = {"batch_size": profile.sft_batch, "learning_rate": profile.sft_learning_rate}
             size["accumulation"] = profile.sft_accumulation
+            if stage == "sft-lora":
+                size["learning_rate"] *= 2
+                size["peft_config"] = LoraConfig(r=LORA_RANK, lora_alpha=LORA_ALPHA, target_modules=LORA_MODULES)
         else:
             rows = Rows(rows, lambda row: row | {"completion": f"<answer> {row['letter']} </answer>"})
         return sft.train(
@@ -93,8 +107,8 @@ def train(
             **size,
             **shared,
         )
-    if stage != "grpo":
-        raise ValueError(f"unknown stage {stage!r}: choose one of sft, grpo, supervised")
+    if stage not in ("grpo", "grpo-places"):
+        raise ValueError(f"unknown stage {stage!r}: choose one of sft, sft-lora, grpo, grpo-places, supervised")
     return grpo.train(
         start,
         rows,

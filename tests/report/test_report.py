@@ -10,9 +10,9 @@ from georeplicate.runs import runner
 
 SYSTEMS = ("mini-base", "mini-Zero")  # few, because maps take seconds
 TABLES = {"table2", "protocols", "controls", "faithfulness", "geolocation", "zones", "zero_shot", "changes"}
-TABLES |= {"cues", "failures", "decomposition"}
+TABLES |= {"cues", "failures", "decomposition", "table1"}
 FIGURES = {"table2", "curves", "faithfulness", "zero_shot", "changes", "zones"}
-FIGURES |= {"map_errors", "map_arcs", "map_countries"}
+FIGURES |= {"map_errors", "map_arcs", "map_countries", "table1"}
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ from toy import byte_policy
 from georeplicate import pairs
 from georeplicate.evaluation import baselines, benchmarks, predict
 from georeplicate.evaluation.baselines import BASELINES, Located
+from georeplicate.evaluation.baselines.learned import STAND_INS, StandIn
 from georeplicate.profiles import Profile
 from georeplicate.report import tables, write
 from georeplicate.runs import commands, recipes, runner, spec
@@ -209,9 +210,8 @@ def test_everything_in_the_registries_can_be_imported():
     assert all(hasattr(TASKS[name], "score") for name in TASKS)
     assert all(isinstance(recipes.of(name), recipes.Recipe) for name in recipes.RECIPES)
     assert all(hasattr(pairs.ON_DISK[name], "read") for name in pairs.ON_DISK)
-    assert all(
-        hasattr(BASELINES[name], "predict") for name in BASELINES if BASELINES._things[name].startswith("georep")
-    )
+    assert all(callable(BASELINES[name]) for name in BASELINES if BASELINES._things[name].startswith("georep"))
+    assert all(issubclass(STAND_INS[name], StandIn) and STAND_INS[name].name == name for name in STAND_INS)
     assert isinstance(Geolocation(list, "toy"), Task)
 
 

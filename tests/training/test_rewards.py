@@ -386,3 +386,22 @@ def test_the_defaults_are_those_of_the_papers_data():
 def test_committed_pages_are_current():
     for path, text in pages.pages().items():
         assert path.read_text(encoding="utf-8") == text, f"{path.name} is out of date: run make pages"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("<think> a </think> <answer> country: France city: Paris </answer>", 1.0),
+        ("<think> a </think> <answer> country: France city: PARIS </answer>", 1.0),
+        ("<think> a </think> <answer> country: France city: Lyon </answer>", 0.2),
+        ("<think> a </think> <answer> country: France </answer>", 0.2),
+        ("<think> a </think> <answer> country: Canada city: Paris </answer>", 0.0),
+        ("<think> a </think> <answer> nowhere </answer>", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_labels_of_country_and_city_are_rewarded_as_globe_does(text, expected):
+    found = rewards.place(text, "FR", "Paris")
+    assert found.parts["accuracy"] == expected
+    assert found.total == expected + rewards.format(text)
+    assert rewards.place(text, "", "").parts["accuracy"] == 0.0  # a place at sea has no label to be right about

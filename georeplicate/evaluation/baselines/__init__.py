@@ -1,9 +1,18 @@
 """Systems to compare with, one file each: `get(name).predict(images)` -> DataFrame[lat, lon, ...], one row an image.
 
-A new one is a file with a class and a line in BASELINES. The class takes `weights` (None: its own default) and has
-`predict(images: Sequence[PIL.Image.Image]) -> pandas.DataFrame` with columns lat and lon in degrees (NaN where it
-cannot say), and optionally country (ISO code). What needs weights or a package that is not there says so in one
-sentence when it is made.
+    random_land, constant        trivial baselines that look at nothing
+    nearest                      the nearest training picture in features
+    isns, geoclip, hybrid, rfm   stand-ins of the paper's Table 1, trained on frozen features (`learned`, `features`)
+    published                    the same systems with their official weights, where these may be used
+    prompted                     vision-language models that are prompted for a country and a city
+
+A name is spelt as in the paper's Table 1. Its weights are "official" (or None) for what its authors publish, or the
+folder of a stand-in that was trained here (`georeplicate train table1`).
+
+A new one is a file with a class or function and a line in BASELINES. It takes `weights` (None: its own default) and
+gives an object with `predict(images: Sequence[PIL.Image.Image]) -> pandas.DataFrame` with columns lat and lon in
+degrees (NaN where it cannot say), and optionally country (ISO code) and text (what was answered). What needs weights or
+a package that is not there says so in one sentence when it is made.
 """
 
 from __future__ import annotations
@@ -25,6 +34,17 @@ BASELINES = Registry(
     {
         "random land": "georeplicate.evaluation.baselines.random_land:RandomLand",
         "constant": "georeplicate.evaluation.baselines.constant:Constant",
+        "nearest neighbour": "georeplicate.evaluation.baselines.nearest:baseline",
+        "ISNs": "georeplicate.evaluation.baselines.isns:baseline",
+        "GeoCLIP": "georeplicate.evaluation.baselines.geoclip:baseline",
+        "Hybrid": "georeplicate.evaluation.baselines.hybrid:baseline",
+        "RFM-YFCC": "georeplicate.evaluation.baselines.rfm:baseline",
+        "Qwen2.5-VL-7B": "georeplicate.evaluation.baselines.prompted:qwen",
+        "InternVL3-8B": "georeplicate.evaluation.baselines.prompted:internvl",
+        "GeoReasoner-7B": "georeplicate.evaluation.baselines.prompted:georeasoner",
+        "GLOBE-7B": "georeplicate.evaluation.baselines.prompted:globe",
+        "Geo-R1": "georeplicate.evaluation.baselines.prompted:geo_r1",
+        "Geo-R1-Zero": "georeplicate.evaluation.baselines.prompted:geo_r1_zero",
     },
 )
 
@@ -34,8 +54,9 @@ class Baseline(Protocol):
 
 
 def get(name: str, weights: str | Path | None = None) -> Baseline:
-    """A baseline by name; ValueError lists the names there are."""
-    return BASELINES[name](weights)
+    """A baseline by name; ValueError lists the names there are, or says what this one lacks."""
+    found: Baseline = BASELINES[name](weights)
+    return found
 
 
 @dataclass
@@ -49,8 +70,15 @@ class Located:
         if task.options or "letter" in (rows[0] if len(rows) else {}):
             raise ValueError(f"a baseline gives places; the task {task.name!r} wants a choice")
         found = self.baseline.predict([row["images"][0] if row.get("images") else None for row in rows])
-        if len(found) != len(rows) or not {"lat", "lon"} <= set(found.columns):
-            raise ValueError(f"the baseline gave {len(found)} rows of {list(found.columns)} for {len(rows)} images")
-        country = found["country"].fillna("").astype(str).tolist() if "country" in found else [""] * len(rows)
-        places = zip(found.lat.tolist(), found.lon.tolist(), country, strict=True)
-        return [Output(choice=code, place=(lat, lon)) for lat, lon, code in places]
+        return outputs(found, len(rows))
+
+
+def outputs(found: pd.DataFrame, count: int) -> list[Output]:
+    """What a baseline gave for `count` images, as a predictor's outputs; ValueError where it is not one row each."""
+    if len(found) != count or not {"lat", "lon"} <= set(found.columns):
+        raise ValueError(f"the baseline gave {len(found)} rows of {list(found.columns)} for {count} images")
+    country, text = (
+        found[name].fillna("").astype(str).tolist() if name in found else [""] * count for name in ("country", "text")
+    )
+    places = zip(found.lat.tolist(), found.lon.tolist(), country, text, strict=True)
+    return [Output(said, choice=code, place=(lat, lon)) for lat, lon, code, said in places]

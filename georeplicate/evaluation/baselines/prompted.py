@@ -1,0 +1,88 @@
+"""Vision-language models that are prompted for a country and a city, through transformers.
+
+weights: a folder or a name on the hub (with "@COMMIT" for a revision), None for the published model. A text without
+coordinates is geocoded offline, as in every evaluation here, so at 1 km the answer measures which point stands for a
+city (`evaluation.protocol`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from georeplicate.evaluation.predictors import VLM
+from georeplicate.model import hub
+from georeplicate.model import policy as policies
+from georeplicate.tasks.geolocation import NOWHERE, Geolocation, located
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+TOKENS = 1024
+# As the paper's Table 1 spells them: (name on the hub, licence).
+PUBLISHED = {
+    "Qwen2.5-VL-7B": ("Qwen/Qwen2.5-VL-7B-Instruct", "Apache-2.0"),
+    "InternVL3-8B": ("OpenGVLab/InternVL3-8B-hf", "MIT with the licence of Qwen2.5"),
+    "GLOBE-7B": ("globe-project/GLOBE-Qwen2.5VL-7B", "licence not found"),
+    "Geo-R1": ("miniHui/Geo-R1", "licence not found"),
+    "Geo-R1-Zero": ("miniHui/Geo-R1-Zero-0701", "licence not found"),
+}
+
+
+class Prompted:
+    """One model and one prompt, decoded greedily."""
+
+    def __init__(self, name: str, weights: str | Path | None = None):
+        """ValueError or CheckpointError in one sentence where there is no such model."""
+        default, self.licence = PUBLISHED[name]
+        wanted = default if weights in (None, "official") else str(weights)
+        model, _, revision = wanted.partition("@")
+        folder = hub.folder(model, revision or None)
+        self.task = Geolocation(lambda split: [], "pictures")
+        self.vlm = VLM(policies.load(folder, device=policies.device()), TOKENS, batch_size=8)
+        if len(self.vlm.policy.tokenizer) < 10_000:
+            raise ValueError(
+                f"{folder} is a mini model: it knows no word of this prompt; see `georeplicate train table1`"
+            )
+
+    def predict(self, images: Sequence[Image | None]) -> pd.DataFrame:
+        """lat, lon in degrees (NaN where no place could be read), country (ISO code or "") and the text."""
+        there = [i for i, image in enumerate(images) if image is not None]
+        rows = [{"id": str(i), "images": [images[i]]} for i in there]
+        found = [("", NOWHERE, "")] * len(images)
+        for i, output in zip(there, self.vlm.predict(rows, self.task, "greedy"), strict=True):
+            found[i] = (*located(self.task.read(output.text, {})), output.text)
+        table = [{"lat": place[0], "lon": place[1], "country": code, "text": text} for code, place, text in found]
+        return pd.DataFrame(table, columns=["lat", "lon", "country", "text"])
+
+
+def qwen(weights: str | Path | None = None) -> Prompted:
+    return Prompted("Qwen2.5-VL-7B", weights)
+
+
+def internvl(weights: str | Path | None = None) -> Prompted:
+    return Prompted("InternVL3-8B", weights)
+
+
+def globe(weights: str | Path | None = None) -> Prompted:
+    return Prompted("GLOBE-7B", weights)
+
+
+def geo_r1(weights: str | Path | None = None) -> Prompted:
+    return Prompted("Geo-R1", weights)
+
+
+def geo_r1_zero(weights: str | Path | None = None) -> Prompted:
+    return Prompted("Geo-R1-Zero", weights)
+
+
+def georeasoner(weights: str | Path | None = None) -> Prompted:
+    """Refused: its base is Qwen-VL-Chat, whose code would have to be run from the hub."""
+    raise ValueError(
+        "GeoReasoner-7B is two adapters (ling1996/GeoReasoner_Models, non-commercial) on Qwen/Qwen-VL-Chat, whose "
+        "model is code from the hub that transformers no longer loads; score its published answers with "
+        "`georeplicate score`"
+    )

@@ -1,0 +1,45 @@
+"""A reader that is told the six true words of a place: how far the words that both views share can locate it.
+
+Bayes with the words taken as independent given the city: how often each word occurs in each of the base's cities is
+counted on places of that split, and the guess is the city with most probability within a distance. It is an upper
+bound for what truthful words say in that way, not for what a picture holds beside them (script and flags, say).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from georeplicate import geo, world
+from georeplicate.world.words import words
+
+PLACES = 24  # of each city, counted
+PSEUDO = 0.5  # added to every count, so that no word is impossible
+
+
+@cache
+def _counted() -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+    """(latitudes, longitudes of the base's cities, {word: its log-probability in each city})."""
+    sites = world.sites("base", PLACES)
+    said = [words(world.build(site).attributes) for site in sites.itertuples()]
+    cities = sites.groupby(["city", "country"], sort=False)
+    lat, lon = cities.lat.mean().to_numpy(float), cities.lon.mean().to_numpy(float)
+    city = cities.ngroup().to_numpy()
+    shares: dict[str, np.ndarray] = {}
+    for values in zip(*said, strict=True):  # one attribute after another
+        known = sorted(set(values))
+        counts = np.full((len(known), len(lat)), PSEUDO)
+        np.add.at(counts, (np.searchsorted(known, values), city), 1)
+        shares |= dict(zip(known, np.log(counts / counts.sum(0)), strict=True))
+    return lat, lon, shares
+
+
+def guess(said: tuple[str, ...], km: float) -> tuple[float, float]:
+    """The city, as (lat, lon) in degrees, around which most probability lies within `km`, given these words."""
+    lat, lon, shares = _counted()
+    score = sum((shares[word] for word in said if word in shares), np.zeros(len(lat)))
+    chance = np.exp(score - score.max())
+    near = geo.haversine_km(lat[:, None], lon[:, None], lat, lon) <= km
+    best = int(np.argmax(near @ chance))
+    return float(lat[best]), float(lon[best])

@@ -1,0 +1,134 @@
+"""Table 1 of the paper, on stand-ins: how far from the true place each system's answers lie.
+
+Every row of the paper's table is there: measured, or "not run" with the reason. Below them what stands for no row of
+it: GRPO without SFT, and the trivial baselines. On the synthetic world no system has seen a test city, so
+`contaminated` says "no"; for photographs it is what is known of the published systems (`paper.contamination`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from georeplicate import geo, paper
+from georeplicate.evaluation.statistics import measured, sample
+from georeplicate.evaluation.trivial import TrivialBaselines
+from georeplicate.mini import oracle, readings
+from georeplicate.paper.contamination import contamination
+from georeplicate.report import tables
+from georeplicate.runs import published
+
+ORDER = (*(row.method for row in paper.TABLE1), tables.ZERO)
+NEAREST = "nearest neighbour"
+NOT_RUN = "not run: {}"
+NO_STAND_IN = "it was not trained or evaluated; `georeplicate train table1` does that"
+# Of the paper's systems, those that have no stand-in at all.
+WITHOUT = {"InternVL3-8B": "there is no stand-in: a small InternVL would need a base of its own"}
+COLUMNS = ("system", "stands_for", "checkpoint", "benchmark", "training_seeds", "n")
+
+
+def table1(
+    p: pd.DataFrame,
+    baselines: TrivialBaselines | None = None,
+    *,
+    words: Mapping[str, tuple[str, ...]] | None = None,
+    missing: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """One row a system, in the paper's order. p: predictions of the task "geolocation", those of others are left out.
+
+    acc_1km ... acc_2500km (shares; an answer without a place is wrong), each with its 95 % interval over places and
+    seeds; median_km (an answer without a place is infinitely far), mean_km over the answers with a place, answered
+    (their share), contaminated, note. words: place id -> its six true words, for the reader that is told them. missing:
+    {system of the paper: why it was not run}. Empty where nobody was evaluated.
+    """
+    evaluated = p[(p.task == "geolocation") & (p.decoding == "greedy")]
+    if not len(evaluated):
+        return pd.DataFrame()
+    synthetic, missing = tables.is_synthetic(evaluated), {**WITHOUT, **(missing or {})}
+    by_system = {
+        labels["stands_for"]: (labels, rows) for labels, rows in tables.systems(evaluated) if labels["stands_for"]
+    }
+    rows = []
+    for name in ORDER:
+        flag = "no" if synthetic else contamination(name)
+        if name in by_system:
+            rows.append(_measured(*by_system[name]) | {"contaminated": flag, "note": ""})
+        else:
+            why = NOT_RUN.format(missing.get(name, NO_STAND_IN))
+            rows.append({"system": "", "stands_for": name, "contaminated": flag, "note": why})
+    for labels, part in tables.systems(evaluated[evaluated.system.str.endswith(NEAREST)]):
+        rows.append(_measured(labels, part) | {"contaminated": "no", "note": "trivial baseline"})
+    if baselines is not None:
+        rows += _trivial(evaluated, baselines, words or {})
+    table = pd.DataFrame(rows)
+    order = [*COLUMNS, *(c for c in table if c.startswith("acc_")), "median_km", "mean_km", "answered", "contaminated"]
+    return table[[*order, "note"]]
+
+
+def _measured(labels: dict, rows: pd.DataFrame) -> dict:
+    row = dict(labels)
+    for km in geo.THRESHOLDS_KM:
+        row |= measured(f"acc_{km}km", sample(rows, rows.error_km <= km))
+    answered = rows.error_km.dropna()
+    row["median_km"] = tables.median(rows.error_km)
+    row["mean_km"] = float(np.round(answered.mean(), 3)) if len(answered) else float("nan")
+    return row | {"answered": sample(rows, rows.pred_lat.notna()).value}
+
+
+def _trivial(evaluated: pd.DataFrame, baselines: TrivialBaselines, words: Mapping[str, tuple[str, ...]]) -> list[dict]:
+    places = evaluated.drop_duplicates("id").sort_values("id")
+    labels = {"stands_for": "", "checkpoint": "", "benchmark": ", ".join(sorted(set(places.benchmark)))}
+    labels |= {"contaminated": "no"}
+    constant = baselines.constant[baselines.constant.countries == "all"].set_index("measure")
+    rows = [
+        {"system": "random land point", "note": "trivial baseline"} | tables.random_land_guess(places, baselines.land),
+        {"system": "best constant guess", "note": "trivial baseline, chosen anew for each column"}
+        | tables.constant_guess(places, constant),
+    ]
+    if words.keys() >= set(places.id):
+        found: dict = {"system": "reader of true words", "training_seeds": 1, "n": len(places)}
+        places = places.assign(training_seed=0)
+        for km in geo.THRESHOLDS_KM:
+            lat, lon = np.array([oracle.guess(words[place], km) for place in places.id]).T
+            near = geo.haversine_km(places.lat.to_numpy(float), places.lon.to_numpy(float), lat, lon) <= km
+            found |= measured(f"acc_{km}km", sample(places, near))
+        rows.append(found | {"note": "oracle: told the six words that are true, its guess chosen anew for each column"})
+    return [row | labels for row in rows]
+
+
+def first_named(p: pd.DataFrame) -> pd.DataFrame:
+    """The policies of `table1` by the first place that each answer names, where the strict reading refuses two places.
+
+    Columns system, stands_for, acc_750km and acc_2500km with intervals, answered.
+    """
+    evaluated = p[(p.task == "geolocation") & (p.decoding == "greedy") & p.stands_for.isin(ORDER) & (p.text != "")]
+    rows = []
+    for labels, part in tables.systems(evaluated):
+        named = readings.first_places(part)
+        row = {name: labels[name] for name in COLUMNS}
+        for km in tables.PART_KM:
+            row |= measured(f"acc_{km}km", sample(part, named.error_km <= km))
+        rows.append(row | {"answered": sample(part, named.choice != "").value})
+    return pd.DataFrame(rows)
+
+
+def write_published(
+    out: Path, *, benchmark: str, root: Path | None = None, weights: Mapping[str, str] | None = None
+) -> pd.DataFrame:
+    """Table 1 from the published systems that can be run here (`runs.published`), below out/tables; every row is there.
+
+    root: the folder of the test set. weights: {system: "official", a folder or a hub name}.
+    """
+    p, missing = published.evaluate(ORDER, out, benchmark=benchmark, root=root, weights=weights)
+    rows = [
+        {"system": "", "stands_for": name, "contaminated": contamination(name), "note": NOT_RUN.format(missing[name])}
+        for name in ORDER
+        if name in missing
+    ]
+    made = table1(p, missing=missing) if len(p) else pd.DataFrame(rows)
+    caption = f"Published systems on {benchmark}: shares of photographs located within 1 to 2500 km; 95 % intervals."
+    tables.write(made, out / "tables" / "table1", caption, synthetic=False)
+    return made

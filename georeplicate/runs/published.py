@@ -1,0 +1,130 @@
+"""Table 1 at the paper's scale: published systems on a published test set, whatever of both is there.
+
+Each system writes its answers part by part below `<work>/<profile>/table1/<system>/`, so that a run that was killed
+goes on where it stopped. Answers under another key (other weights, another test set) are renamed to `stale/` and kept.
+What cannot be run is left out with its reason, before anything is computed for it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tqdm import tqdm
+
+from georeplicate import files
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from georeplicate.evaluation.baselines import Baseline
+    from georeplicate.evaluation.benchmarks import Benchmark
+
+BENCHMARK = "MP16-Reason-Test-12K"
+AT_ONCE = 64  # photographs whose answers are written together
+VERSION = 1  # of how they are shown and read
+
+
+def evaluate(
+    systems: Iterable[str],
+    out: Path,
+    *,
+    benchmark: str = BENCHMARK,
+    root: Path | None = None,
+    weights: Mapping[str, str] | None = None,
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """(predictions as `runner.predictions` gives them, {system: why it was not run}).
+
+    root: the folder of the test set (None: data/<its name>). weights: {system: "official", a folder or a hub name}.
+    """
+    import pandas as pd
+
+    from georeplicate.evaluation import baselines, benchmarks
+
+    chosen, systems = dict(weights or {}), list(systems)
+    if unknown := sorted(chosen.keys() - set(systems)):
+        raise ValueError(f"weights are given for {', '.join(unknown)}; the systems are {', '.join(systems)}")
+    try:
+        found = benchmarks.load(benchmark, root)
+    except FileNotFoundError as error:
+        print(error, flush=True)
+        return pd.DataFrame(), {system: f"test set missing; wants {wanted(system)}" for system in systems}
+    if found.rows.image.isna().all():
+        print("; ".join(found.report.notes), flush=True)
+        return pd.DataFrame(), {system: f"photographs missing; wants {wanted(system)}" for system in systems}
+    tables, missing = [], {}
+    for system in systems:
+        try:
+            baseline = baselines.get(system, chosen.get(system))
+        except (ValueError, files.Problem) as error:
+            missing[system] = str(error)
+            continue
+        table = answers(system, baseline, chosen.get(system, "official"), found, out)
+        tables.append(table.assign(system=system, stands_for=system, checkpoint="as published", benchmark=found.name))
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(), missing
+
+
+def wanted(system: str) -> str:
+    """The weights that a published system needs, with their licence, as far as there are any."""
+    from georeplicate.evaluation.baselines import prompted, published
+
+    known = {one.name: (one.weights, one.licence) for one in (published.GeoCLIP, published.Hybrid, published.RFM)}
+    known |= prompted.PUBLISHED
+    return "{} ({})".format(*known[system]) if system in known else "weights that may not or cannot be used"
+
+
+def answers(system: str, baseline: Baseline, weights: str, benchmark: Benchmark, out: Path) -> pd.DataFrame:
+    """A system's answers to all photographs of a test set, from its parts on disk and, where they are missing, anew."""
+    import pandas as pd
+
+    from georeplicate.evaluation import predict
+    from georeplicate.evaluation.baselines import Located
+    from georeplicate.tasks.geolocation import Geolocation
+
+    rows = benchmark.rows[["id", "image", "lat", "lon", "country"]].to_dict("records")
+    folder = out / "table1" / re.sub(r"[^a-z0-9]+", "-", system.lower())
+    key = {"system": system, "weights": weights, "version": VERSION, "rows": files.sha256_json(rows)}
+    _begin(folder, key)
+    task, parts = Geolocation(lambda split: [], benchmark.name), []
+    for start in tqdm(range(0, len(rows), AT_ONCE), desc=system, unit=f"{AT_ONCE} photos"):
+        path = folder / f"part-{start:07d}.csv"
+        if not path.is_file():
+            shown = [_shown(row) for row in rows[start : start + AT_ONCE]]
+            part = predict.evaluate(Located(baseline), task, shown, decoding="greedy")
+            part["text"] = [row["problem"] or text for row, text in zip(shown, part.text, strict=True)]
+            files.write_csv(path, part.reindex(columns=predict.COLUMNS))
+        parts.append(predict.read(path))
+    return pd.concat(parts, ignore_index=True).assign(training_seed=0)
+
+
+def _begin(folder: Path, key: dict[str, Any]) -> None:
+    """The folder of a system's answers; those under another key are renamed first."""
+    import json
+
+    begun = folder / "begun.json"
+    if folder.exists():
+        try:
+            same = json.loads(begun.read_text()) == key
+        except (OSError, ValueError):
+            same = False
+        if same:
+            return
+        count, stale = 1, folder.parent / "stale"
+        while (target := stale / f"{folder.name}-{count}").exists():
+            count += 1
+        stale.mkdir(exist_ok=True)
+        folder.rename(target)
+        print(f"{key['system']} was evaluated otherwise: kept as table1/stale/{target.name}", flush=True)
+    files.write_json(begun, key)
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its picture; one that cannot be read is none, and its problem says why."""
+    from georeplicate.evaluation.photos import open_photo
+
+    try:
+        return row | {"images": [open_photo(Path(row["image"]))], "problem": ""}
+    except ValueError as error:
+        return row | {"images": [], "problem": f"no answer: {error}"}

@@ -1,0 +1,82 @@
+"""Published systems on a published test set: what is there is run, part by part; the rest says why not."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from georeplicate.evaluation import baselines
+from georeplicate.runs import published
+
+ROWS = 70  # more than one part
+
+
+class East:
+    """Answers 1 degree east of the equator's zero, and counts what it is shown."""
+
+    shown: list[int] = []
+
+    def __init__(self, weights=None):
+        if weights == "bad":
+            raise ValueError("East: weights missing: bad")
+
+    def predict(self, images):
+        self.shown.append(len(images))
+        there = np.array([image is not None for image in images])
+        return pd.DataFrame({"lat": np.where(there, 0.0, np.nan), "lon": np.where(there, 1.0, np.nan)})
+
+
+@pytest.fixture
+def root(tmp_path, monkeypatch):
+    """A test set in MP16-Reason's layout; its last photograph is broken."""
+    monkeypatch.setattr(baselines.BASELINES, "_things", {**baselines.BASELINES._things, "east": f"{__name__}:East"})
+    East.shown = []
+    folder = tmp_path / "set"
+    (folder / "data" / "eval_images").mkdir(parents=True)
+    ids = [f"photo{i:03d}" for i in range(ROWS)]
+    table = pd.DataFrame({"IMG_ID": ids, "LAT": 0.0, "LON": 0.5, "city": "", "country": ""})
+    table.to_csv(folder / "mp16-reason-test-12k.csv", index=False)
+    for name in ids:
+        Image.new("RGB", (8, 8)).save(folder / "data" / "eval_images" / f"{name}.jpg")
+    (folder / "data" / "eval_images" / f"{ids[-1]}.jpg").write_bytes(b"no picture")
+    return folder
+
+
+def run(out, root, **more):
+    return published.evaluate(["east"], out, root=root, **more)
+
+
+def test_a_killed_run_goes_on_where_it_stopped(root, tmp_path):
+    out = tmp_path / "out"
+    p, missing = run(out, root)
+    assert missing == {} and len(p) == ROWS and East.shown == [64, ROWS - 64]
+    near = p.error_km.dropna()
+    assert len(near) == ROWS - 1 and near.to_numpy() == pytest.approx(55.6, abs=0.1)
+    broken = p[p.error_km.isna()].iloc[0]
+    assert broken.id.startswith("photo069") and "cannot be read as a picture" in broken.text
+    (out / "table1" / "east" / "part-0000064.csv").unlink()
+    again, _ = run(out, root)
+    assert East.shown == [64, ROWS - 64, ROWS - 64]
+    pd.testing.assert_frame_equal(again, p)
+
+
+def test_other_weights_or_photographs_are_another_run(root, tmp_path, capsys):
+    out = tmp_path / "out"
+    run(out, root)
+    run(out, root, weights={"east": "others"})
+    assert "kept as table1/stale/east-1" in capsys.readouterr().out
+    assert (out / "table1" / "stale" / "east-1" / "part-0000000.csv").is_file() and len(East.shown) == 4
+
+
+def test_what_is_not_there_says_so(root, tmp_path, capsys):
+    p, missing = run(tmp_path / "out", root, weights={"east": "bad"})
+    assert not len(p) and missing == {"east": "East: weights missing: bad"}
+    p, missing = published.evaluate(["GeoCLIP"], tmp_path / "out", root=tmp_path / "none")
+    assert "wants VicenteVivanco/geoclip-geolocation (MIT)" in missing["GeoCLIP"]
+    assert "get it from https" in capsys.readouterr().out
+    for path in (root / "data" / "eval_images").iterdir():
+        path.unlink()
+    p, missing = run(tmp_path / "out", root)
+    assert "photographs missing" in missing["east"]
+    with pytest.raises(ValueError, match="weights are given for west; the systems are east"):
+        run(tmp_path / "out", root, weights={"west": "official"})
