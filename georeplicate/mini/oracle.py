@@ -14,7 +14,7 @@ import numpy as np
 from georeplicate import geo, world
 from georeplicate.world.words import words
 
-PLACES = 24  # of each city, counted
+PLACES = 8  # of each city, counted
 PSEUDO = 0.5  # added to every count, so that no word is impossible
 
 

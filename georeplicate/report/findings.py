@@ -47,6 +47,7 @@ def sentences(frames: Mapping[str, pd.DataFrame]) -> dict[str, str]:
         "orderings": _orderings,
         "countries": _countries,
         "distance": _distance,
+        "table1": _table1,
         "words": _words,
         "varies": _varies,
         "rewards": _rewards,
@@ -154,6 +155,36 @@ def _distance(frames: Mapping[str, pd.DataFrame]) -> str:
         f"From the base the share of places within 2,500 km changes by {_points(row)} (p = {row.p_value:.3f}), {kept} "
         f"adjustment for the {len(changes)} lines of that table (Holm: {row.p_holm:.2f})."
     )
+
+
+def _table1(frames: Mapping[str, pd.DataFrame]) -> str:
+    """What labels of places, and what pairing, adds to locating a photo; beside what looks at nothing."""
+    table, against = frames["table1"], frames["table1_against_base"]
+    far, measure = "acc_2500km", "within 2500 km"
+    ran = table[(table.system != "") & (table.stands_for != "")]
+    base = _one(table, stands_for=tables.BASE)
+    added = against[against.measure == measure]
+    by_labels = added[added.trained_by == "labelled places"].sort_values("value")
+    zero = _one(added, stands_for=tables.ZERO)
+    if base.empty or not len(by_labels):
+        raise KeyError("table1")
+    least, most = by_labels.iloc[0], by_labels.iloc[-1]
+    told = by_labels[(by_labels.verdict == "higher") & (by_labels.p_holm < 0.05)]
+    lines = {name: _one(table, system=name)[far] for name in ("best constant guess", "reader of true words")}
+    worst = by_labels.smallest_effect.max()
+    said = (
+        f"Table 1, photos located within 2,500 km ({len(ran)} stand-ins): the base {base[far]:.3f}; systems that were "
+        f"trained on labelled places {least.value:.3f} ({least.system}) to {most.value:.3f} ({most.system}), of which "
+        f"{len(told)} of {len(by_labels)} are above the base after Holm's adjustment"
+    )
+    if len(told) < len(by_labels):
+        said += f" (smallest effect that would have been told: up to {100 * worst:.1f} points)"
+    said += f"; GRPO on pairing from the base {zero.value:.3f}. The best constant guess reaches "
+    said += f"{lines['best constant guess']:.3f}, a reader that is told the six true words "
+    said += f"{lines['reader of true words']:.3f}"
+    if lines["reader of true words"] <= lines["best constant guess"]:
+        said += ": the words that pairing pays for do not tell where a place is"
+    return said + "."
 
 
 def _words(frames: Mapping[str, pd.DataFrame]) -> str:

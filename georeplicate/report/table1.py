@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 
 from georeplicate import geo, paper
-from georeplicate.evaluation.statistics import measured, sample
+from georeplicate.evaluation import seeds
+from georeplicate.evaluation.statistics import difference, measured, sample, verdict
 from georeplicate.evaluation.trivial import TrivialBaselines
 from georeplicate.mini import oracle, readings
 from georeplicate.paper.contamination import contamination
@@ -97,6 +98,40 @@ def _trivial(evaluated: pd.DataFrame, baselines: TrivialBaselines, words: Mappin
             found |= measured(f"acc_{km}km", sample(places, near))
         rows.append(found | {"note": "oracle: told the six words that are true, its guess chosen anew for each column"})
     return [row | labels for row in rows]
+
+
+BASE = tables.BASE
+PAIRING = ("Geo-R1", tables.ZERO)  # what was trained by pairing; the others, by labels of places
+
+
+def against_base(p: pd.DataFrame) -> pd.DataFrame:
+    """Each system minus the base, within 750 and 2500 km, paired by place: what training has added.
+
+    Columns system, stands_for, trained_by ("pairing" or "labelled places"), benchmark, measure, value, base_value,
+    difference with low, high, p_value, smallest_effect (told with 80 % power), p_holm over all lines, verdict.
+    """
+    evaluated = p[(p.task == "geolocation") & (p.decoding == "greedy") & p.stands_for.isin(ORDER)]
+    base = evaluated[evaluated.stands_for == BASE]
+    rows = []
+    found_by_name = {labels["stands_for"]: (labels, part) for labels, part in tables.systems(evaluated)}
+    for name in ORDER if len(base) else ():
+        if name == BASE or name not in found_by_name:
+            continue
+        labels, part = found_by_name[name]
+        for km in tables.PART_KM:
+            one, other = (sample(table, table.error_km <= km) for table in (part, base))
+            found = difference(one, other)
+            rows.append(
+                {"system": labels["system"], "stands_for": labels["stands_for"]}
+                | {"trained_by": "pairing" if labels["stands_for"] in PAIRING else "labelled places"}
+                | {"benchmark": labels["benchmark"], "measure": f"within {km} km"}
+                | {"value": one.value, "base_value": other.value, **found}
+                | {"verdict": verdict(found, "higher", "lower")}
+            )
+    table = pd.DataFrame(rows)
+    if len(table):
+        table.insert(table.columns.get_loc("p_value") + 1, "p_holm", seeds.holm(table.p_value))
+    return table
 
 
 def first_named(p: pd.DataFrame) -> pd.DataFrame:
