@@ -32,16 +32,19 @@ profile = "mini"
 out = "../.georeplicate/mini"
 seeds = 3
 # artefacts: tables/table2.csv tables/orderings.csv tables/protocols.csv tables/geolocation.csv tables/zero_shot.csv
-# artefacts: tables/changes.csv tables/faithfulness.csv tables/decomposition.csv
+# artefacts: tables/changes.csv tables/faithfulness.csv tables/decomposition.csv tables/table1.csv figures/table1.png
 # artefacts: figures/table2.png figures/zero_shot.png figures/changes.png figures/faithfulness.png
 
 # %%
+import inspect
 from pathlib import Path
 
 import pandas as pd
 from IPython.display import Markdown, display
 
 from georeplicate import paper
+from georeplicate.evaluation.baselines.learned import STAND_INS
+from georeplicate.paper.contamination import contamination
 from georeplicate.profiles import Profile
 from georeplicate.report import findings, plots, tables, write
 from georeplicate.runs import runner, spec
@@ -57,7 +60,8 @@ pd.options.display.max_colwidth, pd.options.display.max_columns = None, None
 
 # %%
 runs = spec.table2_runs(size.seeds[:seeds], size)
-folders = runner.ensure(runs, profile, out)
+others = spec.table1_runs(size.seeds[:seeds], size)  # systems of Table 1 beside the four
+folders = runner.ensure([*runs, *others], profile, out)
 wanted = runner.jobs(spec.ablation_runs(size.seeds[:seeds], size), profile, out)
 controls = [job.run.name for job in wanted if job.is_finished()]  # for section 4, as far as they were run
 answers = runner.predictions(Path(out) / "runs").query("run in @folders or run in @controls")
@@ -277,6 +281,53 @@ plots.intervals(parts, "acc_750km", label="street-level photos located")
 # %%
 aerial = tables.shown(frames["geolocation"].query("task == 'aerial' and countries == 'all'"))
 aerial.drop(columns=["checkpoint", "task", "countries"]).set_index("system")
+
+# %% [markdown]
+# ### Table 1: what would labels have given?
+#
+# The paper sets Geo-R1 beside eight other systems. First its own numbers, percent of photographs of MP16-Reason-Test.
+
+# %%
+paper.table1().assign(contaminated=lambda rows: rows.method.map(contamination))
+
+# %% [markdown]
+# `contaminated`: has the system seen the test photographs, and how strong is the evidence (I: inferred, S: secondary)?
+#
+# Now a stand-in for each. Those that are no language models get frozen features of the base's vision tower and differ
+# in one thing, how features become a place. All but `mini-base`, `mini-R1` and `mini-Zero` were trained on labelled
+# places: on 325 cities, none of them a test city. What each leaves out of the system that it stands for:
+
+# %%
+pd.Series({name: kind.simplified for name, kind in STAND_INS.items()}, name="what it leaves out").to_frame()
+
+# %% [markdown]
+# The heart of ISNs, in the library's own lines: a fine cell's probability times those of the cells around it.
+
+# %%
+Markdown(f"```python\n{inspect.getsource(STAND_INS['ISNs'].scores)}```")
+
+# %% [markdown]
+# *Predict:* the base was shown each of the 325 cities while it was made. How much more do 7,800 labelled photos give?
+
+# %%
+table1 = tables.shown(frames["table1"]).set_index("system")
+table1[["stands_for", "training_seeds", "acc_25km", "acc_200km", "acc_750km", "acc_2500km", "median_km", "note"]]
+
+# %%
+draw["table1"]()
+
+# %% [markdown]
+# > `reader of true words` is no system: it is told the six words that are true of each place, and guesses by how often
+# > each word occurs in each city. It bounds what pairing could teach about places *through these words*.
+#
+# Each system minus the base, place by place:
+
+# %%
+against = tables.shown(frames["table1_against_base"]).set_index(["measure", "system"]).sort_index(kind="stable")
+against[["trained_by", "value", "difference", "smallest_effect", "p_value", "p_holm", "verdict"]]
+
+# %%
+Markdown(found.get("table1", ""))
 
 # %% [markdown]
 # ## (6) Does anything else move?

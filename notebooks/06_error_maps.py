@@ -46,6 +46,7 @@ from georeplicate.evaluation import faithfulness
 from georeplicate.mini import inputs, wording
 from georeplicate.profiles import Profile
 from georeplicate.report import maps, plots, tables, write
+from georeplicate.report import table1 as table1_rows
 from georeplicate.runs import runner, spec
 
 size = Profile.get(profile)
@@ -54,9 +55,9 @@ pd.options.display.float_format = "{:,.3f}".format
 
 # %%
 runs = spec.table2_runs(size.seeds[:seeds], size)
-folders = runner.ensure(runs, profile, out)
+folders = runner.ensure([*runs, *spec.table1_runs(size.seeds[:seeds], size)], profile, out)
 answers = runner.predictions(Path(out) / "runs").query("run in @folders")
-located = answers[answers.task == "geolocation"]
+located = answers[(answers.task == "geolocation") & answers.stands_for.isin(tables.ORDER)]
 made = write.made_tables(answers)
 frames = {name: frame for name, (frame, _) in made.items()}
 draw = dict(write.figures(answers, frames, write.logs(answers, Path(out) / "runs")))
@@ -107,6 +108,21 @@ maps.errors(chosen, write.trivial_baselines(frames["geolocation"]))
 # place. The title has what a random land point and the best constant guess reach. (The saved `map_errors` has a panel
 # for each system.)
 #
+# ### The other systems of Table 1
+#
+# Stand-ins that were trained on labelled places of other cities (notebook 05). *Look for:* cities that all of them
+# find, and cities that none does.
+
+# %%
+draw["map_table1"]()
+
+# %%
+others = answers[answers.stands_for.isin(table1_rows.ORDER) & (answers.task == "geolocation")]
+near = others.assign(near=others.error_km <= 2500, city=others.id.str.rpartition("/")[0])
+found_by = near.groupby(["city", "system"]).near.mean().unstack().gt(0.5).sum(axis=1)
+found_by.value_counts().sort_index().rename_axis("systems that find most of its photos").to_frame("test cities")
+
+# %% [markdown]
 # ## (2) Where does it put them?
 #
 # Great circles from the true place to the named one. Rings grow with how often a place is named: a model that knows
