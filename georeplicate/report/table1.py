@@ -27,7 +27,7 @@ NEAREST = "nearest neighbour"
 NOT_RUN = "not run: {}"
 NO_STAND_IN = "it was not trained or evaluated; `georeplicate train table1` does that"
 # Of the paper's systems, those that have no stand-in at all.
-WITHOUT = {"InternVL3-8B": "there is no stand-in: a small InternVL would need a base of its own"}
+WITHOUT = {"InternVL3-8B": "no stand-in: a small InternVL would need a base of its own (results/LOG.md)"}
 COLUMNS = ("system", "stands_for", "checkpoint", "benchmark", "training_seeds", "n")
 
 
