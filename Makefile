@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m georeplicate
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help reproduce smoke test coverage check pair pages figures publish verify base table1 table2 ablations bench atlas data clean
+.PHONY: help reproduce smoke test coverage check pair pages figures publish verify reliability base table1 table2 ablations bench atlas data clean
 
 help:  ## list what can be made
 	@echo "usage: make TARGET [PROFILE=mini] [SEEDS=3] [PYTHON=python3]"
@@ -68,6 +68,9 @@ table1: $(INSTALLED)  ## the systems of Table 1: stand-ins trained here, or (PRO
 
 ablations: $(INSTALLED)  ## train and evaluate the controls: random reward, shuffled pairing, blank pictures, released rewards
 	$(RUN) train ablations --profile "$(PROFILE)" $(COUNT)
+
+reliability: $(INSTALLED)  ## inject faults into smoke runs and write results/reliability.md (SHORT=1: a few, nothing is written)
+	$(BIN)/python tests/bench/reliability.py $(if $(SHORT),--short,--out results/reliability.md)
 
 bench: $(INSTALLED)  ## measure sizes and speeds on this machine into results/bench/
 	$(BIN)/python tests/bench/bench_data.py

@@ -1,11 +1,11 @@
-"""Does a run survive what happens to runs? Faults are injected into real smoke runs; results/reliability.md is the list.
+"""Does a run survive what happens to runs? Faults are injected into real smoke runs; results/reliability.md lists them.
 
     python tests/bench/reliability.py            all of it, some twenty minutes on two quiet cores
-    python tests/bench/reliability.py --short    fewer kills, no second clone; what CI runs
+    python tests/bench/reliability.py --short    the runs of Table 2 without notebooks, three kills; what CI runs
 
-Each experiment works in a clone of its own in a temporary folder. What must be equal are the bytes of every prediction and
-of every table but those that hold times. Kills and damages are drawn from a fixed seed; when a kill falls within a stage
-depends on the machine.
+Each experiment works in a clone of its own in a temporary folder. What must be equal are the bytes of every prediction
+and of every table but those that hold times. Kills and damages are drawn from a fixed seed; when a kill falls within a
+stage depends on the machine.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ class Clone:
     path: Path
     extra: dict[str, str]
     prefix: tuple[str, ...] = ()
+    command: tuple[str, ...] = ("reproduce", "--profile", "smoke")
 
     @property
     def work(self) -> Path:
@@ -88,13 +89,11 @@ class Clone:
         return [path.name for path in self.work.rglob("*") if ".tmp" in path.name or path.name.startswith(".policy-")]
 
 
-def clone(folder: Path, name: str, *, prefix: tuple[str, ...] = (), **extra: str) -> Clone:
+def clone(folder: Path, name: str, short: bool, *, prefix: tuple[str, ...] = (), **extra: str) -> Clone:
     path = folder / name
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(path)], check=True)
-    return Clone(path, extra, prefix)
-
-
-REPRODUCE = ("reproduce", "--profile", "smoke")
+    words = ("train", "table2", "--profile", "smoke")
+    return Clone(path, extra, prefix, words) if short else Clone(path, extra, prefix)
 
 
 def lost(found: dict[str, str], expected: dict[str, str]) -> list[str]:
@@ -105,7 +104,7 @@ def killed(here: Clone, expected: dict[str, str], kills: int, longest_s: float, 
     """SIGKILL to the whole session at random moments, then once to the end."""
     started, hit, code = time.time(), 0, None
     while hit < kills:
-        process = here.start(*REPRODUCE)
+        process = here.start(*here.command)
         try:
             process.communicate(timeout=rng.uniform(1, longest_s))
             code = process.returncode  # it ended before it was killed: begin a new run, so that there is work to kill
@@ -114,7 +113,7 @@ def killed(here: Clone, expected: dict[str, str], kills: int, longest_s: float, 
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
             hit += 1
-    code, said = here.run(*REPRODUCE)
+    code, said = here.run(*here.command)
     wrong = lost(here.results(), expected) if code == 0 else list(expected)
     remark = "" if code == 0 else said.strip().splitlines()[-1]
     remark = "; ".join(filter(None, [remark, ", ".join(wrong[:3]), ", ".join(here.leftovers()[:3])]))
@@ -148,13 +147,14 @@ def damaged(here: Clone, expected: dict[str, str], rng: random.Random) -> list[O
     outcomes = []
     for what, (damage, names) in DAMAGES.items():
         started, noticed, wrong = time.time(), 0, []
+        names = tuple(name for name in names if (here.work / "runs" / name).exists())
         for name in names:
             damage(here.work / "runs" / name, rng)
             _, said = here.run("runs", "list", "--profile", "smoke")
             run = name.split("/")[0]
             line = next((line for line in said.splitlines() if line.split()[:1] == [run]), "")
             noticed += not line.endswith("up to date")
-        code, _ = here.run(*REPRODUCE)
+        code, _ = here.run(*here.command)
         wrong = lost(here.results(), expected) if code == 0 else list(expected)
         outcomes.append(Outcome(what, len(names), noticed, len(wrong), time.time() - started, ", ".join(wrong[:3])))
     return outcomes
@@ -162,7 +162,7 @@ def damaged(here: Clone, expected: dict[str, str], rng: random.Random) -> list[O
 
 def undisturbed(here: Clone, what: str, expected: dict[str, str] | None = None) -> tuple[Outcome, dict[str, str]]:
     started = time.time()
-    code, said = here.run(*REPRODUCE)
+    code, said = here.run(*here.command)
     if code:
         tail = said.strip().splitlines()[-1]
         return Outcome(what, 1, "-", len(expected or {"": ""}), time.time() - started, tail), {}
@@ -174,7 +174,7 @@ def undisturbed(here: Clone, what: str, expected: dict[str, str] | None = None) 
 def two_at_once(here: Clone, expected: dict[str, str]) -> Outcome:
     """Two runs in one clone: one waits for the other."""
     started = time.time()
-    processes = [here.start(*REPRODUCE) for _ in range(2)]
+    processes = [here.start(*here.command) for _ in range(2)]
     codes = []
     for process in processes:
         process.communicate(timeout=LIMIT_S)
@@ -202,16 +202,16 @@ def main() -> int:
     rng, outcomes = random.Random(0), []
     with tempfile.TemporaryDirectory(prefix="reliability-") as name:
         folder = Path(name)
-        first = clone(folder, "one")
+        first = clone(folder, "one", chosen.short)
         outcome, expected = undisturbed(first, "none: a fresh clone, HOME not set")
         outcomes.append(outcome)
         print(outcome, flush=True)
         if not expected:
             return 1
-        kills, longest = (4, 30.0) if chosen.short else (20, 45.0)
+        kills, longest = (3, 15.0) if chosen.short else (20, 45.0)
         steps: list[Callable[[], Outcome | list[Outcome]]] = [
             lambda: damaged(first, expected, rng),
-            lambda: killed(clone(folder, "killed"), expected, kills, longest, rng),
+            lambda: killed(clone(folder, "killed", chosen.short), expected, kills, longest, rng),
         ]
         if not chosen.short:
             namespace = ("unshare", "-rn") if subprocess.run(["unshare", "-rn", "true"]).returncode == 0 else ()
@@ -219,16 +219,16 @@ def main() -> int:
             path = f"{sealed}; two threads; a path with spaces and letters beyond ASCII"
             steps += [
                 lambda: undisturbed(
-                    clone(folder, "zwei wörld 世界", prefix=namespace, OMP_NUM_THREADS="2"), path, expected
+                    clone(folder, "zwei wörld 世界", False, prefix=namespace, OMP_NUM_THREADS="2"), path, expected
                 )[0],
-                lambda: two_at_once(clone(folder, "twice"), expected),
+                lambda: two_at_once(clone(folder, "twice", False), expected),
             ]
         for step in steps:
             made = step()
             for outcome in made if isinstance(made, list) else [made]:
                 outcomes.append(outcome)
                 print(outcome, flush=True)
-        full = clone(folder, "blocked")
+        full = clone(folder, "blocked", True)
         blocked = full.path / ".georeplicate"
         outcomes.append(
             refused(full, "the work folder is a file", lambda: blocked.write_text(""), lambda: blocked.unlink())
@@ -248,10 +248,10 @@ def report(outcomes: list[Outcome], files: int) -> str:
     lines = [
         "# What a run survives",
         "",
-        "Written by `make reliability`: faults injected into `make reproduce PROFILE=smoke`, resumed, and compared byte by "
-        f"byte with an undisturbed run ({files} files: every prediction and every table without times). *Noticed*: damage "
-        "that `georeplicate runs list` reports before anything is run. *Lost*: files that differ or are missing in the "
-        f"end. {machine['cpu']}, {machine['cores']} cores.",
+        "Written by `make reliability`: faults injected into `make reproduce PROFILE=smoke`, resumed, compared byte "
+        f"by byte with an undisturbed run ({files} files: every prediction and every table without times). *Noticed*: "
+        "damage that `georeplicate runs list` reports before anything is run. *Lost*: files that differ or are missing "
+        f"in the end. {machine['cpu']}, {machine['cores']} cores.",
         "",
         "| fault | injected | noticed | lost | seconds | remark |",
         "| --- | ---: | ---: | ---: | ---: | --- |",
