@@ -28,14 +28,20 @@ def reward_function(kind: str, seed: int, profile: Profile) -> Callable[[str, di
     if kind not in REWARDS:
         raise ValueError(f"unknown reward {kind!r}: choose one of {', '.join(REWARDS)}")
     if kind == "random":
-        return lambda text, row, n: float(
-            np.random.default_rng([seed, crc32((text + row["id"]).encode())]).random() < 0.5
-        )
+
+        def coin(text: str, row: dict, n_tokens: int) -> float:
+            return float(np.random.default_rng([seed, crc32((text + row["id"]).encode())]).random() < 0.5)
+
+        return coin
     mode: Mode = "released" if kind == "released" else "paper"
     weights = dict(rewards.WEIGHTS)
     if kind == "paper":
         mode, weights = profile.reward_mode, dict(zip(rewards.WEIGHTS, profile.reward_weights, strict=True))
-    return lambda text, row, n: rewards.total(text, row["letter"], n, mode, weights=weights)
+
+    def weighted(text: str, row: dict, n_tokens: int) -> rewards.Reward:
+        return rewards.total(text, row["letter"], n_tokens, mode, weights=weights)
+
+    return weighted
 
 
 class _Progress(TrainerCallback):
