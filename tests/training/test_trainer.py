@@ -16,6 +16,7 @@ from transformers import TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from georeplicate.model import policy as policies
+from georeplicate.report import pages
 from georeplicate.training import scoring
 from georeplicate.training.grpo import SharedPrefixGRPOTrainer
 
@@ -169,6 +170,32 @@ def test_evaluation_has_the_numbers_of_trls(base, chats, tmp_path, same_completi
     logs = {which: train(which, tmp_path, base, chats, same_completions, **options) for which in BOTH}
     assert_same(logs["ours"], logs["trl"])
     assert any("eval_near_loss" in entry and "eval_reward" in entry for entry in logs["ours"].state.log_history)
+
+
+def test_the_scripts_of_the_page_give_the_same_losses(base, chats, tmp_path, same_completions, monkeypatch):
+    """As they stand, but for the model, the data and the sizes."""
+    ours, theirs = re.findall(r"```python\n(.*?)```", (pages.FOLDER / "trainer.md").read_text(), re.DOTALL)
+    assert set(ours.splitlines()) ^ set(theirs.splitlines()) < {
+        "from trl import GRPOConfig",
+        "from trl import GRPOConfig, GRPOTrainer",
+        "from georeplicate.training.grpo import SharedPrefixGRPOTrainer",
+        "trainer = SharedPrefixGRPOTrainer(",
+        "trainer = GRPOTrainer(",
+        "",
+    }
+    chats.save_to_disk(tmp_path / "questions")
+    small = dict(max_steps=2, max_completion_length=LONGEST, use_cpu=True, bf16=False, report_to=[], logging_steps=1)
+    monkeypatch.setattr("trl.GRPOConfig", lambda **given: GRPOConfig(**given | small))
+    processor = policies.load(base).processor  # the library's own loader wants torchvision for videos
+    monkeypatch.setattr("trl.trainer.grpo_trainer.AutoProcessor.from_pretrained", lambda *a, **k: processor)
+    monkeypatch.chdir(tmp_path)
+    logs = []
+    for script in (ours, theirs):
+        same_completions.count, names = 0, {}
+        exec(script.replace("Qwen/Qwen2.5-VL-3B-Instruct", str(base)), names)
+        logs.append(names["trainer"])
+    assert_same(*logs)
+    assert any(entry.get("grad_norm") for entry in logs[0].state.log_history)
 
 
 # ------------------------------------------------------------------------------------------------ what it is given
