@@ -18,7 +18,7 @@ from georeplicate.training import grpo, rewards, sft
 # "paper": mode and weights of the profile; "paper with length" and "released": all weights 1, as described and as
 # released; "random": a coin
 REWARDS = ("paper", "paper with length", "released", "random")
-CHECKPOINTS = 8  # a run that is killed loses no more than this part of it
+CHECKPOINTS = 8  # a run that is killed loses no more than this part of it (or the updates on one batch of answers)
 
 Report = Callable[..., None]  # report(updates, doing, skipped=False)
 
@@ -81,7 +81,9 @@ def train(
         "bf16": {"auto": None, "bf16": True, "fp32": False}[profile.precision],
     }
     steps = profile.sft_steps if stage == "sft" else profile.rl_steps
-    shared |= {"steps": steps, "save_steps": max(1, steps // CHECKPOINTS), "callbacks": [_Progress(report, steps)]}
+    whole = profile.num_iterations if stage == "grpo" else 1  # a checkpoint falls between two batches of answers
+    every = max(1, steps // CHECKPOINTS // whole) * whole
+    shared |= {"steps": steps, "save_steps": every, "callbacks": [_Progress(report, steps)]}
     if stage in ("sft", "supervised"):
         size: dict[str, Any] = {"batch_size": profile.completions_per_update, "learning_rate": profile.learning_rate}
         if stage == "sft":
