@@ -327,8 +327,7 @@ def trainer_page() -> str:
     """How the trainer is used beside TRL's, and what becomes of every field of GRPOConfig."""
     import trl
 
-    from georeplicate.model import shared_prefix  # loads torch, as do the next two
-    from georeplicate.model.shared_prefix import logprob
+    from georeplicate.model import head, shared_prefix  # loads torch, as does the next
     from georeplicate.training import options
 
     expected = options.expected()
@@ -348,8 +347,8 @@ def trainer_page() -> str:
         ),
         theirs=_SCRIPT.format(imports=", GRPOTrainer", trainer="GRPOTrainer"),
         families=", ".join(f"`{family}`" for family in shared_prefix.PICTURES),
-        large=f"2^{logprob.LARGE.bit_length() - 1}",
-        chunk=logprob.CHUNK,
+        large=f"2^{head.LARGE.bit_length() - 1}",
+        chunk=head.CHUNK,
         version=".".join(trl.__version__.split(".")[:2]),
         fields="\n".join(fields),
         loop="\n".join(f"| `{name}` | only `{value!r}` | {why} |" for name, (value, why) in options.LOOP.items()),

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
 from toy import TEXT, change_kernel, internvl_policy, kernel, llava_policy, questions, tiny_policy
 from transformers import generation
 
-from georeplicate.model import shared_prefix
+from georeplicate.model import head, shared_prefix
 
 GROUPS = {
     "ragged, two prompts": [[3, 1, 6], [5, 2, 2]],
@@ -437,8 +439,8 @@ def test_a_head_in_chunks_changes_nothing(policy, monkeypatch, temperature, repe
     whole = run(scored, policy, prompts, completions)
     entropies = shared_prefix.logprobs_and_entropies(policy.model, prompts, completions, temperature=temperature)[1]
     plain, seen = kernel("token_logprobs"), []
-    change_kernel(monkeypatch, "LARGE", 0)
-    change_kernel(monkeypatch, "CHUNK", 3)
+    monkeypatch.setattr(head, "LARGE", 0)
+    monkeypatch.setattr(head, "CHUNK", 3)
     change_kernel(monkeypatch, "token_logprobs", lambda logits, *a: seen.append(logits.shape) or plain(logits, *a))
     assert distance(run(scored, policy, prompts, completions), whole) <= 1e-5
     tokens = 17 if not repeated else 6 * 7
@@ -447,6 +449,23 @@ def test_a_head_in_chunks_changes_nothing(policy, monkeypatch, temperature, repe
         found = shared_prefix.logprobs_and_entropies(policy.model, prompts, completions, temperature=temperature)
     assert torch.allclose(found[0], whole[0], atol=1e-5) and torch.allclose(found[1], entropies, atol=1e-5)
     assert "forward" not in vars(policy.model.lm_head)
+
+
+def test_a_head_in_chunks_works_behind_distributed_data_parallel(policy, monkeypatch, tmp_path):
+    prompts, completions = policy.encode(questions(2)), tokens_of(policy, [[3, 1, 6], [5, 2, 2]])
+    whole = run(shared_prefix.logprobs, policy, prompts, completions)
+    monkeypatch.setattr(head, "LARGE", 0)
+    monkeypatch.setattr(head, "CHUNK", 3)
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        wrapped = DistributedDataParallel(policy.model, find_unused_parameters=True)
+
+        def scored(model, *given):
+            return shared_prefix.logprobs(model, *given, forward=wrapped)
+
+        assert distance(run(scored, policy, prompts, completions), whole) <= 1e-5
+    finally:
+        distributed.destroy_process_group()
 
 
 def test_entropies_are_those_of_the_models_distributions(policy):

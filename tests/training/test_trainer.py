@@ -11,8 +11,8 @@ import pytest
 import torch
 from datasets import Dataset, Features, Image, List, Value
 from peft import LoraConfig, get_peft_model
-from toy import questions, tiny_policy
-from transformers import TrainerCallback
+from toy import TEXT, internvl_policy, llava_policy, questions, tiny_policy
+from transformers import Qwen2Config, Qwen2ForCausalLM, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from georeplicate.model import policy as policies
@@ -159,6 +159,46 @@ def test_a_run_has_the_losses_and_metrics_of_trls(named, base, chats, tmp_path, 
     first, second = (trainer.model.state_dict() for trainer in logs.values())
     for name in first:
         assert torch.allclose(first[name], second[name], atol=2e-4), name
+
+
+@pytest.mark.parametrize("make", [internvl_policy, llava_policy])
+def test_other_families_have_the_losses_of_trls(make, chats, tmp_path, same_completions):
+    make(sharpen=2.0).save(tmp_path / "base")
+    options = dict(beta=0.04, loss_type="grpo", num_iterations=2)
+    logs = {which: train(which, tmp_path, tmp_path / "base", chats, same_completions, **options) for which in BOTH}
+    assert_same(logs["ours"], logs["trl"])
+
+
+def test_a_text_model_with_its_tokenizer_has_the_losses_of_trls(chats, tmp_path, same_completions):
+    tokenizer = tiny_policy().tokenizer
+    torch.manual_seed(0)
+    shape = dict(TEXT, vocab_size=len(tokenizer), eos_token_id=tokenizer.eos_token_id, bos_token_id=None)
+    Qwen2ForCausalLM(Qwen2Config(**shape)).save_pretrained(tmp_path / "base")
+    logs = {}
+    for which, kind in BOTH.items():
+        same_completions.count = 0
+        logs[which] = kind(
+            model=Qwen2ForCausalLM.from_pretrained(tmp_path / "base"),
+            reward_funcs=says_its_letter,
+            args=settings(tmp_path / which, beta=0.04, num_iterations=2),
+            train_dataset=chats.remove_columns("images"),
+            processing_class=tokenizer,
+        )
+        logs[which].train()
+    assert_same(logs["ours"], logs["trl"])
+    assert any(entry.get("grad_norm") for entry in logs["ours"].state.log_history)
+
+
+def test_bf16_stays_as_close_to_trls_as_bf16_is_to_fp32(base, chats, tmp_path, same_completions):
+    options = dict(beta=0.04, loss_type="grpo", max_steps=2)
+    runs = {}
+    for name, which, bf16 in (("ours", "ours", True), ("trl", "trl", True), ("fp32", "ours", False)):
+        run = train(which, tmp_path / name, base, chats, same_completions, bf16=bf16, **options)
+        runs[name] = torch.tensor([[e["loss"], e["entropy"]] for e in run.state.log_history if "entropy" in e])
+    assert not torch.equal(runs["ours"], runs["fp32"])
+    assert torch.allclose(runs["ours"], runs["trl"], atol=3e-2) and torch.allclose(
+        runs["ours"], runs["fp32"], atol=3e-2
+    )
 
 
 def test_evaluation_has_the_numbers_of_trls(base, chats, tmp_path, same_completions):

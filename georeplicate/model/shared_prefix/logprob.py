@@ -11,13 +11,11 @@ import torch.nn.functional as F
 from torch.utils.checkpoint import checkpoint
 from transformers import PreTrainedModel
 
+from georeplicate.model import head as head_size
 from georeplicate.model.shared_prefix.attention import Packed
 from georeplicate.model.shared_prefix.prompts import Prompts, count_tokens, mrope, positions
 from georeplicate.model.shared_prefix.support import disable, enable, no_mask, plain_inputs, shares
 from georeplicate.model.shared_prefix.vision import vision_inputs
-
-CHUNK = 2048  # tokens whose logits exist at once, where those of all tokens would be too many
-LARGE = 2**28  # logits (1 GB in fp32) from where on they are; below, everything is one chunk
 
 
 def logprobs(
@@ -33,7 +31,7 @@ def logprobs(
     completions: for each prompt its completions, each a list of token ids (groups and completions may be ragged, a
     completion may be empty). forward: what to call instead of `model`, when it is wrapped (DistributedDataParallel).
     Returns [R, C] in fp32, the R completions in order, C the longest one, 0 where padded. Where the logits of all
-    tokens would be large, no more than `CHUNK` tokens' logits exist at a time, in the backward pass as well.
+    tokens would be large, no more than `head.CHUNK` tokens' logits exist at a time, in the backward pass as well.
     """
     return _packed(model, prompts, completions, temperature, forward, entropies=False)[0]
 
@@ -99,7 +97,10 @@ def token_logprobs(logits: torch.Tensor, tokens: torch.Tensor, temperature: floa
 @torch.no_grad()
 def token_entropies(logits: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
     """Entropies in nats of softmax(logits / temperature), in fp32, without a gradient. logits [..., V]."""
-    return torch.special.entr((logits.float() / temperature).softmax(-1)).sum(-1)
+    few = max(1, 2**24 // logits.shape[-1])  # rows at a time, whose copies are small beside the logits
+    parts = logits.flatten(0, -2).split(few)
+    found = [torch.special.entr((part.float() / temperature).softmax(-1)).sum(-1) for part in parts]
+    return torch.cat(found).view(logits.shape[:-1])
 
 
 def logprobs_repeated(
@@ -151,7 +152,8 @@ def _scores(
     works behind any wrapper of the model.
     """
     head = model.get_output_embeddings()
-    if tokens.numel() * head.weight.shape[0] <= LARGE or tokens.numel() <= CHUNK or not _plain_head(model):
+    whole = head_size.scored_at_once(tokens.numel(), head.weight.shape[0]) == tokens.numel()
+    if whole or not _plain_head(model):
         logits = call()
         return token_logprobs(logits, tokens, temperature), token_entropies(logits, temperature) if entropies else None
     with _exchanged(head, tokens, temperature):
@@ -176,7 +178,7 @@ def _exchanged(head: Any, tokens: torch.Tensor, temperature: float) -> Iterator[
         return torch.stack([token_logprobs(logits, chosen, temperature), token_entropies(logits, temperature)], -1)
 
     def forward(hidden: torch.Tensor) -> torch.Tensor:
-        pairs = zip(hidden.flatten(0, -2).split(CHUNK), tokens.flatten().split(CHUNK), strict=True)
+        pairs = zip(hidden.flatten(0, -2).split(head_size.CHUNK), tokens.flatten().split(head_size.CHUNK), strict=True)
         if torch.is_grad_enabled():
             scored = [checkpoint(of_chunk, *pair, use_reentrant=False) for pair in pairs]
         else:
