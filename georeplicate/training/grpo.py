@@ -333,8 +333,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         if self.scale_rewards == "batch" and len(all_totals) > 1:
             spread = all_totals.std()
         self._metrics[self._mode]["frac_reward_zero_std"].append((spread.abs() <= 1e-8).float().mean().item())
-        self._record({name: sum(values) / len(values) for name, values in self._pending_metrics.items()})
-        self._pending_metrics.clear()
+        self._record_logged()
         if self.log_completions:
             self._keep_completions(prompts, completions, everyone, advantages.flatten())
         self._pending_extra_logs.clear()
@@ -360,15 +359,14 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
     def _record(self, values: Mapping[str, Any], weight: float = 1.0) -> None:
         """Logs means over the processes, each with its weight, and of `EXTREMES` the extreme.
 
-        Processes need not have the same names: of each value the processes that have it count.
+        All processes have the same names; a process whose value is None does not count.
         """
-        names = sorted(set(gather_object(list(values))))
-        if not names:
+        if not values:
             return
-        local = [[float(values.get(name, 0.0)), weight if name in values else 0.0] for name in names]
+        local = [[0.0, 0.0] if value is None else [float(value), weight] for value in values.values()]
         rows = torch.tensor(local, dtype=torch.float64, device=self.accelerator.device)
         everyone = self.accelerator.gather(rows[None]).cpu()
-        for i, name in enumerate(names):
+        for i, name in enumerate(values):
             found, weights = everyone[everyone[:, i, 1] > 0, i].T
             if not len(found):
                 value = 0.0
@@ -377,6 +375,12 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
             else:
                 value = ((found * weights).sum() / weights.sum()).item()
             self._metrics[self._mode][name].append(value)
+
+    def _record_logged(self) -> None:
+        """What the reward functions logged, whose names may differ between processes."""
+        means = {name: sum(values) / len(values) for name, values in self._pending_metrics.items()}
+        self._pending_metrics.clear()
+        self._record({name: means.get(name) for name in sorted(set(gather_object(list(means))))})
 
     def _record_lengths(self, prompts: shared_prefix.Prompts, answers: policies.Answers, group: int) -> None:
         """TRL's metrics of completions."""
@@ -432,10 +436,9 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         )
         tokens = max(mask.sum().item(), 1)
         watch["entropy"] = float((entropies * mask).sum() / tokens)
-        of_answers = {n for n in watch if "ratio" in n and self.importance_sampling_level == "sequence"}
+        of_answers = [n for n in watch if "ratio" in n and self.importance_sampling_level == "sequence"]
         self._record({n: v for n, v in watch.items() if n not in of_answers}, weight=tokens)
-        self._record({n: watch[n] for n in of_answers})
-        self._record({"seconds_forward": time.perf_counter() - started})
+        self._record({n: watch[n] for n in of_answers} | {"seconds_forward": time.perf_counter() - started})
         return value / (self.current_gradient_accumulation_steps if self._mode == "train" else 1)
 
 

@@ -276,6 +276,8 @@ def test_a_folder_is_loaded_and_trained_whole(base, chats, tmp_path):
     trainer = SharedPrefixGRPOTrainer(str(base), says_its_letter, settings(tmp_path), chats)
     trainer.train()
     assert trainer.model.dtype == torch.float32 and len(trainer.state.log_history) == 4
+    alone = SharedPrefixGRPOTrainer(policies.load(base).model, says_its_letter, settings(tmp_path), chats)
+    assert type(alone.processing_class) is type(trainer.processing_class)  # found beside the model
 
 
 REFUSED = {
@@ -373,17 +375,21 @@ def test_reward_functions_log_as_in_trl(base, chats, tmp_path, same_completions)
 def test_processes_with_different_metrics_do_not_mix_them_up(monkeypatch):
     """Each value is a mean over the processes that have it, or the extreme of theirs."""
     run = SharedPrefixGRPOTrainer.__new__(SharedPrefixGRPOTrainer)
-    mine, other = (
-        {"kl": 1.0, "completions/min_length": 3.0, "reward_a": 0.5},
-        {"kl": 4.0, "completions/min_length": 2.0},
-    )
-    names = sorted(mine)
-    theirs = torch.tensor([[[other.get(n, 0.0), 1.0 if n in other else 0.0] for n in names]], dtype=torch.float64)
     run.model, run._metrics = torch.nn.Linear(1, 1), {"train": defaultdict(list)}
-    run.accelerator = types.SimpleNamespace(device="cpu", gather=lambda rows: torch.cat([rows, theirs]))
-    monkeypatch.setattr("georeplicate.training.grpo.gather_object", lambda found: [*found, *other])
-    run._record(mine, weight=2.0)
-    assert run._metrics["train"] == {"completions/min_length": [2.0], "kl": [2.0], "reward_a": [0.5]}
+
+    def beside(other, names):
+        theirs = torch.tensor([[[other.get(n, 0.0), float(n in other)] for n in names]], dtype=torch.float64)
+        run._metrics["train"].clear()
+        run.accelerator = types.SimpleNamespace(device="cpu", gather=lambda rows: torch.cat([rows, theirs]))
+        monkeypatch.setattr("georeplicate.training.grpo.gather_object", lambda found: [*found, *other])
+
+    beside({"kl": 4.0, "completions/min_length": 2.0}, ["kl", "completions/min_length"])
+    run._record({"kl": 1.0, "completions/min_length": 3.0}, weight=2.0)
+    assert run._metrics["train"] == {"completions/min_length": [2.0], "kl": [2.0]}
+    beside({"reward_a": 8.0, "reward_c": 3.0}, ["reward_a", "reward_b", "reward_c"])
+    run._pending_metrics = {"reward_b": [0.5, 1.0], "reward_c": [1.0]}
+    run._record_logged()
+    assert run._metrics["train"] == {"reward_a": [8.0], "reward_b": [0.75], "reward_c": [2.0]}
 
 
 class Kill(TrainerCallback):
