@@ -178,7 +178,9 @@ def _encoded(picture) -> bytes:
 
 
 def _images(batch: Batch, i: int) -> list[str]:
-    images = batch["image"][i] if "image" in batch else ()
+    images = batch["image"][i] if "image" in batch else None
+    if images is None:
+        return []
     return [images] if isinstance(images, str) else [str(name) for name in images]
 
 
@@ -274,7 +276,7 @@ def _shards(
         done = out / last / name
         if not done.is_file():
             yield name, batch, key
-        elif pq.read_schema(done).metadata.get(b"input") != key.encode():
+        elif (pq.read_schema(done).metadata or {}).get(b"input") != key.encode():
             raise EngineError(f"{done} was made from other rows; choose another folder or delete {out}")
     extra = sorted((out / last).glob("*.parquet"))[number:]
     if extra:

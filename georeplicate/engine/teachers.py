@@ -11,6 +11,7 @@ runs a vision-language model in this process. What a model writes is never trust
 import base64
 import hashlib
 import json
+import math
 import os
 import threading
 import time
@@ -320,16 +321,18 @@ class OpenAI:
 
 def _cached(path: Path) -> str | None:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))["text"]
+        text = json.loads(path.read_text(encoding="utf-8"))["text"]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
+    return text if isinstance(text, str) else None
 
 
 def _retry_after(response: httpx.Response) -> float | None:
     try:
-        return max(float(response.headers["retry-after"]), 0.0)
+        seconds = float(response.headers["retry-after"])
     except (KeyError, ValueError):
         return None
+    return None if math.isnan(seconds) else max(seconds, 0.0)
 
 
 def _media_type(picture: bytes) -> str:

@@ -21,6 +21,7 @@ from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
     PreTrainedModel,
+    PreTrainedTokenizerBase,
     ProcessorMixin,
 )
 
@@ -44,19 +45,27 @@ class Answers:
 
 @dataclass
 class Policy:
-    """A model with its processor. `encode` -> `generate` / `logprobs` / `decode`."""
+    """A model with its processor (a tokenizer, if it sees no pictures). `encode` -> `generate` / `logprobs` / `decode`.
+
+    A row is {prompt, images or pixels}: the prompt is what the user says about the images, or the messages of a
+    conversation with a slot {"type": "image"} for each of them. A row {text} is a prompt that no chat template touches.
+    """
 
     model: PreTrainedModel
-    processor: ProcessorMixin
+    processor: ProcessorMixin | PreTrainedTokenizerBase
 
     @property
-    def tokenizer(self):
-        return self.processor.tokenizer
+    def tokenizer(self) -> Any:
+        return getattr(self.processor, "tokenizer", self.processor)
 
     @property
     def _of_images(self) -> Any:
         """The processor, for what those of image models have beyond the base that transformers types."""
         return self.processor
+
+    @property
+    def _image_token_id(self) -> int:
+        return getattr(self.processor, "image_token_id", None) or -1  # a tokenizer alone has none
 
     @property
     def eos_token_ids(self) -> list[int]:
@@ -87,14 +96,24 @@ class Policy:
             )
         return made
 
-    def text(self, row: dict[str, Any]) -> str:
-        """The chat-formatted prompt of a row: images first, then the text, then the assistant's turn is opened."""
+    def conversation(self, row: dict[str, Any]) -> list[dict[str, Any]]:
+        """The messages of a row: one turn of the user, images first, unless its prompt is a conversation already."""
+        if not isinstance(row["prompt"], str):
+            return row["prompt"]
         count = _count(row["pixels"]) if row.get("pixels") is not None else len(row.get("images") or [])
-        return self.processor.apply_chat_template(messages(row["prompt"], count), add_generation_prompt=True)
+        return messages(row["prompt"], count)
+
+    def text(self, row: dict[str, Any]) -> str:
+        """The chat-formatted prompt of a row, in which the assistant's turn is opened; "text" is taken as it stands."""
+        if "text" in row:
+            return row["text"]
+        return self._of_images.apply_chat_template(self.conversation(row), add_generation_prompt=True, tokenize=False)
 
     def encode(self, rows: Iterable[dict[str, Any]]) -> shared_prefix.Prompts:
-        """Rows {images or pixels, prompt} -> left-padded tensors. Words outside the vocabulary raise ValueError."""
+        """Rows -> left-padded tensors. Words outside the vocabulary and no rows at all raise ValueError."""
         rows = list(rows)
+        if not rows:
+            raise ValueError("there are no rows to encode")
         pixels = [
             row["pixels"]
             if row.get("pixels") is not None
@@ -107,7 +126,7 @@ class Policy:
         start = self.tokenizer.bos_token  # written by the chat template or, failing that, by the tokenizer
         ids = self.tokenizer(texts, add_special_tokens=bool(start) and not texts[0].startswith(start))["input_ids"]
         for row, sequence in zip(rows, ids, strict=True):
-            self._refuse_unknown(sequence, row["prompt"])
+            self._refuse_unknown(sequence, row["prompt"] if isinstance(row.get("prompt"), str) else self.text(row))
         width = max(map(len, ids))
         pad = self.tokenizer.pad_token_id
         input_ids = torch.tensor([[pad] * (width - len(s)) + s for s in ids])
@@ -118,7 +137,7 @@ class Policy:
         return shared_prefix.Prompts(
             input_ids=input_ids,
             attention_mask=mask,
-            mm_token_type_ids=((input_ids == self._of_images.image_token_id) & mask.bool()).long(),
+            mm_token_type_ids=((input_ids == self._image_token_id) & mask.bool()).long(),
             pixel_values=torch.cat([p["pixel_values"] for p in seen]) if seen else None,
             image_grid_thw=torch.cat(grids) if grids else None,
             images=[len(p[counted]) if p else 0 for p in pixels],
@@ -146,6 +165,8 @@ class Policy:
         if self.tokenizer.unk_token_id is None or self.tokenizer.unk_token_id not in ids:
             return
         known = set(self.tokenizer.get_vocab())
+        for token in self.tokenizer.get_added_vocab():  # those of a chat template are no words
+            text = text.replace(token, " ")
         words = self.tokenizer.backend_tokenizer.pre_tokenizer.pre_tokenize_str(text)
         unknown = sorted({word for word, _ in words if word not in known})
         raise ValueError(
@@ -161,12 +182,16 @@ class Policy:
         max_new_tokens: int,
         temperature: float = 1.0,
         top_k: int = 0,
+        top_p: float = 1.0,
+        min_p: float | None = None,
+        repetition_penalty: float = 1.0,
         generator: torch.Generator | None = None,
         seeds: Sequence[Sequence[int]] | None = None,
         batch_size: int = 64,
     ) -> Answers:
-        """Answers of all rows, `batch_size` prompts at a time; temperature 0 decodes greedily. seeds: one for each row
-        (any number of integers), so that a row's answers depend on no other row; else `generator` draws for all."""
+        """Answers of all rows, `batch_size` prompts at a time; temperature 0 decodes greedily, and tokens are drawn as
+        `shared_prefix.Sampling` says. seeds: one for each row (any number of integers), so that a row's answers depend
+        on no other row; else `generator` draws for all."""
         batches: Iterable[shared_prefix.Prompts]
         if isinstance(rows, shared_prefix.Prompts):
             batches = [
@@ -178,21 +203,26 @@ class Policy:
         training = self.model.training
         self.model.eval()
         ids: list[list[list[int]]] = []
-        for prompts in batches:
-            here = None if seeds is None else seeds[len(ids) : len(ids) + len(prompts)]
-            ids += shared_prefix.generate(
-                self.model,
-                prompts,
-                num_generations=num_generations,
-                max_new_tokens=max_new_tokens,
-                eos_token_ids=self.eos_token_ids,
-                suppressed=self.suppressed,
-                temperature=temperature,
-                top_k=top_k,
-                generator=generator,
-                seeds=here,
-            )
-        self.model.train(training)
+        try:
+            for prompts in batches:
+                here = None if seeds is None else seeds[len(ids) : len(ids) + len(prompts)]
+                ids += shared_prefix.generate(
+                    self.model,
+                    prompts,
+                    num_generations=num_generations,
+                    max_new_tokens=max_new_tokens,
+                    eos_token_ids=self.eos_token_ids,
+                    suppressed=self.suppressed,
+                    temperature=temperature,
+                    top_k=top_k,
+                    top_p=top_p,
+                    min_p=min_p,
+                    repetition_penalty=repetition_penalty,
+                    generator=generator,
+                    seeds=here,
+                )
+        finally:
+            self.model.train(training)
         flat = [completion for group in ids for completion in group]
         ending = set(self.eos_token_ids)
         return Answers(
@@ -203,6 +233,8 @@ class Policy:
         )
 
     def decode(self, completions: list[list[int]]) -> list[str]:
+        if not completions:  # the tokenizer would take the empty list for one empty sequence
+            return []
         return self.tokenizer.batch_decode(completions, skip_special_tokens=True)
 
     def logprobs(
@@ -226,7 +258,7 @@ class Policy:
             new.rename(path)
 
 
-def _tokens_around_images(processor: ProcessorMixin) -> set[str]:
+def _tokens_around_images(processor: ProcessorMixin | PreTrainedTokenizerBase) -> set[str]:
     kinds = ("image_token", "start_image_token", "end_image_token", "video_token")
     return {token for kind in kinds if (token := getattr(processor, kind, None)) is not None}
 

@@ -1,5 +1,5 @@
-"""The pages about rewards and parsers beside this file, and the model card of the shipped base, written from the data
-that the code and the tests use.
+"""The pages in georeplicate/docs about rewards, parsers, the paper and the trainer, and the model card of the shipped
+base, written from the data that the code and the tests use.
 
 ``make pages`` rewrites them; a test compares the committed pages with what is written here, so
 that no number and no outcome in them can be out of date.
@@ -240,6 +240,121 @@ def model_card() -> str:
     )
 
 
+_TRAINER = """\
+# The shared-prefix GRPO trainer
+
+{notice}
+`SharedPrefixGRPOTrainer` is TRL's `GRPOTrainer` with one change: a prompt with its images is computed once for all its
+completions, in sampling and in the loss. It takes the same arguments, reads the same datasets and calls the same reward
+functions; `tests/training/test_trainer.py` holds its losses, weights and metrics to those of TRL's, run by run, on the
+same completions, and runs the two scripts below.
+
+## A run
+
+The dataset has the columns `prompt` (messages), `images` and, for the reward, `letter`.
+
+```python
+{ours}```
+
+The same in TRL:
+
+```python
+{theirs}```
+
+What differs, beside the class:
+
+- A model given by name is loaded in fp32, and trained whole unless there is a `peft_config`; a loaded model is taken as
+  it is. Adapters are made by `peft_config`; a model that has some already is refused.
+- Families that the kernel takes are {families}, and text models whose
+  layers see the whole past. Others are trained too, without sharing, and one sentence in the log says so.
+- Tokens are drawn by random numbers of their own, one seed for each prompt, so that the completions are not those of
+  TRL: a run with another number of processes, or one that was killed and resumed, samples the same.
+- Micro-batches hold whole groups, and checkpoints fall between two generations; both are checked. TRL fills
+  micro-batches with answers of several groups, so that with accumulation `bnpo` and means over micro-batches differ.
+- A reward that is None or not finite ends the run and names its function and row; TRL takes None for no opinion.
+- Reward functions are plain functions: reward models, coroutines, tools, environments and own rollouts are refused.
+- In one micro-batch, tokens whose logits would be more than {large} numbers are scored {chunk:,} at a time.
+
+## Metrics
+
+TRL's, by TRL's names, but for one: `reward_std` is the mean of the groups' standard deviations (TRL's, over all
+completions, is `rewards/NAME/std` for each function). Beside them `length`, `finished`, `advantage_mean`,
+`equal_groups` (groups without signal), `clip_fraction`, `peak_mb`, `tokens_per_second` and seconds.
+
+## Every field of GRPOConfig
+
+Of TRL {version}. A value that is not honoured raises before anything is loaded.
+
+| field | taken | what it does, or why no more is taken |
+| --- | --- | --- |
+{fields}
+
+All other fields are those of transformers' `TrainingArguments`, and its own loop honours them, but for
+
+| field | taken | what it does, or why no more is taken |
+| --- | --- | --- |
+{loop}
+"""
+
+_SCRIPT = """\
+from datasets import load_from_disk
+from trl import GRPOConfig{imports}
+
+
+def says_the_letter(completions, letter, **columns):
+    return [float(own in chat[0]["content"].split()) for chat, own in zip(completions, letter)]
+
+
+args = GRPOConfig(
+    output_dir="letters",
+    per_device_train_batch_size=8,
+    num_generations=8,
+    max_completion_length=256,
+    epsilon_high=0.28,
+    max_steps=100,
+)
+trainer = {trainer}(
+    model="Qwen/Qwen2.5-VL-3B-Instruct",
+    reward_funcs=says_the_letter,
+    args=args,
+    train_dataset=load_from_disk("questions"),
+)
+trainer.train()
+"""
+
+
+def trainer_page() -> str:
+    """How the trainer is used beside TRL's, and what becomes of every field of GRPOConfig."""
+    import trl
+
+    from georeplicate.model import head, shared_prefix  # loads torch, as does the next
+    from georeplicate.training import options
+
+    expected = options.expected()
+    fields = []
+    for name in options.fields():
+        if name in options.HONOURED:
+            values = options.VALUES.get(name)
+            of = f" ({', '.join(f'`{value}`' for value in values)})" if values else ""
+            fields.append(f"| `{name}` | honoured | {options.HONOURED[name]}{of} |")
+        else:
+            fields.append(f"| `{name}` | only `{expected[name]!r}` | {options.reason(name)} |")
+    return _TRAINER.format(
+        notice=_NOTICE,
+        ours=_SCRIPT.format(
+            imports="\n\nfrom georeplicate.training.grpo import SharedPrefixGRPOTrainer",
+            trainer="SharedPrefixGRPOTrainer",
+        ),
+        theirs=_SCRIPT.format(imports=", GRPOTrainer", trainer="GRPOTrainer"),
+        families=", ".join(f"`{family}`" for family in shared_prefix.PICTURES),
+        large=f"2^{head.LARGE.bit_length() - 1}",
+        chunk=head.CHUNK,
+        version=".".join(trl.__version__.split(".")[:2]),
+        fields="\n".join(fields),
+        loop="\n".join(f"| `{name}` | only `{value!r}` | {why} |" for name, (value, why) in options.LOOP.items()),
+    )
+
+
 def pages() -> dict[Path, str]:
     """Every page by its path."""
     return {
@@ -248,6 +363,7 @@ def pages() -> dict[Path, str]:
         FOLDER / "rewards_released.md": rewards_page("released"),
         FOLDER / "malformed_answers.md": malformed_page(),
         FOLDER / "paper.md": paper_page(),
+        FOLDER / "trainer.md": trainer_page(),
     }
 
 

@@ -13,7 +13,8 @@ for granted, and the plan prints all of it. GB = 1e9 bytes. It follows what this
                  RMSNorms keep 2 fp32 copies, each of the 6 linear maps that take a hidden state a bf16 copy of its own
                  (autocast does not share them), attention q, k, v and its output, the gated MLP 4 tensors of its width.
                  tests/runs/test_plan.py counts the same tensors in the mini base.
-    logits       of answer tokens only: bf16, their fp32 copy and the log-softmax, 10 bytes each.
+    logits       of answer tokens only, and of no more of them than the kernel scores at once: bf16, their fp32 copy and
+                 the log-softmax, 10 bytes each.
 
 An independent calculation of the same profiles agrees on parameters, on 16 bytes a parameter for full training (its
 60.1 and 132.7 GB for 3B and 7B), the fp32 reference, ZeRO-2, full sharding, the KV cache and the bytes of a checkpoint.
@@ -23,7 +24,7 @@ It differs where
                  and two of the gated MLP's four tensors; and it counts all 64 answers at once where we count those of
                  one GPU's micro-batch.
     copies       it leaves out autocast's bf16 copies of the weights (2 bytes a parameter, 16.6 GB for 7B).
-    logits       it counts one fp32 copy, we the three that are alive at once.
+    logits       it counts one fp32 copy of all, we the three that are alive at once, of as many as are scored at once.
     LoRA on 3B   7.8 GB there, 8.0 here: rank 16 on all seven linear maps of a layer, 16 bytes an adapter parameter.
     answers      its mean is 500 or 600 tokens and the longest 2.2 times that; here 30 % of the limit, and the limit:
                  45 hours of GRPO there and 53 here for the full paper profile, 5 both times for single_gpu.
@@ -44,6 +45,7 @@ from pathlib import Path
 from typing import Any
 
 from georeplicate import files
+from georeplicate.model import head
 from georeplicate.profiles import Profile
 
 GB = 1e9
@@ -319,7 +321,8 @@ def memory(s: Shape, profile: Profile, stage: str, way: str, gpus: int) -> Memor
         held["reference"] = 2 * n / gpus if way == "fsdp2" else 4 * n
     copies = {"bf16 copies": 2.0 * trained} if kind == "autocast" else {}
     work = load(profile, stage, gpus)
-    logits = work.answers * work.answer_tokens * s.vocabulary * (8 if fp32 else 10)
+    at_once = head.scored_at_once(math.ceil(work.answers * work.answer_tokens), s.vocabulary)
+    logits = at_once * s.vocabulary * (8 if fp32 else 10)
     saved = activation_bytes(
         s, work, kind, checkpointing=profile.gradient_checkpointing, vision=not profile.freeze_vision
     )

@@ -84,15 +84,9 @@ def run(tasks: Sequence[Task], *, workers: int, title: str) -> None:
                 _close(task, open_names, bar, task.units)
                 failed[task.name] = f"{task.name} was not begun, as it goes on from {task.after}"
             for task in [task for task in waiting if task.after not in open_names]:
-                worker = next((worker for worker in crew if worker.task is None), None)
-                if worker is None:
-                    if len(crew) == workers:
-                        break
-                    crew.append(worker := _Worker())
+                if not _given(task, crew, workers):
+                    break
                 waiting.remove(task)
-                worker.task, worker.done, worker.doing = task, 0.0, "begins"
-                with contextlib.suppress(OSError):  # a dead worker is noticed below
-                    worker.pipe.send(task)
             busy: dict[object, _Worker] = {worker.pipe: worker for worker in crew if worker.task}
             for pipe in connection.wait([worker.pipe for worker in busy.values()], timeout=1):
                 worker = busy[pipe]
@@ -128,6 +122,26 @@ def run(tasks: Sequence[Task], *, workers: int, title: str) -> None:
         bar.close()
     if failed:
         raise WorkError("; ".join(failed.values()))
+
+
+def _given(task: Task, crew: list[_Worker], workers: int) -> bool:
+    """Whether an idle worker took the task, or a new one where there is room; those that died while idle leave."""
+    for worker in [worker for worker in crew if worker.task is None]:
+        try:
+            worker.pipe.send(task)
+        except OSError:  # it died, and nobody listens
+            crew.remove(worker)
+            worker.process.join()
+            continue
+        worker.task, worker.done, worker.doing = task, 0.0, "begins"
+        return True
+    if len(crew) == workers:
+        return False
+    crew.append(worker := _Worker())
+    worker.task, worker.done, worker.doing = task, 0.0, "begins"
+    with contextlib.suppress(OSError):  # if it is dead already, that is noticed when it is waited for
+        worker.pipe.send(task)
+    return True
 
 
 def _close(task: Task, open_names: set[str], bar: tqdm, units_left: float) -> None:

@@ -305,9 +305,9 @@ def adopt(job: Job, why: str, source: Path | None = None) -> list[str]:
         checkpoint.verify_manifest(folder / "policy")
     except (OSError, ValueError, KeyError, TypeError, CheckpointError) as error:
         raise ValueError(f"{folder.name} holds no whole trained run, so it cannot be adopted: {error}") from None
-    if source is not None:
-        source.rename(job.folder)
     inputs, key = job.training_inputs(), job.training_key()
+    if source is not None:
+        source.rename(job.folder)  # last, so that an error above leaves the run where it was
     changed = differences(trained.get("inputs", {}), inputs) if "inputs" in trained else ["made by an earlier version"]
     adopted = [*trained.get("adopted", []), {"why": why.strip(), "from_key": old_key, "changed": changed}]
     files.write_json(job.folder / "begun.json", {"key": key, "inputs": inputs})

@@ -32,113 +32,131 @@ Values differ at mini scale only where a caller passes them. TRL 1.16 has other 
 
 from __future__ import annotations
 
-import math
+import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Unpack
 
 import torch
-from datasets import Dataset
+from accelerate.utils import gather_object
+from datasets import Dataset, IterableDataset
+from peft import PeftConfig, PeftModel
+from transformers import PreTrainedModel, PreTrainedTokenizerBase, ProcessorMixin, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
+from trl.data_utils import prepare_multimodal_messages
+from trl.trainer.utils import RepeatSampler
 
 from georeplicate import provenance
 from georeplicate.model import policy as policies
 from georeplicate.model import shared_prefix
-from georeplicate.training import common, options
+from georeplicate.model.processors import load_processor
+from georeplicate.tasks.rows import Rows
+from georeplicate.training import common, options, scoring
+from georeplicate.training.loss import Level, LossType, Scale, group_advantages, loss
+
+__all__ = ["DEFAULTS", "SharedPrefixGRPOTrainer", "group_advantages", "loss", "train"]
 
 # Of the settings that both stages share, those in which the paper's GRPO differs from its SFT.
 DEFAULTS = common.Own(learning_rate=1e-6, schedule="linear", warmup_steps=0)
 
-
-def group_advantages(rewards: torch.Tensor, eps: float = 1e-4) -> torch.Tensor:
-    """(r - mean) / (std + eps) within each row of rewards [N, G]; std is the unbiased one. A group of one gets 0.
-
-    ValueError for a reward that is not finite: it would turn every weight into NaN without a word.
-    """
-    if not torch.isfinite(rewards).all():
-        row, column = torch.nonzero(~torch.isfinite(rewards))[0].tolist()
-        raise ValueError(f"the reward of answer {column} in group {row} is {rewards[row, column].item()}, no number")
-    centred = rewards - rewards.mean(1, keepdim=True)
-    if rewards.shape[1] == 1:
-        return centred
-    return centred / (rewards.std(1, keepdim=True) + eps)
+# Metrics that are no means over processes.
+EXTREMES: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "clip_ratio/low_min": torch.min,
+    "clip_ratio/high_max": torch.max,
+    "completions/min_length": torch.min,
+    "completions/max_length": torch.max,
+    "completions/min_terminated_length": torch.min,
+    "completions/max_terminated_length": torch.max,
+}
 
 
-def loss(
-    logprobs: torch.Tensor,
-    old: torch.Tensor,
-    reference: torch.Tensor | None,
-    advantages: torch.Tensor,
-    mask: torch.Tensor,
-    *,
-    beta: float = 0.04,
-    clip: float = 0.2,
-) -> tuple[torch.Tensor, dict[str, float]]:
-    """The GRPO loss of R answers and what to watch about it.
+class _Order(RepeatSampler):
+    """TRL's order of the prompts, in which the permutation of an epoch follows from the seed and the epoch's number:
+    in TRL's it follows from how often a process has drawn one, so that a resumed run would see another."""
 
-    logprobs, old, reference, mask: [R, C] (reference may be None when beta is 0); advantages: [R]. Returns the scalar
-    loss and {"kl", "clip_fraction"}, both means over tokens. An answer without tokens counts as 0.
-    """
-    ratio = (logprobs - old).exp()
-    gain = advantages[:, None]
-    per_token = -torch.minimum(ratio * gain, ratio.clamp(1 - clip, 1 + clip) * gain)
-    tokens = mask.sum().clamp(min=1)
-    clipped = ((ratio < 1 - clip) & (gain < 0)) | ((ratio > 1 + clip) & (gain > 0))
-    metrics = {"clip_fraction": float((clipped * mask).sum() / tokens)}
-    if beta:
-        assert reference is not None
-        ahead = reference - logprobs
-        kl = ahead.exp() - ahead - 1
-        per_token = per_token + beta * kl
-        metrics["kl"] = float((kl.detach() * mask).sum() / tokens)
-    per_answer = (per_token * mask).sum(1) / mask.sum(1).clamp(min=1)
-    return per_answer.mean(), metrics
+    def __init__(self, *args, epoch: Callable[[], int], **kwargs):
+        super().__init__(*args, **kwargs)
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        if self.shuffle:
+            assert self.seed is not None
+            self.generator.manual_seed(self.seed)
+            for _ in range(self.epoch()):
+                torch.randperm(self.num_samples, generator=self.generator)
+        yield from super().__iter__()
 
 
 class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
-    """TRL's GRPOTrainer whose rollouts and losses share prompts. Groups must not be split between processes; how many
-    processes share the work changes nothing but rounding. Options that it does not honour are refused (`options`)."""
+    """TRL's GRPOTrainer whose rollouts and losses share prompts: the same arguments, the same losses, less time.
+
+    model: a checkpoint's folder or hub name, which is trained whole and in fp32 (with peft_config: in its own data
+    type), or a loaded model. reward_funcs: one or several f(prompts, completions, completion_ids, **columns) -> one
+    number a completion. train_dataset: rows that can be read by their number, {prompt: messages, or a text that no chat
+    template touches; image or images; further columns}; a row may carry "pixels" (see `Policy.pixels`) instead of
+    images. eval_dataset: one such Dataset or several by name. bf16: autocast, where `args.bf16` refuses a CPU (None:
+    as it says).
+
+    Groups must not be split between processes; how many processes share the work changes nothing but rounding. Options
+    that are not honoured are refused (`options`, docs/trainer.md).
+    """
 
     args: GRPOConfig
     num_generations: int
+    num_generations_eval: int
     max_completion_length: int  # None is refused
+    scale_rewards: Scale  # as other values are, here and in the next two
+    loss_type: LossType
+    importance_sampling_level: Level
+    _logs: dict[str, Any]
 
     def __init__(
         self,
-        policy: policies.Policy,
-        rows: Sequence[dict[str, Any]],
-        reward_fn: Callable[[str, dict, int], Any],
-        args: GRPOConfig,
+        model: str | PreTrainedModel,
+        reward_funcs: scoring.RewardFunc | list[scoring.RewardFunc],
+        args: GRPOConfig | None = None,
+        train_dataset: Dataset | Sequence[dict[str, Any]] | None = None,
+        eval_dataset: Dataset | dict[str, Dataset] | None = None,
+        processing_class: ProcessorMixin | PreTrainedTokenizerBase | None = None,
+        callbacks: list[TrainerCallback] | None = None,
+        optimizers: tuple[torch.optim.Optimizer | None, Any] = (None, None),
+        peft_config: PeftConfig | None = None,
         *,
-        bf16: bool,
-        peft_config=None,
+        bf16: bool | None = None,
     ):
+        if args is None:
+            name = model if isinstance(model, str) else model.config._name_or_path
+            args = GRPOConfig(f"{name.split('/')[-1]}-GRPO")
         options.refuse(args)
-        dropout = getattr(policy.model.config.get_text_config(), "attention_dropout", 0.0)
+        functions: list[Any] = scoring.check(reward_funcs)
+        rows = _readable(train_dataset, eval_dataset)
+        _refuse_split_groups(args, evaluates=eval_dataset is not None)
+        if isinstance(model, str):
+            loaded = common.load(model, whole=peft_config is None)
+            model, processing_class = loaded.model, processing_class or loaded.processor
+        elif isinstance(model, PeftModel):
+            raise ValueError(
+                "the model holds adapters already, whose reference would be another model than TRL's: merge them, and "
+                "hand over the model with a peft_config for new ones"
+            )
+        if processing_class is None:
+            processing_class = load_processor(model.config._name_or_path, model.config.model_type)
+        dropout = getattr(model.config.get_text_config(), "attention_dropout", 0.0)
         if dropout:
             raise ValueError(
                 f"attention_dropout={dropout} is not honoured by the shared-prefix trainer: set it to 0 in the model's "
                 "config, or train with TRL's own GRPOTrainer"
             )
-        steps, group, batch = args.steps_per_generation, args.num_generations, args.generation_batch_size
-        assert steps is not None and group is not None and batch is not None  # GRPOConfig works out what is left open
-        if args.per_device_train_batch_size % group:
-            raise ValueError(
-                f"{args.per_device_train_batch_size} answers per process and micro-batch cannot be split into whole "
-                f"groups of {group}; choose a multiple"
-            )
-        cycle = steps * args.num_iterations
-        if args.save_strategy == "steps" and args.save_steps * args.gradient_accumulation_steps % cycle:
-            raise ValueError("save_steps must fall between two generations, else a resumed run would differ")
-        updates = args.max_steps * args.gradient_accumulation_steps
-        drawn = common.order(len(rows), -(-updates // cycle) * (batch // group), args.seed)
         super().__init__(
-            model=policy.model,
-            reward_funcs=[_scored_by_us],
+            model=model,
+            reward_funcs=functions,
             args=args,
-            train_dataset=Dataset.from_dict({"prompt": [""] * len(drawn), "draw": range(len(drawn))}),
-            processing_class=policy.processor,
+            train_dataset=Dataset.from_dict({"prompt": [""] * len(rows), "draw": range(len(rows))}),
+            eval_dataset=eval_dataset,
+            processing_class=processing_class,
+            callbacks=callbacks,
+            optimizers=optimizers,
             peft_config=peft_config,
         )
         plugin = self.accelerator.state.deepspeed_plugin
@@ -147,54 +165,98 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
                 "the answers are sampled from whole weights, which FSDP and ZeRO-3 do not keep in one place; use DDP, "
                 "ZeRO-1 or ZeRO-2, or adapters"
             )
-        self.rows, self.drawn, self.reward_fn, self.bf16 = rows, drawn, reward_fn, bf16
-        self.steps_per_generation = steps
-        self.policy = policies.Policy(common.bare(self), policy.processor)
+        if self.aux_loss_enabled:
+            raise ValueError(
+                "the load-balancing loss of a mixture of experts is not honoured by the shared-prefix trainer: set "
+                "router_aux_loss_coef to 0.0, or train with TRL's own GRPOTrainer"
+            )
+        self.rows, self.functions = rows, functions
+        self.bf16 = bool(args.bf16) if bf16 is None else bf16
+        assert args.steps_per_generation is not None  # GRPOConfig works out what is left open
+        self.steps_per_generation = args.steps_per_generation
+        self.policy = policies.Policy(common.bare(self), processing_class)
         self._pieces: list[dict] | None = None
+        self._evaluated = 0
+
+    @property
+    def _mode(self) -> str:
+        model: Any = self.model
+        return "train" if model.training else "eval"
 
     # -- rollout
 
+    def _get_train_sampler(self, dataset=None):
+        batch = self.args.generation_batch_size
+        assert batch is not None
+        return _Order(
+            data_source=self.train_dataset if dataset is None else dataset,
+            mini_repeat_count=self.num_generations,
+            batch_size=batch // self.num_generations,
+            repeat_count=self.num_iterations * self.steps_per_generation,
+            shuffle=self.shuffle_dataset,
+            seed=self.args.seed,
+            epoch=lambda: int(self.state.epoch or 0),
+        )
+
     def _prepare_inputs(self, generation_batch):
-        cycle = self.steps_per_generation * self.num_iterations
-        if self._pieces is None or self._step % cycle == 0:
-            self._pieces = self._roll_out([x["draw"] for x in generation_batch[:: self.num_generations]])
+        """The micro-batch to take a loss of: in training from answers that serve several, in evaluation from new ones.
+
+        The randomness of a group comes from the seed and the number of its draw and from nothing else: a resumed run
+        samples the same answers, and so does a run with another number of processes.
+        """
+        seed = self.args.seed
+        if self._mode == "eval":
+            rows = generation_batch[:: self.num_generations_eval]
+            first, self._evaluated = self._evaluated, self._evaluated + len(rows)
+            seeds = [(seed, first + i, self.accelerator.process_index, 1) for i in range(len(rows))]
+            return self._roll_out(rows, seeds, self.num_generations_eval, 1)[0]
+        self._evaluated = 0
+        if self._pieces is None or self._step % (self.steps_per_generation * self.num_iterations) == 0:
+            draws = [x["draw"] for x in generation_batch[:: self.num_generations]]
+            before = int(self.state.epoch or 0) * len(self.rows)
+            rows, seeds = [self.rows[draw] for draw in draws], [(seed, before + draw) for draw in draws]
+            self._pieces = self._roll_out(rows, seeds, self.num_generations, self.steps_per_generation)
         return self._pieces[self._step % self.steps_per_generation]
 
-    def _roll_out(self, draws: list[int]) -> list[dict]:
-        """Answers, rewards, advantages and fixed logprobs of one generation batch, in micro-batches of whole groups.
-
-        The randomness of a group comes from (seed, number of the draw) and nothing else: a resumed run samples the same
-        answers, and so does a run with another number of processes.
-        """
+    def _roll_out(self, rows: list[dict], seeds: list[tuple[int, ...]], group: int, parts: int) -> list[dict]:
+        """Answers, rewards, advantages and fixed logprobs of one generation batch, in micro-batches of whole groups."""
         started = time.perf_counter()  # (1) answers
-        rows = [self.rows[self.drawn[draw]] for draw in draws]
-        prompts = shared_prefix.remember_features(self.policy.model, self.policy.encode(rows))
+        asked = [self._asked(row) for row in rows]
+        prompts = shared_prefix.remember_features(self.policy.model, self.policy.encode(asked))
         with common.autocast(self.bf16 and self.accelerator.device.type == "cuda"):
             answers = self.policy.generate(
                 prompts,
-                num_generations=self.num_generations,
+                num_generations=group,
                 max_new_tokens=self.max_completion_length,
                 temperature=self.temperature,
                 top_k=self.args.top_k,
-                seeds=[(self.args.seed, draw) for draw in draws],
+                top_p=self.args.top_p,
+                min_p=self.args.min_p,
+                repetition_penalty=self.args.repetition_penalty,
+                seeds=seeds,
             )
         generated = time.perf_counter()
-        rewards = self._score(rows, answers)  # (2)
-        advantages = group_advantages(rewards)  # (3)
-        size = len(rows) // self.steps_per_generation
+        rewards, advantages = self._score(rows, asked, answers, group)  # (2), (3)
+        counts = [done or not self.mask_truncated_completions for done in answers.finished]
+        counted = torch.tensor(counts, dtype=torch.float32, device=self.accelerator.device)
+        lengths = torch.tensor(answers.lengths, dtype=torch.float32, device=self.accelerator.device)
+        tokens = self.accelerator.gather((lengths * counted).sum()[None]).sum() / self.accelerator.num_processes
+        size = len(rows) // parts
         pieces = []
         for start in range(0, len(rows), size):
             chosen = list(range(start, start + size))
-            whole = size == len(rows)
             piece = {
-                "prompts": prompts if whole else prompts.select(chosen),
+                "prompts": prompts if parts == 1 else prompts.select(chosen),
                 "ids": answers.ids[start : start + size],
+                "counted": counted[start * group : (start + size) * group],
                 "advantages": advantages[chosen].flatten().to(self.accelerator.device),
+                "tokens": tokens / parts,
                 "old": None,
                 "reference": None,
             }
             with torch.no_grad():  # (4) log-probabilities that stay fixed
-                if self.args.gradient_accumulation_steps % (self.steps_per_generation * self.num_iterations):
+                cycle = self.steps_per_generation * self.num_iterations
+                if self._mode == "train" and self.args.gradient_accumulation_steps % cycle:
                     piece["old"] = self._logprobs(self.policy.model, piece)
                 if self.beta and self.ref_model is not None:
                     piece["reference"] = self._logprobs(self.ref_model, piece)
@@ -202,70 +264,161 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
                     with self.accelerator.unwrap_model(self.model).disable_adapter():
                         piece["reference"] = self._logprobs(self.policy.model, piece)
             pieces.append(piece)
-        tokens = sum(answers.lengths)
-        self._record_metrics(
-            reward=rewards.mean(),
-            reward_std=rewards.std(1).mean() if rewards.shape[1] > 1 else 0.0,
-            advantage_mean=advantages.mean(),
-            equal_groups=(rewards == rewards[:, :1]).all(1).float().mean(),
-            length=tokens / len(answers.lengths),
-            finished=sum(answers.finished) / len(answers.finished),
-            tokens_per_second=tokens / (generated - started),
-            seconds_generation=generated - started,
-            seconds_reference=time.perf_counter() - generated,
-            peak_mb=provenance.peak_mb(self.accelerator.device),
+        total = sum(answers.lengths)
+        self._record(
+            {
+                "reward": rewards.mean(),
+                "reward_std": rewards.std(1).mean() if group > 1 else 0.0,
+                "advantage_mean": advantages.mean(),
+                "equal_groups": (rewards == rewards[:, :1]).all(1).float().mean(),
+                "length": total / len(answers.lengths),
+                "finished": sum(answers.finished) / len(answers.finished),
+                "tokens_per_second": total / (generated - started),
+                "seconds_generation": generated - started,
+                "seconds_reference": time.perf_counter() - generated,
+                "peak_mb": provenance.peak_mb(self.accelerator.device),
+            }
         )
+        self._record_lengths(prompts, answers, group)
         return pieces
 
-    def _score(self, rows: list[dict], answers: policies.Answers) -> torch.Tensor:
-        totals: list[float] = []
-        parts: dict[str, list[float]] = {}
-        for i, (text, length) in enumerate(zip(answers.texts, answers.lengths, strict=True)):
-            row = rows[i // self.num_generations]
-            reward = self.reward_fn(text, row, length)
-            totals.append(self._finite(getattr(reward, "total", reward), row))
-            for name, value in (getattr(reward, "parts", None) or {}).items():
-                parts.setdefault(name, []).append(self._finite(value, row, f" as {name}"))
-        self._record_metrics(**{f"reward_{name}": sum(values) / len(totals) for name, values in parts.items()})
-        return torch.tensor(totals).view(len(rows), self.num_generations)
+    def _asked(self, row: dict) -> dict:
+        """What the policy encodes of a row: a conversation with its images in place, or a text as it stands."""
+        images = [row["image"]] if row.get("image") is not None else row.get("images") or []
+        pictured = bool(images) or row.get("pixels") is not None
+        if pictured and not self._is_vlm:
+            raise ValueError("rows with images need a processor: a tokenizer was given as processing_class")
+        if isinstance(row["prompt"], str):
+            if pictured:
+                raise ValueError(
+                    "a prompt with images must be a conversation, since the chat template says where they belong: give "
+                    f'{{"role": "user", "content": {row["prompt"][:40]!r}}} in a list'
+                )
+            return {"prompt": row["prompt"], "text": row["prompt"]}
+        if row.get("pixels") is not None or not self._is_vlm:
+            return {"prompt": row["prompt"], "pixels": row.get("pixels")}
+        chat = prepare_multimodal_messages(row["prompt"], images=images)
+        return {"prompt": chat, "images": _pictures(chat)}
 
-    def _finite(self, value: Any, row: dict, part: str = "") -> float:
-        """A reward as a number; ValueError names the reward function and the row, so that nothing wrong is saved."""
-        try:
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
-            number = float("nan")
-        if not math.isfinite(number):
-            name = getattr(self.reward_fn, "__qualname__", None) or type(self.reward_fn).__name__
-            raise ValueError(
-                f"the reward function {name} gave {value!r}{part} for row {row.get('id', 'without an id')}: a reward "
-                "must be a finite number; give an answer that cannot be scored the reward of a malformed one"
-            )
-        return number
+    def _score(
+        self, rows: list[dict], asked: list[dict], answers: policies.Answers, group: int
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Rewards and advantages of the answers, [N, group] each."""
+        each = [i for i in range(len(rows)) for _ in range(group)]
+        prompts = [asked[i]["prompt"] for i in each]
+        completions = [
+            text if isinstance(prompt, str) else [{"role": "assistant", "content": text}]
+            for prompt, text in zip(prompts, answers.texts, strict=True)
+        ]
+        ids = [completion for answered in answers.ids for completion in answered]
+        found = scoring.score(
+            self.functions,
+            [rows[i] for i in each],
+            prompts,
+            completions,
+            ids,
+            trainer_state=self.state,
+            log_extra=self._log_completion_extra,
+            log_metric=self._log_metric,
+        )
+        totals = (found * self.reward_weights).sum(1)
+        everyone = self.accelerator.gather(found.to(self.accelerator.device)).cpu()
+        all_totals = (everyone * self.reward_weights).sum(1)
+        rewards = totals.view(len(rows), group)
+        advantages = group_advantages(rewards, scale=self.scale_rewards, everyone=all_totals)
+        for name, values in zip(self.reward_func_names, everyone.T, strict=True):
+            self._metrics[self._mode][f"rewards/{name}/mean"].append(values.mean().item())
+            self._metrics[self._mode][f"rewards/{name}/std"].append(values.std().item() if len(values) > 1 else 0.0)
+        spread = all_totals.view(-1, group).std(1) if group > 1 else torch.zeros(1)
+        if self.scale_rewards == "batch" and len(all_totals) > 1:
+            spread = all_totals.std()
+        self._metrics[self._mode]["frac_reward_zero_std"].append((spread.abs() <= 1e-8).float().mean().item())
+        self._record_logged()
+        if self.log_completions:
+            self._keep_completions(prompts, completions, everyone, advantages.flatten())
+        self._pending_extra_logs.clear()
+        return rewards, advantages
 
-    def _record_metrics(self, **values) -> None:
+    def _keep_completions(self, prompts, completions, everyone, advantages) -> None:
+        """For the table that TRL's `log` writes and prints."""
+        self._logs["prompt"].extend(gather_object(prompts))
+        self._logs["completion"].extend(gather_object(completions))
+        self._logs["advantages"].extend(gather_object(advantages.tolist()))
+        for name, values in zip(self.reward_func_names, everyone.T, strict=True):
+            self._logs["rewards"][name].extend(values.tolist())
+        for column in sorted(set(gather_object(list(self._pending_extra_logs)))):
+            mine = self._pending_extra_logs.get(column, [None] * len(prompts))
+            self._logs["extra"][column].extend(gather_object(mine))
+        if self.log_multimodal:
+            images = [_pictures(chat) if isinstance(chat, list) else [] for chat in prompts]
+            if any(gather_object([any(images)])):
+                self._logs["images"].extend(gather_object(images))
+
+    # -- metrics
+
+    def _record(self, values: Mapping[str, Any], weight: float = 1.0) -> None:
+        """Logs means over the processes, each with its weight, and of `EXTREMES` the extreme.
+
+        All processes have the same names; a process whose value is None does not count.
+        """
         if not values:
             return
-        local = torch.tensor([float(v) for v in values.values()], device=self.accelerator.device)
-        means = self.accelerator.gather(local[None]).mean(0).tolist()
-        for name, value in zip(values, means, strict=True):
-            self._metrics["train"][name].append(value)
+        local = [[0.0, 0.0] if value is None else [float(value), weight] for value in values.values()]
+        rows = torch.tensor(local, dtype=torch.float64, device=self.accelerator.device)
+        everyone = self.accelerator.gather(rows[None]).cpu()
+        for i, name in enumerate(values):
+            found, weights = everyone[everyone[:, i, 1] > 0, i].T
+            if not len(found):
+                value = 0.0
+            elif name in EXTREMES:
+                value = EXTREMES[name](found).item()
+            else:
+                value = ((found * weights).sum() / weights.sum()).item()
+            self._metrics[self._mode][name].append(value)
+
+    def _record_logged(self) -> None:
+        """What the reward functions logged, whose names may differ between processes."""
+        means = {name: sum(values) / len(values) for name, values in self._pending_metrics.items()}
+        self._pending_metrics.clear()
+        self._record({name: means.get(name) for name in sorted(set(gather_object(list(means))))})
+
+    def _record_lengths(self, prompts: shared_prefix.Prompts, answers: policies.Answers, group: int) -> None:
+        """TRL's metrics of completions."""
+        lengths = answers.lengths
+        ended = [length for length, done in zip(lengths, answers.finished, strict=True) if done]
+        self._record(
+            {
+                "completions/mean_length": sum(lengths) / len(lengths),
+                "completions/min_length": min(lengths),
+                "completions/max_length": max(lengths),
+                "completions/clipped_ratio": 1 - len(ended) / len(lengths),
+            }
+        )
+        of_ended = {"mean": sum(ended) / max(len(ended), 1), "min": min(ended, default=0), "max": max(ended, default=0)}
+        named = {f"completions/{what}_terminated_length": value for what, value in of_ended.items()}
+        self._record(named, weight=len(ended))
+        read = torch.tensor([sum(prompts.lengths) * group + sum(lengths)], device=self.accelerator.device)
+        if self._mode == "train":
+            self.state.num_input_tokens_seen += int(self.accelerator.gather(read).sum())
+        self._metrics[self._mode]["num_tokens"] = [self.state.num_input_tokens_seen]
 
     # -- loss
 
-    def _logprobs(self, model, piece: dict, forward=None) -> torch.Tensor:
+    def _logprobs(self, model, piece: dict) -> torch.Tensor:
         with common.autocast(self.bf16):
-            return shared_prefix.logprobs(
-                model, piece["prompts"], piece["ids"], temperature=self.temperature, forward=forward
-            )
+            return shared_prefix.logprobs(model, piece["prompts"], piece["ids"], temperature=self.temperature)
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         started = time.perf_counter()
-        logprobs = self._logprobs(self.policy.model, inputs, forward=model)  # (4) the one with a gradient
+        with common.autocast(self.bf16):  # (4) the one with a gradient
+            logprobs, entropies = shared_prefix.logprobs_and_entropies(
+                self.policy.model, inputs["prompts"], inputs["ids"], temperature=self.temperature, forward=model
+            )
         lengths = torch.tensor([len(c) for group in inputs["ids"] for c in group], device=logprobs.device)
         mask = (torch.arange(logprobs.shape[1], device=logprobs.device) < lengths[:, None]).float()
+        mask = mask * inputs["counted"][:, None]
         old = logprobs.detach() if inputs["old"] is None else inputs["old"]
-        value, metrics = loss(  # (5)
+        value, watch = loss(  # (5)
             logprobs,
             old,
             inputs["reference"],
@@ -273,13 +426,57 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
             mask,
             beta=self.beta,
             clip=self.epsilon_low,
+            clip_high=self.epsilon_high,
+            delta=self.args.delta,
+            kind=self.loss_type,
+            level=self.importance_sampling_level,
+            unbiased_kl=self.args.use_bias_correction_kl,
+            tokens=inputs["tokens"],
+            longest=self.max_completion_length,
         )
-        self._record_metrics(**metrics, seconds_forward=time.perf_counter() - started)
-        return value / self.current_gradient_accumulation_steps
+        tokens = max(mask.sum().item(), 1)
+        watch["entropy"] = float((entropies * mask).sum() / tokens)
+        of_answers = [n for n in watch if "ratio" in n and self.importance_sampling_level == "sequence"]
+        self._record({n: v for n, v in watch.items() if n not in of_answers}, weight=tokens)
+        self._record({n: watch[n] for n in of_answers} | {"seconds_forward": time.perf_counter() - started})
+        return value / (self.current_gradient_accumulation_steps if self._mode == "train" else 1)
 
 
-def _scored_by_us(completions, **kwargs):
-    raise AssertionError("rewards are computed in SharedPrefixGRPOTrainer._score")
+def _pictures(chat: list[dict[str, Any]]) -> list[Any]:
+    """The images in a conversation, in order."""
+    parts = (part for message in chat if isinstance(message.get("content"), list) for part in message["content"])
+    return [part["image"] for part in parts if part["type"] == "image" and "image" in part]
+
+
+def _readable(train_dataset: Any, eval_dataset: Any) -> Sequence[dict[str, Any]]:
+    """The rows to train on; ValueError where there are none, or where a stream is given."""
+    if train_dataset is None or isinstance(train_dataset, IterableDataset):
+        raise ValueError("train_dataset must be rows that can be read by their number, such as a datasets.Dataset")
+    several = eval_dataset.values() if isinstance(eval_dataset, dict) else [eval_dataset]
+    if any(isinstance(dataset, IterableDataset) for dataset in several):
+        raise ValueError("eval_dataset must be a datasets.Dataset, or several by name, and no stream")
+    if len(train_dataset) == 0:
+        raise ValueError("there are no rows to train on")
+    return train_dataset
+
+
+def _refuse_split_groups(args: GRPOConfig, *, evaluates: bool) -> None:
+    """ValueError where a group would be split between micro-batches, or a generation between checkpoints."""
+    steps, group = args.steps_per_generation, args.num_generations
+    assert steps is not None and group is not None
+    sizes = {"per_device_train_batch_size": group}
+    if evaluates:
+        sizes["per_device_eval_batch_size"] = args.num_generations_eval or group
+    for name, of in sizes.items():
+        if getattr(args, name) % of:
+            raise ValueError(
+                f"{getattr(args, name)} answers per process and micro-batch cannot be split into whole groups of {of}; "
+                f"choose a multiple as {name}"
+            )
+    if args.save_strategy == "steps" and args.save_steps * args.gradient_accumulation_steps % (
+        steps * args.num_iterations
+    ):
+        raise ValueError("save_steps must fall between two generations, else a resumed run would differ")
 
 
 def train(
@@ -327,6 +524,26 @@ def train(
         shuffle_dataset=False,
     )
     trainer = SharedPrefixGRPOTrainer(
-        policy, dataset, reward_fn, args, bf16=settings.autocast, peft_config=settings.peft_config
+        model=policy.model,
+        reward_funcs=scoring.of_answers(reward_fn),
+        args=args,
+        train_dataset=Rows(_drawn(len(dataset), args), functools.partial(_chat, policy, dataset)),
+        processing_class=policy.processor,
+        peft_config=settings.peft_config,
+        bf16=settings.autocast,
     )
     return common.run(trainer, policy, out_dir, settings.callbacks)
+
+
+def _drawn(rows: int, args: GRPOConfig) -> list[int]:
+    """Row numbers for every draw of a run: one shuffled pass over all rows after another, across batches."""
+    steps, group, batch = args.steps_per_generation, args.num_generations, args.generation_batch_size
+    assert steps is not None and group is not None and batch is not None  # GRPOConfig works out what is left open
+    updates = args.max_steps * args.gradient_accumulation_steps
+    return common.order(rows, -(-updates // (steps * args.num_iterations)) * (batch // group), args.seed)
+
+
+def _chat(policy: policies.Policy, dataset: Sequence[dict[str, Any]], number: int) -> dict[str, Any]:
+    """A row whose prompt is the user's words about its images, in TRL's form."""
+    row = dataset[number]
+    return row | {"prompt": policy.conversation(row), "row": row}

@@ -4,33 +4,79 @@ that is ignored without a word makes a run that is not what its settings say."""
 from __future__ import annotations
 
 import dataclasses
+import re
 from functools import cache
 from typing import Any
 
 from transformers import TrainingArguments
 from trl import GRPOConfig
 
-# What the trainer reads itself; all fields of TrainingArguments are the library's own loop and are honoured there.
-HONOURED = frozenset(
-    {
-        "num_generations",
-        "max_completion_length",
-        "temperature",
-        "top_k",
-        "beta",
-        "epsilon",
-        "num_iterations",
-        "steps_per_generation",
-        "generation_batch_size",
-    }
-)
-# Fields of which one value alone is computed here, whatever the library's default is: (value, why).
-FIXED: dict[str, tuple[Any, str]] = {
-    "loss_type": ("grpo", "the loss is a mean over the tokens of a completion, then over completions"),
-    "scale_rewards": ("group", "advantages are scaled by the standard deviation within their group"),
-    "top_p": (1.0, "completions are sampled from the top_k most probable tokens, or from all"),
-    "use_bias_correction_kl": (False, "the KL penalty is the k3 estimator as it stands"),
-    "shuffle_dataset": (False, "the order of the rows follows from the seed alone, so that a run can be resumed"),
+from georeplicate.training.loss import LEVELS, LOSS_TYPES, SCALES
+
+# What the trainer honours, and what it means there; all fields of TrainingArguments but `LOOP` are the library's own.
+HONOURED = {
+    "num_generations": "completions of a prompt, G",
+    "num_generations_eval": "the same in evaluation",
+    "max_completion_length": "longest answer in tokens; None is refused, as room is made for the longest",
+    "temperature": "of sampling and of the log-probabilities",
+    "top_k": "only so many most probable tokens are drawn from; 0: all",
+    "top_p": "only the fewest most probable tokens that hold so much probability",
+    "min_p": "only tokens with at least so much of the highest probability",
+    "repetition_penalty": "of tokens that the prompt or the answer holds; padding is no token of the prompt",
+    "beta": "weight of the KL penalty; 0 loads no reference",
+    "use_bias_correction_kl": "the KL penalty is weighted by the ratio",
+    "epsilon": "the ratio is clipped below 1 - epsilon; above, if epsilon_high is None",
+    "epsilon_high": "the ratio is clipped above 1 + epsilon_high; with cispo above epsilon_high itself",
+    "delta": "upper bound of the ratio also where the advantage is negative; refused with cispo, which has none",
+    "importance_sampling_level": "one ratio a token, or one an answer (GSPO)",
+    "loss_type": "how the losses of tokens become one number",
+    "num_iterations": "updates on the same answers",
+    "steps_per_generation": "micro-batches that are sampled at once",
+    "generation_batch_size": "completions that are sampled at once, over all processes",
+    "scale_rewards": "advantages are divided by the standard deviation of their group, of the batch, or by nothing",
+    "reward_weights": "of the reward functions, in their order",
+    "mask_truncated_completions": "answers that were cut off do not enter the loss",
+    "router_aux_loss_coef": "0 for a mixture of experts, whose load-balancing loss is not computed",
+    "shuffle_dataset": "the order of the rows; TRL's, and found again by a resumed run",
+    "disable_dropout": "dropout layers of the model do nothing",
+    "log_completions": "a table of prompts, completions, rewards and advantages at every logged step",
+    "log_multimodal": "with their images, where the tracker shows images",
+    "log_unique_prompts": "one row a prompt in the tracker's table",
+    "num_completions_to_print": "rows of the table that are printed",
+}
+# Honoured fields of which some values are refused: {name: the values that are taken}.
+VALUES: dict[str, tuple[Any, ...]] = {
+    "loss_type": LOSS_TYPES,
+    "importance_sampling_level": LEVELS,
+    "scale_rewards": SCALES,
+    "router_aux_loss_coef": (None, 0.0),
+}
+# Why no other value than the default is taken: {pattern of names: the reason}; the first that fits counts.
+REFUSED = {
+    "sapo_.*|vespo_.*": "it belongs to a loss that is not computed here",
+    "(use_)?vllm.*": "answers are sampled by the shared-prefix kernel in the trainer's own process",
+    "use_transformers_.*|transformers_.*": "answers are sampled by the shared-prefix kernel, not by transformers",
+    "cache_implementation": "the kernel keeps one copy of each prompt's keys and values, which no cache class does",
+    "generation_kwargs": "the shared-prefix kernel samples by temperature, top_k, top_p, min_p and repetition_penalty",
+    "pad_to_multiple_of": "prompts and answers are packed without padding",
+    "chat_template_kwargs": "the processor's chat template is used as it stands",
+    "model_init_kwargs": "the model is loaded whole and in fp32: load it yourself and hand it over",
+    "trust_remote_code": "no code of a checkpoint is run",
+    "cast_lm_head_to_fp32": "log-probabilities are computed in fp32 from the head's own data type",
+    "ds3_gather_for_generation": "answers are sampled from whole weights, which ZeRO-3 does not keep in one place",
+    "sync_ref_model|ref_model_.*": "the reference is the starting policy, for the whole run",
+    "top_entropy_quantile": "all tokens enter the loss",
+    ".*entropy.*": "the loss has no bonus for entropy, which is logged alone",
+    "off_policy_mask_threshold": "answers that the policy has moved away from are clipped, never masked",
+    "multi_objective_aggregation": "rewards are summed, then normalised",
+    "max_tool_calling_iterations": "answers have one turn, without tools",
+    "log_completions_hub_repo": "nothing is uploaded",
+}
+# Fields of TrainingArguments that would be ignored: {name: (the value that is taken, why)}.
+LOOP: dict[str, tuple[Any, str]] = {
+    "remove_unused_columns": (False, "the columns are what the reward functions are told"),
+    "label_smoothing_factor": (0.0, "the loss has no labels to smooth"),
+    "torch_compile": (False, "the packed row has another shape in every batch"),
 }
 
 
@@ -46,7 +92,16 @@ def fields() -> dict[str, Any]:
 
 def expected() -> dict[str, Any]:
     """{name: the one value that is taken} of every field that is not honoured."""
-    return {name: FIXED.get(name, (default,))[0] for name, default in fields().items() if name not in HONOURED}
+    own = {name: default for name, default in fields().items() if name not in HONOURED}
+    return own | {name: value for name, (value, _) in LOOP.items()}
+
+
+def reason(name: str) -> str:
+    """Why a field is not honoured, as the end of a sentence."""
+    if name in LOOP:
+        return LOOP[name][1]
+    found = (why for pattern, why in REFUSED.items() if re.fullmatch(pattern, name))
+    return next(found, "it is newer than this trainer")
 
 
 def refuse(args: GRPOConfig) -> None:
@@ -56,11 +111,17 @@ def refuse(args: GRPOConfig) -> None:
             "max_completion_length=None is not honoured by the shared-prefix trainer, which makes room for the longest "
             "answer: set it to a number of tokens, or train with TRL's own GRPOTrainer"
         )
-    for name, value in expected().items():
-        given = getattr(args, name)
-        if given != value:
-            why = f", as {FIXED[name][1]}" if name in FIXED else ""
+    for name, values in VALUES.items():
+        if (given := getattr(args, name)) not in values:
             raise ValueError(
-                f"{name}={given!r} is not honoured by the shared-prefix trainer{why}: set it to {value!r}, or train "
-                "with TRL's own GRPOTrainer"
+                f"{name}={given!r} is not honoured by the shared-prefix trainer: set it to one of "
+                f"{', '.join(map(repr, values))}, or train with TRL's own GRPOTrainer"
+            )
+    if args.loss_type == "cispo" and args.delta is not None:
+        raise ValueError(f"delta={args.delta!r} does nothing in the loss cispo: set it to None, or take another loss")
+    for name, value in expected().items():
+        if (given := getattr(args, name)) != value:
+            raise ValueError(
+                f"{name}={given!r} is not honoured by the shared-prefix trainer, as {reason(name)}: set it to "
+                f"{value!r}, or train with TRL's own GRPOTrainer"
             )

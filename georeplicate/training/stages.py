@@ -22,7 +22,7 @@ REWARDS = ("paper", "paper with length", "released", "random")
 # Adapters of the stage "sft-lora": GeoReasoner's way, on the language model alone.
 LORA_RANK, LORA_ALPHA = 16, 32
 LORA_MODULES = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
-CHECKPOINTS = 8  # a run that is killed loses no more than this part of it
+CHECKPOINTS = 8  # a run that is killed loses no more than this part of it (or the updates on one batch of answers)
 
 Report = Callable[..., None]  # report(updates, doing, skipped=False)
 
@@ -33,18 +33,22 @@ def reward_function(kind: str, seed: int, profile: Profile) -> Callable[[str, di
     if kind not in REWARDS:
         raise ValueError(f"unknown reward {kind!r}: choose one of {', '.join(REWARDS)}")
     if kind == "random":
-        return lambda text, row, n: float(
-            np.random.default_rng([seed, crc32((text + row["id"]).encode())]).random() < 0.5
-        )
+
+        def coin(text: str, row: dict, n_tokens: int) -> float:
+            return float(np.random.default_rng([seed, crc32((text + row["id"]).encode())]).random() < 0.5)
+
+        return coin
     mode: Mode = "released" if kind == "released" else "paper"
     weights = dict(rewards.WEIGHTS)
     if kind == "paper":
         mode, weights = profile.reward_mode, dict(zip(rewards.WEIGHTS, profile.reward_weights, strict=True))
-    return lambda text, row, n: (
-        rewards.total(text, row["letter"], n, mode, weights=weights)
-        if "letter" in row
-        else rewards.place(text, row["country"], row["city"], mode)
-    )
+
+    def weighted(text: str, row: dict, n_tokens: int) -> rewards.Reward:
+        if "letter" not in row:
+            return rewards.place(text, row["country"], row["city"], mode)
+        return rewards.total(text, row["letter"], n_tokens, mode, weights=weights)
+
+    return weighted
 
 
 class _Progress(TrainerCallback):
@@ -86,7 +90,9 @@ def train(
         "bf16": {"auto": None, "bf16": True, "fp32": False}[profile.precision],
     }
     steps = profile.sft_steps if stage in ("sft", "sft-lora") else profile.rl_steps
-    shared |= {"steps": steps, "save_steps": max(1, steps // CHECKPOINTS), "callbacks": [_Progress(report, steps)]}
+    whole = profile.num_iterations if stage.startswith("grpo") else 1  # checkpoints fall between batches of answers
+    every = max(1, steps // CHECKPOINTS // whole) * whole
+    shared |= {"steps": steps, "save_steps": every, "callbacks": [_Progress(report, steps)]}
     if stage in ("sft", "sft-lora", "supervised"):
         size: dict[str, Any] = {"batch_size": profile.completions_per_update, "learning_rate": profile.learning_rate}
         if stage != "supervised":

@@ -33,6 +33,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -123,7 +124,7 @@ def make_rows(policy: policies.Policy, count: int, P: int) -> list[dict]:
     return rows
 
 
-def reward(text: str, row: dict | None = None, length: int = 0) -> float:
+def reward(text: str) -> float:
     return len(set(text.split())) / 100
 
 
@@ -164,21 +165,22 @@ def make_trainer(impl: str, folder: Path, P: int, C: int, steps: int) -> GRPOTra
         report_to=[],
         disable_tqdm=True,
         dataloader_pin_memory=False,
-        generation_kwargs={"min_new_tokens": C, "suppress_tokens": policy.suppressed},
     )
-    if impl == "ours":
-        trainer = grpo.SharedPrefixGRPOTrainer(policy, rows, reward, args, bf16=False)
-        trainer.policy = EndlessPolicy(trainer.policy.model, trainer.policy.processor)
-        return trainer
     features = {"prompt": List({"role": Value("string"), "content": Value("string")}), "images": List(Image())}
     asked = [{"prompt": [{"role": "user", "content": r["prompt"]}], "images": r["images"]} for r in rows]
-    return GRPOTrainer(
+    common: dict[str, Any] = dict(
         model=policy.model,
         reward_funcs=[_reward_of_chats],
         args=args,
         train_dataset=Dataset.from_list(asked * (steps // len(asked) + 1), features=Features(features)),
         processing_class=policy.processor,
     )
+    if impl == "ours":
+        trainer = grpo.SharedPrefixGRPOTrainer(**common)
+        trainer.policy = EndlessPolicy(trainer.policy.model, trainer.policy.processor)
+        return trainer
+    args.generation_kwargs = {"min_new_tokens": C, "suppress_tokens": policy.suppressed}
+    return GRPOTrainer(**common)
 
 
 def _reward_of_chats(completions, **_):

@@ -217,6 +217,23 @@ def test_other_rows_or_settings_in_the_same_folder_are_refused(tmp_path):
         engine.build(rows(40)[:20], tmp_path, engine.Template(), shard=10)
 
 
+def test_a_shard_of_another_program_is_refused(tmp_path):
+    engine.build(rows(10), tmp_path, engine.Template(), shard=10)
+    (shard,) = (tmp_path / "accepted").iterdir()
+    pq.write_table(pq.read_table(shard).replace_schema_metadata(None), shard)
+    (tmp_path / "manifest.json").unlink()
+    with pytest.raises(engine.EngineError, match="made from other rows"):
+        engine.build(rows(10), tmp_path, engine.Template(), shard=10)
+
+
+def test_a_row_without_a_picture_has_none(tmp_path):
+    given = [row | {"image": image} for row, image in zip(rows(3), (None, "a.jpg", ["b.jpg", "c.jpg"]), strict=True)]
+    out = engine.build(given, tmp_path, engine.Template())
+    tables = [pq.read_table(path) for path in out.rglob("*.parquet")]
+    found = {row["id"]: row["image"] for table in tables for row in table.to_pylist()}
+    assert sorted(found.values()) == [[], ["a.jpg"], ["b.jpg", "c.jpg"]]
+
+
 def test_double_ids_and_uneven_rows_are_refused(tmp_path):
     with pytest.raises(engine.EngineError, match="two rows have the id 'p0000001'"):
         engine.build([*rows(10), rows(2)[1]], tmp_path / "a", engine.Template(), shard=5)

@@ -189,6 +189,14 @@ def test_it_waits_as_long_as_the_server_asks(tmp_path, monkeypatch):
     assert 0.4 in waits and len(server.seen) == 2
 
 
+def test_a_wait_that_is_no_number_is_chosen_here(tmp_path, monkeypatch):
+    waits = []
+    monkeypatch.setattr(teachers.tenacity.nap.time, "sleep", waits.append)
+    with Server((429, b"", {"Retry-After": "nan"}), completion(GOOD)) as server:
+        assert isinstance(teacher(server, tmp_path).think([site()])[0], str)
+    assert all(wait >= 0 for wait in waits) and len(server.seen) == 2
+
+
 def test_waits_grow(tmp_path):
     with Server((500, b"", {})) as server:
         told = teacher(server, tmp_path, backoff_s=0.5, attempts=6)
@@ -250,12 +258,13 @@ def test_failures_are_not_kept(tmp_path):
         assert isinstance(teacher(server, tmp_path).think([site()])[0], str)
 
 
-def test_a_damaged_cache_entry_is_asked_again(tmp_path):
+@pytest.mark.parametrize("damaged", ['{"te', '{"text": 7}', '{"text": null}', "[]"])
+def test_a_damaged_cache_entry_is_asked_again(tmp_path, damaged):
     with Server(completion(GOOD)) as server:
         told = teacher(server, tmp_path)
         told.think([site()])
         (entry,) = (tmp_path / "cache").rglob("*.json")
-        entry.write_text('{"te')
+        entry.write_text(damaged)
         assert isinstance(told.think([site()])[0], str) and len(server.seen) == 2
 
 

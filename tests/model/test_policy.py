@@ -192,3 +192,40 @@ def test_a_text_only_template_of_the_tokenizer_does_not_hide_the_one_with_images
     loaded = policy.load(folder)
     prompts = loaded.encode([{"images": [Image.new("RGB", (32, 32))], "prompt": "Where is this?"}])
     assert prompts.images == [1] and (prompts.mm_token_type_ids == 1).any()
+
+
+def test_an_error_in_generation_leaves_the_model_in_training(monkeypatch):
+    made = tiny_policy()
+    made.model.train()
+    with pytest.raises(ValueError, match="top_p=2 is out of range"):
+        made.generate(questions(1), max_new_tokens=2, top_p=2)
+    assert made.model.training
+
+
+def test_no_rows_give_no_answers_and_cannot_be_encoded():
+    made = tiny_policy()
+    assert made.generate([], max_new_tokens=2).texts == []
+    with pytest.raises(ValueError, match="no rows to encode"):
+        made.encode([])
+
+
+def test_a_prompt_is_a_text_a_conversation_or_the_whole_text():
+    made = tiny_policy()
+    (row,) = questions(1)
+    slots = [{"type": "image"} for _ in row["images"]]
+    chat = [{"role": "user", "content": [*slots, {"type": "text", "text": row["prompt"]}]}]
+    whole = made.text(row)
+    said = [row, {**row, "prompt": chat}, {"text": whole, "images": row["images"]}]
+    assert made.conversation(row) == chat == made.conversation(said[1])
+    first, *others = (made.encode([each]) for each in said)
+    assert all(torch.equal(first.input_ids, other.input_ids) for other in others)
+    with pytest.raises(ValueError, match=r"lacks \['zebra'\]"):
+        made.encode([{"prompt": [{"role": "user", "content": "look at the zebra"}]}])
+
+
+def test_a_text_model_takes_its_tokenizer_for_a_processor():
+    made = tiny_policy()
+    alone = policy.Policy(made.model, made.tokenizer)
+    rows = questions(2, images=0)
+    assert torch.equal(alone.encode(rows).input_ids, made.encode(rows).input_ids)
+    assert alone.eos_token_ids == made.eos_token_ids and alone.suppressed

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from torch import distributed
+from torch.nn.parallel import DistributedDataParallel
 from toy import TEXT, change_kernel, internvl_policy, kernel, llava_policy, questions, tiny_policy
+from transformers import generation
 
-from georeplicate.model import shared_prefix
+from georeplicate.model import head, shared_prefix
 
 GROUPS = {
     "ragged, two prompts": [[3, 1, 6], [5, 2, 2]],
@@ -157,7 +160,9 @@ def test_greedy_answers_of_other_models_are_their_own(make):
     prompts = policy.encode(questions(3))
     arguments = dict(max_new_tokens=8, eos_token_ids=policy.eos_token_ids, suppressed=policy.suppressed, temperature=0)
     shared = shared_prefix.generate(policy.model, prompts, num_generations=1, **arguments)
-    plain = kernel("_generate_repeated")(policy.model, prompts, 1, *(*arguments.values(), 0, None))
+    *options, temperature = arguments.values()
+    sampling = kernel("Sampling")(temperature=temperature)
+    plain = kernel("_generate_repeated")(policy.model, prompts, 1, *options, sampling, None)
     assert shared == plain and len({tuple(group[0]) for group in shared}) > 1
 
 
@@ -357,6 +362,130 @@ def test_sampled_tokens_follow_the_models_distribution():
         assert np.abs(counts[ids] / 4000 - expected).max() < 4 * np.sqrt(0.25 / 4000)
 
 
+FILTERS = {
+    "top_p": dict(top_p=0.7),
+    "min_p": dict(min_p=0.2),
+    "all of them": dict(temperature=1.7, top_k=12, top_p=0.9, min_p=0.05, repetition_penalty=1.4),
+    "a reward for repeating": dict(repetition_penalty=0.6),
+    "only the most probable": dict(top_p=1e-9),
+}
+
+
+@pytest.mark.parametrize("options", FILTERS.values(), ids=FILTERS.keys())
+def test_tokens_are_drawn_from_what_transformers_leaves(options):
+    """Even luck over [0, 1) visits every token as often as it is probable."""
+    logits = torch.randn(3, 30, generator=torch.Generator().manual_seed(0)) * 2
+    held, banned = torch.tensor([[1, 2, 3], [4, 4, 5], [6, 7, 8]]), torch.tensor([9, 10])
+    wanted = shared_prefix.Sampling(**options)
+    theirs = generation.LogitsProcessorList(
+        [
+            generation.RepetitionPenaltyLogitsProcessor(wanted.repetition_penalty),
+            generation.SuppressTokensLogitsProcessor(banned.tolist()),
+            generation.TemperatureLogitsWarper(wanted.temperature),
+        ]
+    )
+    if wanted.top_k:
+        theirs.append(generation.TopKLogitsWarper(wanted.top_k))
+    theirs.append(generation.TopPLogitsWarper(wanted.top_p))
+    if wanted.min_p:
+        theirs.append(generation.MinPLogitsWarper(wanted.min_p))
+    used, draws = torch.zeros(3, 30, dtype=torch.bool).scatter(1, held, True), 20_000
+    luck = (torch.arange(draws, dtype=torch.double) + 0.5) / draws
+    for row, expected in enumerate(theirs(held, logits).softmax(-1)):
+        many = (x[row].expand(draws, -1) for x in (logits, used))
+        drawn = kernel("_sample")(next(many), banned, wanted, luck, next(many))
+        assert torch.allclose(torch.bincount(drawn, minlength=30) / draws, expected, atol=2 / draws)
+    assert not torch.allclose(theirs(held, logits).softmax(-1), logits.index_fill(1, banned, -torch.inf).softmax(-1))
+
+
+def test_repeated_tokens_are_penalised_as_by_the_models_own_generation():
+    policy = tiny_policy(sharpen=2.0)
+    rows = questions(3)
+    arguments = dict(max_new_tokens=12, temperature=0, repetition_penalty=3.0)
+    ours = policy.generate(rows, **arguments).ids
+    for row, [answer] in zip(rows, ours, strict=True):  # one by one: their own generation penalises padding as well
+        inputs = {n: v for n, v in vars(policy.encode([row])).items() if isinstance(v, torch.Tensor)}
+        theirs = policy.model.generate(
+            **inputs, max_new_tokens=12, do_sample=False, suppress_tokens=policy.suppressed, repetition_penalty=3.0
+        )
+        assert answer == theirs[0, inputs["input_ids"].shape[1] :].tolist()[: len(answer)]
+    assert ours != policy.generate(rows, **arguments | {"repetition_penalty": 1.0}).ids
+    many = dict(num_generations=5, max_new_tokens=12, repetition_penalty=2.0)
+    seeds = [(7, 0), (7, 1), (7, 2)]
+    together = policy.generate(rows, seeds=seeds, **many).ids
+    assert together[1:2] == policy.generate(rows[1:2], seeds=seeds[1:2], **many).ids  # whoever leaves the batch
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [dict(temperature=-1), dict(top_k=-1), dict(top_p=0), dict(top_p=1.1), dict(min_p=2), dict(repetition_penalty=0)],
+)
+def test_sampling_out_of_range_is_refused_by_name(bad):
+    (name,) = bad
+    with pytest.raises(ValueError, match=f"{name}=.* is out of range"):
+        shared_prefix.Sampling(**bad)
+
+
+@pytest.mark.parametrize("repeated", [False, True], ids=["kernel", "naive twin"])
+@pytest.mark.parametrize("temperature", [1.0, 0.7])
+def test_a_head_in_chunks_changes_nothing(policy, monkeypatch, temperature, repeated):
+    """Values, entropies and all gradients, and never more than a chunk of logits at once."""
+    prompts, completions = policy.encode(questions(2)), tokens_of(policy, [[3, 1, 6], [5, 0, 2]])
+    function = shared_prefix.logprobs_repeated if repeated else shared_prefix.logprobs
+
+    def scored(model, *given):
+        return function(model, *given, temperature=temperature)
+
+    whole = run(scored, policy, prompts, completions)
+    entropies = shared_prefix.logprobs_and_entropies(policy.model, prompts, completions, temperature=temperature)[1]
+    plain, seen = kernel("token_logprobs"), []
+    monkeypatch.setattr(head, "LARGE", 0)
+    monkeypatch.setattr(head, "CHUNK", 3)
+    change_kernel(monkeypatch, "token_logprobs", lambda logits, *a: seen.append(logits.shape) or plain(logits, *a))
+    assert distance(run(scored, policy, prompts, completions), whole) <= 1e-5
+    tokens = 17 if not repeated else 6 * 7
+    assert max(shape[0] for shape in seen) == 3 and len(seen) == 2 * -(-tokens // 3)  # once more in the backward pass
+    with torch.no_grad():
+        found = shared_prefix.logprobs_and_entropies(policy.model, prompts, completions, temperature=temperature)
+    assert torch.allclose(found[0], whole[0], atol=1e-5) and torch.allclose(found[1], entropies, atol=1e-5)
+    assert "forward" not in vars(policy.model.lm_head)
+
+
+def test_a_head_in_chunks_works_behind_distributed_data_parallel(policy, monkeypatch, tmp_path):
+    prompts, completions = policy.encode(questions(2)), tokens_of(policy, [[3, 1, 6], [5, 2, 2]])
+    whole = run(shared_prefix.logprobs, policy, prompts, completions)
+    monkeypatch.setattr(head, "LARGE", 0)
+    monkeypatch.setattr(head, "CHUNK", 3)
+    distributed.init_process_group("gloo", init_method=f"file://{tmp_path}/store", rank=0, world_size=1)
+    try:
+        wrapped = DistributedDataParallel(policy.model, find_unused_parameters=True)
+
+        def scored(model, *given):
+            return shared_prefix.logprobs(model, *given, forward=wrapped)
+
+        assert distance(run(scored, policy, prompts, completions), whole) <= 1e-5
+    finally:
+        distributed.destroy_process_group()
+
+
+def test_entropies_are_those_of_the_models_distributions(policy):
+    prompts, completions = policy.encode(questions(2)), tokens_of(policy, [[3, 1], [5, 2]])
+    found, entropies = shared_prefix.logprobs_and_entropies(policy.model, prompts, completions, temperature=0.7)
+    assert torch.equal(found, shared_prefix.logprobs(policy.model, prompts, completions, temperature=0.7))
+    assert not entropies.requires_grad
+    for row, completion in enumerate(c for group in completions for c in group):
+        logits = _next_logits(policy, prompts.select([row // 2]), completion)[:-1] / 0.7
+        p = logits.double().softmax(-1)
+        assert torch.allclose(entropies[row, 1 : len(completion)].double(), -(p * p.log()).sum(-1), atol=1e-4)
+        assert (entropies[row, len(completion) :] == 0).all()
+
+
+def test_heads_whose_logits_are_changed_afterwards_are_not_cut(policy, monkeypatch):
+    assert kernel("_plain_head")(policy.model)
+    monkeypatch.setattr(policy.model.config.text_config, "final_logit_softcapping", 30.0, raising=False)
+    assert not kernel("_plain_head")(policy.model)
+
+
 def test_a_seed_per_prompt_makes_its_answers_independent_of_the_batch():
     policy = tiny_policy(sharpen=2.0)
     prompts, seeds = policy.encode(questions(3)), [(7, 0), (7, 1), (7, 2)]
@@ -372,11 +501,11 @@ def test_rows_that_finish_early_do_not_disturb_the_others(policy, monkeypatch):
     """Each row starts with its own token and goes on greedily, so a plain forward can check every later token."""
     prompts, group = policy.encode(questions(3)), 10
     starts = [i for i in range(len(policy.tokenizer)) if i not in policy.suppressed][:group]
-    plain, calls = kernel("_sample"), []
+    plain, calls, greedy = kernel("_sample"), [], shared_prefix.Sampling(temperature=0)
 
     def start_apart(logits, banned, *rest):
         calls.append(len(logits))
-        return torch.tensor(starts * 3) if len(calls) == 1 else plain(logits, banned, 0, 0, None)
+        return torch.tensor(starts * 3) if len(calls) == 1 else plain(logits, banned, greedy, None)
 
     change_kernel(monkeypatch, "_sample", start_apart)
     arguments = dict(num_generations=group, max_new_tokens=14, suppressed=policy.suppressed)
@@ -389,7 +518,7 @@ def test_rows_that_finish_early_do_not_disturb_the_others(policy, monkeypatch):
     flat = [c for rows in answers for c in rows]
     for i, completion in enumerate(flat):
         one = prompts.select([i // group])
-        best = plain(_next_logits(policy, one, completion), torch.tensor(policy.suppressed), 0, 0, None).tolist()
+        best = plain(_next_logits(policy, one, completion), torch.tensor(policy.suppressed), greedy, None).tolist()
         assert completion[1:] == best[: len(completion) - 1]
         assert completion[-1] in ending or len(completion) == 14
         assert not set(completion[:-1]) & set(ending)

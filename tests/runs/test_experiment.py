@@ -182,6 +182,20 @@ def test_a_stale_run_can_be_adopted_with_a_reason(copy, start, monkeypatch):
         runner.adopt(job, "again")
 
 
+def test_a_run_that_cannot_be_adopted_stays_where_it_was(copy, start, monkeypatch):
+    monkeypatch.setattr(recipe.Mini, "version", recipe.VERSION + 1)
+    job = job_of("zero-s0", copy, start)
+    stale = runner.set_aside(job)
+
+    def gone(self):
+        raise files.FileError("cannot read the pairs: the disk is gone")
+
+    monkeypatch.setattr(runner.Job, "training_inputs", gone)
+    with pytest.raises(files.FileError, match="the disk is gone"):
+        runner.adopt(job, "the version was raised in error", stale)
+    assert (stale / "trained.json").is_file() and not job.folder.exists()
+
+
 def test_a_run_begun_by_an_earlier_version_of_the_project_is_kept_too(copy, start, capsys):
     job = job_of("sft-s0", copy, start)
     files.write_json(job.folder / "begun.json", {"key": "0123456789"})

@@ -160,7 +160,7 @@ def test_training_state_kv_cache_and_logits_again_from_the_config(name):
     assert profile.visual_tokens == visual == 1792
     tokens = 8 * (visual + 150) + 64 * C
     assert found.rollout["KV cache"] == pytest.approx(2 * 2 * kv * L * tokens, rel=1e-9)
-    assert found.training["logits"] == pytest.approx((2 + 4 + 4) * 64 * C * V, rel=1e-9)
+    assert found.training["logits"] == pytest.approx((2 + 4 + 4) * 2048 * V, rel=1e-9) and 64 * C > 2048
     lora = plan.memory(s, profile, "grpo", "lora", 1)
     adapters = 16 * L * (4 * h + 2 * (h + kv) + 3 * (h + f))
     assert sum(lora.held.values()) + lora.training["gradients"] == pytest.approx(2 * n + 16 * adapters, rel=1e-9)
@@ -196,17 +196,17 @@ def test_more_gpus_never_need_more_memory_each():
 
 def test_what_fits_says_with_which_changes_and_these_suffice():
     s, profile = plan.shape(B3), Profile.get("single_gpu")
-    said = plan.fit(s, profile, "lora", 1, 48)
+    said = plan.fit(s, profile, "lora", 1, 24)
     assert said.startswith("fits with accumulation=8, sft_accumulation=32 (")
-    assert plan.largest(s, profile, "lora", 1).peak > plan.capacity(48)
+    assert plan.largest(s, profile, "lora", 1).peak > plan.capacity(24)
     changed = replace(profile, accumulation=8, sft_accumulation=32)
-    assert plan.largest(s, changed, "lora", 1).peak <= plan.capacity(48)
+    assert plan.largest(s, changed, "lora", 1).peak <= plan.capacity(24)
 
 
 def test_what_does_not_fit_says_how_much_and_what_to_take_instead():
     s, profile = plan.shape(B7), Profile.get("paper")
     assert "take fsdp2 or lora" in plan.fit(s, profile, "ddp", 8, 80)
-    assert plan.fit(s, profile, "ddp", 1, 24).endswith("more GPUs, larger ones, or a smaller model")
+    assert plan.fit(s, profile, "ddp", 1, 16).endswith("more GPUs, larger ones, or a smaller model")
     assert plan.fit(s, profile, "fsdp2", 1, 80) == "needs more than one GPU"
     assert "GRPO refuses it" in plan.fit(s, profile, "fsdp2", 8, 80)
     assert plan.feasible(s, profile, 8, 80) == "lora"

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -74,6 +75,38 @@ def test_a_failure_is_named_in_one_sentence_and_the_others_go_on(tmp_path, how, 
     assert (tmp_path / "c").exists() and not (tmp_path / "b").exists()
 
 
+def leave(path, report):
+    """Done; then the worker is killed while it is idle."""
+    path.write_text(str(os.getpid()))
+    threading.Timer(0.2, os._exit, [1]).start()
+
+
+def wait_until_it_left(path, report):
+    first = path.with_name("a")
+    while not (first.exists() and first.read_text()):
+        time.sleep(0.05)
+    while alive(int(first.read_text())):
+        time.sleep(0.05)
+    path.write_text("seen")
+
+
+def alive(pid):
+    """Whether the process runs; one that ended and that nobody waited for does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    stat = Path(f"/proc/{pid}/stat")
+    return not (stat.exists() and stat.read_text().split()[2] == "Z")
+
+
+def test_a_worker_that_died_while_idle_takes_no_task_with_it(tmp_path):
+    tasks = [task(tmp_path, "a", leave), task(tmp_path, "b", wait_until_it_left), task(tmp_path, "c", after="b")]
+    tasks.append(task(tmp_path, "d", after="b"))
+    pool.run(tasks, workers=2, title="toys")
+    assert (tmp_path / "c").exists() and (tmp_path / "d").exists()
+
+
 def test_a_sentence_of_ours_is_passed_on_as_it_is(tmp_path):
     error = files.FileError("cannot write x: the moon is full")
     assert pool._sentence(error, tmp_path / "log") == str(error)
@@ -105,11 +138,7 @@ def test_no_worker_outlives_an_interrupted_or_killed_parent(tmp_path, how, code)
     parent.send_signal(how)
     assert parent.wait(300) == code
     for _ in range(6000):  # a limit for failures only
-        try:
-            os.kill(worker, 0)
-        except ProcessLookupError:
-            return
-        if Path(f"/proc/{worker}/stat").exists() and Path(f"/proc/{worker}/stat").read_text().split()[2] == "Z":
+        if not alive(worker):
             return
         time.sleep(0.05)
     os.kill(worker, signal.SIGKILL)

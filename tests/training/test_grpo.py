@@ -1,114 +1,20 @@
-"""GRPO: the formulas against numbers worked out by hand, and the trainer's contract."""
+"""GRPO as the paper trains it: whole runs, their checkpoints and logs."""
 
 import inspect
 import math
 import re
-from collections import defaultdict
 
 import pandas as pd
 import pytest
 import torch
-from accelerate import Accelerator
 from peft import LoraConfig
 from toy import change_kernel, questions, tiny_policy
 from transformers import TrainerCallback
-from trl import GRPOConfig, GRPOTrainer
 
 from georeplicate import paper
 from georeplicate.model import policy, shared_prefix
 from georeplicate.model.checkpoint import CheckpointError
 from georeplicate.training import common, grpo, rewards
-
-
-def close(a, b, tolerance=1e-6):
-    return torch.allclose(torch.as_tensor(a), torch.as_tensor(b), rtol=0, atol=tolerance)
-
-
-# ------------------------------------------------------------------------------------------------- formulas, by hand
-
-
-def test_advantages_by_hand():
-    # rewards 1, 1, 0, 0: mean 1/2, unbiased variance (4 * 1/4) / 3 = 1/3, std 0.577350
-    expected = 0.5 / (0.5773503 + 1e-4)
-    assert expected == pytest.approx(0.8658754, abs=1e-7)
-    got = grpo.group_advantages(torch.tensor([[1.0, 1, 0, 0], [2, 2, 2, 2], [3, 1, 1, 3]]))
-    assert close(got[0], [expected, expected, -expected, -expected])
-    assert close(got[1], [0.0] * 4)  # nothing to learn where all rewards are equal
-    assert close(got[2], [1 / (1.1547005 + 1e-4) * s for s in (1, -1, -1, 1)])
-    assert close(grpo.group_advantages(torch.tensor([[5.0], [7.0]])), [[0.0], [0.0]])
-
-
-def test_loss_by_hand():
-    # two answers of 2 and 1 tokens, advantages +1 and -2, ratios 1.5, 0.5 and 1.5, 0.9 ignored behind the mask
-    old = torch.log(torch.tensor([[0.2, 0.4], [0.2, 0.5]]))
-    new = torch.log(torch.tensor([[0.3, 0.2], [0.3, 0.45]]))
-    reference = torch.log(torch.tensor([[0.3, 0.4], [0.15, 0.9]]))
-    mask = torch.tensor([[1.0, 1.0], [1.0, 0.0]])
-    # answer 0: -min(1.5, 1.2) = -1.2 and -min(0.5, 0.8) = -0.5; k3 of p_ref / p = 1 and 2: 0 and 2 - ln 2 - 1
-    # answer 1: -min(-3.0, -2.4) = 3.0; k3 of 0.5: 0.5 + ln 2 - 1
-    k3_second, k3_third = 1 - math.log(2), math.log(2) - 0.5
-    first = ((-1.2 + 0.0) + (-0.5 + 0.04 * k3_second)) / 2
-    second = 3.0 + 0.04 * k3_third
-    value, watch = grpo.loss(new, old, reference, torch.tensor([1.0, -2.0]), mask)
-    assert close(value, (first + second) / 2)
-    assert watch["kl"] == pytest.approx((k3_second + k3_third) / 3, abs=1e-6)
-    assert watch["clip_fraction"] == pytest.approx(1 / 3)  # only the first token is beyond its bound
-    without, watch = grpo.loss(new, old, None, torch.tensor([1.0, -2.0]), mask, beta=0.0)
-    assert close(without, (-0.85 + 3.0) / 2) and "kl" not in watch
-
-
-def test_gradient_of_an_unclipped_token_is_minus_its_advantage():
-    new = torch.log(torch.tensor([[0.25, 0.5]])).requires_grad_()
-    value, _ = grpo.loss(new, new.detach(), new.detach(), torch.tensor([3.0]), torch.ones(1, 2))
-    value.backward()
-    assert close(new.grad, [[-1.5, -1.5]])  # -A over two tokens; the k3 term has no slope at the reference
-
-
-class TrlLoss(GRPOTrainer):
-    """TRL's own `_compute_loss`, on given logprobs."""
-
-    def __init__(self, logprobs):
-        self.args = GRPOConfig(
-            output_dir="unused", use_cpu=True, bf16=False, num_generations=2, use_bias_correction_kl=False
-        )
-        self.beta, self.epsilon_low, self.epsilon_high, self.loss_type = 0.04, 0.2, 0.2, "grpo"
-        self.importance_sampling_level, self.top_entropy_quantile = "token", 1.0
-        self.off_policy_mask_threshold = self.tools = None
-        self.use_vllm = self.aux_loss_enabled = self._entropy_bonus_enabled = False
-        self.current_gradient_accumulation_steps = 1
-        self.model = torch.nn.Linear(1, 1)
-        self.accelerator = Accelerator(cpu=True)
-        self._metrics = {"train": defaultdict(list)}
-        self.logprobs = logprobs
-
-    def _get_per_token_logps_and_entropies(self, *args, **kwargs):
-        return self.logprobs, torch.zeros_like(self.logprobs), None
-
-
-def test_loss_equals_that_of_trl():
-    torch.manual_seed(0)
-    rows, width = 6, 5
-    new, old, reference = (-torch.rand(rows, width) * 3 for _ in range(3))
-    mask = (torch.arange(width) < torch.tensor([[5], [3], [1], [4], [5], [2]])).float()
-    advantages = torch.randn(rows)
-    ours, _ = grpo.loss(new, old, reference, advantages, mask)
-
-    ids = torch.zeros(rows, width, dtype=torch.long)
-    theirs = TrlLoss(new)._compute_loss(
-        None,
-        {
-            "prompt_ids": ids,
-            "prompt_mask": torch.ones_like(ids),
-            "completion_ids": ids,
-            "completion_mask": mask,
-            "advantages": advantages,
-            "old_per_token_logps": old,
-            "ref_per_token_logps": reference,
-            "num_items_in_batch": mask.sum(),
-        },  # fmt: skip
-    )
-    assert close(ours, theirs)
-
 
 # ------------------------------------------------------------------------------------------ the kernel over a whole run
 

@@ -37,12 +37,18 @@ def test_two_processes_give_the_gradient_of_one(tmp_path):
         subprocess.run(
             [*command, HERE / "two_processes.py", tmp_path / "base", tmp_path / str(count)],
             env=os.environ
-            | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parent}"},
+            | {
+                "ACCELERATE_USE_CPU": "true",
+                "OMP_NUM_THREADS": "1",
+                "PYTHONPATH": os.pathsep.join(map(str, (HERE, *HERE.parents[:2]))),
+            },
             check=True,
             capture_output=True,
         )
         logs[count] = {s: pd.read_csv(tmp_path / str(count) / s / "log.csv") for s in ("sft", "grpo")}
-    for stage, columns in {"sft": ["loss", "grad_norm"], "grpo": ["loss", "grad_norm", "reward", "length"]}.items():
+    numbers = ["loss", "grad_norm", "reward", "length", "reward_said", "entropy", "completions/max_length"]
+    numbers += [f"reward_length_of_{letter}" for letter in "ABCD"]
+    for stage, columns in {"sft": ["loss", "grad_norm"], "grpo": numbers}.items():
         one, two = (logs[count][stage][columns].to_numpy() for count in (1, 2))
         assert two[0] == pytest.approx(one[0], rel=1e-5, abs=1e-7) and (one[:, 1] > 0).all()
         assert two[1] == pytest.approx(one[1], rel=1e-3, abs=1e-6)  # Adam has enlarged the rounding by then

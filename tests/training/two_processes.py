@@ -6,7 +6,13 @@ from pathlib import Path
 import torch
 from toy import questions
 
-from georeplicate.training import grpo, sft
+from georeplicate.training import grpo, rewards, sft
+
+
+def says_its_letter(text: str, row: dict, length: int) -> rewards.Reward:
+    """With a part that only the rows of one letter, and so of one process, have."""
+    said = float(row["letter"] in text.split())
+    return rewards.Reward(said, {"said": said, f"length_of_{row['letter']}": length})
 
 
 def main(base: str, out: Path) -> None:
@@ -18,7 +24,7 @@ def main(base: str, out: Path) -> None:
     grpo.train(
         base,
         rows,
-        lambda text, row, length: float(row["letter"] in text.split()),
+        says_its_letter,
         out / "grpo",
         steps=2,
         prompts_per_step=4,

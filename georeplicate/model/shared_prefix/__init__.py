@@ -21,13 +21,19 @@ for pictures, one of the layouts in `PICTURES`. `unsupported` says what a model 
     vision        the vision tower, once for each image
     attention     two-part attention on a packed row
     support       which models this works with; exchanging their attention
-    logprob       log-probabilities of completions, and their naive twin
+    logprob       log-probabilities and entropies of completions, and their naive twin
     generation    sampling
 """
 
 from georeplicate.model.shared_prefix.attention import ATTENTION
-from georeplicate.model.shared_prefix.generation import generate
-from georeplicate.model.shared_prefix.logprob import logprobs, logprobs_repeated, token_logprobs
+from georeplicate.model.shared_prefix.generation import Sampling, generate
+from georeplicate.model.shared_prefix.logprob import (
+    logprobs,
+    logprobs_and_entropies,
+    logprobs_repeated,
+    token_entropies,
+    token_logprobs,
+)
 from georeplicate.model.shared_prefix.prompts import Prompts, positions
 from georeplicate.model.shared_prefix.support import PICTURES, decoder, disable, enable, unsupported
 from georeplicate.model.shared_prefix.vision import image_features, remember_features
@@ -36,15 +42,18 @@ __all__ = [
     "ATTENTION",
     "PICTURES",
     "Prompts",
+    "Sampling",
     "decoder",
     "disable",
     "enable",
     "generate",
     "image_features",
     "logprobs",
+    "logprobs_and_entropies",
     "logprobs_repeated",
     "positions",
     "remember_features",
+    "token_entropies",
     "token_logprobs",
     "unsupported",
 ]

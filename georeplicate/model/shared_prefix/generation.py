@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,35 @@ from georeplicate.model.shared_prefix.attention import Packed, two_part
 from georeplicate.model.shared_prefix.prompts import Prompts, positions
 from georeplicate.model.shared_prefix.support import decoder, disable, enable, no_mask, plain_inputs, shares
 from georeplicate.model.shared_prefix.vision import vision_inputs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How a token is drawn, in the terms and the order of transformers' `generate`.
+
+    repetition_penalty: logits of tokens that the prompt or the answer holds are divided by it (negative ones are
+    multiplied). Then temperature, 0 for the most probable token; then only the top_k most probable tokens stay (0: all
+    of them), of these the fewest that hold top_p of the probability, and of these those with at least min_p times the
+    probability of the most probable one. ValueError for a value outside its range.
+    """
+
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    min_p: float | None = None
+    repetition_penalty: float = 1.0
+
+    def __post_init__(self) -> None:
+        ranges = {
+            "temperature": (self.temperature >= 0, "at least 0"),
+            "top_k": (self.top_k >= 0, "0 for all tokens or their number"),
+            "top_p": (0 < self.top_p <= 1, "above 0 and at most 1"),
+            "min_p": (self.min_p is None or 0 <= self.min_p <= 1, "between 0 and 1"),
+            "repetition_penalty": (self.repetition_penalty > 0, "above 0"),
+        }
+        for name, (fits, what) in ranges.items():
+            if not fits:
+                raise ValueError(f"{name}={getattr(self, name)!r} is out of range: it must be {what}")
 
 
 class _Decoding:
@@ -52,17 +82,23 @@ def generate(
     suppressed: Sequence[int] = (),
     temperature: float = 1.0,
     top_k: int = 0,
+    top_p: float = 1.0,
+    min_p: float | None = None,
+    repetition_penalty: float = 1.0,
     generator: torch.Generator | None = None,
     seeds: Sequence[Sequence[int]] | None = None,
 ) -> list[list[list[int]]]:
     """For each prompt its completions as lists of token ids; a finished one ends with an end token.
 
-    Each prompt is prefilled once. temperature 0 decodes greedily; otherwise tokens are drawn, from the top_k most
-    probable ones if top_k > 0, with `generator`, or with one seed for each prompt: its answers then depend on no other
-    prompt. `suppressed` tokens are never produced. Finished rows leave the batch.
+    Each prompt is prefilled once. Tokens are drawn as `Sampling` says, with `generator`, or with one seed for each
+    prompt: its answers then depend on no other prompt. `suppressed` tokens are never produced. Finished rows leave the
+    batch.
     """
+    sampling = Sampling(
+        temperature=temperature, top_k=top_k, top_p=top_p, min_p=min_p, repetition_penalty=repetition_penalty
+    )
     if not shares(model):
-        options = num_generations, max_new_tokens, eos_token_ids, suppressed, temperature, top_k
+        options = num_generations, max_new_tokens, eos_token_ids, suppressed, sampling
         if seeds is None:
             return _generate_repeated(model, prompts, *options, generator)
         return [  # the model's own loop draws for a whole batch at once
@@ -97,8 +133,9 @@ def generate(
     banned = torch.tensor(list(suppressed), dtype=torch.long, device=device)
     alive = torch.ones(N * G, dtype=torch.bool)
     luck = _luck(N, G, max_new_tokens, generator, seeds).to(device) if temperature else None
+    used = None if repetition_penalty == 1 else _used(prompts, logits.shape[1]).repeat_interleave(G, 0)
     for step in range(max_new_tokens):
-        token = _sample(logits, banned, temperature, top_k, None if luck is None else luck[:, step])
+        token = _sample(logits, banned, sampling, None if luck is None else luck[:, step], used)
         output[rows[alive], step] = token.cpu()[alive]
         alive &= ~torch.isin(token, ending).cpu()
         if not alive.any() or step + 1 == max_new_tokens:
@@ -113,6 +150,9 @@ def generate(
             alive, rows = alive[order], rows[order]
             token, next_place = token[order.to(device)], next_place[order.to(device)]
             luck = None if luck is None else luck[order.to(device)]
+            used = None if used is None else used[order.to(device)]
+        if used is not None:
+            used[torch.arange(len(token), device=device), token] = True
         state.step = step
         spot = next_place + step
         hidden = text(
@@ -128,15 +168,15 @@ def generate(
 
 
 def _generate_repeated(
-    model, prompts, group, max_new_tokens, eos_token_ids, suppressed, temperature, top_k, luck
+    model, prompts, group, max_new_tokens, eos_token_ids, suppressed, sampling, luck
 ) -> list[list[list[int]]]:
     """`generate` by the model's own loop, every prompt repeated. Its randomness is the global one, seeded here by
     `luck`: a generator, a seed or None."""
     disable(model)
     repeated = prompts.select([i for i in range(len(prompts)) for _ in range(group)])
-    sampling: dict[str, Any] = {"do_sample": False}
-    if temperature:
-        sampling = {"do_sample": True, "temperature": temperature, "top_k": top_k, "top_p": 1.0}
+    options: dict[str, Any] = {"do_sample": False, "repetition_penalty": sampling.repetition_penalty}
+    if sampling.temperature:
+        options = {**vars(sampling), "do_sample": True}
     device = prompts.input_ids.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
         if isinstance(luck, torch.Generator):
@@ -148,7 +188,7 @@ def _generate_repeated(
             max_new_tokens=max_new_tokens,
             eos_token_id=list(eos_token_ids) or None,
             suppress_tokens=list(suppressed) or None,
-            **sampling,
+            **options,
         )[:, prompts.input_ids.shape[1] :].tolist()
     ends = [next((i + 1 for i, t in enumerate(row) if t in set(eos_token_ids)), len(row)) for row in written]
     lists = [row[:end] for row, end in zip(written, ends, strict=True)]
@@ -164,14 +204,33 @@ def _luck(prompts: int, group: int, steps: int, generator, seeds) -> torch.Tenso
     return torch.from_numpy(np.concatenate(drawn))
 
 
-def _sample(logits, banned, temperature: float, top_k: int, luck) -> torch.Tensor:
-    """One token per row; luck [rows] in [0, 1) decides which."""
+def _used(prompts: Prompts, vocabulary: int) -> torch.Tensor:
+    """Which tokens each prompt holds: [prompts, vocabulary], bool."""
+    used = torch.zeros(len(prompts), vocabulary, dtype=torch.bool, device=prompts.input_ids.device)
+    row, place = prompts.attention_mask.nonzero(as_tuple=True)
+    used[row, prompts.input_ids[row, place]] = True
+    return used
+
+
+def _sample(logits, banned, sampling: Sampling, luck, used=None) -> torch.Tensor:
+    """One token per row of logits [rows, V]; luck [rows] in [0, 1) decides which; used [rows, V] is penalised."""
     logits = logits.float().index_fill(1, banned, -torch.inf)
-    if temperature == 0:
+    if used is not None:
+        weaker = torch.where(logits < 0, logits * sampling.repetition_penalty, logits / sampling.repetition_penalty)
+        logits = torch.where(used, weaker, logits)
+    if sampling.temperature == 0:
         return logits.argmax(-1)
-    logits = logits / temperature
-    if 0 < top_k < logits.shape[1]:
-        smallest = logits.topk(top_k).values[:, -1:]
+    logits = logits / sampling.temperature
+    if 0 < sampling.top_k < logits.shape[1]:
+        smallest = logits.topk(sampling.top_k).values[:, -1:]
         logits = logits.masked_fill(logits < smallest, -torch.inf)
+    if sampling.top_p < 1:
+        ascending, order = logits.sort(-1)
+        rare = ascending.softmax(-1).cumsum(-1) <= 1 - sampling.top_p
+        rare[:, -1] = False  # the most probable token always stays
+        logits = logits.masked_fill(torch.zeros_like(rare).scatter(1, order, rare), -torch.inf)
+    if sampling.min_p:
+        probable = logits.softmax(-1)
+        logits = logits.masked_fill(probable < sampling.min_p * probable.amax(-1, keepdim=True), -torch.inf)
     cumulated = logits.softmax(-1).double().cumsum(-1)  # double, because a vocabulary can be long
     return (cumulated <= luck[:, None] * cumulated[:, -1:]).sum(-1)

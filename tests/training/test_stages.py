@@ -1,0 +1,31 @@
+"""How a stage of a profile is trained."""
+
+from dataclasses import replace
+
+import pandas as pd
+import pytest
+from toy import questions, tiny_policy
+
+from georeplicate.profiles import Profile
+from georeplicate.training import common, stages
+
+
+@pytest.mark.parametrize("iterations, steps, first", [(1, 17, 2), (3, 40, 3), (3, 5, 3), (5, 100, 10)])
+def test_checkpoints_fall_between_two_batches_of_answers(iterations, steps, first, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(stages.grpo, "train", lambda *a, **given: seen.update(given))
+    profile = replace(Profile.get("smoke"), num_iterations=iterations, rl_steps=steps)
+    stages.train("grpo", "start", [], "folder", profile, seed=0)
+    assert seen["save_steps"] == first and first % iterations == 0
+
+
+def test_a_profile_with_several_updates_a_batch_trains(tmp_path):
+    tiny_policy(sharpen=2.0).save(tmp_path / "base")
+    profile = replace(
+        Profile.get("smoke"), num_iterations=3, rl_steps=6, prompts_per_update=2, group_size=2, max_completion_length=6
+    )
+    rows = [row | {"id": f"place {i}"} for i, row in enumerate(questions(4))]
+    stages.train("grpo", tmp_path / "base", rows, tmp_path / "out", profile, seed=0)
+    log = pd.read_csv(tmp_path / "out" / "log.csv")
+    assert len(log) == 6 and common.latest(tmp_path / "out").name == "checkpoint-6"
+    assert {"rewards/weighted/mean", "reward_accuracy", "entropy"} <= set(log)
