@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from georeplicate.paper.settings import NEARLY_RANDOM, setting
 from georeplicate.paper.sources import (
     Strength,
     frame_of,
@@ -123,8 +124,8 @@ DEVIATIONS = (
         "prompts, pairs",
         "k is not published",
         "I",
-        "k = 5 by default",
-        "19 % is called nearly random",
+        f"k = {setting('candidates').value} by default",
+        NEARLY_RANDOM,
         "chance level shifts with k",
     ),
     Deviation(

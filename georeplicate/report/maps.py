@@ -22,7 +22,7 @@ from shapely import box
 
 from georeplicate import atlas, geo
 from georeplicate.evaluation.metrics import median_km
-from georeplicate.report import plots
+from georeplicate.report import plots, tables
 
 FLAT = ccrs.PlateCarree()
 # blue is near and orange is far, as true and false are elsewhere
@@ -201,7 +201,7 @@ def _panels(
             if not all_seeds:
                 rows = rows[rows.training_seed == rows.training_seed.min()]
             rows, runs = rows.sort_values(["id", "training_seed"]), rows.run.unique()
-            what = {"geolocation": "street-level photos", "aerial": "aerial tiles"}[rows.task.iloc[0]]
+            what = "aerial tiles" if rows.task.iloc[0] == "aerial" else f"{tables.pictured(rows)}s"
             asked = f"{rows.id.nunique()} {what} in {_city(rows.id).nunique()} cities"
             if most is not None and len(rows) > most:
                 asked = f"{most} of {len(rows)} {what}"

@@ -8,14 +8,7 @@
     failures        how wrong pairing answers came about              countries       geolocation by country
     cues            what is right about a wrong place
 
-Every share has a 95 % interval over training seeds and places. Questions of one city stay together, as they share
-candidates and cues (with few cities each question stands for itself). With two to nine seeds the seeds' part is
-Student's t (`seeds.py` says why); with one seed, or with ten and more, a bootstrap draws seeds and places anew, with
-replacement, at once. One seed tells nothing about the spread between seeds: such an interval is of that run.
-Differences are paired by place; seeds count apart, unless one system went on from the other's run. A share that hardly
-ever (or nearly always) occurs gets Wilson's interval over places.
-
-Sums are of whole numbers, so that the bootstrap's digits do not depend on the machine. Numbers of the synthetic world
+How shares, intervals and differences are computed is said in `evaluation.statistics`. Numbers of the synthetic world
 are named as such in every row (`benchmark`) and caption.
 """
 
@@ -75,6 +68,11 @@ def _benchmark(rows: pd.DataFrame) -> str:
 def is_synthetic(p: pd.DataFrame) -> bool:
     """Whether any of these predictions is about pictures that were rendered."""
     return bool(p.benchmark.str.contains("synthetic").any())
+
+
+def pictured(p: pd.DataFrame) -> str:
+    """What kind of picture the place of these predictions is asked of: a run on photographs shows the panorama."""
+    return "street-level photo" if is_synthetic(p) else "panorama"
 
 
 def _rank(p: pd.DataFrame, system: str) -> int:
@@ -226,24 +224,7 @@ def protocols(p: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for labels, part in systems(_standing(p)):
         greedy, t1 = (_decoded(part, "pairing", decoding) for decoding in ("greedy", "t1"))
-        correct = greedy.choice == greedy.truth
-        official = [answers.parse_choice(text, "released") for text in greedy.text]
-        official = [getattr(given, "letter", "") for given in official] == greedy.truth
-        settings = [
-            ("right letter", "decoding", "greedy", True, right(greedy)),
-            ("right letter", "decoding", "temperature 1", False, right(t1)),
-            ("right letter", "reading", "any letter", True, right(greedy)),
-            (
-                "right letter",
-                "reading",
-                "right form only",
-                False,
-                sample(greedy, correct & greedy.format_ok.astype(bool)),
-            ),
-            ("right letter", "reading", "official code", False, sample(greedy, official)),
-            ("right letter", "unread", "wrong", True, right(greedy)),
-            ("right letter", "unread", "dropped", False, sample(greedy, correct, greedy.choice != "")),
-        ]
+        settings = _letter_protocols(greedy, t1) if len(greedy) and len(t1) else []
         located = _decoded(part, "geolocation", "greedy")
         if len(located):
             near = located.error_km <= 750
@@ -255,6 +236,28 @@ def protocols(p: pd.DataFrame) -> pd.DataFrame:
             row = {"measure": measure, "switch": switch, "setting": setting, "ours": ours}
             rows.append(row | labels | measured("share", found))
     return pd.DataFrame(rows)
+
+
+def _letter_protocols(greedy: pd.DataFrame, t1: pd.DataFrame) -> list[tuple[str, str, str, bool, Sample]]:
+    """(measure, switch, setting, whether it is ours, share) of the pairing question."""
+    correct = greedy.choice == greedy.truth
+    official = [answers.parse_choice(text, "released") for text in greedy.text]
+    official = [getattr(given, "letter", "") for given in official] == greedy.truth
+    return [
+        ("right letter", "decoding", "greedy", True, right(greedy)),
+        ("right letter", "decoding", "temperature 1", False, right(t1)),
+        ("right letter", "reading", "any letter", True, right(greedy)),
+        (
+            "right letter",
+            "reading",
+            "right form only",
+            False,
+            sample(greedy, correct & greedy.format_ok.astype(bool)),
+        ),
+        ("right letter", "reading", "official code", False, sample(greedy, official)),
+        ("right letter", "unread", "wrong", True, right(greedy)),
+        ("right letter", "unread", "dropped", False, sample(greedy, correct, greedy.choice != "")),
+    ]
 
 
 # --- the thinking ----------------------------------------------------------------------------------------------------
@@ -424,7 +427,7 @@ def _constant(places: pd.DataFrame, constant: pd.DataFrame, limits_km=geo.THRESH
 
 
 def zones(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
-    """Geolocation of street-level photos by climate group, beside the trivial baselines on the same places."""
+    """Geolocation by climate group, beside the trivial baselines on the same places."""
     return _by_part(p, "zone", p[p.task == "climate"].drop_duplicates("id").set_index("id").truth, baselines)
 
 
@@ -484,7 +487,7 @@ def cues(p: pd.DataFrame) -> pd.DataFrame:
 
 
 def zero_shot(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
-    """The right country (of a street-level photo, of a tile), climate group and ground cover, beside a constant answer.
+    """The right country (of a picture from the street, of a tile), climate and ground cover, beside a constant answer.
 
     Of places also by the first place named (`first_accuracy`) and how many answers are well formed. `taught` says who
     was trained on a task. The constant answer is the commonest of the validation places.

@@ -56,7 +56,7 @@ def logs(p: pd.DataFrame, runs: str | Path) -> pd.DataFrame:
 def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
     """{name: (table, caption)} of all that these predictions give."""
     k = round(1 / p[p.task == "pairing"].chance.max()) if (p.task == "pairing").any() else 0
-    rule, truth = baselines.of_world(), thinking.of_world(p)
+    rule, truth, photo = baselines.of_world(), thinking.of_world(p), tables.pictured(p)
     table2 = [part for part in (tables.table2(p), thinking.by_verdicts(p)) if len(part)]
     made = {
         "table2": (
@@ -109,13 +109,13 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
         ),
         "what_varies": (
             thinking.what_varies(p, truth),
-            "Thoughts about a street-level photo, attribute by attribute: the commonest word and its share, the share "
+            f"Thoughts about a {photo}, attribute by attribute: the commonest word and its share, the share "
             "of words that are true, and the share of the places of which the commonest word is true. Systems that "
             "answer without thinking have no row.",
         ),
         "geolocation": (
             tables.geolocation(p, rule),
-            "Places located within 1 to 2500 km, from a street-level photo and from an aerial tile; an answer without "
+            f"Places located within 1 to 2500 km, from a {photo} and from an aerial tile; an answer without "
             "a place counts as wrong. Seen countries are those of the training cities. The best constant guess is "
             "chosen anew for each column, on validation places. Columns `first ...` read the first place that an "
             "answer names, where the others refuse one that names two; `well formed` is the share in the required "
@@ -123,12 +123,12 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
         ),
         "zones": (
             tables.zones(p, rule),
-            "Geolocation of street-level photos by climate group (Köppen-Geiger), beside the trivial baselines on the "
+            f"Geolocation of {photo}s by climate group (Köppen-Geiger), beside the trivial baselines on the "
             "same places.",
         ),
         "countries": (
             tables.countries(p[p.stands_for == tables.R1], rule),
-            "Geolocation of street-level photos by true country, beside the trivial baselines on the same places. Most "
+            f"Geolocation of {photo}s by true country, beside the trivial baselines on the same places. Most "
             "rows rest on a few places of one city.",
         ),
         "cues": (
@@ -159,7 +159,8 @@ def figures(
     p: pd.DataFrame, made: dict[str, pd.DataFrame], log: pd.DataFrame
 ) -> Iterator[tuple[str, Callable[[], Figure]]]:
     """(name, a function that draws it) of every figure that predictions, tables and logs give."""
-    chance = float(p[p.task == "pairing"].chance.iloc[0])
+    pairing = p[p.task == "pairing"]
+    chance = float(pairing.chance.iloc[0]) if len(pairing) else float("nan")
     source = plots.MINI if tables.is_synthetic(p) else "evaluated on " + ", ".join(dict.fromkeys(p.benchmark))
     if "table2" in made:
         yield "table2", lambda: plots.headline(paper.table2(), made["table2"], chance=chance, source=source)
@@ -195,7 +196,7 @@ def figures(
 
 
 def trivial_baselines(geolocation: pd.DataFrame | None) -> dict[str, float]:
-    """{name: median error in km} of the trivial baselines on all street-level photos, from the table of that name."""
+    """{name: median error in km} of the trivial baselines on all street-level pictures, from the table of that name."""
     if geolocation is None:
         return {}
     rows = geolocation[(geolocation.task == "geolocation") & (geolocation.countries == "all")]
@@ -227,10 +228,11 @@ def _faithfulness(rows: pd.DataFrame, source: str) -> Figure:
 
 
 def _zero_shot(rows: pd.DataFrame, source: str) -> Figure:
+    photo = tables.pictured(rows)
     what = {
-        "geolocation": "country, street-level photo",
+        "geolocation": f"country, {photo}",
         "aerial": "country, aerial tile",
-        "climate": "climate, street-level photo",
+        "climate": f"climate, {photo}",
         "ground": "ground cover, tile",
     }
     panels, constants = {}, {}
@@ -249,5 +251,5 @@ def _zones(rows: pd.DataFrame, source: str) -> Figure:
         panels[title] = part[part.stands_for != ""]
         constant = part.set_index("system").loc["best constant guess"]
         constants[title] = (constant.acc_750km, "constant guess")
-    label = "street-level photos located within 750 km"
+    label = f"{tables.pictured(rows)}s located within 750 km"
     return plots.intervals(panels, "acc_750km", label=label, baselines=constants, source=source)

@@ -72,6 +72,13 @@ def test_copied_rows_and_overlap_are_published_as_inferences():
     assert "copied" in ids["table1.copied"].statement and ids["table1.overlap"].would_refute
 
 
+def test_numbers_of_the_tables_are_typed_once():
+    said = f"{paper.TABLE2[0].accuracy_percent:.1f} % is called nearly random"
+    (candidates,) = (deviation for deviation in paper.DEVIATIONS if deviation.id == "candidates")
+    assert said in paper.setting("candidates").source and said in candidates.why
+    assert candidates.ours == f"k = {paper.setting('candidates').value} by default"
+
+
 def test_a_conflict_has_two_sides():
     assert all(len({position.says for position in conflict.positions}) >= 2 for conflict in paper.CONFLICTS)
 

@@ -76,6 +76,30 @@ def test_what_was_not_asked_is_left_out(p):
     assert set(drawn) == {"table2", "faithfulness"}
 
 
+def test_without_pairing_there_are_figures_of_the_places():
+    p = fakes.predictions(fakes.places(per_region=1), systems=("mini-base",))
+    located = p[p.task != "pairing"]
+    made = {name: frame for name, (frame, _) in write.made_tables(located).items()}
+    drawn = dict(write.figures(located, made, located.iloc[:0]))
+    assert {"zero_shot", "zones", "map_errors"} <= set(drawn) and "table2" not in drawn
+
+
+def test_pictures_of_photograph_runs_are_called_what_they_are():
+    p = fakes.predictions(fakes.places(per_region=1), systems=("mini-base",))
+    photographs = p.assign(benchmark="cv-cities")
+    for rows, word, other in ((p, "street-level photo", "panorama"), (photographs, "panorama", "street-level photo")):
+        made = write.made_tables(rows)
+        said = [made[name][1] for name in ("geolocation", "zones")]
+        frames = {name: frame for name, (frame, _) in made.items()}
+        drawn = dict(write.figures(rows, frames, rows.iloc[:0]))
+        said.append(drawn["map_errors"]().axes[0].get_title(loc="left"))
+        said += [
+            " ".join(axes.get_title(loc="left") for axes in drawn["zero_shot"]().axes),
+            drawn["zones"]().get_supxlabel(),
+        ]
+        assert all(word in text and other not in text for text in said), said
+
+
 def test_controls_have_figures_of_their_own():
     systems = ("mini-Zero", "mini-Zero-blank-tiles", "mini-Zero-length", "mini-Zero-released")
     p = fakes.predictions(fakes.places(per_region=2), systems=systems)
