@@ -82,7 +82,7 @@ def _quantiles(draws: np.ndarray) -> tuple[float, float]:
     known = draws[~np.isnan(draws)]
     if not known.size:
         return float("nan"), float("nan")
-    low, high = np.quantile(known, ((1 - seeds.LEVEL) / 2, (1 + seeds.LEVEL) / 2))
+    low, high = np.quantile(known, seeds.TAILS)
     return float(low), float(high)
 
 

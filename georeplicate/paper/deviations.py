@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Deviation:
-    """Where this project does something else than the paper, or fills in what the paper leaves open."""
+    """Where this project does something else than the paper, or fills in what the paper leaves open.
+
+    ``prevents``: ids of claims that cannot be tested because of it, whatever is measured; ``could_flip``: ids of claims
+    whose verdict it could turn round.
+    """
 
     id: str
     where: str
@@ -26,6 +30,8 @@ class Deviation:
     ours: str
     why: str
     expected_effect: str
+    prevents: tuple[str, ...] = ()
+    could_flip: tuple[str, ...] = ()
 
 
 DEVIATIONS = (
@@ -37,6 +43,12 @@ DEVIATIONS = (
         "the poster, the official code, public reviews and secondary notes",
         "the full text could not be had",
         "settings that it alone states may differ from ours",
+        could_flip=(
+            "pairing.base_chance",
+            "pairing.sft_helps",
+            "length.zero_longer",
+            "length.sft_longest",
+        ),
     ),
     Deviation(
         "data",
@@ -46,6 +58,16 @@ DEVIATIONS = (
         "a synthetic world drawn from real facts (mini profile); real sets through the same loader",
         "no imagery can be shipped, and everything must run offline",
         "absolute numbers do not compare; orderings and dynamics may",
+        prevents=(
+            "transfer.supervised",
+            "transfer.other",
+        ),
+        could_flip=(
+            "pairing.rl",
+            "pairing.base_chance",
+            "pairing.sft_helps",
+            "theory.shortcut",
+        ),
     ),
     Deviation(
         "model",
@@ -55,6 +77,14 @@ DEVIATIONS = (
         "the same architecture with a few million parameters (mini profile)",
         "two CPU cores",
         "no world knowledge beyond what the base was taught",
+        could_flip=(
+            "pairing.base_chance",
+            "pairing.sft_alone",
+            "pairing.sft_helps",
+            "length.zero_longer",
+            "length.sft_longest",
+            "transfer.base",
+        ),
     ),
     Deviation(
         "one base",
@@ -64,6 +94,14 @@ DEVIATIONS = (
         "one base model of our own, one seed; all systems start from it",
         "a base takes longer than all that is trained from it",
         "the spread between bases is in no interval",
+        could_flip=(
+            "pairing.rl",
+            "pairing.base_chance",
+            "pairing.sft_alone",
+            "pairing.sft_helps",
+            "length.zero_longer",
+            "length.sft_longest",
+        ),
     ),
     Deviation(
         "words without geography",
@@ -73,6 +111,10 @@ DEVIATIONS = (
         "the six attributes that both views share (cover, roof, water, road, trees, houses) hardly depend on the place",
         "they were chosen to be seen from both sides",
         "what pairing can sharpen cannot improve geolocation, whatever the model does",
+        prevents=(
+            "transfer.base",
+            "transfer.supervised",
+        ),
     ),
     Deviation(
         "geography without thinking",
@@ -82,6 +124,10 @@ DEVIATIONS = (
         "base and Zero name a place in six tokens, without thinking; SFT and R1 think in nearly constant words",
         "the base was taught places as short answers",
         "better thinking cannot reach the place that is named",
+        could_flip=(
+            "transfer.base",
+            "transfer.supervised",
+        ),
     ),
     Deviation(
         "no spatial autocorrelation",
@@ -91,6 +137,10 @@ DEVIATIONS = (
         "attributes of two places of one city differ about as often as those of any two places",
         "each place is drawn by itself",
         "negatives of one neighbourhood are hardly harder than random ones",
+        could_flip=(
+            "pairing.rl",
+            "theory.shortcut",
+        ),
     ),
     Deviation(
         "vision tower",
@@ -100,6 +150,11 @@ DEVIATIONS = (
         "frozen",
         "with it trained, the noise of its gradient ruins the policy before a reward is found (results/LOG.md)",
         "what is seen stays as it was; reinforcement changes only what is made of it",
+        could_flip=(
+            "pairing.sft_helps",
+            "transfer.base",
+            "transfer.other",
+        ),
     ),
     Deviation(
         "length weight",
@@ -109,6 +164,11 @@ DEVIATIONS = (
         "weight 0; runs of their own have it (make ablations)",
         "its curve is made for 1,024 tokens; between wrong answers of twenty a group's spread makes much of nothing",
         "higher accuracy and longer answers than with it (results/LOG.md)",
+        could_flip=(
+            "pairing.rl",
+            "length.zero_longer",
+            "length.sft_longest",
+        ),
     ),
     Deviation(
         "wording",
@@ -127,6 +187,10 @@ DEVIATIONS = (
         f"k = {setting('candidates').value} by default",
         NEARLY_RANDOM,
         "chance level shifts with k",
+        could_flip=(
+            "pairing.base_chance",
+            "pairing.sft_alone",
+        ),
     ),
     Deviation(
         "letters",
@@ -154,6 +218,7 @@ DEVIATIONS = (
         "wrong answers on their own curve; clamped",
         "the code's own constants say so",
         "measured in the ablation",
+        could_flip=("length.zero_longer",),
     ),
     Deviation(
         "repetition_json",
@@ -172,6 +237,10 @@ DEVIATIONS = (
         "a template teacher over true facts; any served model as an option",
         "nothing else is reproducible offline",
         "less varied language",
+        could_flip=(
+            "pairing.sft_helps",
+            "length.sft_longest",
+        ),
     ),
     Deviation(
         "sft_settings",
@@ -181,6 +250,11 @@ DEVIATIONS = (
         "set on the validation split",
         "not published",
         "unknown",
+        could_flip=(
+            "pairing.sft_alone",
+            "pairing.sft_helps",
+            "length.sft_longest",
+        ),
     ),
     Deviation(
         "geocoder",
@@ -190,6 +264,10 @@ DEVIATIONS = (
         "an embedded gazetteer",
         "offline and repeatable",
         "largest within 1 km",
+        could_flip=(
+            "transfer.base",
+            "transfer.supervised",
+        ),
     ),
     Deviation(
         "prefix",
@@ -206,3 +284,8 @@ DEVIATIONS = (
 def deviations() -> pd.DataFrame:
     """Our deviations, in the order in which a reader meets them."""
     return frame_of(DEVIATIONS)
+
+
+def deviations_by_weight() -> pd.DataFrame:
+    """The same, those first that prevent most verdicts, then those that could turn most of them round."""
+    return frame_of(sorted(DEVIATIONS, key=lambda d: (-len(d.prevents), -len(d.could_flip))))

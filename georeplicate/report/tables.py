@@ -584,20 +584,39 @@ def _text(value, name: str) -> str:
     return f"{value:.0f}" if name.endswith("_km") else f"{value:.1f}" if abs(value) > 1 else f"{value:.3f}"
 
 
+def _width_cm(column: pd.Series) -> float:
+    """Of a column of sentences: enough for its longest one in some eight lines."""
+    return float(np.clip(column.str.len().max() / 40, 1.6, 7.0))
+
+
 def _latex(caption: str) -> str:
     """A caption as LaTeX reads it; what Markdown sets between backticks is typewriter text."""
     return re.sub(r"`([^`]*)`", r"\\texttt{\1}", re.sub(r"([%_&#$])", r"\\\1", caption))
 
 
-def write(frame: pd.DataFrame, stem: str | Path, caption: str = "", *, synthetic: bool = True) -> list[Path]:
+def write(
+    frame: pd.DataFrame,
+    stem: str | Path,
+    caption: str = "",
+    *,
+    synthetic: bool = True,
+    prose: pd.DataFrame | None = None,
+) -> list[Path]:
     """`stem`.csv with all digits, and .md and .tex for readers; synthetic: their caption ends by saying so.
 
+    prose: what readers get instead of the frame `shown`: whole sentences, whose columns LaTeX breaks into lines.
     The LaTeX table wants the packages booktabs and graphicx.
     """
     stem, caption = Path(stem), f"{caption} {SYNTHETIC if synthetic else ''}".strip()
-    text = shown(frame)
+    text = shown(frame) if prose is None else prose
+    lines = None if prose is None else "".join(f"p{{{_width_cm(prose[name]):.1f}cm}}" for name in prose)
     latex = text.rename(columns=lambda name: name.replace("_", " ")).to_latex(
-        index=False, escape=True, caption=_latex(caption), label=f"tab:{stem.name}", position="htbp"
+        index=False,
+        escape=True,
+        column_format=lines,
+        caption=_latex(caption),
+        label=f"tab:{stem.name}",
+        position="htbp",
     )
     for edge, fitted in (
         (r"\begin{tabular}", "\\resizebox{\\textwidth}{!}{%\n\\begin{tabular}"),

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from georeplicate import paper
 from georeplicate.mini import baselines
-from georeplicate.report import maps, plots, tables, thinking
+from georeplicate.report import maps, plots, tables, thinking, verdicts
 from georeplicate.runs import runner
 
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
@@ -36,10 +36,16 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
     made, synthetic = made_tables(p), tables.is_synthetic(p)
     paths = []
     for name, (frame, caption) in made.items():
-        paths += tables.write(frame, out / "tables" / name, caption, synthetic=synthetic)
+        paths += table(name, frame, caption, out / "tables", synthetic=synthetic)
     for name, draw in figures(p, {name: frame for name, (frame, _) in made.items()}, logs(p, runs)):
         paths += plots.save(draw, out / "figures" / name)
     return paths
+
+
+def table(name: str, frame: pd.DataFrame, caption: str, folder: Path, *, synthetic: bool = True) -> list[Path]:
+    """One of `made_tables` as CSV, Markdown and LaTeX; readers of the verdicts get sentences."""
+    prose = verdicts.read(frame) if name == "verdicts" else None
+    return tables.write(frame, folder / name, caption, synthetic=synthetic, prose=prose)
 
 
 def logs(p: pd.DataFrame, runs: str | Path) -> pd.DataFrame:
@@ -152,7 +158,22 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
             "adjusted for all lines; smallest_effect would have been told with 80 % power.",
         ),
     }
-    return {name: (frame, caption) for name, (frame, caption) in made.items() if len(frame)}
+    made["transfer"] = (
+        verdicts.transfer(p),
+        f"Geolocation of {photo}s at every distance, after minus before, paired by place, by the first place that an "
+        "answer names. p_holm is adjusted for all lines; smallest_effect would have been told with 80 % power.",
+    )
+    made = {name: (frame, caption) for name, (frame, caption) in made.items() if len(frame)}
+    frames = {name: frame for name, (frame, _) in made.items()}
+    found = verdicts.verdicts(frames, chance=1 / k) if k else pd.DataFrame()
+    if len(found) and found.estimate.notna().any():
+        made["verdicts"] = (
+            found,
+            "The claims of the paper: whether each holds in its own tables, what was measured here (95 % "
+            "intervals), and what follows. What cannot be told comes with the smallest effect that would have been "
+            "told with 80 % power. The letters behind a source say how strong it is: V verified, S secondary.",
+        )
+    return made
 
 
 def figures(

@@ -10,7 +10,7 @@ from georeplicate.runs import runner
 
 SYSTEMS = ("mini-base", "mini-Zero")  # few, because maps take seconds
 TABLES = {"table2", "protocols", "controls", "faithfulness", "geolocation", "zones", "zero_shot", "changes"}
-TABLES |= {"cues", "failures", "decomposition"}
+TABLES |= {"cues", "failures", "decomposition", "transfer", "verdicts"}
 FIGURES = {"table2", "curves", "faithfulness", "zero_shot", "changes", "zones"}
 FIGURES |= {"map_errors", "map_arcs", "map_countries"}
 
@@ -47,7 +47,7 @@ def test_the_same_runs_give_the_same_bytes(p, runs, tmp_path, monkeypatch):
     mixed = p.sample(frac=1, random_state=1)  # read in another order
     made = write.made_tables(mixed)
     for name, (frame, caption) in made.items():
-        write.tables.write(frame, tmp_path / "two" / "tables" / name, caption)
+        write.table(name, frame, caption, tmp_path / "two" / "tables")
     for name, draw in write.figures(mixed, {name: made[name][0] for name in made}, write.logs(mixed, runs)):
         if name in ("curves", "changes", "map_arcs"):  # one of each kind: drawing all again takes long
             plots.save(draw, tmp_path / "two" / "figures" / name)
@@ -70,7 +70,7 @@ def test_logs_know_their_run(p, runs):
 def test_what_was_not_asked_is_left_out(p):
     few = p[(p.task == "pairing") & (p.system == "mini-base")]
     made = write.made_tables(few)
-    assert set(made) == {"table2", "protocols", "faithfulness", "failures"}
+    assert set(made) == {"table2", "protocols", "faithfulness", "failures", "verdicts"}
     log = pd.DataFrame(columns=["run", "system", "training_seed", "stands_for"])
     drawn = dict(write.figures(few, {name: frame for name, (frame, _) in made.items()}, log))
     assert set(drawn) == {"table2", "faithfulness"}
