@@ -426,6 +426,21 @@ def _constant(places: pd.DataFrame, constant: pd.DataFrame, limits_km=geo.THRESH
     return row | measured("country_accuracy", sample(places, correct)) | {"answered": 1.0}
 
 
+def trivial_errors(places: pd.DataFrame, baselines: TrivialBaselines) -> dict[str, np.ndarray]:
+    """{what: errors in km} of guesses that look at no picture: every land point at every place, and one place for all,
+    the one with the least median error on validation places."""
+    places = places.drop_duplicates("id").sort_values("id")
+    lat, lon = places[["lat", "lon"]].to_numpy(float).T
+    best = baselines.constant.query("countries == 'all' and measure == 'median'").iloc[0]
+    anywhere = geo.haversine_km(
+        lat[:, None], lon[:, None], baselines.land.lat.to_numpy(), baselines.land.lon.to_numpy()
+    )
+    return {
+        "random land point": np.asarray(anywhere).ravel(),
+        "best constant guess": np.asarray(geo.haversine_km(lat, lon, best.lat, best.lon)),
+    }
+
+
 def zones(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
     """Geolocation by climate group, beside the trivial baselines on the same places."""
     return _by_part(p, "zone", p[p.task == "climate"].drop_duplicates("id").set_index("id").truth, baselines)

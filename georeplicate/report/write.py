@@ -207,13 +207,22 @@ def figures(
         yield "changes", lambda: plots.changes(made["changes"], source=source)
     if "zones" in made:
         yield "zones", lambda: _zones(made["zones"], source)
-    located = p[p.task == "geolocation"]
+    located = p[(p.task == "geolocation") & (p.decoding == "greedy") & (p.stands_for != "")]
+    located = located.sort_values("stands_for", key=lambda names: names.map(_place_in_order), kind="stable")
     if len(located):
-        located = located.sort_values("stands_for", key=lambda c: c.map(tables.ORDER.index), kind="stable")
+        cdf = partial(plots.cumulative, located, tables.trivial_errors(located, baselines.of_world()), source=source)
+        yield "map_cdf", cdf
+    located = located[located.stands_for.isin(tables.ORDER)]
+    if len(located):
         last = located[located.stands_for == located.stands_for.iloc[-1]]
         yield "map_errors", lambda: maps.errors(located, trivial_baselines(made.get("geolocation")), source=source)
         yield "map_arcs", lambda: maps.arcs(last, source=source)
         yield "map_countries", lambda: maps.countries(located, source=source)
+
+
+def _place_in_order(stands_for: str) -> int:
+    """Table 2's systems in the paper's order, then all others."""
+    return tables.ORDER.index(stands_for) if stands_for in tables.ORDER else len(tables.ORDER)
 
 
 def trivial_baselines(geolocation: pd.DataFrame | None) -> dict[str, float]:

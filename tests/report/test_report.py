@@ -12,7 +12,7 @@ SYSTEMS = ("mini-base", "mini-Zero")  # few, because maps take seconds
 TABLES = {"table2", "protocols", "controls", "faithfulness", "geolocation", "zones", "zero_shot", "changes"}
 TABLES |= {"cues", "failures", "decomposition", "transfer", "verdicts"}
 FIGURES = {"table2", "curves", "faithfulness", "zero_shot", "changes", "zones"}
-FIGURES |= {"map_errors", "map_arcs", "map_countries"}
+FIGURES |= {"map_errors", "map_arcs", "map_countries", "map_cdf"}
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +98,15 @@ def test_pictures_of_photograph_runs_are_called_what_they_are():
             drawn["zones"]().get_supxlabel(),
         ]
         assert all(word in text and other not in text for text in said), said
+
+
+def test_stand_ins_of_table_1_are_drawn_beside_the_systems_of_table_2():
+    p = fakes.predictions(fakes.places(per_region=1), systems=("mini-base", "mini-SFT"))
+    other = p[(p.system == "mini-base") & (p.task == "geolocation")].assign(system="mini-GeoCLIP", stands_for="GeoCLIP")
+    drawn = dict(write.figures(pd.concat([other, p]), {}, p.iloc[:0]))
+    labels = [text.get_text() for text in drawn["map_cdf"]().legends[0].get_texts()]
+    assert [label.split(" (")[0] for label in labels[:3]] == ["mini-base", "mini-SFT", "mini-GeoCLIP"]
+    assert "mini-SFT" in drawn["map_arcs"]().axes[0].get_title(loc="left")
 
 
 def test_controls_have_figures_of_their_own():
