@@ -44,12 +44,12 @@ class Reading:
 
     source: str
     read: str
-    strength: Strength | Literal["not read"]
+    strength: Strength | Literal["not in full"]
 
 
 READINGS = (
-    Reading("the paper, second version (ICML 2026)", "the abstract", "not read"),
-    Reading("the paper, first version", "abstract and introduction", "not read"),
+    Reading("the paper, second version (ICML 2026)", "the abstract", "not in full"),
+    Reading("the paper, first version", "abstract and introduction", "not in full"),
     Reading("poster (ICML 2026)", "both tables", "V"),
     Reading("official code", "all that is released: training; there is no evaluation and no data", "V"),
     Reading("GLOBE's code", "evaluation script and rewards", "V"),

@@ -243,7 +243,7 @@ _NEAR, _EQUAL = paper.NEARLY_POINTS, paper.EQUAL_POINTS
 _MORE_RUNS = "more seeds, each from a base of its own"
 TESTS: dict[str, Test] = {
     "pairing.rl": Test(
-        "the interval of the difference lies above zero and the trained policy's above chance",
+        "the difference's interval lies above zero and the trained policy's above chance (not, if either lies below)",
         _rl,
         "that perception improved: part of a gain can be the answering rule. That 80 % can be reached on photographs",
         "the same settings on photographs, from a public checkpoint",
@@ -403,9 +403,9 @@ def sentences(table: pd.DataFrame) -> str:
             parts.append(f"**{name}: {len(rows)} of {len(table)}.** {listed}.")
     own = table[table.holds_in_paper == "yes"]
     parts.append(
-        f"Claims that hold in the paper's own tables: {len(own)}. Of these {(own.verdict == HOLDS).sum()} hold in this "
-        f"synthetic world and {(own.verdict == FAILS).sum()} do not. That says how the method behaves here, "
-        "and for none of them what happens on photographs."
+        f"Of the {len(own)} claims that hold in the paper's own tables: {(own.verdict == HOLDS).sum()} holding in this "
+        f"synthetic world, {(own.verdict == FAILS).sum()} not. That says how the method behaves here, and of no claim "
+        "what happens on photographs."
     )
     predicted = (table.registered != NO_PREDICTION).sum()
     parts.append(
@@ -414,6 +414,37 @@ def sentences(table: pd.DataFrame) -> str:
         else f"{predicted} of {len(table)} claims had a prediction registered before the runs."
     )
     return "\n\n".join(parts)
+
+
+def beside(table: pd.DataFrame, published: pd.DataFrame) -> pd.DataFrame:
+    """The verdicts of a run beside those of the published one, where they differ, with both intervals."""
+    both = table.merge(published, on=["claim_id", "claim", "unit"], suffixes=("", "_published"))
+    both = both[both.verdict != both.verdict_published]
+    ends = [("", "this run"), ("_published", "published run")]
+    columns = {"claim": both.claim + " (" + both.claim_id + ")"}
+    for end, name in ends:
+        columns[name] = pd.Series([_short(row, end) for row in both.itertuples()], index=both.index, dtype=object)
+    return pd.DataFrame(columns)
+
+
+def _short(row, end: str) -> str:
+    value, low, high, verdict = (
+        getattr(row, f"{name}{end}") for name in ("estimate", "estimate_low", "estimate_high", "verdict")
+    )
+    if pd.isna(value):
+        return str(verdict)
+    ends = f"[{_amount(low, row.unit, bare=True)}, {_amount(high, row.unit, bare=True)}]"
+    return f"{verdict}: {_amount(value, row.unit)} {ends}"
+
+
+def stability(differing: pd.DataFrame, claims: int) -> str:
+    """What the comparison with the published run says about single verdicts."""
+    if differing.empty:
+        return f"All {claims} verdicts are those of the published run."
+    return (
+        f"{len(differing)} of {claims} verdicts differ from those of the published run. Where that is so, an interval "
+        "ends near the edge of its rule, and neither run settles the claim."
+    )
 
 
 def _lower(text: str) -> str:
@@ -458,14 +489,14 @@ def experiments(frames: Frames, seconds_a_seed: float, paper_gpu_hours: float) -
         told = f"{_size(row.paper_effect, 'share')}, the paper's difference"
     except (KeyError, IndexError):
         n, told = 0, "the paper's difference"
-    many = f"{n} seeds, {n * seconds_a_seed / 3600:.1f} core-hours" if n else "at least ten seeds"
+    many = f"at least {n} seeds, {n * seconds_a_seed / 3600:.1f} core-hours" if n else "at least ten seeds"
     hours = BASES * (SEEDS_A_BASE * seconds_a_seed / 3600 + BASE_MINUTES / 60)
     rows = [
         Experiment(
             f"the same arms with enough seeds to tell {told}",
             "pairing.sft_helps",
             "an interval on one side of zero",
-            f"{many}, at least: a lower bound, as more seeds do not shrink what places add",
+            f"{many}; a lower bound, as more seeds do not shrink what places add",
         ),
         Experiment(
             "a world whose shared words tell places apart, with a line for a reader of the true words, and negatives "
@@ -502,6 +533,6 @@ def rounding_sentences(largest: int = 2000) -> str:
     round_ones = [n for n in range(100, 1001, 100) if n not in sizes]
     not_these = f"; of the round sizes up to 1,000 not {', '.join(map(str, round_ones))}" if round_ones else ""
     return (
-        f"{one} How many questions stand behind Table 2 is not published: its four percentages together need at least "
-        f"{min(sizes)}{not_these}."
+        f"{one} How many questions stand behind Table 2 is not published: if its four percentages are one pass each "
+        f"over one and the same test set, this set has at least {min(sizes)} questions{not_these}."
     )

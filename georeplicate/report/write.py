@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from georeplicate import paper
 from georeplicate.mini import baselines
-from georeplicate.report import maps, plots, tables, thinking, verdicts
+from georeplicate.report import diagram, maps, plots, tables, thinking, verdicts
 from georeplicate.runs import runner
 
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
@@ -180,6 +180,7 @@ def figures(
     p: pd.DataFrame, made: dict[str, pd.DataFrame], log: pd.DataFrame
 ) -> Iterator[tuple[str, Callable[[], Figure]]]:
     """(name, a function that draws it) of every figure that predictions, tables and logs give."""
+    yield "loop", diagram.loop
     pairing = p[p.task == "pairing"]
     chance = float(pairing.chance.iloc[0]) if len(pairing) else float("nan")
     source = plots.MINI if tables.is_synthetic(p) else "evaluated on " + ", ".join(dict.fromkeys(p.benchmark))
@@ -211,7 +212,7 @@ def figures(
     located = located.sort_values("stands_for", key=lambda names: names.map(_place_in_order), kind="stable")
     if len(located):
         cdf = partial(plots.cumulative, located, tables.trivial_errors(located, baselines.of_world()), source=source)
-        yield "map_cdf", cdf
+        yield "distances", cdf
     located = located[located.stands_for.isin(tables.ORDER)]
     if len(located):
         last = located[located.stands_for == located.stands_for.iloc[-1]]

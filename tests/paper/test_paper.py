@@ -93,7 +93,7 @@ def test_questions_hang_on_claims_and_the_paper_itself_was_not_read():
     assert all(question.settles and set(question.settles) <= claims for question in paper.QUESTIONS)
     assert list(dict.fromkeys(paper.experiences().went)) == ["easy", "hard"]
     papers = [reading for reading in paper.READINGS if reading.source.startswith("the paper")]
-    assert len(papers) == 2 and {reading.strength for reading in papers} == {"not read"}
+    assert len(papers) == 2 and {reading.strength for reading in papers} == {"not in full"}
 
 
 def test_a_conflict_has_two_sides():

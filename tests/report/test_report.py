@@ -12,7 +12,7 @@ SYSTEMS = ("mini-base", "mini-Zero")  # few, because maps take seconds
 TABLES = {"table2", "protocols", "controls", "faithfulness", "geolocation", "zones", "zero_shot", "changes"}
 TABLES |= {"cues", "failures", "decomposition", "transfer", "verdicts"}
 FIGURES = {"table2", "curves", "faithfulness", "zero_shot", "changes", "zones"}
-FIGURES |= {"map_errors", "map_arcs", "map_countries", "map_cdf"}
+FIGURES |= {"map_errors", "map_arcs", "map_countries", "distances", "loop"}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_what_was_not_asked_is_left_out(p):
     assert set(made) == {"table2", "protocols", "faithfulness", "failures", "verdicts"}
     log = pd.DataFrame(columns=["run", "system", "training_seed", "stands_for"])
     drawn = dict(write.figures(few, {name: frame for name, (frame, _) in made.items()}, log))
-    assert set(drawn) == {"table2", "faithfulness"}
+    assert set(drawn) == {"loop", "table2", "faithfulness"}
 
 
 def test_without_pairing_there_are_figures_of_the_places():
@@ -104,7 +104,7 @@ def test_stand_ins_of_table_1_are_drawn_beside_the_systems_of_table_2():
     p = fakes.predictions(fakes.places(per_region=1), systems=("mini-base", "mini-SFT"))
     other = p[(p.system == "mini-base") & (p.task == "geolocation")].assign(system="mini-GeoCLIP", stands_for="GeoCLIP")
     drawn = dict(write.figures(pd.concat([other, p]), {}, p.iloc[:0]))
-    labels = [text.get_text() for text in drawn["map_cdf"]().legends[0].get_texts()]
+    labels = [text.get_text() for text in drawn["distances"]().legends[0].get_texts()]
     assert [label.split(" (")[0] for label in labels[:3]] == ["mini-base", "mini-SFT", "mini-GeoCLIP"]
     assert "mini-SFT" in drawn["map_arcs"]().axes[0].get_title(loc="left")
 

@@ -103,6 +103,16 @@ def test_a_registered_prediction_is_shown(frames):
     assert "exploratory" in verdicts.sentences(verdicts.verdicts(frames))
 
 
+def test_verdicts_that_another_run_does_not_share_are_shown_with_both_intervals(frames):
+    table = verdicts.verdicts(frames)
+    assert verdicts.beside(table, table).empty
+    assert verdicts.stability(verdicts.beside(table, table), 10).startswith("All 10 verdicts are those")
+    moved = changed(frames, "orderings", "measure == 'accuracy'", verdict="holds", difference=0.3, low=0.2, high=0.4)
+    (row,) = verdicts.beside(moved.reset_index(), table).itertuples(index=False)
+    assert "pairing.sft_helps" in row[0] and row[1] == "holds: +30.0 points [+20.0, +40.0]" and "cannot tell" in row[2]
+    assert verdicts.stability(verdicts.beside(moved.reset_index(), table), 10).startswith("1 of 10 verdicts differ")
+
+
 def test_no_number_of_the_paper_is_shown_as_ours(frames):
     shown = verdicts.read(verdicts.verdicts(frames))["measured here (synthetic)"].str.cat(sep=" ")
     numbers = [f"{row.accuracy_percent:.1f}" for row in paper.TABLE2]
@@ -131,7 +141,7 @@ def test_experiments_and_roundings_are_computed(frames):
     assert claims <= {claim.id for claim in paper.CLAIMS}
     said = verdicts.rounding_sentences()
     least = min(paper.possible_sizes([row.accuracy_percent for row in paper.TABLE2], paper.TABLE2_DECIMALS, 2000))
-    assert f"at least {least};" in said and "All 45 percentages of Table 1 are possible" in said
+    assert f"at least {least} questions;" in said and "All 45 percentages of Table 1 are possible" in said
 
 
 def test_the_table_is_written_with_whole_sentences(tmp_path, frames):
