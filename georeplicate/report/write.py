@@ -171,7 +171,8 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
             found,
             "The claims of the paper: whether each holds in its own tables, what was measured here (95 % "
             "intervals), and what follows. What cannot be told comes with the smallest effect that would have been "
-            "told with 80 % power. The letters behind a source say how strong it is: V verified, S secondary.",
+            "told with 80 % power. Intervals are not adjusted for how many claims there are, unless a rule says so. "
+            "The letters behind a source say how strong it is: V verified, S secondary.",
         )
     return made
 
