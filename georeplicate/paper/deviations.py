@@ -20,7 +20,7 @@ class Deviation:
     """Where this project does something else than the paper, or fills in what the paper leaves open.
 
     ``prevents``: ids of claims that cannot be tested because of it, whatever is measured; ``could_flip``: ids of claims
-    whose verdict it could turn round.
+    whose verdict it could turn round. ``mini_only``: it does not concern runs on photographs.
     """
 
     id: str
@@ -32,6 +32,7 @@ class Deviation:
     expected_effect: str
     prevents: tuple[str, ...] = ()
     could_flip: tuple[str, ...] = ()
+    mini_only: bool = False
 
 
 DEVIATIONS = (
@@ -68,6 +69,7 @@ DEVIATIONS = (
             "pairing.sft_helps",
             "theory.shortcut",
         ),
+        mini_only=True,
     ),
     Deviation(
         "model",
@@ -85,6 +87,7 @@ DEVIATIONS = (
             "length.sft_longest",
             "transfer.base",
         ),
+        mini_only=True,
     ),
     Deviation(
         "one base",
@@ -102,6 +105,7 @@ DEVIATIONS = (
             "length.zero_longer",
             "length.sft_longest",
         ),
+        mini_only=True,
     ),
     Deviation(
         "words without geography",
@@ -115,6 +119,7 @@ DEVIATIONS = (
             "transfer.base",
             "transfer.supervised",
         ),
+        mini_only=True,
     ),
     Deviation(
         "geography without thinking",
@@ -128,6 +133,7 @@ DEVIATIONS = (
             "transfer.base",
             "transfer.supervised",
         ),
+        mini_only=True,
     ),
     Deviation(
         "no spatial autocorrelation",
@@ -141,6 +147,7 @@ DEVIATIONS = (
             "pairing.rl",
             "theory.shortcut",
         ),
+        mini_only=True,
     ),
     Deviation(
         "vision tower",
@@ -155,6 +162,7 @@ DEVIATIONS = (
             "transfer.base",
             "transfer.other",
         ),
+        mini_only=True,
     ),
     Deviation(
         "length weight",
@@ -169,6 +177,7 @@ DEVIATIONS = (
             "length.zero_longer",
             "length.sft_longest",
         ),
+        mini_only=True,
     ),
     Deviation(
         "wording",

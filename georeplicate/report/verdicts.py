@@ -30,6 +30,7 @@ HOLDS, FAILS, OPEN = seeds.VERDICTS
 UNTESTED = "not testable here"
 VERDICTS = (HOLDS, FAILS, OPEN, UNTESTED)
 NO_PREDICTION = "none"
+MEASURED = "measured here (synthetic)"
 # {claim: what was predicted, in a committed file, before its runs began}; nothing was for the first mini world
 REGISTERED: dict[str, str] = {}
 
@@ -230,7 +231,7 @@ def _elsewhere(frames: Frames, chance: float) -> Found:
     rows = rows[rows.task.isin(["climate", "ground"]) & (rows.after == _system(frames, R1))]
     worst = rows.loc[rows.difference.idxmin()]
     return Found(
-        f"right {worst.task} word, {worst.after} minus {worst.before}", OPEN, "share", worst.difference, worst.low,
+        f"right {worst.task} word, {worst.after} minus {worst.before}", UNTESTED, "share", worst.difference, worst.low,
         worst.high, worst.smallest_effect, int(_row(frames["table2"], stands_for=R1).n), _seeds(frames, R1, SFT),
         "; ".join(f"{row.task} {100 * row.difference:+.1f} points" for row in rows.itertuples()),
     )  # fmt: skip
@@ -314,6 +315,8 @@ def verdicts(frames: Frames, registered: Mapping[str, str] | None = None, *, cha
     registered: {claim id: what was predicted}; chance: of a pairing question.
     """
     predicted = REGISTERED if registered is None else registered
+    benchmark = _benchmark(frames)
+    departures = [d for d in paper.DEVIATIONS if _is_synthetic(benchmark) or not d.mini_only]
     rows = []
     for claim in paper.CLAIMS:
         test = TESTS[claim.id]
@@ -321,22 +324,31 @@ def verdicts(frames: Frames, registered: Mapping[str, str] | None = None, *, cha
             found = test.of(frames, chance)
         except (KeyError, IndexError, ValueError):
             found = Found("nothing: the runs or systems that would say so are not there", UNTESTED)
-        prevented = [deviation for deviation in paper.DEVIATIONS if claim.id in deviation.prevents]
+        prevented = [deviation for deviation in departures if claim.id in deviation.prevents]
         if prevented:
             found = replace(found, verdict=UNTESTED)
         cannot_say = ". ".join([test.cannot_say, *(f"{d.id}: {d.expected_effect}" for d in prevented)])
         rows.append(
             {"claim_id": claim.id, "claim": claim.statement, "source": claim.source, "strength": claim.strength}
             | {"holds_in_paper": {True: "yes", False: "no", None: "not in its tables"}[claim.holds_in_paper]}
-            | {"measured": found.what, "unit": found.unit}
+            | {"benchmark": benchmark, "measured": found.what, "unit": found.unit}
             | {"estimate": found.estimate, "estimate_low": found.low, "estimate_high": found.high}
             | {"more": found.more, "n": found.n or "", "bases": _bases(frames) or "", "seeds": found.seeds}
             | {"registered": predicted.get(claim.id, NO_PREDICTION), "rule": test.rule, "verdict": found.verdict}
             | {"smallest_effect": found.smallest_effect, "prevented_by": ", ".join(d.id for d in prevented)}
-            | {"could_be_flipped_by": ", ".join(d.id for d in paper.DEVIATIONS if claim.id in d.could_flip)}
+            | {"could_be_flipped_by": ", ".join(d.id for d in departures if claim.id in d.could_flip)}
             | {"cannot_say": cannot_say, "would_settle": test.would_settle}
         )
     return pd.DataFrame(rows)
+
+
+def _benchmark(frames: Frames) -> str:
+    table = frames.get("table2")
+    return ", ".join(sorted(set(table.benchmark))) if table is not None and len(table) else ""
+
+
+def _is_synthetic(benchmark: str) -> bool:
+    return "synthetic" in benchmark or not benchmark
 
 
 def _bases(frames: Frames) -> int:
@@ -351,7 +363,9 @@ def read(table: pd.DataFrame) -> pd.DataFrame:
             "claim": [f"{row.claim} ({row.claim_id})" for row in table.itertuples()],
             "source": [f"{row.source} [{row.strength}]" for row in table.itertuples()],
             "in the paper's own table": table.holds_in_paper,
-            "measured here (synthetic)": [_measured(row) for row in table.itertuples()],
+            MEASURED if _is_synthetic(table.benchmark.iloc[0]) else "measured here": [
+                _measured(row) for row in table.itertuples()
+            ],
             "registered prediction": table.registered,
             "it holds if": table.rule,
             "verdict": [_said(row) for row in table.itertuples()],
@@ -402,10 +416,15 @@ def sentences(table: pd.DataFrame) -> str:
         if len(rows):
             parts.append(f"**{name}: {len(rows)} of {len(table)}.** {listed}.")
     own = table[table.holds_in_paper == "yes"]
+    counts = f"{(own.verdict == HOLDS).sum()} holding {{}}, {(own.verdict == FAILS).sum()} not."
     parts.append(
-        f"Of the {len(own)} claims that hold in the paper's own tables: {(own.verdict == HOLDS).sum()} holding in this "
-        f"synthetic world, {(own.verdict == FAILS).sum()} not. That says how the method behaves here, and of no claim "
-        "what happens on photographs."
+        f"Of the {len(own)} claims that hold in the paper's own tables: "
+        + (
+            counts.format("in this synthetic world") + " That says how the method behaves here, and of no claim what "
+            "happens on photographs."
+            if _is_synthetic(table.benchmark.iloc[0])
+            else counts.format(f"on {table.benchmark.iloc[0]}")
+        )
     )
     predicted = (table.registered != NO_PREDICTION).sum()
     parts.append(

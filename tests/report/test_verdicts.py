@@ -90,6 +90,16 @@ def test_what_is_prevented_says_by_which_deviation(frames):
         assert f"(prevented by: {table.prevented_by[claim]})" in said[f"{table.claim[claim]} ({claim})"]
 
 
+def test_on_photographs_nothing_is_called_synthetic_nor_prevented_by_the_mini_world(frames):
+    photographs = {name: table.assign(benchmark="cv-cities (pairing)") for name, table in frames.items()}
+    table = verdicts.verdicts(photographs)
+    said = verdicts.sentences(table) + verdicts.read(table).to_csv()
+    assert "synthetic" not in said and "words without geography" not in said
+    row = table.set_index("claim_id").loc["transfer.base"]
+    assert row.verdict == "cannot tell" and row.prevented_by == ""
+    assert "synthetic world" in verdicts.sentences(verdicts.verdicts(frames))
+
+
 def test_open_ends_come_with_the_smallest_effect(frames):
     table = verdicts.read(verdicts.verdicts(frames))
     left_open = table.verdict[table.verdict.str.startswith("cannot tell")]
