@@ -21,7 +21,7 @@ Map of the package, from what knows least to what knows most (a line imports fro
     evaluation   any predictor on any task -> rows; benchmarks, baselines, protocols, scores, statistics
     mini         the mini stand-in: its words, its base, its inputs, tasks and recipe
     runs         which runs there are, whether each is up to date, doing the rest, publishing
-    report       tables, figures, maps, findings and pages; the only room that knows matplotlib and cartopy
+    report       tables, figures, maps, findings, verdicts, pages; the only room that knows matplotlib and cartopy
     reproduce    runs the notebooks in order and decides whether each really finished
     __main__     the command line
     docs         pages made from the code: rewards, malformed answers, what is known of the paper

@@ -47,10 +47,13 @@ from georeplicate.evaluation.predictors import VLM
 from georeplicate.mini import base, baselines, inputs, tasks, wording
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
-from georeplicate.report import findings, maps, plots, tables, thinking, write
+from georeplicate.report import diagram, findings, maps, plots, tables, thinking, write
 from georeplicate.runs import runner, spec
 
 size = Profile.get(profile)
+
+# %%
+diagram.loop()
 
 # %% [markdown]
 # ## The paper in one page
@@ -70,6 +73,7 @@ size = Profile.get(profile)
 # | SFT | a *scaffold*: think aloud about a street picture, name country and city; never pairing | 02 |
 # | GRPO | eight answers to a pairing question; those better than their group become likelier | 03 by hand, 04 |
 # | evaluation | pairing, and geolocation that nobody rewarded | 05, 06 |
+# | verdict | claim by claim: what holds here, what does not, and what nobody can tell from here | 07 |
 #
 # **The claims**, as far as the sources that could be read state them:
 

@@ -41,12 +41,15 @@ from PIL import Image
 
 from georeplicate import atlas, engine, pairs, world
 from georeplicate.profiles import Profile
-from georeplicate.report import maps, plots
+from georeplicate.report import diagram, maps, plots
 
 size = Profile.get(profile)
 tables, figures = Path(out) / "tables", Path(out) / "figures"
 pd.options.display.max_colwidth = None
 size
+
+# %%
+diagram.loop("pairs", "data engine")
 
 # %% [markdown]
 # ## (1) A coordinate and a moment

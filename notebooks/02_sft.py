@@ -52,12 +52,15 @@ from georeplicate.evaluation.predictors import VLM
 from georeplicate.mini import base, inputs, tasks, teaching, wording
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
-from georeplicate.report import plots, write
+from georeplicate.report import diagram, plots, write
 from georeplicate.runs import runner, spec
 from georeplicate.training import sft
 
 size = Profile.get(profile)
 tables, figures = Path(out) / "tables", Path(out) / "figures"
+
+# %%
+diagram.loop("SFT")
 
 # %% [markdown]
 # ## What the paper reports

@@ -48,12 +48,15 @@ from IPython.display import Markdown
 from georeplicate import pairs
 from georeplicate.mini import tiny
 from georeplicate.profiles import Profile
-from georeplicate.report import plots
+from georeplicate.report import diagram, plots
 from georeplicate.training import grpo, rewards
 
 size, paper = Profile.get(profile), Profile.get("paper")
 pd.options.display.float_format, pd.options.display.max_colwidth = "{:.4f}".format, None
 pd.Series({"beta": paper.beta, "clip": paper.epsilon, "temperature": paper.temperature}).to_frame("the paper's values")
+
+# %%
+diagram.loop("GRPO")
 
 # %% [markdown]
 # ## (1) One question, four answers

@@ -52,7 +52,7 @@ from georeplicate.evaluation.predictors import VLM
 from georeplicate.mini import base, inputs, tasks, wording
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
-from georeplicate.report import findings, plots, thinking, write
+from georeplicate.report import diagram, findings, plots, thinking, write
 from georeplicate.report import tables as result_tables
 from georeplicate.runs import runner, spec
 from georeplicate.tasks import prompts
@@ -60,6 +60,9 @@ from georeplicate.training import grpo, rewards
 
 size, published = Profile.get(profile), Profile.get("paper")
 tables, figures = Path(out) / "tables", Path(out) / "figures"
+
+# %%
+diagram.loop("GRPO")
 
 # %% [markdown]
 # ## What the paper reports

@@ -34,6 +34,7 @@ seeds = 3
 # artefacts: tables/table2.csv tables/orderings.csv tables/protocols.csv tables/geolocation.csv tables/zero_shot.csv
 # artefacts: tables/changes.csv tables/faithfulness.csv tables/decomposition.csv tables/table1.csv figures/table1.png
 # artefacts: figures/table2.png figures/zero_shot.png figures/changes.png figures/faithfulness.png
+# artefacts: figures/distances.png
 
 # %%
 import inspect
@@ -46,11 +47,14 @@ from georeplicate import paper
 from georeplicate.evaluation.baselines.learned import STAND_INS
 from georeplicate.paper.contamination import contamination
 from georeplicate.profiles import Profile
-from georeplicate.report import findings, plots, tables, write
+from georeplicate.report import diagram, findings, plots, tables, write
 from georeplicate.runs import runner, spec
 
 size, chance = Profile.get(profile), 1 / Profile.get(profile).k
 pd.options.display.max_colwidth, pd.options.display.max_columns = None, None
+
+# %%
+diagram.loop("evaluation")
 
 # %% [markdown]
 # ## What was evaluated
@@ -256,6 +260,14 @@ strict = [name for name in geolocation if not name.startswith("first_")]
 tables.shown(geolocation[strict]).drop(columns=["checkpoint", "task"]).set_index(["countries", "system"])
 
 # %% [markdown]
+# The columns are five points of a curve. The whole of it, all seeds pooled, beside guesses that look at nothing (one
+# constant place here, the one with the least median error on validation places). A curve that ends below 100 % belongs
+# to a system whose answers do not always name one place.
+
+# %%
+draw["distances"]()
+
+# %% [markdown]
 # These columns refuse an answer that names two places. The same answers by the *first* place that each names, beside
 # the share that is well formed: is it the place that changed, or the form?
 
@@ -408,7 +420,7 @@ lucky[["id", "truth", "words", "false", "text"]].head(2)
 # ## On paper
 
 # %%
-there = ["zones", "countries", "cues", "failures"]  # of notebook 06
+there = ["zones", "countries", "cues", "failures", "transfer", "verdicts"]  # of notebooks 06 and 07
 for name in (name for name in made if name not in there):
     tables.write(made[name][0], Path(out) / "tables" / name, made[name][1])
 for name in (name for name in draw if name not in there and not name.startswith("map_")):

@@ -45,13 +45,16 @@ from georeplicate import atlas, geo, pairs, paper, world
 from georeplicate.evaluation import faithfulness
 from georeplicate.mini import inputs, wording
 from georeplicate.profiles import Profile
-from georeplicate.report import maps, plots, tables, write
+from georeplicate.report import diagram, maps, plots, tables, write
 from georeplicate.report import table1 as table1_rows
 from georeplicate.runs import runner, spec
 
 size = Profile.get(profile)
 pd.options.display.max_colwidth, pd.options.display.max_columns = None, None
 pd.options.display.float_format = "{:,.3f}".format
+
+# %%
+diagram.loop("tables")
 
 # %%
 runs = spec.table2_runs(size.seeds[:seeds], size)
@@ -105,8 +108,9 @@ maps.errors(chosen, write.trivial_baselines(frames["geolocation"]))
 
 # %% [markdown]
 # Points are cities, coloured by the median error of their places over all seeds; a cross where most answers name no
-# place. The title has what a random land point and the best constant guess reach. (The saved `map_errors` has a panel
-# for each system.)
+# place. The colours change at the five distances of the tables. Below the world its crowded regions once more. The
+# title has what a random land point and the best constant guess reach. (The saved `map_errors` has a panel for each
+# system.)
 #
 # ### The other systems of Table 1
 #

@@ -27,6 +27,7 @@ from scipy.stats import binomtest, norm, t
 
 MANY = 10  # from so many seeds on a percentile bootstrap over seeds is used (it covers 92 % and more)
 LEVEL, POWER = 0.95, 0.80
+TAILS = round((1 - LEVEL) / 2, 12), round((1 + LEVEL) / 2, 12)  # rounded: 1 - 0.95 is not quite 0.05
 EVENTS = 10  # with fewer cases on the rarer side, the spread between places cannot be estimated from them
 LENGTH_MARGIN = 0.10  # smallest difference of interest between mean lengths, as a share of the shorter claim's length
 

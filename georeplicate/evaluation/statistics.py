@@ -1,8 +1,13 @@
 """Shares with intervals over seeds and places, and differences between systems.
 
 Every share has a 95 % interval over training seeds and places. Questions of one city stay together, as they share
-candidates and cues (with few cities each question stands for itself). Two systems meet on the same places, so their
-difference is paired by place; see `evaluation.seeds` for what few seeds allow.
+candidates and cues (with few cities each question stands for itself). With two to nine seeds the seeds' part is
+Student's t (`evaluation.seeds` says why); with one seed, or with ten and more, a bootstrap draws seeds and places anew,
+with replacement, at once. One seed tells nothing about the spread between seeds: such an interval is of that run.
+Differences are paired by place; seeds count apart, unless one system went on from the other's run. A share that hardly
+ever (or nearly always) occurs gets Wilson's interval over places.
+
+Sums are of whole numbers, so that the bootstrap's digits do not depend on the machine.
 """
 
 from __future__ import annotations
@@ -77,7 +82,7 @@ def _quantiles(draws: np.ndarray) -> tuple[float, float]:
     known = draws[~np.isnan(draws)]
     if not known.size:
         return float("nan"), float("nan")
-    low, high = np.quantile(known, (0.025, 0.975))
+    low, high = np.quantile(known, seeds.TAILS)
     return float(low), float(high)
 
 

@@ -1,14 +1,17 @@
 """What the paper and its official code say, as data: tables, settings, claims, conflicts, inferences, our deviations.
 
+Beside them what was read of the paper, what was easy and hard about replicating it, and what we would ask its authors.
+
 Nothing in the project types a published number a second time: notebooks and tables take it from here, tests pin our
 defaults to it. Each entry names its source and how strong that source is (``STRENGTHS``), because the full text of the
 paper's second version was not available to us: much is known from the official code, some only from notes that others
 wrote about the paper.
 """
 
-from georeplicate.paper.claims import CLAIMS, Claim, claims
+from georeplicate.paper.claims import CLAIMS, EQUAL_POINTS, NEARLY_POINTS, Claim, claims
 from georeplicate.paper.conflicts import CONFLICTS, INFERENCES, Conflict, Inference, Position, conflicts, inferences
-from georeplicate.paper.deviations import DEVIATIONS, Deviation, deviations
+from georeplicate.paper.deviations import DEVIATIONS, Deviation, deviations, deviations_by_weight
+from georeplicate.paper.questions import EXPERIENCES, QUESTIONS, Experience, Question, experiences, questions
 from georeplicate.paper.rounding import check_rounding, markdown, possible_counts, possible_sizes, rounding
 from georeplicate.paper.settings import SETTINGS, Setting, setting, settings
 from georeplicate.paper.sources import (
@@ -16,13 +19,16 @@ from georeplicate.paper.sources import (
     GLOBE_CODE,
     NOTES,
     POSTER,
+    READINGS,
     REVIEWS,
     REWARD_CODE,
     SCRIPT,
     STRENGTHS,
     TITLES,
+    Reading,
     Strength,
     frame_of,
+    readings,
 )
 from georeplicate.paper.tables import (
     TABLE1,
@@ -45,14 +51,22 @@ __all__ = [
     "Conflict",
     "DEVIATIONS",
     "Deviation",
+    "EQUAL_POINTS",
+    "EXPERIENCES",
+    "Experience",
     "GLOBE_CODE",
     "INFERENCES",
     "Inference",
+    "NEARLY_POINTS",
     "NOTES",
     "POSTER",
     "Position",
+    "QUESTIONS",
+    "Question",
+    "READINGS",
     "REVIEWS",
     "REWARD_CODE",
+    "Reading",
     "SCRIPT",
     "SETTINGS",
     "STRENGTHS",
@@ -71,11 +85,15 @@ __all__ = [
     "claims",
     "conflicts",
     "deviations",
+    "deviations_by_weight",
+    "experiences",
     "frame_of",
     "inferences",
     "markdown",
     "possible_counts",
     "possible_sizes",
+    "questions",
+    "readings",
     "rounding",
     "setting",
     "settings",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from georeplicate.paper.settings import NEARLY_RANDOM, setting
 from georeplicate.paper.sources import (
     Strength,
     frame_of,
@@ -16,7 +17,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Deviation:
-    """Where this project does something else than the paper, or fills in what the paper leaves open."""
+    """Where this project does something else than the paper, or fills in what the paper leaves open.
+
+    ``prevents``: ids of claims that cannot be tested because of it, whatever is measured; ``could_flip``: ids of claims
+    whose verdict it could turn round. ``mini_only``: it does not concern runs on photographs.
+    """
 
     id: str
     where: str
@@ -25,6 +30,9 @@ class Deviation:
     ours: str
     why: str
     expected_effect: str
+    prevents: tuple[str, ...] = ()
+    could_flip: tuple[str, ...] = ()
+    mini_only: bool = False
 
 
 DEVIATIONS = (
@@ -36,6 +44,12 @@ DEVIATIONS = (
         "the poster, the official code, public reviews and secondary notes",
         "the full text could not be had",
         "settings that it alone states may differ from ours",
+        could_flip=(
+            "pairing.base_chance",
+            "pairing.sft_helps",
+            "length.zero_longer",
+            "length.sft_longest",
+        ),
     ),
     Deviation(
         "data",
@@ -45,6 +59,17 @@ DEVIATIONS = (
         "a synthetic world drawn from real facts (mini profile); real sets through the same loader",
         "no imagery can be shipped, and everything must run offline",
         "absolute numbers do not compare; orderings and dynamics may",
+        prevents=(
+            "transfer.supervised",
+            "transfer.other",
+        ),
+        could_flip=(
+            "pairing.rl",
+            "pairing.base_chance",
+            "pairing.sft_helps",
+            "theory.shortcut",
+        ),
+        mini_only=True,
     ),
     Deviation(
         "model",
@@ -54,6 +79,15 @@ DEVIATIONS = (
         "the same architecture with a few million parameters (mini profile)",
         "two CPU cores",
         "no world knowledge beyond what the base was taught",
+        could_flip=(
+            "pairing.base_chance",
+            "pairing.sft_alone",
+            "pairing.sft_helps",
+            "length.zero_longer",
+            "length.sft_longest",
+            "transfer.base",
+        ),
+        mini_only=True,
     ),
     Deviation(
         "one base",
@@ -63,6 +97,15 @@ DEVIATIONS = (
         "one base model of our own, one seed; all systems start from it",
         "a base takes longer than all that is trained from it",
         "the spread between bases is in no interval",
+        could_flip=(
+            "pairing.rl",
+            "pairing.base_chance",
+            "pairing.sft_alone",
+            "pairing.sft_helps",
+            "length.zero_longer",
+            "length.sft_longest",
+        ),
+        mini_only=True,
     ),
     Deviation(
         "words without geography",
@@ -72,6 +115,11 @@ DEVIATIONS = (
         "the six attributes that both views share (cover, roof, water, road, trees, houses) hardly depend on the place",
         "they were chosen to be seen from both sides",
         "what pairing can sharpen cannot improve geolocation, whatever the model does",
+        prevents=(
+            "transfer.base",
+            "transfer.supervised",
+        ),
+        mini_only=True,
     ),
     Deviation(
         "geography without thinking",
@@ -81,6 +129,11 @@ DEVIATIONS = (
         "base and Zero name a place in six tokens, without thinking; SFT and R1 think in nearly constant words",
         "the base was taught places as short answers",
         "better thinking cannot reach the place that is named",
+        could_flip=(
+            "transfer.base",
+            "transfer.supervised",
+        ),
+        mini_only=True,
     ),
     Deviation(
         "no spatial autocorrelation",
@@ -90,6 +143,11 @@ DEVIATIONS = (
         "attributes of two places of one city differ about as often as those of any two places",
         "each place is drawn by itself",
         "negatives of one neighbourhood are hardly harder than random ones",
+        could_flip=(
+            "pairing.rl",
+            "theory.shortcut",
+        ),
+        mini_only=True,
     ),
     Deviation(
         "vision tower",
@@ -99,6 +157,12 @@ DEVIATIONS = (
         "frozen",
         "with it trained, the noise of its gradient ruins the policy before a reward is found (results/LOG.md)",
         "what is seen stays as it was; reinforcement changes only what is made of it",
+        could_flip=(
+            "pairing.sft_helps",
+            "transfer.base",
+            "transfer.other",
+        ),
+        mini_only=True,
     ),
     Deviation(
         "length weight",
@@ -108,6 +172,12 @@ DEVIATIONS = (
         "weight 0; runs of their own have it (make ablations)",
         "its curve is made for 1,024 tokens; between wrong answers of twenty a group's spread makes much of nothing",
         "higher accuracy and longer answers than with it (results/LOG.md)",
+        could_flip=(
+            "pairing.rl",
+            "length.zero_longer",
+            "length.sft_longest",
+        ),
+        mini_only=True,
     ),
     Deviation(
         "wording",
@@ -123,9 +193,13 @@ DEVIATIONS = (
         "prompts, pairs",
         "k is not published",
         "I",
-        "k = 5 by default",
-        "19 % is called nearly random",
+        f"k = {setting('candidates').value} by default",
+        NEARLY_RANDOM,
         "chance level shifts with k",
+        could_flip=(
+            "pairing.base_chance",
+            "pairing.sft_alone",
+        ),
     ),
     Deviation(
         "letters",
@@ -153,6 +227,7 @@ DEVIATIONS = (
         "wrong answers on their own curve; clamped",
         "the code's own constants say so",
         "measured in the ablation",
+        could_flip=("length.zero_longer",),
     ),
     Deviation(
         "repetition_json",
@@ -171,6 +246,10 @@ DEVIATIONS = (
         "a template teacher over true facts; any served model as an option",
         "nothing else is reproducible offline",
         "less varied language",
+        could_flip=(
+            "pairing.sft_helps",
+            "length.sft_longest",
+        ),
     ),
     Deviation(
         "sft_settings",
@@ -180,6 +259,11 @@ DEVIATIONS = (
         "set on the validation split",
         "not published",
         "unknown",
+        could_flip=(
+            "pairing.sft_alone",
+            "pairing.sft_helps",
+            "length.sft_longest",
+        ),
     ),
     Deviation(
         "geocoder",
@@ -189,6 +273,10 @@ DEVIATIONS = (
         "an embedded gazetteer",
         "offline and repeatable",
         "largest within 1 km",
+        could_flip=(
+            "transfer.base",
+            "transfer.supervised",
+        ),
     ),
     Deviation(
         "prefix",
@@ -205,3 +293,8 @@ DEVIATIONS = (
 def deviations() -> pd.DataFrame:
     """Our deviations, in the order in which a reader meets them."""
     return frame_of(DEVIATIONS)
+
+
+def deviations_by_weight() -> pd.DataFrame:
+    """The same, those first that prevent most verdicts, then those that could turn most of them round."""
+    return frame_of(sorted(DEVIATIONS, key=lambda d: (-len(d.prevents), -len(d.could_flip))))

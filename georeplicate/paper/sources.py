@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -36,3 +36,28 @@ def frame_of(rows: Iterable) -> pd.DataFrame:
     import pandas as pd
 
     return pd.DataFrame([asdict(row) for row in rows])
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A source as far as it could be read; ``read`` says how far, and ``strength`` is what it lends to a statement."""
+
+    source: str
+    read: str
+    strength: Strength | Literal["not in full"]
+
+
+READINGS = (
+    Reading("the paper, second version (ICML 2026)", "the abstract", "not in full"),
+    Reading("the paper, first version", "abstract and introduction", "not in full"),
+    Reading("poster (ICML 2026)", "both tables", "V"),
+    Reading("official code", "all that is released: training; there is no evaluation and no data", "V"),
+    Reading("GLOBE's code", "evaluation script and rewards", "V"),
+    Reading("public reviews of the first version", "what they say about the paper is second hand", "S"),
+    Reading("notes that others wrote about the second version", "machine-written in part", "S"),
+)
+
+
+def readings() -> pd.DataFrame:
+    """What was read of the paper and around it, and how strong a statement is that rests on it."""
+    return frame_of(READINGS)

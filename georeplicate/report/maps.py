@@ -14,23 +14,43 @@ import pandas as pd
 from matplotlib import patheffects
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.colors import LinearSegmentedColormap, LogNorm, Normalize
+from matplotlib.colors import LinearSegmentedColormap, Normalize
 from matplotlib.figure import Figure
+from matplotlib.gridspec import SubplotSpec
 from matplotlib.lines import Line2D
 from numpy.typing import ArrayLike, NDArray
-from shapely import box
+from shapely import clip_by_rect
 
 from georeplicate import atlas, geo
 from georeplicate.evaluation.metrics import median_km
-from georeplicate.report import plots
+from georeplicate.report import plots, tables
 
 FLAT = ccrs.PlateCarree()
-# blue is near and orange is far, as true and false are elsewhere
-DISTANCE = LinearSegmentedColormap.from_list("distance", [plots.TRUE, "#56a5c4", "#d8c98f", "#dd8a3c", "#a63a00"])
-SHARE = DISTANCE.reversed()
-TICKS_KM = (*geo.THRESHOLDS_KM, 20_000)  # the last is half the Earth's girth
-KM = LogNorm(1, TICKS_KM[-1])
+# blue is right and orange is wrong, as true and false are elsewhere
+SHARE = LinearSegmentedColormap.from_list("share", ["#a63a00", "#dd8a3c", "#d8c98f", "#56a5c4", plots.TRUE])
 SPLIT_COLOURS = {"train": "crimson", "validation": "tab:orange", "test": "tab:blue", "base": "0.6"}
+
+
+_KM = [f"{km:,}" for km in geo.THRESHOLDS_KM]
+ERROR_CLASSES = (
+    f"up to {_KM[0]} km",
+    *(f"{a} to {b} km" for a, b in zip(_KM, _KM[1:])),
+    f"over {_KM[-1]} km",
+    "no place named",
+)
+ERROR_COLOURS = ("#08306b", "#2171b5", "#6baed6", "#e6c34a", "#e07b39", "#a11d0b", "#555555")
+REGIONS = {  # west, east, south, north in degrees
+    "Europe": (-12.0, 42.0, 34.0, 71.0),
+    "West Africa": (-19.0, 16.0, 3.0, 25.0),
+    "South-East Asia": (91.0, 142.0, -12.0, 29.0),
+}
+
+
+def error_class(error_km: ArrayLike) -> NDArray[np.int64]:
+    """(N,) 0 to 6: which of ERROR_CLASSES an error in km lies in; a threshold itself still counts, NaN is the last."""
+    error = np.asarray(error_km, float)
+    found = np.searchsorted(geo.THRESHOLDS_KM, error, side="left")
+    return np.where(np.isnan(error), len(ERROR_CLASSES) - 1, found).astype(np.int64)
 
 
 def world_axes(figure: Figure, position=111, *, resolution: str = "110m"):
@@ -42,6 +62,33 @@ def world_axes(figure: Figure, position=111, *, resolution: str = "110m"):
     axes.add_geometries(atlas.coast(resolution).geoms, FLAT, facecolor="none", edgecolor="0.55", linewidth=0.4)
     axes.spines["geo"].set(edgecolor="0.7", linewidth=0.6)
     return axes
+
+
+def region_axes(figure: Figure, position, region: str, *, resolution: str = "50m"):
+    """Axes of one of REGIONS in an equal-area projection about its middle."""
+    west, east, south, north = REGIONS[region]
+    axes = figure.add_subplot(
+        *(position if isinstance(position, tuple) else (position,)),
+        projection=ccrs.LambertAzimuthalEqualArea((west + east) / 2, (south + north) / 2),
+    )
+    axes.set_extent((west, east, south, north), FLAT)
+    axes.set_anchor("N")
+    for layer, style in (
+        (atlas.land, dict(facecolor="0.93", edgecolor="none")),
+        (atlas.borders, dict(facecolor="none", edgecolor="0.7", linewidth=0.4)),
+        (atlas.coast, dict(facecolor="none", edgecolor="0.55", linewidth=0.5)),
+    ):
+        # what lies far away would only make the PDF large
+        near = clip_by_rect(layer(resolution), west - 45, south - 12, east + 45, min(north + 12, 90.0))
+        axes.add_geometries(getattr(near, "geoms", [near]), FLAT, **style)
+    axes.spines["geo"].set(edgecolor="0.7", linewidth=0.6)
+    return axes
+
+
+def _inside(frame: pd.DataFrame, region: str) -> pd.Series:
+    west, east, south, north = REGIONS[region]
+    lon = (frame.lon + 180) % 360 - 180
+    return (lon >= west) & (lon <= east) & (frame.lat >= south) & (frame.lat <= north)
 
 
 def splits(cities: pd.DataFrame) -> Figure:
@@ -71,32 +118,39 @@ def splits(cities: pd.DataFrame) -> Figure:
 
 
 def errors(answers: pd.DataFrame, baselines: Mapping[str, float] | None = None, *, source: str = plots.MINI) -> Figure:
-    """City by city, how far off its places were located; a panel for each system.
+    """City by city, how far off its places were located; a panel for each system, with its crowded regions below it.
 
     answers: rows with system, run, training_seed, task, id, lat, lon, error_km. baselines: {name: median error in km}
     of guesses that look at no picture, for the title. A city's error is the median over its places and all seeds, of
     which an answer without a place is infinitely far; a city where most answers are such is a cross. source: what was
     evaluated on what, for the note below.
     """
-    figure, panels = _panels(answers, all_seeds=True)
+    figure, panels, below = _panels(answers, all_seeds=True, insets=True, key=True)
     for axes, title, rows in panels:
         km = rows.error_km.fillna(np.inf)
         cities = rows.assign(km=km, city=_city(rows.id)).groupby("city")
         table = cities.agg(lat=("lat", "mean"), lon=("lon", "mean"), km=("km", "median"))
-        found = table[np.isfinite(table.km)].sort_values("km", ascending=False)  # the nearest on top
-        lost = table[np.isinf(table.km)]
-        at = dict(transform=FLAT, zorder=4)
-        axes.scatter(lost.lon, lost.lat, s=24, c="0.25", marker="x", linewidths=1.0, **at)
-        colour = dict(c=found.km.clip(1), cmap=DISTANCE, norm=KM)
-        axes.scatter(found.lon, found.lat, s=38, edgecolors="0.25", linewidths=0.5, **colour, **at)
-        axes.set_title(f"{title}, median error {km_text(median_km(km))}", fontsize=10, loc="left")
+        _cities(axes[0], table, 38)
+        for region, inset in zip(REGIONS, axes[1:]):
+            inside = table[_inside(table, region)]
+            _cities(inset, inside, 26)
+            inset.set_title(f"{region}, n = {len(inside)}", fontsize=8, loc="left")
+        axes[0].set_title(f"{title}, median error {km_text(median_km(km))}", fontsize=10, loc="left")
     if baselines:
         named = ", ".join(f"{name} {km_text(km)}" for name, km in baselines.items())
         figure.suptitle(f"median errors without looking: {named}", fontsize=10, x=0.01, ha="left")
-    _legend(figure, Line2D([], [], color="0.25", marker="x", linestyle="", label="most answers name no place"))
-    _bar(figure, KM, DISTANCE, "median error of a city's places, km", {km: f"{km:,}" for km in TICKS_KM})
+    _classes(figure, below, "median error of a city's places", "most answers name no place")
     plots.note(figure, f"points: cities, where they truly are. {source}")
     return figure
+
+
+def _cities(axes, table: pd.DataFrame, size: float) -> None:
+    """Points of cities (lat, lon, km) in their class's colour, the nearest on top; crosses where km is infinite."""
+    at = dict(transform=FLAT, zorder=4)
+    lost, found = table[np.isinf(table.km)], table[np.isfinite(table.km)].sort_values("km", ascending=False)
+    axes.scatter(lost.lon, lost.lat, s=0.6 * size, c=ERROR_COLOURS[-1], marker="x", linewidths=1.0, **at)
+    colours = list(np.array(ERROR_COLOURS)[error_class(found.km)])
+    axes.scatter(found.lon, found.lat, s=size, c=colours, edgecolors="0.25", linewidths=0.5, **at)
 
 
 def arcs(answers: pd.DataFrame, *, most: int = 150, source: str = plots.MINI) -> Figure:
@@ -105,12 +159,13 @@ def arcs(answers: pd.DataFrame, *, most: int = 150, source: str = plots.MINI) ->
     Of more than `most` answers every so manyth is drawn. answers: rows with pred_lat and pred_lon besides what `errors`
     takes.
     """
-    figure, panels = _panels(answers, most)
+    figure, panels, below = _panels(answers, most, key=True)
     for axes, title, rows in panels:
         found = rows[rows.error_km.notna()].sort_values("error_km", ascending=False)
         lines = [_great_circle(axes.projection, row) for row in found.itertuples()]
-        colours = DISTANCE(KM(found.error_km.clip(1)))
-        axes.add_collection(LineCollection(lines, colors=colours, linewidths=0.8, alpha=0.7, zorder=3), autolim=False)
+        colours = np.array(ERROR_COLOURS)[error_class(found.error_km)]
+        arcs = LineCollection(lines, colors=list(colours), linewidths=0.8, alpha=0.7, zorder=3)
+        axes.add_collection(arcs, autolim=False)
         axes.scatter(found.lon, found.lat, s=8, c="0.15", linewidths=0, transform=FLAT, zorder=4)
         named = found.groupby(["pred_lat", "pred_lon"]).size().reset_index(name="times")
         ring = dict(facecolors="none", edgecolors="0.15", linewidths=0.8, transform=FLAT, zorder=5)
@@ -121,7 +176,7 @@ def arcs(answers: pd.DataFrame, *, most: int = 150, source: str = plots.MINI) ->
         Line2D([], [], color="0.15", marker="o", markersize=3, linestyle="", label="true place"),
         Line2D([], [], color="0.15", marker="o", markersize=7, fillstyle="none", linestyle="", label="place named"),
     )
-    _bar(figure, KM, DISTANCE, "error, km", {km: f"{km:,}" for km in TICKS_KM})
+    _classes(figure, below, "error")
     plots.note(figure, f"rings grow with how often a place is named. {source}")
     return figure
 
@@ -132,7 +187,7 @@ def countries(answers: pd.DataFrame, *, source: str = plots.MINI) -> Figure:
     answers: rows with truth, choice (country codes) and seen_country besides what `errors` takes. Countries of the
     training cities are ringed and named.
     """
-    figure, panels = _panels(answers)
+    figure, panels, _ = _panels(answers)
     for axes, title, rows in panels:
         rows = rows.assign(right=rows.choice == rows.truth, seen=rows.seen_country.eq(True).fillna(False).astype(bool))
         groups = rows.groupby("truth")
@@ -182,35 +237,49 @@ def _mean_longitude(lon: pd.Series) -> float:
 
 
 def _panels(
-    answers: pd.DataFrame, most: int | None = None, *, all_seeds: bool = False
-) -> tuple[Figure, Iterator[tuple]]:
-    """A figure, and (axes, title, rows) of each system's first seed, or of all its seeds.
+    answers: pd.DataFrame,
+    most: int | None = None,
+    *,
+    all_seeds: bool = False,
+    insets: bool = False,
+    key: bool = False,
+) -> tuple[Figure, Iterator[tuple], SubplotSpec]:
+    """A figure; (axes, title, rows) of each system's first seed, or of all its seeds; and with `key` room for a legend.
 
-    ValueError if there is nothing to draw.
+    With insets axes are those of the world and of each of REGIONS. ValueError if there is nothing to draw.
     """
     if not len(answers):
         raise ValueError("there are no answers to draw: no run was asked where its pictures were taken")
     systems = [rows for _, rows in answers.groupby("system", sort=False)]
-    columns, lines = min(2, len(systems)), -(-len(systems) // 2)
-    size = (10, 5.9) if columns == 1 else (13, 3.3 * lines + 1.3)
+    columns = min(2 if len(systems) < 7 else 3, len(systems))
+    lines = -(-len(systems) // columns)
+    each = 5.2 if insets else 3.3
+    size = (10, each + (3.1 if insets else 2.6)) if columns == 1 else (6.5 * columns, each * lines + 1.3)
     figure = plots.new_figure(figsize=size, layout="constrained")
-    grid = figure.add_gridspec(lines, columns)
+    grid = figure.add_gridspec(lines + key, columns, height_ratios=[each] * lines + [0.45] * key)
 
     def panels():
         for i, rows in enumerate(systems):
             if not all_seeds:
                 rows = rows[rows.training_seed == rows.training_seed.min()]
             rows, runs = rows.sort_values(["id", "training_seed"]), rows.run.unique()
-            what = {"geolocation": "street-level photos", "aerial": "aerial tiles"}[rows.task.iloc[0]]
+            what = "aerial tiles" if rows.task.iloc[0] == "aerial" else f"{tables.pictured(rows)}s"
             asked = f"{rows.id.nunique()} {what} in {_city(rows.id).nunique()} cities"
             if most is not None and len(rows) > most:
                 asked = f"{most} of {len(rows)} {what}"
                 rows = rows.iloc[np.linspace(0, len(rows) - 1, most).round().astype(int)]
             which = runs[0] if len(runs) == 1 else f"{len(runs)} seeds"
             title = f"{rows.system.iloc[0]} ({which}): {asked}"
-            yield world_axes(figure, grid[divmod(i, columns)]), title, rows
+            place = grid[divmod(i, columns)]
+            if not insets:
+                yield world_axes(figure, place), title, rows
+                continue
+            inner = place.subgridspec(2, len(REGIONS), height_ratios=(1.7, 1))
+            globe = world_axes(figure, inner[0, :])
+            small = [region_axes(figure, inner[1, at], name, resolution="110m") for at, name in enumerate(REGIONS)]
+            yield [globe, *small], title, rows
 
-    return figure, panels()
+    return figure, panels(), grid[-1, :]
 
 
 def _city(ids: pd.Series) -> pd.Series:
@@ -242,32 +311,27 @@ def _bar(figure: Figure, norm: Normalize, colours, label: str, ticks: dict[float
     bar.outline.set_visible(False)
 
 
+def _classes(figure: Figure, place: SubplotSpec, what: str, none: str = "") -> None:
+    """The classes of errors, in a row of their own; none: what a cross stands for, if there are any."""
+    handles = [
+        Line2D([], [], color=colour, marker="o", markeredgecolor="0.25", markeredgewidth=0.5, linestyle="", label=label)
+        for colour, label in zip(ERROR_COLOURS[:-1], ERROR_CLASSES[:-1])
+    ]
+    if none:
+        handles.append(Line2D([], [], color=ERROR_COLOURS[-1], marker="x", linestyle="", label=none))
+    axes = figure.add_subplot(place)
+    axes.axis("off")
+    axes.legend(
+        handles=handles, loc="center", ncols=len(handles), fontsize=9, frameon=False, title=what, title_fontsize=9,
+        handletextpad=0.1, columnspacing=1.2,
+    )  # fmt: skip
+
+
 def _legend(figure: Figure, *handles: Line2D) -> None:
     figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), fontsize=8, frameon=False)
 
 
 # --- any table of predictions ----------------------------------------------------------------------------------------
-
-_KM = [f"{km:,}" for km in geo.THRESHOLDS_KM]
-ERROR_CLASSES = (
-    f"up to {_KM[0]} km",
-    *(f"{a} to {b} km" for a, b in zip(_KM, _KM[1:])),
-    f"over {_KM[-1]} km",
-    "no place named",
-)
-ERROR_COLOURS = ("#08306b", "#2171b5", "#6baed6", "#e6c34a", "#e07b39", "#a11d0b", "#555555")
-REGIONS = {  # west, east, south, north in degrees
-    "Europe": (-12.0, 42.0, 34.0, 71.0),
-    "West Africa": (-19.0, 16.0, 3.0, 25.0),
-    "South-East Asia": (91.0, 142.0, -12.0, 29.0),
-}
-
-
-def error_class(error_km: ArrayLike) -> NDArray[np.int64]:
-    """(N,) 0 to 6: which of ERROR_CLASSES an error in km lies in; a threshold itself still counts, NaN is the last."""
-    error = np.asarray(error_km, float)
-    found = np.searchsorted(geo.THRESHOLDS_KM, error, side="left")
-    return np.where(np.isnan(error), len(ERROR_CLASSES) - 1, found).astype(np.int64)
 
 
 def error_map(
@@ -322,29 +386,15 @@ def error_arcs(frame: pd.DataFrame, *, name: str = "predictions", most: int = 30
 def error_regions(frame: pd.DataFrame, *, name: str = "predictions", least: int = 20, seed: int = 0) -> Figure | None:
     """`error_map` of the regions of REGIONS with at least that many places, a panel each; None where there are none."""
     parts = {}
-    for region, (west, east, south, north) in REGIONS.items():
-        lon = (frame.lon + 180) % 360 - 180
-        inside = frame[(lon >= west) & (lon <= east) & (frame.lat >= south) & (frame.lat <= north)]
+    for region in REGIONS:
+        inside = frame[_inside(frame, region)]
         if len(inside) >= least:
             parts[region] = inside
     if not parts:
         return None
     figure = plots.new_figure(figsize=(max(8.0, 4.3 * len(parts)), 5.0), layout="constrained")
     for number, (region, rows) in enumerate(parts.items(), 1):
-        west, east, south, north = REGIONS[region]
-        middle = ccrs.LambertAzimuthalEqualArea((west + east) / 2, (south + north) / 2)
-        axes = figure.add_subplot(1, len(parts), number, projection=middle)
-        axes.set_extent((west, east, south, north), FLAT)
-        axes.set_anchor("N")
-        for layer, style in (
-            (atlas.land, dict(facecolor="0.93", edgecolor="none")),
-            (atlas.borders, dict(facecolor="none", edgecolor="0.7", linewidth=0.4)),
-            (atlas.coast, dict(facecolor="none", edgecolor="0.55", linewidth=0.5)),
-        ):
-            # what lies far away would only make the PDF large
-            window = box(west - 25, south - 10, east + 25, north + 10)
-            axes.add_geometries([part for part in layer("50m").geoms if part.intersects(window)], FLAT, **style)
-        axes.spines["geo"].set(edgecolor="0.7", linewidth=0.6)
+        axes = region_axes(figure, (1, len(parts), number), region)
         _class_points(axes, rows, seed)
         axes.set_title(f"{region}: {len(rows):,} places, median {_median(rows)}", fontsize=11, loc="left")
     shown = pd.concat(parts.values())

@@ -154,11 +154,14 @@ def malformed_page() -> str:
 def paper_page() -> str:
     """What is known about the paper, how well, and where this project differs."""
     sections = {
+        "What was read": paper.markdown(paper.READINGS),
         "Settings": paper.markdown(paper.SETTINGS),
         "Claims": paper.markdown(paper.CLAIMS),
         "Where the sources disagree": paper.markdown(paper.conflicts()),
         "Inferences: concluded by us, stated by nobody": paper.markdown(paper.INFERENCES),
         "Where we deviate": paper.markdown(paper.DEVIATIONS),
+        "What was easy and what was hard": paper.markdown(paper.EXPERIENCES),
+        "What we would ask the authors": paper.markdown(paper.QUESTIONS),
     }
     strengths = "\n".join(f"- `{mark}`: {meaning}" for mark, meaning in paper.STRENGTHS.items())
     body = "\n".join(f"## {title}\n\n{table}" for title, table in sections.items())

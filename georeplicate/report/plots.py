@@ -8,6 +8,7 @@ import textwrap
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -18,8 +19,10 @@ from matplotlib import style as styles
 from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea, VPacker
+from numpy.typing import ArrayLike
 
-from georeplicate import files, world
+from georeplicate import files, geo, paper, world
+from georeplicate.evaluation.metrics import median_km
 
 # Without noise and compass; clean pictures also make small notebooks.
 FOR_PEOPLE = world.Difficulty(noise=0.0, light=0.0, compass=False)
@@ -384,6 +387,70 @@ def changes(rows: pd.DataFrame, *, source: str = MINI) -> Figure:
     sns.despine(figure, left=True)
     note(figure, f"blue: higher, orange: lower, grey: cannot tell. {source}")
     return figure
+
+
+NEAREST_KM, FARTHEST_KM = 0.5, 20_015.0  # half the Earth's girth
+
+
+def cumulative(answers: pd.DataFrame, guesses: Mapping[str, np.ndarray], *, source: str = MINI) -> Figure:
+    """Share of places within each distance: a curve a system with its seeds pooled, guesses without looking dashed.
+
+    answers: rows with system, stands_for, training_seed, id, error_km (NaN: no place named, which never arrives).
+    guesses: {what: errors in km}. Vertical lines stand at the five thresholds of the paper's Table 1. Any number of
+    systems; one that stands for a system of the paper's Table 2 is drawn thick. ValueError if there are no answers.
+    """
+    if not len(answers):
+        raise ValueError("there are no answers to draw: no run was asked where its pictures were taken")
+    figure = new_figure(figsize=(9.6, 4.6), layout="constrained")
+    axes = figure.add_subplot()
+    at = np.unique(np.r_[np.geomspace(NEAREST_KM, FARTHEST_KM, 400), geo.THRESHOLDS_KM])
+    systems = list(dict.fromkeys(answers.system))
+    palette, dashes = colours(systems), _dashes(systems)
+    in_table2 = {row.model for row in paper.TABLE2}
+    for system in systems:
+        rows = answers[answers.system == system]
+        thick = rows.stands_for.iloc[0] in in_table2
+        style = dict(color=palette[system], linestyle=dashes[system], linewidth=2.2 if thick else 1.3)
+        pooled = _seeds(rows.training_seed.nunique())
+        axes.plot(at, _within(rows.error_km, at), label=_curve(system, pooled, rows.error_km), **style)
+    for (what, guessed), dash in zip(guesses.items(), ((0, (4, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))):
+        style = dict(color="0.35", linestyle=dash, linewidth=1.2, zorder=1)
+        axes.plot(at, _within(guessed, at), label=_curve(what, "", guessed), **style)
+    for name, km in paper.THRESHOLDS_KM.items():
+        axes.axvline(km, color="0.8", linewidth=0.9, zorder=0)
+        axes.text(km, 101, name.partition("_")[0], fontsize=8, color="0.35", ha="center", va="bottom")
+    axes.set(xscale="log", xlim=(NEAREST_KM, FARTHEST_KM), ylim=(0, 100), xlabel="distance, km")
+    axes.set_xticks([*geo.THRESHOLDS_KM, FARTHEST_KM], [*(f"{km:,}" for km in geo.THRESHOLDS_KM), "20,000"])
+    axes.minorticks_off()
+    axes.set_ylabel("places located within, percent")
+    axes.grid(axis="y", color="0.93")
+    figure.legend(loc="outside right center", fontsize=8.5, frameon=False, title="median error", alignment="left")
+    sns.despine(figure)
+    places = answers.id.nunique()
+    note(figure, f"n = {places} places, all seeds pooled; an answer without one place never arrives. {source}")
+    return figure
+
+
+def _within(km: ArrayLike, at: np.ndarray) -> np.ndarray:
+    """Percent of errors that are at most so far; NaN is farther than all."""
+    errors = np.sort(np.where(np.isnan(np.asarray(km, float)), np.inf, km))
+    return 100 * np.searchsorted(errors, at, side="right") / len(errors)
+
+
+def _curve(name: str, pooled: str, km: ArrayLike) -> str:
+    median = median_km(km)
+    shown = f"{median:,.0f} km" if np.isfinite(median) else "infinite"
+    return f"{name}{f' ({pooled})' if pooled else ''}: {shown}"
+
+
+def _dashes(systems: Sequence[str]) -> dict[str, Any]:
+    """Solid lines; broken ones for systems whose colour another one has."""
+    seen: dict[str, int] = {}
+    out = {}
+    for system, colour in colours(systems).items():
+        out[system] = ("-", (0, (5, 1.2)), (0, (3, 1, 1, 1)))[min(seen.get(colour, 0), 2)]
+        seen[colour] = seen.get(colour, 0) + 1
+    return out
 
 
 PARTS = {

@@ -8,14 +8,7 @@
     failures        how wrong pairing answers came about              countries       geolocation by country
     cues            what is right about a wrong place
 
-Every share has a 95 % interval over training seeds and places. Questions of one city stay together, as they share
-candidates and cues (with few cities each question stands for itself). With two to nine seeds the seeds' part is
-Student's t (`seeds.py` says why); with one seed, or with ten and more, a bootstrap draws seeds and places anew, with
-replacement, at once. One seed tells nothing about the spread between seeds: such an interval is of that run.
-Differences are paired by place; seeds count apart, unless one system went on from the other's run. A share that hardly
-ever (or nearly always) occurs gets Wilson's interval over places.
-
-Sums are of whole numbers, so that the bootstrap's digits do not depend on the machine. Numbers of the synthetic world
+How shares, intervals and differences are computed is said in `evaluation.statistics`. Numbers of the synthetic world
 are named as such in every row (`benchmark`) and caption.
 """
 
@@ -75,6 +68,11 @@ def _benchmark(rows: pd.DataFrame) -> str:
 def is_synthetic(p: pd.DataFrame) -> bool:
     """Whether any of these predictions is about pictures that were rendered."""
     return bool(p.benchmark.str.contains("synthetic").any())
+
+
+def pictured(p: pd.DataFrame) -> str:
+    """What kind of picture the place of these predictions is asked of: a run on photographs shows the panorama."""
+    return "street-level photo" if is_synthetic(p) else "panorama"
 
 
 def _rank(p: pd.DataFrame, system: str) -> int:
@@ -226,24 +224,7 @@ def protocols(p: pd.DataFrame) -> pd.DataFrame:
     rows = []
     for labels, part in systems(_standing(p)):
         greedy, t1 = (_decoded(part, "pairing", decoding) for decoding in ("greedy", "t1"))
-        correct = greedy.choice == greedy.truth
-        official = [answers.parse_choice(text, "released") for text in greedy.text]
-        official = [getattr(given, "letter", "") for given in official] == greedy.truth
-        settings = [
-            ("right letter", "decoding", "greedy", True, right(greedy)),
-            ("right letter", "decoding", "temperature 1", False, right(t1)),
-            ("right letter", "reading", "any letter", True, right(greedy)),
-            (
-                "right letter",
-                "reading",
-                "right form only",
-                False,
-                sample(greedy, correct & greedy.format_ok.astype(bool)),
-            ),
-            ("right letter", "reading", "official code", False, sample(greedy, official)),
-            ("right letter", "unread", "wrong", True, right(greedy)),
-            ("right letter", "unread", "dropped", False, sample(greedy, correct, greedy.choice != "")),
-        ]
+        settings = _letter_protocols(greedy, t1) if len(greedy) and len(t1) else []
         located = _decoded(part, "geolocation", "greedy")
         if len(located):
             near = located.error_km <= 750
@@ -255,6 +236,28 @@ def protocols(p: pd.DataFrame) -> pd.DataFrame:
             row = {"measure": measure, "switch": switch, "setting": setting, "ours": ours}
             rows.append(row | labels | measured("share", found))
     return pd.DataFrame(rows)
+
+
+def _letter_protocols(greedy: pd.DataFrame, t1: pd.DataFrame) -> list[tuple[str, str, str, bool, Sample]]:
+    """(measure, switch, setting, whether it is ours, share) of the pairing question."""
+    correct = greedy.choice == greedy.truth
+    official = [answers.parse_choice(text, "released") for text in greedy.text]
+    official = [getattr(given, "letter", "") for given in official] == greedy.truth
+    return [
+        ("right letter", "decoding", "greedy", True, right(greedy)),
+        ("right letter", "decoding", "temperature 1", False, right(t1)),
+        ("right letter", "reading", "any letter", True, right(greedy)),
+        (
+            "right letter",
+            "reading",
+            "right form only",
+            False,
+            sample(greedy, correct & greedy.format_ok.astype(bool)),
+        ),
+        ("right letter", "reading", "official code", False, sample(greedy, official)),
+        ("right letter", "unread", "wrong", True, right(greedy)),
+        ("right letter", "unread", "dropped", False, sample(greedy, correct, greedy.choice != "")),
+    ]
 
 
 # --- the thinking ----------------------------------------------------------------------------------------------------
@@ -423,8 +426,23 @@ def constant_guess(places: pd.DataFrame, constant: pd.DataFrame, limits_km=geo.T
     return row | measured("country_accuracy", sample(places, correct)) | {"answered": 1.0}
 
 
+def trivial_errors(places: pd.DataFrame, baselines: TrivialBaselines) -> dict[str, np.ndarray]:
+    """{what: errors in km} of guesses that look at no picture: every land point at every place, and one place for all,
+    the one with the least median error on validation places."""
+    places = places.drop_duplicates("id").sort_values("id")
+    lat, lon = places[["lat", "lon"]].to_numpy(float).T
+    best = baselines.constant.query("countries == 'all' and measure == 'median'").iloc[0]
+    anywhere = geo.haversine_km(
+        lat[:, None], lon[:, None], baselines.land.lat.to_numpy(), baselines.land.lon.to_numpy()
+    )
+    return {
+        "random land point": np.asarray(anywhere).ravel(),
+        "best constant guess": np.asarray(geo.haversine_km(lat, lon, best.lat, best.lon)),
+    }
+
+
 def zones(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
-    """Geolocation of street-level photos by climate group, beside the trivial baselines on the same places."""
+    """Geolocation by climate group, beside the trivial baselines on the same places."""
     return _by_part(p, "zone", p[p.task == "climate"].drop_duplicates("id").set_index("id").truth, baselines)
 
 
@@ -484,7 +502,7 @@ def cues(p: pd.DataFrame) -> pd.DataFrame:
 
 
 def zero_shot(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
-    """The right country (of a street-level photo, of a tile), climate group and ground cover, beside a constant answer.
+    """The right country (of a picture from the street, of a tile), climate and ground cover, beside a constant answer.
 
     Of places also by the first place named (`first_accuracy`) and how many answers are well formed. `taught` says who
     was trained on a task. The constant answer is the commonest of the validation places.
@@ -581,20 +599,39 @@ def _text(value, name: str) -> str:
     return f"{value:.0f}" if name.endswith("_km") else f"{value:.1f}" if abs(value) > 1 else f"{value:.3f}"
 
 
+def _width_cm(column: pd.Series) -> float:
+    """Of a column of sentences: enough for its longest one in some eight lines."""
+    return float(np.clip(column.str.len().max() / 40, 1.6, 7.0))
+
+
 def _latex(caption: str) -> str:
     """A caption as LaTeX reads it; what Markdown sets between backticks is typewriter text."""
     return re.sub(r"`([^`]*)`", r"\\texttt{\1}", re.sub(r"([%_&#$])", r"\\\1", caption))
 
 
-def write(frame: pd.DataFrame, stem: str | Path, caption: str = "", *, synthetic: bool = True) -> list[Path]:
+def write(
+    frame: pd.DataFrame,
+    stem: str | Path,
+    caption: str = "",
+    *,
+    synthetic: bool = True,
+    prose: pd.DataFrame | None = None,
+) -> list[Path]:
     """`stem`.csv with all digits, and .md and .tex for readers; synthetic: their caption ends by saying so.
 
+    prose: what readers get instead of the frame `shown`: whole sentences, whose columns LaTeX breaks into lines.
     The LaTeX table wants the packages booktabs and graphicx.
     """
     stem, caption = Path(stem), f"{caption} {SYNTHETIC if synthetic else ''}".strip()
-    text = shown(frame)
+    text = shown(frame) if prose is None else prose
+    lines = None if prose is None else "".join(f"p{{{_width_cm(prose[name]):.1f}cm}}" for name in prose)
     latex = text.rename(columns=lambda name: name.replace("_", " ")).to_latex(
-        index=False, escape=True, caption=_latex(caption), label=f"tab:{stem.name}", position="htbp"
+        index=False,
+        escape=True,
+        column_format=lines,
+        caption=_latex(caption),
+        label=f"tab:{stem.name}",
+        position="htbp",
     )
     for edge, fitted in (
         (r"\begin{tabular}", "\\resizebox{\\textwidth}{!}{%\n\\begin{tabular}"),

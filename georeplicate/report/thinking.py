@@ -275,7 +275,7 @@ def what_varies(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
 def _contradicted(evaluated: pd.DataFrame) -> float:
     """Among geography answers that say a driving side and name a place: the share whose place drives on the other side.
 
-    Both are the answer's own words. NaN without any.
+    Both are the answer's own words; a place of no known driving side contradicts none. NaN without any.
     """
     labels = np.array(
         [readings.thought_words(text, FACT_KINDS).get("driving", "") for text in evaluated.text], dtype=str
@@ -284,5 +284,6 @@ def _contradicted(evaluated: pd.DataFrame) -> float:
     both = (labels != "") & ~np.isnan(points).any(1)
     if not both.any():
         return float("nan")
-    named = atlas.describe(points[both, 0], points[both, 1], atlas.NOON).driving_side
-    return float((labels[both] != np.char.add("drives-", np.asarray(named, dtype=str))).mean())
+    named = np.asarray(atlas.describe(points[both, 0], points[both, 1], atlas.NOON).driving_side, dtype=str)
+    known = named != ""
+    return float((labels[both] != np.char.add("drives-", named))[known].mean()) if known.any() else float("nan")

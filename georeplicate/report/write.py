@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from georeplicate import paper
 from georeplicate.mini import baselines
-from georeplicate.report import maps, plots, table1, tables, thinking
+from georeplicate.report import diagram, maps, plots, table1, tables, thinking, verdicts
 from georeplicate.runs import runner
 
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
@@ -36,10 +36,16 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
     made, synthetic = made_tables(p), tables.is_synthetic(p)
     paths = []
     for name, (frame, caption) in made.items():
-        paths += tables.write(frame, out / "tables" / name, caption, synthetic=synthetic)
+        paths += table(name, frame, caption, out / "tables", synthetic=synthetic)
     for name, draw in figures(p, {name: frame for name, (frame, _) in made.items()}, logs(p, runs)):
         paths += plots.save(draw, out / "figures" / name)
     return paths
+
+
+def table(name: str, frame: pd.DataFrame, caption: str, folder: Path, *, synthetic: bool = True) -> list[Path]:
+    """One of `made_tables` as CSV, Markdown and LaTeX; readers of the verdicts get sentences."""
+    prose = verdicts.read(frame) if name == "verdicts" else None
+    return tables.write(frame, folder / name, caption, synthetic=synthetic, prose=prose)
 
 
 def logs(p: pd.DataFrame, runs: str | Path) -> pd.DataFrame:
@@ -56,7 +62,7 @@ def logs(p: pd.DataFrame, runs: str | Path) -> pd.DataFrame:
 def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
     """{name: (table, caption)} of all that these predictions give."""
     k = round(1 / p[p.task == "pairing"].chance.max()) if (p.task == "pairing").any() else 0
-    rule, truth = baselines.of_world(), thinking.of_world(p)
+    rule, truth, photo = baselines.of_world(), thinking.of_world(p), tables.pictured(p)
     table2 = [part for part in (tables.table2(p), thinking.by_verdicts(p)) if len(part)]
     made = {
         "table2": (
@@ -109,13 +115,13 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
         ),
         "what_varies": (
             thinking.what_varies(p, truth),
-            "Thoughts about a street-level photo, attribute by attribute: the commonest word and its share, the share "
+            f"Thoughts about a {photo}, attribute by attribute: the commonest word and its share, the share "
             "of words that are true, and the share of the places of which the commonest word is true. Systems that "
             "answer without thinking have no row.",
         ),
         "geolocation": (
             tables.geolocation(p, rule),
-            "Places located within 1 to 2500 km, from a street-level photo and from an aerial tile; an answer without "
+            f"Places located within 1 to 2500 km, from a {photo} and from an aerial tile; an answer without "
             "a place counts as wrong. Seen countries are those of the training cities. The best constant guess is "
             "chosen anew for each column, on validation places. Columns `first ...` read the first place that an "
             "answer names, where the others refuse one that names two; `well formed` is the share in the required "
@@ -142,12 +148,12 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
         ),
         "zones": (
             tables.zones(p, rule),
-            "Geolocation of street-level photos by climate group (Köppen-Geiger), beside the trivial baselines on the "
+            f"Geolocation of {photo}s by climate group (Köppen-Geiger), beside the trivial baselines on the "
             "same places.",
         ),
         "countries": (
             tables.countries(p[p.stands_for == tables.R1], rule),
-            "Geolocation of street-level photos by true country, beside the trivial baselines on the same places. Most "
+            f"Geolocation of {photo}s by true country, beside the trivial baselines on the same places. Most "
             "rows rest on a few places of one city.",
         ),
         "cues": (
@@ -171,14 +177,32 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
             "adjusted for all lines; smallest_effect would have been told with 80 % power.",
         ),
     }
-    return {name: (frame, caption) for name, (frame, caption) in made.items() if len(frame)}
+    made["transfer"] = (
+        verdicts.transfer(p),
+        f"Geolocation of {photo}s at every distance, after minus before, paired by place, by the first place that an "
+        "answer names. p_holm is adjusted for all lines; smallest_effect would have been told with 80 % power.",
+    )
+    made = {name: (frame, caption) for name, (frame, caption) in made.items() if len(frame)}
+    frames = {name: frame for name, (frame, _) in made.items()}
+    found = verdicts.verdicts(frames, chance=1 / k) if k else pd.DataFrame()
+    if len(found) and found.estimate.notna().any():
+        made["verdicts"] = (
+            found,
+            "The claims of the paper: whether each holds in its own tables, what was measured here (95 % "
+            "intervals), and what follows. What cannot be told comes with the smallest effect that would have been "
+            "told with 80 % power. Intervals are not adjusted for how many claims there are, unless a rule says so. "
+            "The letters behind a source say how strong it is: V verified, S secondary.",
+        )
+    return made
 
 
 def figures(
     p: pd.DataFrame, made: dict[str, pd.DataFrame], log: pd.DataFrame
 ) -> Iterator[tuple[str, Callable[[], Figure]]]:
     """(name, a function that draws it) of every figure that predictions, tables and logs give."""
-    chance = float(p[p.task == "pairing"].chance.iloc[0])
+    yield "loop", diagram.loop
+    pairing = p[p.task == "pairing"]
+    chance = float(pairing.chance.iloc[0]) if len(pairing) else float("nan")
     source = plots.MINI if tables.is_synthetic(p) else "evaluated on " + ", ".join(dict.fromkeys(p.benchmark))
     if "table2" in made:
         yield "table2", lambda: plots.headline(paper.table2(), made["table2"], chance=chance, source=source)
@@ -211,17 +235,26 @@ def figures(
         yield "map_table1", lambda: maps.errors(others, trivial_baselines(made.get("geolocation")), source=source)
     if "table1" in made:
         yield "table1", lambda: _table1(made["table1"], source)
-    located = p[(p.task == "geolocation") & p.stands_for.isin(tables.ORDER)]
+    located = p[(p.task == "geolocation") & (p.decoding == "greedy") & (p.stands_for != "")]
+    located = located.sort_values("stands_for", key=lambda names: names.map(_place_in_order), kind="stable")
     if len(located):
-        located = located.sort_values("stands_for", key=lambda c: c.map(tables.ORDER.index), kind="stable")
+        cdf = partial(plots.cumulative, located, tables.trivial_errors(located, baselines.of_world()), source=source)
+        yield "distances", cdf
+    located = located[located.stands_for.isin(tables.ORDER)]
+    if len(located):
         last = located[located.stands_for == located.stands_for.iloc[-1]]
         yield "map_errors", lambda: maps.errors(located, trivial_baselines(made.get("geolocation")), source=source)
         yield "map_arcs", lambda: maps.arcs(last, source=source)
         yield "map_countries", lambda: maps.countries(located, source=source)
 
 
+def _place_in_order(stands_for: str) -> int:
+    """Table 2's systems in the paper's order, then all others."""
+    return tables.ORDER.index(stands_for) if stands_for in tables.ORDER else len(tables.ORDER)
+
+
 def trivial_baselines(geolocation: pd.DataFrame | None) -> dict[str, float]:
-    """{name: median error in km} of the trivial baselines on all street-level photos, from the table of that name."""
+    """{name: median error in km} of the trivial baselines on all street-level pictures, from the table of that name."""
     if geolocation is None:
         return {}
     rows = geolocation[(geolocation.task == "geolocation") & (geolocation.countries == "all")]
@@ -253,10 +286,11 @@ def _faithfulness(rows: pd.DataFrame, source: str) -> Figure:
 
 
 def _zero_shot(rows: pd.DataFrame, source: str) -> Figure:
+    photo = tables.pictured(rows)
     what = {
-        "geolocation": "country, street-level photo",
+        "geolocation": f"country, {photo}",
         "aerial": "country, aerial tile",
-        "climate": "climate, street-level photo",
+        "climate": f"climate, {photo}",
         "ground": "ground cover, tile",
     }
     panels, constants = {}, {}
@@ -289,5 +323,5 @@ def _zones(rows: pd.DataFrame, source: str) -> Figure:
         panels[title] = part[part.stands_for != ""]
         constant = part.set_index("system").loc["best constant guess"]
         constants[title] = (constant.acc_750km, "constant guess")
-    label = "street-level photos located within 750 km"
+    label = f"{tables.pictured(rows)}s located within 750 km"
     return plots.intervals(panels, "acc_750km", label=label, baselines=constants, source=source)

@@ -97,11 +97,12 @@ def _compare(committed: pd.DataFrame, fresh: pd.DataFrame) -> Iterator[dict]:
 
     numbers = [name for name, values in committed.items() if values.dtype.kind in "iuf"]
     keys = [name for name in committed.columns if name not in (*numbers, *CONCLUDED)]
+    named = [name for name in keys if name == "claim_id"] or keys  # the other texts of verdicts are prose about numbers
     bounds = {bound for name in numbers for bound in _bounds(name, numbers)}
     differs = "differs" if bounds else "no interval"
     sides = []
     for table in (committed, fresh):
-        label = table.reindex(columns=keys).fillna("").astype(str).agg(" | ".join, axis=1)
+        label = table.reindex(columns=named).fillna("").astype(str).agg(" | ".join, axis=1)
         again = label.groupby(label).cumcount().map(lambda i: f" ({i + 1})" if i else "")  # equal keys, by their order
         sides.append(table.assign(_row=label + again).set_index("_row"))
     for row in dict.fromkeys([*sides[0].index, *sides[1].index]):

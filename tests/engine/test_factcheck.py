@@ -131,6 +131,16 @@ def test_the_noon_sun_of_a_moment_that_cannot_be_read_is_not_judged():
     assert verdicts("At noon the sun is in the south.", timeless) == {("sun", "south"): None}
 
 
+@pytest.mark.parametrize("where", [([95.0], [4.84], ["2024-07-10T10:00:00Z"]), ([45.76], [4.84], ["at some time"])])
+def test_of_facts_that_could_not_be_read_nothing_is_judged(where):
+    unread = atlas.describe(*where)[0]
+    said = "This is Lyon, France, in the northern hemisphere, not in summer, near 45.8° N, 4.8° E. Traffic keeps left."
+    terse = "see drives-right know climate-c winter hemisphere-south so Australia"
+    for text in (said, terse):
+        report = check(text, unread, city="Lyon")
+        assert report.ok and len(report.claims) > 4 and {claim.true for claim in report.claims} == {None}
+
+
 def test_a_summer_of_the_climate_is_no_season():
     assert check("A climate with hot summers and wet winters.", LYON).ok
 

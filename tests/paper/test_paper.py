@@ -72,6 +72,30 @@ def test_copied_rows_and_overlap_are_published_as_inferences():
     assert "copied" in ids["table1.copied"].statement and ids["table1.overlap"].would_refute
 
 
+def test_numbers_of_the_tables_are_typed_once():
+    said = f"{paper.TABLE2[0].accuracy_percent:.1f} % is called nearly random"
+    (candidates,) = (deviation for deviation in paper.DEVIATIONS if deviation.id == "candidates")
+    assert said in paper.setting("candidates").source and said in candidates.why
+    assert candidates.ours == f"k = {paper.setting('candidates').value} by default"
+
+
+def test_deviations_speak_of_claims_and_the_heaviest_come_first():
+    claims = {claim.id for claim in paper.CLAIMS}
+    for deviation in paper.DEVIATIONS:
+        assert set(deviation.prevents) <= claims and set(deviation.could_flip) <= claims
+        assert not set(deviation.prevents) & set(deviation.could_flip), deviation.id
+    weights = [(len(row.prevents), len(row.could_flip)) for row in paper.deviations_by_weight().itertuples()]
+    assert weights == sorted(weights, reverse=True) and len(weights) == len(paper.DEVIATIONS)
+
+
+def test_questions_hang_on_claims_and_the_paper_itself_was_not_read():
+    claims = {claim.id for claim in paper.CLAIMS}
+    assert all(question.settles and set(question.settles) <= claims for question in paper.QUESTIONS)
+    assert list(dict.fromkeys(paper.experiences().went)) == ["easy", "hard"]
+    papers = [reading for reading in paper.READINGS if reading.source.startswith("the paper")]
+    assert len(papers) == 2 and {reading.strength for reading in papers} == {"not in full"}
+
+
 def test_a_conflict_has_two_sides():
     assert all(len({position.says for position in conflict.positions}) >= 2 for conflict in paper.CONFLICTS)
 
@@ -126,7 +150,18 @@ def test_markdown_escapes_and_keeps_every_cell():
 
 
 @pytest.mark.parametrize(
-    "frame", [paper.settings, paper.claims, paper.conflicts, paper.inferences, paper.deviations, paper.rounding]
+    "frame",
+    [
+        paper.settings,
+        paper.claims,
+        paper.conflicts,
+        paper.inferences,
+        paper.deviations,
+        paper.rounding,
+        paper.readings,
+        paper.questions,
+        paper.experiences,
+    ],
 )
 def test_every_collection_becomes_a_frame(frame):
     assert len(frame()) > 0

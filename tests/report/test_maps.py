@@ -32,8 +32,12 @@ def titles(figure) -> list[str]:
     return [axes.get_title(loc="left") for axes in figure.axes if axes.get_title(loc="left")]
 
 
+def panels(figure) -> list[str]:
+    return [title for title in titles(figure) if ":" in title]
+
+
 def test_a_panel_a_system_and_all_its_seeds_where_errors_are_drawn(located):
-    assert [t.split(":")[0] for t in titles(maps.errors(located))] == ["mini-base (base-s0)", "mini-SFT (3 seeds)"]
+    assert [t.split(":")[0] for t in panels(maps.errors(located))] == ["mini-base (base-s0)", "mini-SFT (3 seeds)"]
     assert [t.split(":")[0] for t in titles(maps.arcs(located))] == ["mini-base (base-s0)", "mini-SFT (sft-s0)"]
 
 
@@ -41,7 +45,7 @@ def test_the_median_is_of_all_seeds_and_stands_beside_the_baselines(located):
     rows = located[located.system == "mini-SFT"].copy()
     rows["error_km"] = rows.training_seed.map({0: 10.0, 1: 4000.0, 2: np.nan})  # one good seed does not make the map
     figure = maps.errors(rows, {"random land point": 8320.0, "best constant guess": np.inf})
-    assert titles(figure)[0].endswith("median error 4,000 km")
+    assert panels(figure)[0].endswith("median error 4,000 km")
     assert "random land point 8,320 km, best constant guess infinite" in figure.get_suptitle()
 
 
@@ -51,10 +55,22 @@ def test_a_city_has_the_colour_of_its_median_error_and_a_cross_where_most_name_n
     first, second = rows.id.str.rpartition("/")[0].unique()[:2]
     rows.loc[rows.id.str.startswith(first), "error_km"] = [1.0, 1.0, 1.0, 9000.0]
     rows.loc[rows.id.str.startswith(second), "error_km"] = [np.nan, np.nan, np.nan, 5.0]
-    crosses, points = drawn(maps.errors(rows))
+    figure = maps.errors(rows)
+    crosses, points = drawn(figure)
     assert len(crosses.get_offsets()) == 1 and len(points.get_offsets()) == 24
     colours = {tuple(np.round(colour, 3)) for colour in points.get_facecolors()}
-    assert colours == {tuple(np.round(maps.DISTANCE(maps.KM(km)), 3)) for km in (1, 200)}
+    assert colours == {tuple(np.round(to_rgba(maps.ERROR_COLOURS[number]), 3)) for number in (0, 2)}
+    (legend,) = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+    assert [text.get_text() for text in legend.get_texts()] == [*maps.ERROR_CLASSES[:-1], "most answers name no place"]
+
+
+def test_crowded_regions_are_drawn_again_below_the_world(located):
+    rows = located[located.system == "mini-base"]
+    figure = maps.errors(rows)
+    cities = rows.assign(city=rows.id.str.rpartition("/")[0]).groupby("city")[["lat", "lon"]].mean()
+    for region, (west, east, south, north) in maps.REGIONS.items():
+        n = (cities.lon.between(west, east) & cities.lat.between(south, north)).sum()
+        assert f"{region}, n = {n}" in titles(figure)
 
 
 def test_arcs_break_where_they_leave_the_map():

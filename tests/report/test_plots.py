@@ -215,3 +215,44 @@ def test_each_device_has_its_panels_and_halves_of_a_step_have_none():
     axes = plots.step_times(both).axes
     assert [a.get_title(loc="left").split(",")[0][-3:] for a in axes[::2]] == ["cpu", "gpu"]
     assert sum(bar.get_width() for bar in axes[0].patches) == pytest.approx(3.0)
+
+
+# --- within a distance ---
+
+
+def located(systems: dict[str, str], seeds: int = 2) -> pd.DataFrame:
+    rng = np.random.default_rng(0)
+    parts = [
+        pd.DataFrame(
+            {"system": system, "stands_for": stands_for, "training_seed": seed, "id": [f"a/{i}" for i in range(40)]}
+        )
+        for system, stands_for in systems.items()
+        for seed in range(seeds)
+    ]
+    rows = pd.concat(parts, ignore_index=True)
+    return rows.assign(error_km=10 ** rng.uniform(0, 4, len(rows)))
+
+
+def test_a_curve_is_the_share_within_each_threshold_and_no_answer_never_arrives():
+    rows = located({"mini-R1": "Geo-R1"})
+    rows.loc[rows.index[:20], "error_km"] = np.nan
+    axes = plots.cumulative(rows, {"always here": np.array([25.0, 1e4])}).axes[0]
+    ours, guess = axes.lines[:2]
+    for km in (1, 25, 200, 750, 2500):
+        (at,) = np.flatnonzero(ours.get_xdata() == km)
+        assert ours.get_ydata()[at] == pytest.approx(100 * (rows.error_km <= km).mean())
+    assert ours.get_ydata()[-1] == 75 and guess.get_ydata()[-1] == 100
+    assert guess.get_ydata()[np.flatnonzero(guess.get_xdata() == 25)[0]] == 50  # a threshold itself counts
+    assert "all seeds pooled" in axes.figure.get_supxlabel() and "synthetic" in axes.figure.get_supxlabel()
+
+
+def test_twelve_systems_can_be_told_apart():
+    table2 = {"mini-base": "Qwen2.5-VL-7B", "mini-SFT": "Geo-SFT", "mini-Zero": "Geo-R1-Zero", "mini-R1": "Geo-R1"}
+    others = {f"mini-{row.method}": row.method for row in paper.TABLE1[:-1] if row.method != "Qwen2.5-VL-7B"}
+    systems = table2 | others | {"mini-other": "other"}
+    assert len(systems) == 12
+    lines = plots.cumulative(located(systems), {}).axes[0].lines[:12]
+    assert len({(line.get_color(), str(line.get_linestyle()), str(line._dash_pattern)) for line in lines}) == 12
+    assert [line.get_linewidth() > 2 for line in lines] == [system in table2 for system in systems]
+    with pytest.raises(ValueError, match="no answers"):
+        plots.cumulative(located({"mini-R1": "Geo-R1"}).iloc[:0], {})

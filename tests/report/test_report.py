@@ -10,9 +10,9 @@ from georeplicate.runs import runner
 
 SYSTEMS = ("mini-base", "mini-Zero")  # few, because maps take seconds
 TABLES = {"table2", "protocols", "controls", "faithfulness", "geolocation", "zones", "zero_shot", "changes"}
-TABLES |= {"cues", "failures", "decomposition", "table1"}
+TABLES |= {"cues", "failures", "decomposition", "table1", "transfer", "verdicts"}
 FIGURES = {"table2", "curves", "faithfulness", "zero_shot", "changes", "zones"}
-FIGURES |= {"map_errors", "map_arcs", "map_countries", "table1"}
+FIGURES |= {"map_errors", "map_arcs", "map_countries", "table1", "distances", "loop"}
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +47,7 @@ def test_the_same_runs_give_the_same_bytes(p, runs, tmp_path, monkeypatch):
     mixed = p.sample(frac=1, random_state=1)  # read in another order
     made = write.made_tables(mixed)
     for name, (frame, caption) in made.items():
-        write.tables.write(frame, tmp_path / "two" / "tables" / name, caption)
+        write.table(name, frame, caption, tmp_path / "two" / "tables")
     for name, draw in write.figures(mixed, {name: made[name][0] for name in made}, write.logs(mixed, runs)):
         if name in ("curves", "changes", "map_arcs"):  # one of each kind: drawing all again takes long
             plots.save(draw, tmp_path / "two" / "figures" / name)
@@ -70,10 +70,43 @@ def test_logs_know_their_run(p, runs):
 def test_what_was_not_asked_is_left_out(p):
     few = p[(p.task == "pairing") & (p.system == "mini-base")]
     made = write.made_tables(few)
-    assert set(made) == {"table2", "protocols", "faithfulness", "failures"}
+    assert set(made) == {"table2", "protocols", "faithfulness", "failures", "verdicts"}
     log = pd.DataFrame(columns=["run", "system", "training_seed", "stands_for"])
     drawn = dict(write.figures(few, {name: frame for name, (frame, _) in made.items()}, log))
-    assert set(drawn) == {"table2", "faithfulness"}
+    assert set(drawn) == {"loop", "table2", "faithfulness"}
+
+
+def test_without_pairing_there_are_figures_of_the_places():
+    p = fakes.predictions(fakes.places(per_region=1), systems=("mini-base",))
+    located = p[p.task != "pairing"]
+    made = {name: frame for name, (frame, _) in write.made_tables(located).items()}
+    drawn = dict(write.figures(located, made, located.iloc[:0]))
+    assert {"zero_shot", "zones", "map_errors"} <= set(drawn) and "table2" not in drawn
+
+
+def test_pictures_of_photograph_runs_are_called_what_they_are():
+    p = fakes.predictions(fakes.places(per_region=1), systems=("mini-base",))
+    photographs = p.assign(benchmark="cv-cities")
+    for rows, word, other in ((p, "street-level photo", "panorama"), (photographs, "panorama", "street-level photo")):
+        made = write.made_tables(rows)
+        said = [made[name][1] for name in ("geolocation", "zones")]
+        frames = {name: frame for name, (frame, _) in made.items()}
+        drawn = dict(write.figures(rows, frames, rows.iloc[:0]))
+        said.append(drawn["map_errors"]().axes[0].get_title(loc="left"))
+        said += [
+            " ".join(axes.get_title(loc="left") for axes in drawn["zero_shot"]().axes),
+            drawn["zones"]().get_supxlabel(),
+        ]
+        assert all(word in text and other not in text for text in said), said
+
+
+def test_stand_ins_of_table_1_are_drawn_beside_the_systems_of_table_2():
+    p = fakes.predictions(fakes.places(per_region=1), systems=("mini-base", "mini-SFT"))
+    other = p[(p.system == "mini-base") & (p.task == "geolocation")].assign(system="mini-GeoCLIP", stands_for="GeoCLIP")
+    drawn = dict(write.figures(pd.concat([other, p]), {}, p.iloc[:0]))
+    labels = [text.get_text() for text in drawn["distances"]().legends[0].get_texts()]
+    assert [label.split(" (")[0] for label in labels[:3]] == ["mini-base", "mini-SFT", "mini-GeoCLIP"]
+    assert "mini-SFT" in drawn["map_arcs"]().axes[0].get_title(loc="left")
 
 
 def test_controls_have_figures_of_their_own():

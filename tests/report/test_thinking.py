@@ -91,6 +91,14 @@ def test_a_constant_word_is_not_read_from_the_picture():
     assert driving.contradicts_answer == 1  # Kenya drives on the left
 
 
+def test_a_place_of_no_known_driving_side_contradicts_no_word():
+    told = ["<think> see drives-right </think> <answer> country : Antarctica </answer>",
+            "<think> see drives-right </think> <answer> country : Kenya </answer>",
+            "<think> see drives-left </think> <answer> country : Kenya </answer>"]  # fmt: skip
+    assert thinking._contradicted(rows("mini-SFT", told, task="geolocation")) == 0.5
+    assert np.isnan(thinking._contradicted(rows("mini-SFT", told[:1], task="geolocation")))
+
+
 # --- the committed runs ----------------------------------------------------------------------------------------------
 
 

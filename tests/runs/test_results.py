@@ -175,6 +175,17 @@ def test_verify_judges(place, change, verdicts, code):
     assert verify(place, **change) == (code, verdicts)
 
 
+def test_verify_knows_a_claim_by_its_id_and_not_by_its_prose():
+    claims = {"claim_id": ["a", "b"], "more": ["0.1 greedy", "0.2 greedy"], "verdict": ["holds", "cannot tell"]}
+    one = pd.DataFrame(claims | {"estimate": [0.1, 0.2], "estimate_low": [0.0, 0.1], "estimate_high": [0.2, 0.3]})
+    other = one.assign(more=["0.15 greedy", "0.2 greedy"], estimate=[0.15, 0.2], verdict=["holds", "holds"])
+    found = [row for row in publish._compare(one, other) if row["verdict"]]
+    assert [(row["row"], row["column"], row["verdict"]) for row in found] == [
+        ("a", "estimate", "inside"),
+        ("b", "verdict", "differs"),
+    ]
+
+
 def test_verify_names_rows_that_one_side_lacks(place, capsys):
     publish.publish("smoke", work=place[0], results=place[1])
     files.write_csv(place[0] / "smoke" / "tables" / "table2.csv", TABLE2.iloc[:1])

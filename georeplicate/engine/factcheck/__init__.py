@@ -11,7 +11,8 @@ that were written before the patterns. The terse register of the template is rea
 """
 
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from georeplicate.atlas import Facts
 from georeplicate.engine import lexicon, template
@@ -33,23 +34,29 @@ READERS = (
 def check(text: str, facts: Facts, *, city: str = "") -> Report:
     """Compare every claim of a text with the facts of its place. `city`: its name in the metadata, true by definition.
 
-    Never raises for any text.
+    Facts that are not valid tell nothing: every claim about them is None. Never raises for any text.
     """
+    if not facts.valid:
+        nowhere = replace(facts, lat=float("nan"), lon=float("nan"))  # as given they may be no point on Earth
+        return Report(tuple(replace(claim, true=None) for claim in _claims(text, nowhere, city)))
+    return Report(tuple(_claims(text, facts, city)))
+
+
+def _claims(text: str, facts: Facts, city: str) -> Iterable[Claim]:
     line = text.split()
     if line and line[0] == template.SEE and template.SO in line:
-        return Report(tuple(_terse_claims(line, facts)))
+        return tuple(_terse_claims(line, facts))
     found: dict[tuple, Claim] = {}
     for sentence in sentences(text):
         for reader in READERS:
             for claim in reader(sentence, facts, city):
                 found.setdefault((claim.kind, claim.value, claim.quote), claim)
-    return Report(tuple(found.values()))
+    return found.values()
 
 
 def _terse_claims(line: list[str], f: Facts) -> Iterator[Claim]:
     """The words of the terse register. A word that is a fact's word must be the fact's word for this place."""
-    seen, known = template.fact_words(f)
-    true = {*seen, *known}
+    true = {word for words in template.fact_words(f) for word in words} if f.valid else set()
     of = {word: kind for kind, all_words in template.FACT_WORDS.items() for word in all_words}
     for word in line:
         if word in of:
