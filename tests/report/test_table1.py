@@ -80,3 +80,17 @@ def test_the_table_is_written_with_its_reasons(tmp_path):
     text = (tmp_path / "tables" / "table1.md").read_text()
     assert "osv5m/baseline (MIT)" in text and "Synthetic" not in text
     assert tables.SYNTHETIC not in text
+
+
+def test_each_system_is_compared_with_the_base_place_by_place():
+    base = answers("b", tables.BASE, [100] * 30 + [5000] * 30)
+    better = answers("a", "ISNs", [100] * 50 + [5000] * 10)
+    same = answers("z", tables.ZERO, [100] * 30 + [5000] * 30)
+    made = table1.against_base(pd.concat([same, base, better]))
+    assert list(made.stands_for) == ["ISNs", "ISNs", tables.ZERO, tables.ZERO]  # the paper's order
+    assert made.trained_by.tolist() == ["labelled places"] * 2 + ["pairing"] * 2
+    first = made.iloc[1]
+    assert first.measure == "within 2500 km" and first.difference == pytest.approx(20 / 60)
+    assert first.low > 0 and first.verdict == "higher" and first.p_holm >= first.p_value
+    assert made.iloc[3].difference == 0 and made.iloc[3].verdict == "cannot tell"
+    assert not len(table1.against_base(better))  # without a base there is nothing to compare with
