@@ -203,6 +203,10 @@ def train(
     base: Base = None,
     root: Root = None,
     workers: Workers = 2,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(metavar="SYSTEM=WEIGHTS", help="of a published system of table1: official@COMMIT or a folder"),
+    ] = None,
     work: Work = files.WORK,
 ) -> None:
     """Train and evaluate whatever is not up to date; a killed run goes on from its newest checkpoint."""
@@ -214,10 +218,18 @@ def train(
 
         if (seeds, base) != (None, None):
             raise ValueError("published systems are not trained: table1 of this profile takes no seeds and no base")
-        made = table1.write_published(work / profile, benchmark=published.BENCHMARK, root=root)
+        given = {}
+        for one in weights or ():
+            system, equals, of = one.partition("=")
+            if not (system and equals and of):
+                raise typer.BadParameter(f"--weights wants SYSTEM=WEIGHTS, got {one!r}")
+            given[system] = of
+        made = table1.write_published(work / profile, benchmark=published.BENCHMARK, root=root, weights=given)
         print("\n".join(f"{row.stands_for:>15}  {row.note or 'evaluated'}" for row in made.itertuples()))
         print(f"table: {work / profile / 'tables' / 'table1.md'}")
         return
+    if weights:
+        raise ValueError("--weights are those of published systems: train table1 --profile paper, or single_gpu")
     commands.train(what, profile, seeds, base=base, root=root, workers=workers, work=work)
 
 
@@ -225,6 +237,7 @@ def train(
 def evaluate(
     model: Model = None,
     baseline: Annotated[str | None, typer.Option(help="a baseline that answers, instead of a model")] = None,
+    weights: Annotated[str | None, typer.Option(help="of the baseline: official, official@COMMIT, or a folder")] = None,
     task: Annotated[str | None, typer.Option(help="one task of the profile (default: all)")] = None,
     profile: ProfileName = "mini",
     split: Annotated[str, typer.Option(help="validation or test")] = "validation",
@@ -234,7 +247,7 @@ def evaluate(
     """Evaluate one policy, or a baseline, on the tasks of a profile and print what was right."""
     from georeplicate.runs import commands
 
-    commands.evaluate(model, baseline, task, profile, split, root=root, out=out)
+    commands.evaluate(model, baseline, weights, task, profile, split, root=root, out=out)
 
 
 @app.command()

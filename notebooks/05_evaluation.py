@@ -306,8 +306,9 @@ paper.table1().assign(contaminated=lambda rows: rows.method.map(contamination))
 # `contaminated`: has the system seen the test photographs, and how strong is the evidence (I: inferred, S: secondary)?
 #
 # Now a stand-in for each. Those that are no language models get frozen features of the base's vision tower and differ
-# in one thing, how features become a place. All but `mini-base`, `mini-R1` and `mini-Zero` were trained on labelled
-# places: on 325 cities, none of them a test city. What each leaves out of the system that it stands for:
+# in one thing, how features become a place. All but `mini-base` and `mini-Zero` were trained on labelled places, none
+# of them of a test city (`mini-R1` by its scaffold, whose records end in a place). What each leaves out of the system
+# that it stands for:
 
 # %%
 pd.Series({name: kind.simplified for name, kind in STAND_INS.items()}, name="what it leaves out").to_frame()
@@ -319,7 +320,7 @@ pd.Series({name: kind.simplified for name, kind in STAND_INS.items()}, name="wha
 Markdown(f"```python\n{inspect.getsource(STAND_INS['ISNs'].scores)}```")
 
 # %% [markdown]
-# *Predict:* the base was shown each of the 325 cities while it was made. How much more do 7,800 labelled photos give?
+# *Predict:* the base was shown each of these cities while it was made. How much more do so many labelled photos give?
 
 # %%
 table1 = tables.shown(frames["table1"]).set_index("system")
@@ -330,7 +331,7 @@ draw["table1"]()
 
 # %% [markdown]
 # > `reader of true words` is no system: it is told the six words that are true of each place, and guesses by how often
-# > each word occurs in each city. It bounds what pairing could teach about places *through these words*.
+# > each word occurs in each city (naive Bayes). A yardstick for these words, no bound.
 #
 # Each system minus the base, place by place:
 

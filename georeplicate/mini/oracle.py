@@ -1,8 +1,9 @@
-"""A reader that is told the six true words of a place: how far the words that both views share can locate it.
+"""A naive-Bayes reader that is told the six true words of a place: how far such words locate it, read in this way.
 
-Bayes with the words taken as independent given the city: how often each word occurs in each of the base's cities is
-counted on places of that split, and the guess is the city with most probability within a distance. It is an upper
-bound for what truthful words say in that way, not for what a picture holds beside them (script and flags, say).
+The words are taken as independent given the city, every city as equally likely before: how often each word occurs in
+each of the base's cities is counted on places of that split, and the guess is the city with most probability within a
+distance. A better reader may get further with the same words, and a picture holds more than them (script and flags,
+say): this is a yardstick, no bound.
 """
 
 from __future__ import annotations

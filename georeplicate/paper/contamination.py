@@ -39,7 +39,14 @@ CONTAMINATION = (
 )
 
 
-def contamination(method: str) -> str:
-    """The flag with the strength of its evidence, such as "likely (I)"; "" for a system that is not of Table 1."""
+BENCHMARK = "MP16-Reason-Test-12K"  # the test set of Table 1, to which all of this applies
+NOT_ASSESSED = "not assessed"
+
+
+def contamination(method: str, benchmark: str = BENCHMARK) -> str:
+    """The flag with the strength of its evidence, such as "likely (I)"; "" for a system that is not of Table 1, "not
+    assessed" for another test set."""
+    if benchmark != BENCHMARK:
+        return NOT_ASSESSED
     found = next((one for one in CONTAMINATION if one.method == method), None)
     return f"{found.flag} ({found.strength})" if found else ""

@@ -25,7 +25,7 @@ from georeplicate.runs import published
 ORDER = (*(row.method for row in paper.TABLE1), tables.ZERO)
 NEAREST = "nearest neighbour"
 NOT_RUN = "not run: {}"
-NO_STAND_IN = "it was not trained or evaluated; `georeplicate train table1` does that"
+NO_STAND_IN = "`georeplicate train table1` has not been run"
 # Of the paper's systems, those that have no stand-in at all.
 WITHOUT = {"InternVL3-8B": "no stand-in: a small InternVL would need a base of its own (results/LOG.md)"}
 COLUMNS = ("system", "stands_for", "checkpoint", "benchmark", "training_seeds", "n")
@@ -48,13 +48,15 @@ def table1(
     evaluated = p[(p.task == "geolocation") & (p.decoding == "greedy")]
     if not len(evaluated):
         return pd.DataFrame()
-    synthetic, missing = tables.is_synthetic(evaluated), {**WITHOUT, **(missing or {})}
+    synthetic = tables.is_synthetic(evaluated)
+    missing = {**(WITHOUT if synthetic else {}), **(missing or {})}
+    benchmark = ", ".join(sorted(set(evaluated.benchmark)))
     by_system = {
         labels["stands_for"]: (labels, rows) for labels, rows in tables.systems(evaluated) if labels["stands_for"]
     }
     rows = []
     for name in ORDER:
-        flag = "no" if synthetic else contamination(name)
+        flag = "no" if synthetic else contamination(name, benchmark)
         if name in by_system:
             rows.append(_measured(*by_system[name]) | {"contaminated": flag, "note": ""})
         else:
@@ -96,19 +98,21 @@ def _trivial(evaluated: pd.DataFrame, baselines: TrivialBaselines, words: Mappin
             lat, lon = np.array([oracle.guess(words[place], km) for place in places.id]).T
             near = geo.haversine_km(places.lat.to_numpy(float), places.lon.to_numpy(float), lat, lon) <= km
             found |= measured(f"acc_{km}km", sample(places, near))
-        rows.append(found | {"note": "oracle: told the six words that are true, its guess chosen anew for each column"})
+        rows.append(found | {"note": "naive Bayes, told the six true words, its guess chosen anew for each column"})
     return [row | labels for row in rows]
 
 
 BASE = tables.BASE
-PAIRING = ("Geo-R1", tables.ZERO)  # what was trained by pairing; the others, by labels of places
+# What was trained by pairing; all others by labels of places. The scaffold's records end in a place, too.
+PAIRING = {tables.ZERO: "pairing", tables.R1: "pairing, after SFT that names places"}
+LABELS = "labelled places"
 
 
 def against_base(p: pd.DataFrame) -> pd.DataFrame:
     """Each system minus the base, within 750 and 2500 km, paired by place: what training has added.
 
-    Columns system, stands_for, trained_by ("pairing" or "labelled places"), benchmark, measure, value, base_value,
-    difference with low, high, p_value, smallest_effect (told with 80 % power), p_holm over all lines, verdict.
+    Columns system, stands_for, trained_by (see PAIRING, LABELS), benchmark, measure, value, base_value, difference with
+    low, high, p_value, smallest_effect (told with 80 % power), p_holm over all lines, and the verdict after it.
     """
     evaluated = p[(p.task == "geolocation") & (p.decoding == "greedy") & p.stands_for.isin(ORDER)]
     base = evaluated[evaluated.stands_for == BASE]
@@ -123,7 +127,7 @@ def against_base(p: pd.DataFrame) -> pd.DataFrame:
             found = difference(one, other)
             rows.append(
                 {"system": labels["system"], "stands_for": labels["stands_for"]}
-                | {"trained_by": "pairing" if labels["stands_for"] in PAIRING else "labelled places"}
+                | {"trained_by": PAIRING.get(labels["stands_for"], LABELS)}
                 | {"benchmark": labels["benchmark"], "measure": f"within {km} km"}
                 | {"value": one.value, "base_value": other.value, **found}
                 | {"verdict": verdict(found, "higher", "lower")}
@@ -131,6 +135,7 @@ def against_base(p: pd.DataFrame) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     if len(table):
         table.insert(table.columns.get_loc("p_value") + 1, "p_holm", seeds.holm(table.p_value))
+        table["verdict"] = table.verdict.where(table.p_holm < 1 - seeds.LEVEL, seeds.OPEN)
     return table
 
 
@@ -139,9 +144,11 @@ def first_named(p: pd.DataFrame) -> pd.DataFrame:
 
     Columns system, stands_for, acc_750km and acc_2500km with intervals, answered.
     """
-    evaluated = p[(p.task == "geolocation") & (p.decoding == "greedy") & p.stands_for.isin(ORDER) & (p.text != "")]
+    evaluated = p[(p.task == "geolocation") & (p.decoding == "greedy") & p.stands_for.isin(ORDER)]
     rows = []
     for labels, part in tables.systems(evaluated):
+        if not (part.text != "").any():
+            continue
         named = readings.first_places(part)
         row = {name: labels[name] for name in COLUMNS}
         for km in tables.PART_KM:
@@ -159,7 +166,12 @@ def write_published(
     """
     p, missing = published.evaluate(ORDER, out, benchmark=benchmark, root=root, weights=weights)
     rows = [
-        {"system": "", "stands_for": name, "contaminated": contamination(name), "note": NOT_RUN.format(missing[name])}
+        {
+            "system": "",
+            "stands_for": name,
+            "contaminated": contamination(name, benchmark),
+            "note": NOT_RUN.format(missing[name]),
+        }
         for name in ORDER
         if name in missing
     ]

@@ -20,6 +20,12 @@ from georeplicate.report import diagram, maps, plots, table1, tables, thinking, 
 from georeplicate.runs import runner
 
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
+STAND_INS = (
+    "Each row is a stand-in of a system of the paper's Table 1. ISNs, GeoCLIP, Hybrid and RFM are small networks on "
+    "frozen features of the base's vision tower, trained on places of other cities: they differ in how they turn "
+    "features into a place. `georeplicate/evaluation/baselines` says what each leaves out. Below: GRPO without SFT, "
+    "the trivial baselines, and a naive-Bayes reader of true words."
+)
 CURVES = {
     "reward_accuracy": "right letters, share",
     "length": "tokens an answer",
@@ -129,17 +135,14 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
         ),
         "table1": (
             table1.table1(p, rule, words=truth.words if truth else None),
-            "Where was this photo taken? Shares of street-level photos that are located within 1 to 2500 km (an answer "
-            "without a place is wrong), for a stand-in of each system of the paper's Table 1, with 95 % intervals over "
-            "cities and seeds; mean error over the answers with a place. ISNs, GeoCLIP, Hybrid and RFM are small "
-            "networks on frozen features of the base's vision tower, trained on places of other cities: they are "
-            "compared in how they turn features into a place. `georeplicate/evaluation/baselines` says what each "
-            "leaves out. Below: GRPO without SFT, and the trivial baselines.",
+            f"Where was this {photo} taken? Shares located within 1 to 2500 km (an answer without a place is wrong), "
+            "with 95 % intervals over cities and seeds; mean error over the answers with a place. "
+            f"{STAND_INS if tables.is_synthetic(p) else ''}".strip(),
         ),
         "table1_against_base": (
             table1.against_base(p),
-            "What training has added to locating street-level photos: each system of Table 1 minus the base, paired by "
-            "place, with 95 % intervals; p_holm is adjusted for all lines. By pairing nothing was told about places.",
+            f"What training has added to locating {photo}s: each system of Table 1 minus the base, paired by place, "
+            "with 95 % intervals. The verdict is after Holm's adjustment over all lines (p_holm).",
         ),
         "table1_first_named": (
             table1.first_named(p),

@@ -64,6 +64,7 @@ def train(
 def evaluate(
     model: str | None,
     baseline: str | None,
+    weights: str | None,
     task: str | None,
     profile: str,
     split: str,
@@ -78,9 +79,11 @@ def evaluate(
     size = Profile.get(profile)
     if model and baseline:
         raise ValueError("give --model or --baseline, not both")
+    if weights is not None and baseline is None:
+        raise ValueError("--weights are those of a --baseline; a policy is named with --model")
     if split not in ("validation", "test"):
         raise ValueError(f"unknown split {split!r}: choose one of validation, test")
-    found = baselines.get(baseline) if baseline else None  # an unknown name before anything is loaded
+    found = baselines.get(baseline, weights) if baseline else None  # an unknown name before anything is loaded
     recipe = recipes.of(size)
     start = _folder(model) or recipe.start(size, root)
     tasks = {one.name: one for one in recipe.tasks(size, start, "", True, root=root)}

@@ -7,6 +7,7 @@ What cannot be run is left out with its reason, before anything is computed for 
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -19,7 +20,6 @@ from georeplicate import files
 if TYPE_CHECKING:
     import pandas as pd
 
-    from georeplicate.evaluation.baselines import Baseline
     from georeplicate.evaluation.benchmarks import Benchmark
 
 BENCHMARK = "MP16-Reason-Test-12K"
@@ -41,7 +41,7 @@ def evaluate(
     """
     import pandas as pd
 
-    from georeplicate.evaluation import baselines, benchmarks
+    from georeplicate.evaluation import benchmarks
 
     chosen, systems = dict(weights or {}), list(systems)
     if unknown := sorted(chosen.keys() - set(systems)):
@@ -57,11 +57,13 @@ def evaluate(
     tables, missing = [], {}
     for system in systems:
         try:
-            baseline = baselines.get(system, chosen.get(system))
-        except (ValueError, files.Problem) as error:
-            missing[system] = str(error)
+            table = answers(system, chosen.get(system, "official"), found, out)
+        except (KeyboardInterrupt, files.FileError):
+            raise
+        except Exception as error:  # another's package: it may fail in any way, and the other systems go on
+            ours = isinstance(error, ValueError | files.Problem)
+            missing[system] = " ".join((str(error) if ours else f"{type(error).__name__}: {error}").split())
             continue
-        table = answers(system, baseline, chosen.get(system, "official"), found, out)
         tables.append(table.assign(system=system, stands_for=system, checkpoint="as published", benchmark=found.name))
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame(), missing
 
@@ -72,44 +74,55 @@ def wanted(system: str) -> str:
 
     known = {one.name: (one.weights, one.licence) for one in (published.GeoCLIP, published.Hybrid, published.RFM)}
     known |= prompted.PUBLISHED
-    return "{} ({})".format(*known[system]) if system in known else "weights that may not or cannot be used"
+    return (
+        "{} ({})".format(*known[system])
+        if system in known
+        else "nothing that could be had: there are no usable weights"
+    )
 
 
-def answers(system: str, baseline: Baseline, weights: str, benchmark: Benchmark, out: Path) -> pd.DataFrame:
-    """A system's answers to all photographs of a test set, from its parts on disk and, where they are missing, anew."""
+def answers(system: str, weights: str, benchmark: Benchmark, out: Path) -> pd.DataFrame:
+    """A system's answers to all photographs of a test set, from its parts on disk and, where they are missing, anew.
+
+    The system is opened at the first missing part. Raises what it raises, where it cannot be opened.
+    """
     import pandas as pd
 
-    from georeplicate.evaluation import predict
-    from georeplicate.evaluation.baselines import Located
+    from georeplicate.evaluation import baselines, predict
     from georeplicate.tasks.geolocation import Geolocation
 
     rows = benchmark.rows[["id", "image", "lat", "lon", "country"]].to_dict("records")
     folder = out / "table1" / re.sub(r"[^a-z0-9]+", "-", system.lower())
+    known = baselines.identity(system, weights)
     key = {"system": system, "weights": weights, "version": VERSION, "rows": files.sha256_json(rows)}
-    _begin(folder, key)
+    _begin(folder, key, known)
+    predictor: baselines.Located | None = None
     task, parts = Geolocation(lambda split: [], benchmark.name), []
     for start in tqdm(range(0, len(rows), AT_ONCE), desc=system, unit=f"{AT_ONCE} photos"):
         path = folder / f"part-{start:07d}.csv"
         if not path.is_file():
+            predictor = predictor or baselines.Located(baselines.get(system, weights))
             shown = [_shown(row) for row in rows[start : start + AT_ONCE]]
-            part = predict.evaluate(Located(baseline), task, shown, decoding="greedy")
+            part = predict.evaluate(predictor, task, shown, decoding="greedy")
             part["text"] = [row["problem"] or text for row, text in zip(shown, part.text, strict=True)]
             files.write_csv(path, part.reindex(columns=predict.COLUMNS))
         parts.append(predict.read(path))
     return pd.concat(parts, ignore_index=True).assign(training_seed=0)
 
 
-def _begin(folder: Path, key: dict[str, Any]) -> None:
-    """The folder of a system's answers; those under another key are renamed first."""
-    import json
+def _begin(folder: Path, key: dict[str, Any], identity: str) -> None:
+    """The folder of a system's answers; those under another key are renamed first.
 
+    identity: which weights these are, "" where that cannot be told (they are not there): then the answers that were
+    given under the same name stay.
+    """
     begun = folder / "begun.json"
     if folder.exists():
         try:
-            same = json.loads(begun.read_text()) == key
+            held = json.loads(begun.read_text())
         except (OSError, ValueError):
-            same = False
-        if same:
+            held = {}
+        if {name: held.get(name) for name in key} == key and identity in ("", held.get("identity")):
             return
         count, stale = 1, folder.parent / "stale"
         while (target := stale / f"{folder.name}-{count}").exists():
@@ -117,7 +130,7 @@ def _begin(folder: Path, key: dict[str, Any]) -> None:
         stale.mkdir(exist_ok=True)
         folder.rename(target)
         print(f"{key['system']} was evaluated otherwise: kept as table1/stale/{target.name}", flush=True)
-    files.write_json(begun, key)
+    files.write_json(begun, key | {"identity": identity})
 
 
 def _shown(row: dict[str, Any]) -> dict[str, Any]:

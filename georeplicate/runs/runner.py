@@ -174,7 +174,7 @@ class Job:
 
         if run.baseline:
             depends = ("recipe", "recipe_version", "settings", "data_sha256", "start")
-            key = files.sha256_json({name: self.training_inputs()[name] for name in depends})
+            key = files.sha256_json({name: self.training_inputs()[name] for name in depends}, stand_ins.FEATURES)
             stand_ins.train(
                 run, profile, self.base_path, lambda: rows("places"), self.folder, work=work, key=key, told=told
             )
@@ -187,7 +187,10 @@ class Job:
             else:
                 told(profile.sft_steps, "has learnt to reason", skipped=True)
             stages.train("sft-lora", first / "policy", rows("places"), self.folder, profile, **settings)
-            shutil.rmtree(first)
+            done = first.rename(
+                self.folder / ".policy-reasoning"
+            )  # whole or gone: half of it would not be gone on from
+            shutil.rmtree(done)
             return
         data = rows("places" if run.stage == "grpo-places" else run.stage)
         stages.train(run.stage, self.start, data, self.folder, profile, **settings)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from georeplicate import files
 from georeplicate.profiles import Profile
 
+FEATURES = 1  # raised by whoever changes what features are made of the same photos
 AT_ONCE = 512  # photos whose pixels are in memory together
 
 if TYPE_CHECKING:

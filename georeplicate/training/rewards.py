@@ -236,18 +236,20 @@ def _array_of_boxes(text: str) -> str | None:
     return None if end is None else text[start.start() : end.end()]
 
 
-def place(text: str, country: str, city: str, mode: Mode = "paper") -> Reward:
+def place(
+    text: str, country: str, city: str, mode: Mode = "paper", *, weights: Mapping[str, float] = WEIGHTS
+) -> Reward:
     """GLOBE's reward on task labels, as its code has it: 1 for country and city, 0.2 for the country alone, else 0;
     plus 1 for the form. Its two other rewards, which ask models of their own, are left out.
 
-    country: ISO code; city: as the answer should spell it, but for case.
+    country: ISO code; city: as the answer should spell it, but for case. Of the weights those of accuracy and format.
     """
     answer = parse_place(text)
     right = 0  # how many of country and city; a city counts in its country alone
     if isinstance(answer, Place) and country and answer.country_code == country:
         right = 2 if city and (answer.city or "").casefold() == city.casefold() else 1
     parts = {"accuracy": PLACE_VALUES[right], "format": format(text, mode)}
-    return Reward(sum(parts.values()), parts)
+    return Reward(sum(weights[name] * part for name, part in parts.items()), parts)
 
 
 def total(

@@ -45,7 +45,7 @@ def reward_function(kind: str, seed: int, profile: Profile) -> Callable[[str, di
 
     def weighted(text: str, row: dict, n_tokens: int) -> rewards.Reward:
         if "letter" not in row:
-            return rewards.place(text, row["country"], row["city"], mode)
+            return rewards.place(text, row["country"], row["city"], mode, weights=weights)
         return rewards.total(text, row["letter"], n_tokens, mode, weights=weights)
 
     return weighted

@@ -178,6 +178,28 @@ def test_what_cannot_be_learnt_from_is_refused(towns):
         learned.fit(isns.ISNs, features[::60][:4], lat[::60][:4], lon[::60][:4], seed=0)
 
 
+@pytest.mark.parametrize("name", [*KINDS, "nearest neighbour"])
+def test_features_that_are_no_numbers_give_no_place(name, towns):
+    features, lat, lon = (one[::40] if name == "nearest neighbour" else one for one in towns)
+    model, _ = learned.fit(STAND_INS[name], features, lat, lon, seed=0, training=Training(steps=0))
+    shown = features[:3].clone()
+    shown[1, 4] = float("nan")
+    found = model.locate(shown)
+    assert np.isnan(found[1]).all() and np.isfinite(found[[0, 2]]).all()
+
+
+def test_a_feature_that_never_changed_counts_for_nothing(towns):
+    features, lat, lon = towns
+    features = features.clone()
+    features[:, 3] = 1.0
+    model, _ = learned.fit(hybrid.Hybrid, features, lat, lon, seed=0, training=Training(steps=2))
+    moved = features[:1].clone()
+    moved[0, 3] = 1.01
+    assert model.standardised(moved).abs().max() < 10
+    with pytest.raises(ValueError, match="latitudes are -90 to 90"):
+        learned.fit(hybrid.Hybrid, features, lat + 400, lon, seed=0)
+
+
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory):
     """A stand-in that was trained on features of the mini base's own tower, and pictures of one colour each."""

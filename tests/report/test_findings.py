@@ -66,13 +66,8 @@ def test_what_labels_add_is_said_after_adjustment_alone(frames):
     said = findings.sentences(frames)["table1"]
     against = frames["table1_against_base"]
     labelled = (against.trained_by == "labelled places") & (against.measure == "within 2500 km")
-    assert f"{int((labelled & (against.p_holm < 0.05) & (against.verdict == 'higher')).sum())} of " in said
-    told = against.copy()
-    told.loc[labelled, ["verdict", "p_holm"]] = ["higher", 0.001]
-    changed = findings.sentences(frames | {"table1_against_base": told})["table1"]
+    assert f"{int((labelled & (against.verdict == 'higher')).sum())} of " in said
+    assert (against.p_holm[against.verdict == "higher"] < 0.05).all()
+    changed = change(frames, "table1_against_base", "trained_by == 'labelled places'", verdict="higher")["table1"]
     count = int(labelled.sum())
     assert f"{count} of {count} are above the base" in changed and "smallest effect" not in changed
-    knowing = frames["table1"].copy()
-    knowing.loc[knowing.system == "reader of true words", "acc_2500km"] = 0.9
-    changed = findings.sentences(frames | {"table1": knowing})["table1"]
-    assert "do not tell where a place is" not in changed

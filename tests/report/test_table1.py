@@ -41,6 +41,8 @@ def test_every_row_of_the_paper_is_there_in_its_order():
 def test_photographs_say_who_may_have_seen_them():
     made = table1.table1(answers("x", "GeoCLIP", [1], benchmark="MP16-Reason-Test-12K")).set_index("stands_for")
     assert made.contaminated["GeoCLIP"] == "likely (I)" and made.contaminated["Hybrid"] == "no sign (S)"
+    other = table1.table1(answers("x", "GeoCLIP", [1], benchmark="IM2GPS3k")).set_index("stands_for")
+    assert other.contaminated["GeoCLIP"] == "not assessed" and other.note["InternVL3-8B"] == made.note["Hybrid"]
     assert contamination("nobody") == "" and all(contamination(row.method) for row in paper.TABLE1)
 
 
@@ -54,9 +56,9 @@ def test_other_tasks_decodings_and_systems_are_left_out():
 
 def test_the_first_place_named_counts_where_two_are():
     text = "<answer> country : France </answer> <answer> country : Spain </answer>"
-    p = answers("x", "Geo-R1", [np.nan], text=text).assign(lat=48.9, lon=2.3)
+    p = answers("x", "Geo-R1", [np.nan, np.nan], text=[text, ""]).assign(lat=48.9, lon=2.3)
     named = table1.first_named(p).iloc[0]
-    assert named.acc_750km == 1 and named.answered == 1
+    assert named.n == 2 and named.acc_750km == 0.5 and named.answered == 0.5  # no answer is one, too
     assert not len(table1.first_named(answers("x", "ISNs", [1])))  # what writes nothing names nothing
 
 
@@ -89,6 +91,7 @@ def test_each_system_is_compared_with_the_base_place_by_place():
     made = table1.against_base(pd.concat([same, base, better]))
     assert list(made.stands_for) == ["ISNs", "ISNs", tables.ZERO, tables.ZERO]  # the paper's order
     assert made.trained_by.tolist() == ["labelled places"] * 2 + ["pairing"] * 2
+    assert table1.PAIRING[tables.R1] != "pairing"  # its scaffold names places
     first = made.iloc[1]
     assert first.measure == "within 2500 km" and first.difference == pytest.approx(20 / 60)
     assert first.low > 0 and first.verdict == "higher" and first.p_holm >= first.p_value

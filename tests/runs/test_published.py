@@ -68,6 +68,35 @@ def test_other_weights_or_photographs_are_another_run(root, tmp_path, capsys):
     assert (out / "table1" / "stale" / "east-1" / "part-0000000.csv").is_file() and len(East.shown) == 4
 
 
+def test_answers_outlive_their_weights_and_are_not_those_of_others(root, tmp_path, monkeypatch):
+    """A folder that is trained again is asked again; one that is gone leaves its answers."""
+    out, weights = tmp_path / "out", tmp_path / "weights"
+    (weights / "x").mkdir(parents=True)
+    (weights / "config.json").write_text("1")
+    p, _ = run(out, root, weights={"east": str(weights)})
+    run(out, root, weights={"east": str(weights)})
+    assert len(East.shown) == 2  # from the disk
+    (weights / "config.json").write_text("2")
+    run(out, root, weights={"east": str(weights)})
+    assert len(East.shown) == 4 and (out / "table1" / "stale" / "east-1").is_dir()
+    monkeypatch.setattr(East, "__init__", lambda self, weights=None: pytest.fail("opened without need"))
+    monkeypatch.setattr(baselines, "identity", lambda name, weights=None: "")
+    again, missing = run(out, root, weights={"east": str(weights)})
+    assert missing == {} and len(again) == ROWS
+    pd.testing.assert_frame_equal(again, p)
+
+
+def test_a_system_that_fails_does_not_end_the_others(root, tmp_path, monkeypatch):
+    class Broken(East):
+        def predict(self, images):
+            raise RuntimeError("CUDA out of\nmemory")
+
+    monkeypatch.setitem(baselines.BASELINES._things, "broken", f"{__name__}:Broken")
+    monkeypatch.setitem(globals(), "Broken", Broken)
+    p, missing = published.evaluate(["broken", "east"], tmp_path / "out", root=root)
+    assert missing == {"broken": "RuntimeError: CUDA out of memory"} and set(p.system) == {"east"}
+
+
 def test_what_is_not_there_says_so(root, tmp_path, capsys):
     p, missing = run(tmp_path / "out", root, weights={"east": "bad"})
     assert not len(p) and missing == {"east": "East: weights missing: bad"}

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
+from georeplicate import geo, world
 from georeplicate.evaluation import predict
 from georeplicate.evaluation.baselines.learned import STAND_INS
 from georeplicate.mini import base, teaching, tiny
@@ -83,6 +84,20 @@ def test_the_first_stage_is_not_repeated(work, start, tmp_path, monkeypatch):
     assert [begin for begin, _ in called] == [str(start), reasoning, reasoning]
     ours, whole = (folder / "runs/georeasoner-s0/predictions.csv" for folder in (tmp_path, work))
     assert ours.read_bytes() == whole.read_bytes()
+
+
+def test_no_training_photo_is_of_a_city_that_is_tested(start):
+    rows = teaching.labelled_rows(PROFILE, start)
+    cities = world.cities()
+    tested = {(city.country, base.city_token(city.city)) for city in cities[cities.split != "base"].itertuples()}
+    shown = {(rows[i]["country"], rows[i]["city"]) for i in range(0, len(rows), 7)}
+    assert len(shown) > 30 and not shown & tested
+    held = world.sites("test", 1)
+    km = [
+        geo.haversine_km(held.lat.to_numpy(), held.lon.to_numpy(), rows[i]["lat"], rows[i]["lon"]).min()
+        for i in range(0, len(rows), 7)
+    ]
+    assert min(km) > 50
 
 
 def test_another_network_or_training_is_another_run(work, start, monkeypatch):

@@ -21,7 +21,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from georeplicate import files
+from georeplicate import files, geo
 from georeplicate.evaluation.baselines import outputs
 from georeplicate.evaluation.baselines.features import Tower
 from georeplicate.model import checkpoint
@@ -69,7 +69,7 @@ class StandIn(nn.Module):
     name: ClassVar[str]
     simplified: ClassVar[str]
     training_settings: ClassVar[Training] = Training()
-    version: ClassVar[int] = 1  # raised by whoever changes what training makes of the same settings
+    version: ClassVar[int] = 1  # raised by whoever changes what training makes of the same settings, or the features
 
     def __init__(self, width: int, training: Training, **arguments: Any):
         super().__init__()
@@ -105,10 +105,14 @@ class StandIn(nn.Module):
 
     @torch.no_grad()
     def locate(self, features: torch.Tensor) -> np.ndarray:
-        """[n, 2] latitude and longitude in degrees of features [n, width], which need not be standardised."""
+        """[n, 2] latitude and longitude in degrees of features [n, width], which need not be standardised; NaN where
+        the features are no numbers."""
         self.eval()
-        parts = [self.places(self.standardised(part)).numpy() for part in features.split(1024)]
-        return np.concatenate(parts).astype(float) if parts else np.empty((0, 2))
+        if not len(features):
+            return np.empty((0, 2))
+        found = torch.cat([self.places(self.standardised(part)) for part in features.split(1024)]).numpy().astype(float)
+        found[~torch.isfinite(features).all(1).numpy()] = np.nan
+        return found
 
 
 def trunk(width: int, training: Training, out: int | None = None) -> nn.Sequential:
@@ -140,13 +144,16 @@ def fit(
         raise ValueError(f"{kind.name}: {len(features)} features for {len(lat)} places; it needs two or more of each")
     if not (torch.isfinite(features).all() and np.isfinite(lat).all() and np.isfinite(lon).all()):
         raise ValueError(f"{kind.name}: features and places must be finite numbers")
+    if not geo.is_valid(lat, lon).all():
+        raise ValueError(f"{kind.name}: latitudes are -90 to 90 and longitudes -180 to 180 degrees")
     training = training or kind.training_settings
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
         model = kind.made_for(features.shape[1], lat, lon, training, seed)
         model.mean = features.mean(0)
-        model.scale = features.std(0, correction=0).clamp(min=1e-6)
+        spread = features.std(0, correction=0)
+        model.scale = torch.where(spread > 1e-6, spread, 1.0)  # what never changed in training must not count later
         shown = model.standardised(features)
         model.prepare(shown, lat, lon)
         losses = _minimise(model, shown, training, generator, report)
@@ -219,7 +226,7 @@ def opened(kind: type[StandIn], path: Path, tower: Tower | None = None) -> Train
         raise CheckpointError(f"{path} was trained on the features of another vision tower than that of {tower.path}")
     model = kind(config["width"], Training(**config["training"]), **config["arguments"])
     model.load_state_dict(load_file(path / "model.safetensors"))
-    return Trained(model.eval(), tower)
+    return Trained(model.eval(), tower, checkpoint.identity(path))
 
 
 @dataclass
@@ -228,6 +235,7 @@ class Trained:
 
     model: StandIn
     tower: Tower
+    identity: str = ""
 
     def predict(self, images: Sequence[Image | None]) -> pd.DataFrame:
         """Latitude and longitude in degrees, the country they lie in; NaN where there is no picture."""

@@ -32,20 +32,27 @@ PUBLISHED = {
 }
 
 
+def folder(name: str, weights: str | Path | None) -> Path:
+    """The folder of a system's model: `weights` itself if it is one, else a snapshot of the hub, where "official" or
+    None is the published model; "@COMMIT" behind either names a revision."""
+    if weights is not None and Path(weights).is_dir():
+        return Path(weights)
+    model, _, revision = str(weights or "official").partition("@")
+    return hub.folder(PUBLISHED[name][0] if model == "official" else model, revision or None)
+
+
 class Prompted:
     """One model and one prompt, decoded greedily."""
 
     def __init__(self, name: str, weights: str | Path | None = None):
         """ValueError or CheckpointError in one sentence where there is no such model."""
-        default, self.licence = PUBLISHED[name]
-        wanted = default if weights in (None, "official") else str(weights)
-        model, _, revision = wanted.partition("@")
-        folder = hub.folder(model, revision or None)
+        self.licence = PUBLISHED[name][1]
+        found = folder(name, weights)
         self.task = Geolocation(lambda split: [], "pictures")
-        self.vlm = VLM(policies.load(folder, device=policies.device()), TOKENS, batch_size=8)
+        self.vlm = VLM(policies.load(found, device=policies.device()), TOKENS, batch_size=8)
         if len(self.vlm.policy.tokenizer) < 10_000:
             raise ValueError(
-                f"{folder} is a mini model: it knows no word of this prompt; see `georeplicate train table1`"
+                f"{found} is a mini model: it knows no word of this prompt; see `georeplicate train table1`"
             )
 
     def predict(self, images: Sequence[Image | None]) -> pd.DataFrame:
