@@ -186,7 +186,9 @@ def _table1(frames: Mapping[str, pd.DataFrame]) -> str:
         f"{len(told)} of {len(by_labels)} are above the base after Holm's adjustment"
     )
     if len(told) < len(by_labels):
-        said += f" (smallest effect that would have been told: up to {100 * worst:.1f} points)"
+        said += (
+            f"; of the others: cannot tell (smallest effect that would have been told: up to {100 * worst:.1f} points)"
+        )
     said += f"; GRPO on pairing from the base {zero.value:.3f}. Beside them the best constant guess "
     return said + f"{lines['best constant guess']}, and a naive-Bayes reader of the six true words {lines[READER]}."
 

@@ -74,11 +74,7 @@ def wanted(system: str) -> str:
 
     known = {one.name: (one.weights, one.licence) for one in (published.GeoCLIP, published.Hybrid, published.RFM)}
     known |= prompted.PUBLISHED
-    return (
-        "{} ({})".format(*known[system])
-        if system in known
-        else "nothing that could be had: there are no usable weights"
-    )
+    return "{} ({})".format(*known[system]) if system in known else "weights, of which none are usable"
 
 
 def answers(system: str, weights: str, benchmark: Benchmark, out: Path) -> pd.DataFrame:
