@@ -135,7 +135,8 @@ def errors(answers: pd.DataFrame, baselines: Mapping[str, float] | None = None, 
             inside = table[_inside(table, region)]
             _cities(inset, inside, 26)
             inset.set_title(f"{region}, n = {len(inside)}", fontsize=8, loc="left")
-        axes[0].set_title(f"{title}, median error {km_text(median_km(km))}", fontsize=10, loc="left")
+        size = 9 if answers.system.nunique() > 1 else 10  # two titles stand side by side
+        axes[0].set_title(f"{title}, median error {km_text(median_km(km))}", fontsize=size, loc="left")
     if baselines:
         named = ", ".join(f"{name} {km_text(km)}" for name, km in baselines.items())
         figure.suptitle(f"median errors without looking: {named}", fontsize=10, x=0.01, ha="left")

@@ -324,13 +324,14 @@ def intervals(
     *,
     label: str,
     baselines: Mapping[str, tuple[float, str]] | None = None,
+    others: str | None = None,
     source: str = MINI,
 ) -> Figure:
     """Shares with their 95 % intervals, a dot and a bar for each system; a panel for each entry of `panels`.
 
     panels: {title: rows with system and `measure`, `measure`_low, `measure`_high}, drawn as percent. baselines:
-    {title: (share, what it is)}, a dashed line each. source: what was evaluated on what, for the note below. All panels
-    have one scale. ValueError if there are no rows.
+    {title: (share, what it is)}, a dashed line each. others: one colour for all systems but those of Table 2. source:
+    what was evaluated on what, for the note below. All panels have one scale. ValueError if there are no rows.
     """
     systems = list(dict.fromkeys(system for rows in panels.values() for system in rows.system))
     if not systems:
@@ -344,6 +345,8 @@ def intervals(
     figure = new_figure(figsize=(max(5.5, 2.4 * len(panels) + 1.8), 1.5 + 0.3 * len(systems)), layout="constrained")
     axes = figure.subplots(1, len(panels), sharey=True, squeeze=False)[0]
     palette, order = colours(systems), {system: -i for i, system in enumerate(systems)}
+    if others is not None:
+        palette |= {system: others for system in systems if system not in COLOURS}
     for axis, (title, rows) in zip(axes, panels.items()):
         at, colour = rows.system.map(order), rows.system.map(palette)
         axis.hlines(at, 100 * rows[low], 100 * rows[high], colors=colour, linewidth=4, alpha=0.45)

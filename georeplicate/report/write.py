@@ -305,17 +305,17 @@ def _zero_shot(rows: pd.DataFrame, source: str) -> Figure:
 
 
 def _table1(rows: pd.DataFrame, source: str) -> Figure:
-    run = rows[rows.system != ""].assign(
-        system=lambda t: t.system.where(t.stands_for == "", t.system + " (" + t.stands_for + ")")
-    )
-    trivial = run[run.stands_for == ""].set_index("system")
+    """Table 2's systems in their colours, all others in grey."""
+    run = rows[rows.system != ""]
+    constant = run.set_index("system").loc["best constant guess"]
     panels, lines = {}, {}
     for km in (200, 750, 2500):
-        name = f"acc_{km}km"
+        name, title = f"acc_{km}km", f"within {km:,} km"
         columns = {f"{name}{end}": f"share{end}" for end in ("", "_low", "_high")}
-        panels[f"within {km} km"] = run[run.stands_for != ""].rename(columns=columns)
-        lines[f"within {km} km"] = (trivial.loc["best constant guess", name], "constant guess")
-    return plots.intervals(panels, "share", label="street-level photos located", baselines=lines, source=source)
+        panels[title] = run[run.stands_for != ""].rename(columns=columns)
+        lines[title] = (constant[name], "constant guess")
+    what = f"n = {run.n.max():.0f}; located"
+    return plots.intervals(panels, "share", label=what, baselines=lines, others="0.45", source=source)
 
 
 def _zones(rows: pd.DataFrame, source: str) -> Figure:
