@@ -36,11 +36,18 @@ def _counted() -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     return lat, lon, shares
 
 
+@cache
+def _near(km: float) -> np.ndarray:
+    """[city, city]: whether they lie within km of each other."""
+    lat, lon, _ = _counted()
+    return geo.haversine_km(lat[:, None], lon[:, None], lat, lon) <= km
+
+
+@cache
 def guess(said: tuple[str, ...], km: float) -> tuple[float, float]:
     """The city, as (lat, lon) in degrees, around which most probability lies within `km`, given these words."""
     lat, lon, shares = _counted()
     score = sum((shares[word] for word in said if word in shares), np.zeros(len(lat)))
     chance = np.exp(score - score.max())
-    near = geo.haversine_km(lat[:, None], lon[:, None], lat, lon) <= km
-    best = int(np.argmax(near @ chance))
+    best = int(np.argmax(_near(km) @ chance))
     return float(lat[best]), float(lon[best])
