@@ -66,7 +66,7 @@ def table1(
         rows.append(_measured(labels, part) | {"contaminated": "no", "note": "trivial baseline"})
     if baselines is not None:
         rows += _trivial(evaluated, baselines, words or {})
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows).astype({"training_seeds": "Int64", "n": "Int64"})  # whole numbers, also beside none
     order = [*COLUMNS, *(c for c in table if c.startswith("acc_")), "median_km", "mean_km", "answered", "contaminated"]
     return table[[*order, "note"]]
 
