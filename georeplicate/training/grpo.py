@@ -94,9 +94,9 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
     model: a checkpoint's folder or hub name, which is trained whole and in fp32 (with peft_config: in its own data
     type), or a loaded model. reward_funcs: one or several f(prompts, completions, completion_ids, **columns) -> one
     number a completion. train_dataset: rows that can be read by their number, {prompt: messages, or a text that no chat
-    template touches; image or images; further columns}; a row may carry "pixels" (see `Policy.pixels`) instead of
-    images. eval_dataset: one such Dataset or several by name. bf16: autocast, where `args.bf16` refuses a CPU (None:
-    as it says).
+    template touches; image or images; further columns}; the column may be called messages, and a row may carry "pixels"
+    (see `Policy.pixels`) instead of images. eval_dataset: one such Dataset or several by name. bf16: autocast, where
+    `args.bf16` refuses a CPU (None: as it says).
 
     Groups must not be split between processes; how many processes share the work changes nothing but rounding. Options
     that are not honoured are refused (`options`, docs/trainer.md).
@@ -132,6 +132,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         functions: list[Any] = scoring.check(reward_funcs)
         rows = _readable(train_dataset, eval_dataset)
         _refuse_split_groups(args, evaluates=eval_dataset is not None)
+        _refuse_few(args, len(rows))
         if isinstance(model, str):
             loaded = common.load(model, whole=peft_config is None)
             model, processing_class = loaded.model, processing_class or loaded.processor
@@ -288,16 +289,17 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         pictured = bool(images) or row.get("pixels") is not None
         if pictured and not self._is_vlm:
             raise ValueError("rows with images need a processor: a tokenizer was given as processing_class")
-        if isinstance(row["prompt"], str):
+        prompt = _prompt(row)
+        if isinstance(prompt, str):
             if pictured:
                 raise ValueError(
                     "a prompt with images must be a conversation, since the chat template says where they belong: give "
-                    f'{{"role": "user", "content": {row["prompt"][:40]!r}}} in a list'
+                    f'{{"role": "user", "content": {prompt[:40]!r}}} in a list'
                 )
-            return {"prompt": row["prompt"], "text": row["prompt"]}
+            return {"prompt": prompt, "text": prompt}
         if row.get("pixels") is not None or not self._is_vlm:
-            return {"prompt": row["prompt"], "pixels": row.get("pixels")}
-        chat = prepare_multimodal_messages(row["prompt"], images=images)
+            return {"prompt": prompt, "pixels": row.get("pixels")}
+        chat = prepare_multimodal_messages(prompt, images=images)
         return {"prompt": chat, "images": _pictures(chat)}
 
     def _score(
@@ -442,6 +444,23 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         return value / (self.current_gradient_accumulation_steps if self._mode == "train" else 1)
 
 
+def _prompt(row: Mapping[str, Any]) -> str | list[dict[str, Any]]:
+    """A row's text or its messages, by either name; ValueError in one sentence where it has none."""
+    if row.get("prompt") is not None:
+        return row["prompt"] if isinstance(row["prompt"], str) else policies.as_messages(row["prompt"])
+    if row.get("messages") is None:
+        raise ValueError(
+            f"row {row.get('id', 'without an id')} has no prompt: give messages, or a text, in a column 'prompt'"
+        )
+    chat = policies.as_messages(row["messages"])
+    if chat[-1]["role"] == "assistant":
+        raise ValueError(
+            f"the messages of row {row.get('id', 'without an id')} end with an answer, which would be part of the "
+            "question: leave it out, or give it in a column of its own to the reward functions"
+        )
+    return chat
+
+
 def _pictures(chat: list[dict[str, Any]]) -> list[Any]:
     """The images in a conversation, in order."""
     parts = (part for message in chat if isinstance(message.get("content"), list) for part in message["content"])
@@ -457,6 +476,8 @@ def _readable(train_dataset: Any, eval_dataset: Any) -> Sequence[dict[str, Any]]
         raise ValueError("eval_dataset must be a datasets.Dataset, or several by name, and no stream")
     if len(train_dataset) == 0:
         raise ValueError("there are no rows to train on")
+    for dataset in (train_dataset, *several):
+        scoring.refuse_columns(getattr(dataset, "column_names", None) or ())
     return train_dataset
 
 
@@ -477,6 +498,18 @@ def _refuse_split_groups(args: GRPOConfig, *, evaluates: bool) -> None:
         steps * args.num_iterations
     ):
         raise ValueError("save_steps must fall between two generations, else a resumed run would differ")
+
+
+def _refuse_few(args: GRPOConfig, rows: int) -> None:
+    """ValueError where the rows do not fill a generation batch: only whole ones are trained on."""
+    answers, group = args.generation_batch_size, args.num_generations
+    assert answers is not None and group is not None
+    if rows < answers // group:
+        raise ValueError(
+            f"{rows} rows do not fill one generation batch, which takes {answers // group} (generation_batch_size "
+            f"{answers} by num_generations {group}): give more rows, or lower per_device_train_batch_size or "
+            "steps_per_generation"
+        )
 
 
 def train(

@@ -272,6 +272,15 @@ def test_one_image_a_row_and_images_inside_the_messages(base, tmp_path, same_com
     assert losses[0] == losses[1] and any(losses[0])
 
 
+def test_messages_are_the_conversation_where_there_is_no_prompt(base, chats, tmp_path, same_completions):
+    losses = []
+    for dataset in (chats, chats.rename_column("prompt", "messages")):
+        held = dict(eval_dataset=dataset, eval_strategy="steps", eval_steps=3, num_generations_eval=2)
+        run = train("ours", tmp_path, base, dataset, same_completions, beta=0.04, loss_type="grpo", **held)
+        losses.append([entry.get("loss", entry.get("eval_loss")) for entry in run.state.log_history])
+    assert losses[0] == losses[1] and any(losses[0])
+
+
 def test_a_folder_is_loaded_and_trained_whole(base, chats, tmp_path):
     trainer = SharedPrefixGRPOTrainer(str(base), says_its_letter, settings(tmp_path), chats)
     trainer.train()
@@ -285,6 +294,24 @@ REFUSED = {
         train_dataset=[{"prompt": "look", "images": questions(1)[0]["images"]}]
     ),
     "rows with images need a processor": dict(processing_class=tiny_policy().tokenizer),
+    "row p1 has no prompt: give messages, or a text, in a column 'prompt'": dict(train_dataset=[{"id": "p1"}]),
+    "the prompt is a conversation without a message": dict(train_dataset=[{"prompt": []}]),
+    "row 0 has an empty prompt": dict(train_dataset=[{"prompt": ""}]),
+    r"the prompt \['look'\] is no conversation: give a list": dict(train_dataset=[{"prompt": ["look"]}]),
+    "the prompt 3 is no conversation": dict(train_dataset=[{"prompt": 3}]),
+    "the messages of row p2 end with an answer": dict(
+        train_dataset=[{"id": "p2", "messages": [{"role": "assistant", "content": "look"}]}]
+    ),
+    "a column 'prompts', which is the name of .*: rename": dict(
+        train_dataset=Dataset.from_dict({"prompt": ["look"], "prompts": ["a"]})
+    ),
+    "a column 'completions', which is": dict(train_dataset=[{"prompt": "look", "completions": "a"}]),
+    "a column 'log_metric', which is": dict(
+        eval_dataset={"a": Dataset.from_dict({"prompt": ["look"], "log_metric": ["a"]})}
+    ),
+    r"1 rows do not fill one generation batch, which takes 2 \(generation_batch_size 8 by num_generations 4\)": dict(
+        train_dataset=[{"prompt": "look"}], options=dict(per_device_train_batch_size=8)
+    ),
     "there are no rows to train on": dict(train_dataset=[]),
     "rows that can be read by their number": dict(train_dataset=None),
     "eval_dataset must be .* no stream": dict(eval_dataset=Dataset.from_dict({"prompt": ["a"]}).to_iterable_dataset()),
@@ -347,6 +374,22 @@ def test_a_reward_too_few_is_said(base, chats, tmp_path):
             return [1.0]
 
         train("ours", tmp_path, base, chats, reward_funcs=short)
+
+
+@pytest.mark.parametrize("given", [None, 0.5, "1111", {"a": 1.0}, torch.tensor(1.0)])
+def test_rewards_that_are_no_list_are_said(given, base, chats, tmp_path):
+    with pytest.raises(ValueError, match=r"the reward function single gave .* instead of a list: it must give one"):
+
+        def single(completions, **columns):
+            return given
+
+        train("ours", tmp_path, base, chats, reward_funcs=single)
+
+
+@pytest.mark.parametrize("given", [np.ones(4), torch.ones(4), (1.0,) * 4])
+def test_rewards_may_be_any_list_of_numbers(given):
+    rows = [{"prompt": "look"}] * 4
+    assert scoring.score([lambda **told: given], rows, ["look"] * 4, ["a"] * 4, [[1]] * 4).tolist() == [[1.0]] * 4
 
 
 def test_reward_functions_log_as_in_trl(base, chats, tmp_path, same_completions):
