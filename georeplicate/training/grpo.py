@@ -33,6 +33,7 @@ Values differ at mini scale only where a caller passes them. TRL 1.16 has other 
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -133,6 +134,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         rows = _readable(train_dataset, eval_dataset)
         _refuse_split_groups(args, evaluates=eval_dataset is not None)
         _refuse_few(args, len(rows))
+        _refuse_split_generations(args, len(rows))
         if isinstance(model, str):
             loaded = common.load(model, whole=peft_config is None)
             model, processing_class = loaded.model, processing_class or loaded.processor
@@ -482,9 +484,9 @@ def _readable(train_dataset: Any, eval_dataset: Any) -> Sequence[dict[str, Any]]
 
 
 def _refuse_split_groups(args: GRPOConfig, *, evaluates: bool) -> None:
-    """ValueError where a group would be split between micro-batches, or a generation between checkpoints."""
-    steps, group = args.steps_per_generation, args.num_generations
-    assert steps is not None and group is not None
+    """ValueError where a group would be split between micro-batches."""
+    group = args.num_generations
+    assert group is not None
     sizes = {"per_device_train_batch_size": group}
     if evaluates:
         sizes["per_device_eval_batch_size"] = args.num_generations_eval or group
@@ -494,10 +496,6 @@ def _refuse_split_groups(args: GRPOConfig, *, evaluates: bool) -> None:
                 f"{getattr(args, name)} answers per process and micro-batch cannot be split into whole groups of {of}; "
                 f"choose a multiple as {name}"
             )
-    if args.save_strategy == "steps" and args.save_steps * args.gradient_accumulation_steps % (
-        steps * args.num_iterations
-    ):
-        raise ValueError("save_steps must fall between two generations, else a resumed run would differ")
 
 
 def _refuse_few(args: GRPOConfig, rows: int) -> None:
@@ -510,6 +508,35 @@ def _refuse_few(args: GRPOConfig, rows: int) -> None:
             f"{answers} by num_generations {group}): give more rows, or lower per_device_train_batch_size or "
             "steps_per_generation"
         )
+
+
+def _refuse_split_generations(args: GRPOConfig, rows: int) -> None:
+    """ValueError where a checkpoint would fall between two updates on the same answers."""
+    if args.save_strategy != "steps":
+        return
+    assert args.steps_per_generation is not None
+    parts, cycle = args.gradient_accumulation_steps, args.steps_per_generation * args.num_iterations
+    every: float = args.save_steps
+    said = "save_steps"
+    if every < 1:  # a share of all updates, as transformers reads it
+        updates = _updates(args, rows)
+        every = math.ceil(updates * every)
+        said = f"save_steps={args.save_steps:g} of {updates} updates, every {every},"
+    if every * parts % cycle:
+        raise ValueError(
+            f"{said} must fall between two generations, else a resumed run would differ: choose a multiple of "
+            f"{cycle // math.gcd(cycle, parts)} updates"
+        )
+
+
+def _updates(args: GRPOConfig, rows: int) -> int:
+    """Optimizer updates of a run, as transformers counts them."""
+    answers, group, steps = args.generation_batch_size, args.num_generations, args.steps_per_generation
+    assert answers is not None and group is not None and steps is not None
+    if args.max_steps > 0:
+        return args.max_steps
+    micro_batches = rows // (answers // group) * steps * args.num_iterations
+    return math.ceil(args.num_train_epochs * max(-(-micro_batches // args.gradient_accumulation_steps), 1))
 
 
 def train(

@@ -17,7 +17,7 @@ from trl import GRPOConfig, GRPOTrainer
 
 from georeplicate.model import policy as policies
 from georeplicate.report import pages
-from georeplicate.training import scoring
+from georeplicate.training import grpo, scoring
 from georeplicate.training.grpo import SharedPrefixGRPOTrainer
 
 BOTH = {"ours": SharedPrefixGRPOTrainer, "trl": GRPOTrainer}
@@ -281,6 +281,20 @@ def test_messages_are_the_conversation_where_there_is_no_prompt(base, chats, tmp
     assert losses[0] == losses[1] and any(losses[0])
 
 
+@pytest.mark.parametrize(
+    "options, saved",
+    [
+        (dict(max_steps=8, save_steps=0.25), {2, 4, 6, 8}),
+        (dict(max_steps=5, save_steps=0.3, gradient_accumulation_steps=2), {2, 4, 5}),
+        (dict(max_steps=-1, num_train_epochs=1.5, save_steps=0.4, per_device_train_batch_size=8), {4, 8, 9}),
+    ],
+)
+def test_a_share_of_the_updates_is_saved_after(options, saved, base, chats, tmp_path):
+    run = train("ours", tmp_path, base, chats, save_strategy="steps", num_iterations=2, **options)
+    assert {int(path.name.split("-")[1]) for path in (tmp_path / "ours").glob("checkpoint-*")} == saved
+    assert grpo._updates(run.args, len(chats)) == run.state.max_steps
+
+
 def test_a_folder_is_loaded_and_trained_whole(base, chats, tmp_path):
     trainer = SharedPrefixGRPOTrainer(str(base), says_its_letter, settings(tmp_path), chats)
     trainer.train()
@@ -323,8 +337,11 @@ REFUSED = {
     "whole groups of 3; choose a multiple as per_device_eval": dict(
         eval_dataset=Dataset.from_dict({"prompt": ["a"]}), options=dict(num_generations_eval=3)
     ),
-    "save_steps must fall between two generations": dict(
+    "^save_steps must fall between two generations, .* choose a multiple of 2 updates": dict(
         options=dict(save_strategy="steps", save_steps=3, num_iterations=2)
+    ),
+    "save_steps=0.25 of 12 updates, every 3, must fall .* a multiple of 4 updates": dict(
+        options=dict(save_strategy="steps", save_steps=0.25, num_iterations=4, max_steps=12)
     ),
 }  # fmt: skip
 
