@@ -271,7 +271,8 @@ What differs, beside the class:
 - Families that the kernel takes are {families}, and text models whose
   layers see the whole past. Others are trained too, without sharing, and one sentence in the log says so.
 - Tokens are drawn by random numbers of their own, one seed for each prompt, so that the completions are not those of
-  TRL: a run with another number of processes, or one that was killed and resumed, samples the same.
+  TRL: a run with another number of processes, or one that was killed and resumed, samples the same, and so does an
+  evaluation that is made again.
 - Micro-batches hold whole groups, and checkpoints fall between two generations; both are checked. TRL fills
   micro-batches with answers of several groups, so that with accumulation `bnpo` and means over micro-batches differ.
 - A reward that is None or not finite ends the run and names its function and row; TRL takes None for no opinion.

@@ -99,8 +99,9 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
     (see `Policy.pixels`) instead of images. eval_dataset: one such Dataset or several by name. bf16: autocast, where
     `args.bf16` refuses a CPU (None: as it says).
 
-    Groups must not be split between processes; how many processes share the work changes nothing but rounding. Options
-    that are not honoured are refused (`options`, docs/trainer.md).
+    Groups must not be split between processes; how many processes share a batch changes nothing but rounding (nor in
+    evaluation, where the rows fill the last batch). Options that are not honoured are refused (`options`,
+    docs/trainer.md).
     """
 
     args: GRPOConfig
@@ -201,19 +202,29 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
             epoch=lambda: int(self.state.epoch or 0),
         )
 
+    def _get_eval_sampler(self, eval_dataset):
+        """TRL's order, also where a loader that is kept is read again."""
+        seed, group = self.args.seed, self.num_generations_eval
+        return _Order(data_source=eval_dataset, mini_repeat_count=group, seed=seed, epoch=lambda: 0)
+
+    def evaluation_loop(self, *args, **kwargs):
+        self._evaluated = 0  # so that every evaluation asks the same
+        return super().evaluation_loop(*args, **kwargs)
+
     def _prepare_inputs(self, generation_batch):
         """The micro-batch to take a loss of: in training from answers that serve several, in evaluation from new ones.
 
-        The randomness of a group comes from the seed and the number of its draw and from nothing else: a resumed run
-        samples the same answers, and so does a run with another number of processes.
+        The randomness of a group comes from the seed and the number of its draw (in evaluation, of its row) and from
+        nothing else: a resumed run samples the same answers, and so does a run with another number of processes, which
+        take the micro-batches in turn.
         """
         seed = self.args.seed
         if self._mode == "eval":
             rows = generation_batch[:: self.num_generations_eval]
-            first, self._evaluated = self._evaluated, self._evaluated + len(rows)
-            seeds = [(seed, first + i, self.accelerator.process_index, 1) for i in range(len(rows))]
+            first = self._evaluated + self.accelerator.process_index * len(rows)
+            self._evaluated += self.accelerator.num_processes * len(rows)
+            seeds = [(seed, first + i, 0, 1) for i in range(len(rows))]
             return self._roll_out(rows, seeds, self.num_generations_eval, 1)[0]
-        self._evaluated = 0
         if self._pieces is None or self._step % (self.steps_per_generation * self.num_iterations) == 0:
             draws = [x["draw"] for x in generation_batch[:: self.num_generations]]
             before = int(self.state.epoch or 0) * len(self.rows)

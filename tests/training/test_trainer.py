@@ -9,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from accelerate.data_loader import BatchSamplerShard
 from datasets import Dataset, Features, Image, List, Value
 from peft import LoraConfig, get_peft_model
+from torch.utils.data import BatchSampler
 from toy import TEXT, internvl_policy, llava_policy, questions, tiny_policy
 from transformers import Qwen2Config, Qwen2ForCausalLM, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
@@ -210,6 +212,52 @@ def test_evaluation_has_the_numbers_of_trls(base, chats, tmp_path, same_completi
     logs = {which: train(which, tmp_path, base, chats, same_completions, **options) for which in BOTH}
     assert_same(logs["ours"], logs["trl"])
     assert any("eval_near_loss" in entry and "eval_reward" in entry for entry in logs["ours"].state.log_history)
+
+
+def test_an_evaluation_made_again_gives_the_same(base, chats, tmp_path):
+    asked, said = chats.select([0, 0, 1, 0]), []
+
+    def keeps(completions, **columns):
+        said.extend(chat[0]["content"] for chat in completions)
+        return [float(len(chat[0]["content"])) for chat in completions]
+
+    run = train(
+        "ours", tmp_path, base, chats, max_steps=1, eval_dataset={"a": asked, "b": asked}, num_generations_eval=2,
+        per_device_eval_batch_size=2, temperature=2.0, reward_funcs=keeps, dataloader_num_workers=1,
+        dataloader_persistent_workers=True,
+    )  # fmt: skip
+    said.clear()
+    numbers = [run.evaluate() for _ in range(3)]
+    times = [said[i : i + 8] for i in range(0, len(said), 8)]  # of two sets, three times
+    assert len(times) == 6 and all(answers == times[0] for answers in times)
+    assert len(set(times[0])) == 8  # rows that are equal are asked anew
+    for name in ("eval_a_loss", "eval_b_loss"):
+        assert len({found[name] for found in numbers}) == 1
+
+
+@pytest.mark.parametrize("rows", [4, 5])
+def test_evaluation_samples_by_the_row_whoever_asks(rows):
+    """In as many processes as there are, which fill the last micro-batch up with further rows."""
+
+    def sampled(count):
+        seeds = {}
+        for process in range(count):
+            run = SharedPrefixGRPOTrainer.__new__(SharedPrefixGRPOTrainer)
+            run.args, run.num_generations_eval, run._evaluated = types.SimpleNamespace(seed=3), 2, 0
+            run.model = torch.nn.Linear(1, 1).eval()
+            run.accelerator = types.SimpleNamespace(num_processes=count, process_index=process)
+            run._roll_out = lambda rows, given, *_: [
+                [seeds.setdefault(row, []).append(seed) for row, seed in zip(rows, given, strict=True)]
+            ]
+            batches = BatchSampler(run._get_eval_sampler(range(rows)), batch_size=4, drop_last=False)
+            for batch in BatchSamplerShard(batches, count, process) if count > 1 else batches:
+                run._prepare_inputs(batch)
+        return seeds
+
+    alone = sampled(1)
+    assert len(alone) == len({seed for (seed,) in alone.values()}) == rows
+    for count in (2, 3):
+        assert all(alone[row][0] in seeds for row, seeds in sampled(count).items())
 
 
 def test_the_scripts_of_the_page_give_the_same_losses(base, chats, tmp_path, same_completions, monkeypatch):
