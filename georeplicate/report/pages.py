@@ -293,7 +293,10 @@ Of TRL {version}. A value that is not honoured raises before anything is loaded.
 | --- | --- | --- |
 {fields}
 
-All other fields are those of transformers' `TrainingArguments`, and its own loop honours them, but for
+All other fields are those of transformers' `TrainingArguments`, most of which concern its own loop: they do what they
+do with TRL's trainer. `save_steps` must fall between two generations, FSDP and ZeRO-3 are refused, and what concerns
+labels and predictions (such as `label_names` and `include_for_metrics`) does nothing, as there are none. Of the rest,
+those that the loss or the sampling would not follow are taken at one value alone:
 
 | field | taken | what it does, or why no more is taken |
 | --- | --- | --- |
