@@ -9,8 +9,9 @@ from __future__ import annotations
 import itertools
 import os
 import re
+import reprlib
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from georeplicate.model.checkpoint import MANIFEST, CheckpointError, verify_mani
 from georeplicate.model.processors import SPECIAL_TOKENS, UNKNOWN, as_rgb, load_processor
 from georeplicate.tasks.prompts import messages
 
+_SAID = {"content", "tool_calls"}  # of which a message has one at least
 _IMAGE_SIZES = ("image_grid_thw", "num_patches")  # what image processors say about each image
 
 
@@ -99,7 +101,7 @@ class Policy:
     def conversation(self, row: dict[str, Any]) -> list[dict[str, Any]]:
         """The messages of a row: one turn of the user, images first, unless its prompt is a conversation already."""
         if not isinstance(row["prompt"], str):
-            return row["prompt"]
+            return as_messages(row["prompt"])
         count = _count(row["pixels"]) if row.get("pixels") is not None else len(row.get("images") or [])
         return messages(row["prompt"], count)
 
@@ -110,7 +112,8 @@ class Policy:
         return self._of_images.apply_chat_template(self.conversation(row), add_generation_prompt=True, tokenize=False)
 
     def encode(self, rows: Iterable[dict[str, Any]]) -> shared_prefix.Prompts:
-        """Rows -> left-padded tensors. Words outside the vocabulary and no rows at all raise ValueError."""
+        """Rows -> left-padded tensors. Words outside the vocabulary, a prompt without a token and no rows at all raise
+        ValueError."""
         rows = list(rows)
         if not rows:
             raise ValueError("there are no rows to encode")
@@ -125,6 +128,8 @@ class Policy:
         texts = [self._expanded(row, seen) for row, seen in zip(rows, pixels, strict=True)]
         start = self.tokenizer.bos_token  # written by the chat template or, failing that, by the tokenizer
         ids = self.tokenizer(texts, add_special_tokens=bool(start) and not texts[0].startswith(start))["input_ids"]
+        if not all(map(len, ids)):
+            raise ValueError(f"row {[*map(len, ids)].index(0)} has an empty prompt: give it a text or messages")
         for row, sequence in zip(rows, ids, strict=True):
             self._refuse_unknown(sequence, row["prompt"] if isinstance(row.get("prompt"), str) else self.text(row))
         width = max(map(len, ids))
@@ -256,6 +261,19 @@ class Policy:
             if path.exists():
                 path.rename(Path(work) / "old")
             new.rename(path)
+
+
+def as_messages(prompt: Any) -> list[dict[str, Any]]:
+    """The messages of a prompt; ValueError in one sentence where they are none."""
+    listed = isinstance(prompt, Sequence) and not isinstance(prompt, str | bytes)
+    if not listed or not all(isinstance(m, Mapping) and "role" in m and m.keys() & _SAID for m in prompt):
+        raise ValueError(
+            f"the prompt {reprlib.repr(prompt)} is no conversation: give a list of messages, each with a role and a "
+            "content, or a text"
+        )
+    if not prompt:
+        raise ValueError("the prompt is a conversation without a message: give at least one of the user")
+    return list(prompt)
 
 
 def _tokens_around_images(processor: ProcessorMixin | PreTrainedTokenizerBase) -> set[str]:

@@ -271,7 +271,8 @@ What differs, beside the class:
 - Families that the kernel takes are {families}, and text models whose
   layers see the whole past. Others are trained too, without sharing, and one sentence in the log says so.
 - Tokens are drawn by random numbers of their own, one seed for each prompt, so that the completions are not those of
-  TRL: a run with another number of processes, or one that was killed and resumed, samples the same.
+  TRL: a run with another number of processes, or one that was killed and resumed, samples the same, and so does an
+  evaluation that is made again.
 - Micro-batches hold whole groups, and checkpoints fall between two generations; both are checked. TRL fills
   micro-batches with answers of several groups, so that with accumulation `bnpo` and means over micro-batches differ.
 - A reward that is None or not finite ends the run and names its function and row; TRL takes None for no opinion.
@@ -292,7 +293,10 @@ Of TRL {version}. A value that is not honoured raises before anything is loaded.
 | --- | --- | --- |
 {fields}
 
-All other fields are those of transformers' `TrainingArguments`, and its own loop honours them, but for
+All other fields are those of transformers' `TrainingArguments`, most of which concern its own loop: they do what they
+do with TRL's trainer. `save_steps` must fall between two generations, FSDP and ZeRO-3 are refused, and what concerns
+labels and predictions (such as `label_names` and `include_for_metrics`) does nothing, as there are none. Of the rest,
+those that the loss or the sampling would not follow are taken at one value alone:
 
 | field | taken | what it does, or why no more is taken |
 | --- | --- | --- |

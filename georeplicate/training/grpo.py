@@ -33,6 +33,7 @@ Values differ at mini scale only where a caller passes them. TRL 1.16 has other 
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -94,12 +95,13 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
     model: a checkpoint's folder or hub name, which is trained whole and in fp32 (with peft_config: in its own data
     type), or a loaded model. reward_funcs: one or several f(prompts, completions, completion_ids, **columns) -> one
     number a completion. train_dataset: rows that can be read by their number, {prompt: messages, or a text that no chat
-    template touches; image or images; further columns}; a row may carry "pixels" (see `Policy.pixels`) instead of
-    images. eval_dataset: one such Dataset or several by name. bf16: autocast, where `args.bf16` refuses a CPU (None:
-    as it says).
+    template touches; image or images; further columns}; the column may be called messages, and a row may carry "pixels"
+    (see `Policy.pixels`) instead of images. eval_dataset: one such Dataset or several by name. bf16: autocast, where
+    `args.bf16` refuses a CPU (None: as it says).
 
-    Groups must not be split between processes; how many processes share the work changes nothing but rounding. Options
-    that are not honoured are refused (`options`, docs/trainer.md).
+    Groups must not be split between processes; how many processes share a batch changes nothing but rounding (nor in
+    evaluation, where the rows fill the last batch). Options that are not honoured are refused (`options`,
+    docs/trainer.md).
     """
 
     args: GRPOConfig
@@ -132,6 +134,8 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         functions: list[Any] = scoring.check(reward_funcs)
         rows = _readable(train_dataset, eval_dataset)
         _refuse_split_groups(args, evaluates=eval_dataset is not None)
+        _refuse_few(args, len(rows))
+        _refuse_split_generations(args, len(rows))
         if isinstance(model, str):
             loaded = common.load(model, whole=peft_config is None)
             model, processing_class = loaded.model, processing_class or loaded.processor
@@ -198,19 +202,29 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
             epoch=lambda: int(self.state.epoch or 0),
         )
 
+    def _get_eval_sampler(self, eval_dataset):
+        """TRL's order, also where a loader that is kept is read again."""
+        seed, group = self.args.seed, self.num_generations_eval
+        return _Order(data_source=eval_dataset, mini_repeat_count=group, seed=seed, epoch=lambda: 0)
+
+    def evaluation_loop(self, *args, **kwargs):
+        self._evaluated = 0  # so that every evaluation asks the same
+        return super().evaluation_loop(*args, **kwargs)
+
     def _prepare_inputs(self, generation_batch):
         """The micro-batch to take a loss of: in training from answers that serve several, in evaluation from new ones.
 
-        The randomness of a group comes from the seed and the number of its draw and from nothing else: a resumed run
-        samples the same answers, and so does a run with another number of processes.
+        The randomness of a group comes from the seed and the number of its draw (in evaluation, of its row) and from
+        nothing else: a resumed run samples the same answers, and so does a run with another number of processes, which
+        take the micro-batches in turn.
         """
         seed = self.args.seed
         if self._mode == "eval":
             rows = generation_batch[:: self.num_generations_eval]
-            first, self._evaluated = self._evaluated, self._evaluated + len(rows)
-            seeds = [(seed, first + i, self.accelerator.process_index, 1) for i in range(len(rows))]
+            first = self._evaluated + self.accelerator.process_index * len(rows)
+            self._evaluated += self.accelerator.num_processes * len(rows)
+            seeds = [(seed, first + i, 0, 1) for i in range(len(rows))]
             return self._roll_out(rows, seeds, self.num_generations_eval, 1)[0]
-        self._evaluated = 0
         if self._pieces is None or self._step % (self.steps_per_generation * self.num_iterations) == 0:
             draws = [x["draw"] for x in generation_batch[:: self.num_generations]]
             before = int(self.state.epoch or 0) * len(self.rows)
@@ -288,16 +302,17 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         pictured = bool(images) or row.get("pixels") is not None
         if pictured and not self._is_vlm:
             raise ValueError("rows with images need a processor: a tokenizer was given as processing_class")
-        if isinstance(row["prompt"], str):
+        prompt = _prompt(row)
+        if isinstance(prompt, str):
             if pictured:
                 raise ValueError(
                     "a prompt with images must be a conversation, since the chat template says where they belong: give "
-                    f'{{"role": "user", "content": {row["prompt"][:40]!r}}} in a list'
+                    f'{{"role": "user", "content": {prompt[:40]!r}}} in a list'
                 )
-            return {"prompt": row["prompt"], "text": row["prompt"]}
+            return {"prompt": prompt, "text": prompt}
         if row.get("pixels") is not None or not self._is_vlm:
-            return {"prompt": row["prompt"], "pixels": row.get("pixels")}
-        chat = prepare_multimodal_messages(row["prompt"], images=images)
+            return {"prompt": prompt, "pixels": row.get("pixels")}
+        chat = prepare_multimodal_messages(prompt, images=images)
         return {"prompt": chat, "images": _pictures(chat)}
 
     def _score(
@@ -442,6 +457,23 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         return value / (self.current_gradient_accumulation_steps if self._mode == "train" else 1)
 
 
+def _prompt(row: Mapping[str, Any]) -> str | list[dict[str, Any]]:
+    """A row's text or its messages, by either name; ValueError in one sentence where it has none."""
+    if row.get("prompt") is not None:
+        return row["prompt"] if isinstance(row["prompt"], str) else policies.as_messages(row["prompt"])
+    if row.get("messages") is None:
+        raise ValueError(
+            f"row {row.get('id', 'without an id')} has no prompt: give messages, or a text, in a column 'prompt'"
+        )
+    chat = policies.as_messages(row["messages"])
+    if chat[-1]["role"] == "assistant":
+        raise ValueError(
+            f"the messages of row {row.get('id', 'without an id')} end with an answer, which would be part of the "
+            "question: leave it out, or give it in a column of its own to the reward functions"
+        )
+    return chat
+
+
 def _pictures(chat: list[dict[str, Any]]) -> list[Any]:
     """The images in a conversation, in order."""
     parts = (part for message in chat if isinstance(message.get("content"), list) for part in message["content"])
@@ -457,13 +489,15 @@ def _readable(train_dataset: Any, eval_dataset: Any) -> Sequence[dict[str, Any]]
         raise ValueError("eval_dataset must be a datasets.Dataset, or several by name, and no stream")
     if len(train_dataset) == 0:
         raise ValueError("there are no rows to train on")
+    for dataset in (train_dataset, *several):
+        scoring.refuse_columns(getattr(dataset, "column_names", None) or ())
     return train_dataset
 
 
 def _refuse_split_groups(args: GRPOConfig, *, evaluates: bool) -> None:
-    """ValueError where a group would be split between micro-batches, or a generation between checkpoints."""
-    steps, group = args.steps_per_generation, args.num_generations
-    assert steps is not None and group is not None
+    """ValueError where a group would be split between micro-batches."""
+    group = args.num_generations
+    assert group is not None
     sizes = {"per_device_train_batch_size": group}
     if evaluates:
         sizes["per_device_eval_batch_size"] = args.num_generations_eval or group
@@ -473,10 +507,47 @@ def _refuse_split_groups(args: GRPOConfig, *, evaluates: bool) -> None:
                 f"{getattr(args, name)} answers per process and micro-batch cannot be split into whole groups of {of}; "
                 f"choose a multiple as {name}"
             )
-    if args.save_strategy == "steps" and args.save_steps * args.gradient_accumulation_steps % (
-        steps * args.num_iterations
-    ):
-        raise ValueError("save_steps must fall between two generations, else a resumed run would differ")
+
+
+def _refuse_few(args: GRPOConfig, rows: int) -> None:
+    """ValueError where the rows do not fill a generation batch: only whole ones are trained on."""
+    answers, group = args.generation_batch_size, args.num_generations
+    assert answers is not None and group is not None
+    if rows < answers // group:
+        raise ValueError(
+            f"{rows} rows do not fill one generation batch, which takes {answers // group} (generation_batch_size "
+            f"{answers} by num_generations {group}): give more rows, or lower per_device_train_batch_size or "
+            "steps_per_generation"
+        )
+
+
+def _refuse_split_generations(args: GRPOConfig, rows: int) -> None:
+    """ValueError where a checkpoint would fall between two updates on the same answers."""
+    if args.save_strategy != "steps":
+        return
+    assert args.steps_per_generation is not None
+    parts, cycle = args.gradient_accumulation_steps, args.steps_per_generation * args.num_iterations
+    every: float = args.save_steps
+    said = "save_steps"
+    if every < 1:  # a share of all updates, as transformers reads it
+        updates = _updates(args, rows)
+        every = math.ceil(updates * every)
+        said = f"save_steps={args.save_steps:g} of {updates} updates, every {every},"
+    if every * parts % cycle:
+        raise ValueError(
+            f"{said} must fall between two generations, else a resumed run would differ: choose a multiple of "
+            f"{cycle // math.gcd(cycle, parts)} updates"
+        )
+
+
+def _updates(args: GRPOConfig, rows: int) -> int:
+    """Optimizer updates of a run, as transformers counts them."""
+    answers, group, steps = args.generation_batch_size, args.num_generations, args.steps_per_generation
+    assert answers is not None and group is not None and steps is not None
+    if args.max_steps > 0:
+        return args.max_steps
+    micro_batches = rows // (answers // group) * steps * args.num_iterations
+    return math.ceil(args.num_train_epochs * max(-(-micro_batches // args.gradient_accumulation_steps), 1))
 
 
 def train(

@@ -13,7 +13,7 @@ from trl import GRPOConfig
 
 from georeplicate.training.loss import LEVELS, LOSS_TYPES, SCALES
 
-# What the trainer honours, and what it means there; all fields of TrainingArguments but `LOOP` are the library's own.
+# What the trainer honours, and what it means there; of TrainingArguments it looks after `LOOP` alone.
 HONOURED = {
     "num_generations": "completions of a prompt, G",
     "num_generations_eval": "the same in evaluation",
@@ -72,11 +72,17 @@ REFUSED = {
     "max_tool_calling_iterations": "answers have one turn, without tools",
     "log_completions_hub_repo": "nothing is uploaded",
 }
-# Fields of TrainingArguments that would be ignored: {name: (the value that is taken, why)}.
+# Fields of TrainingArguments that would be ignored or go wrong: {name: (the value that is taken, why)}.
 LOOP: dict[str, tuple[Any, str]] = {
     "remove_unused_columns": (False, "the columns are what the reward functions are told"),
     "label_smoothing_factor": (0.0, "the loss has no labels to smooth"),
     "torch_compile": (False, "the packed row has another shape in every batch"),
+    "fp16": (False, "answers would be sampled in another data type than they are scored in: bf16 is honoured"),
+    "use_liger_kernel": (False, "its loss is computed from padded answers and its layers know no packed row"),
+    "neftune_noise_alpha": (None, "the noise would be that of the packed row's length, and no answer's own"),
+    "train_sampling_strategy": ("random", "shuffle_dataset alone says in which order the rows come"),
+    "data_seed": (None, "the order of the rows follows from seed"),
+    "parallelism_config": (None, "a packed row is computed whole by one process"),
 }
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Callable, Mapping, Sequence
+import reprlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -13,6 +14,7 @@ import torch
 # f(prompts, completions, completion_ids, **columns) -> list[float], one a completion
 RewardFunc = Callable[..., Sequence[Any]]
 ASKED = ("prompt", "completion", "completion_ids")  # columns of a row that a reward function is told by other names
+TOLD = ("prompts", "completions", "trainer_state", "log_extra", "log_metric")  # what it is told beside the columns
 
 
 def check(functions: RewardFunc | Sequence[RewardFunc]) -> list[RewardFunc]:
@@ -39,6 +41,15 @@ def name(function: Callable) -> str:
     return getattr(function, "__name__", None) or type(function).__name__
 
 
+def refuse_columns(columns: Iterable[str]) -> None:
+    """ValueError for a column that reward functions could not be told, as they are told something else by its name."""
+    if taken := sorted(set(columns) & set(TOLD)):
+        raise ValueError(
+            f"the dataset has a column {taken[0]!r}, which is the name of something else that reward functions are "
+            "told: rename the column"
+        )
+
+
 def score(
     functions: Sequence[RewardFunc],
     rows: Sequence[Mapping[str, Any]],
@@ -50,13 +61,19 @@ def score(
     """The rewards of R completions by each function, [R, functions].
 
     rows, prompts, completions, completion_ids: one of each a completion. A function is called once, with all of them,
-    the columns of the rows and `more`. ValueError names the function, and the row of a reward that is no finite
-    number, so that nothing wrong is saved.
+    the columns of the rows and `more`. ValueError names the function that gives no list, and the row of a reward that
+    is no finite number, so that nothing wrong is saved; or the column that has the name of something else.
     """
+    refuse_columns(rows[0])
     columns = {column: [row.get(column) for row in rows] for column in rows[0] if column not in ASKED}
     scored = []
     for function in functions:
         given = function(prompts=prompts, completions=completions, completion_ids=completion_ids, **columns | more)
+        if not _listed(given):
+            raise ValueError(
+                f"the reward function {name(function)} gave {reprlib.repr(given)} instead of a list: it must give one "
+                "number for each completion"
+            )
         if len(given) != len(rows):
             raise ValueError(
                 f"the reward function {name(function)} gave {len(given)} rewards for {len(rows)} completions: it must "
@@ -64,6 +81,15 @@ def score(
             )
         scored.append([finite(value, function, row) for value, row in zip(given, rows, strict=True)])
     return torch.tensor(scored).T.contiguous()
+
+
+def _listed(given: Any) -> bool:
+    """Whether something can be read as one reward after another."""
+    try:
+        len(given)
+    except TypeError:
+        return False
+    return not isinstance(given, str | bytes | Mapping)
 
 
 def finite(value: Any, function: Callable, row: Mapping[str, Any], part: str = "") -> float:

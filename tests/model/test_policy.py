@@ -223,6 +223,25 @@ def test_a_prompt_is_a_text_a_conversation_or_the_whole_text():
         made.encode([{"prompt": [{"role": "user", "content": "look at the zebra"}]}])
 
 
+@pytest.mark.parametrize(
+    "row, sentence",
+    [
+        ({"text": ""}, "row 1 has an empty prompt: give it a text or messages"),
+        ({"prompt": []}, "a conversation without a message"),
+        ({"prompt": None}, "the prompt None is no conversation"),
+        ({"prompt": [{"role": "user"}]}, "is no conversation: give a list of messages, each with a role and a content"),
+    ],
+)
+def test_a_prompt_that_says_nothing_is_one_sentence(row, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        tiny_policy().encode([*questions(1), row])
+
+
+def test_images_alone_are_a_question():
+    made, (row,) = tiny_policy(), questions(1)
+    assert made.generate([{**row, "prompt": ""}], max_new_tokens=2).lengths[0] > 0
+
+
 def test_a_text_model_takes_its_tokenizer_for_a_processor():
     made = tiny_policy()
     alone = policy.Policy(made.model, made.tokenizer)

@@ -51,6 +51,21 @@ def test_every_other_field_is_refused_by_name_and_with_the_remedy(args, name):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        dict(fp16=True),
+        dict(neftune_noise_alpha=5.0),
+        dict(use_liger_kernel=True),
+        dict(train_sampling_strategy="sequential"),
+        dict(data_seed=7),
+    ],
+)
+def test_what_the_loop_would_do_beside_the_kernel_is_refused(changed, tmp_path):
+    with pytest.raises(ValueError, match=f"^{next(iter(changed))}=.* is not honoured by the shared-prefix trainer, as"):
+        trainer(tmp_path, **changed)
+
+
 @pytest.mark.parametrize("name, values", options.VALUES.items())
 def test_values_that_are_not_computed_are_refused_by_name(args, name, values):
     for value in values:

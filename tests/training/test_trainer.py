@@ -9,15 +9,17 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from accelerate.data_loader import BatchSamplerShard
 from datasets import Dataset, Features, Image, List, Value
 from peft import LoraConfig, get_peft_model
+from torch.utils.data import BatchSampler
 from toy import TEXT, internvl_policy, llava_policy, questions, tiny_policy
 from transformers import Qwen2Config, Qwen2ForCausalLM, TrainerCallback
 from trl import GRPOConfig, GRPOTrainer
 
 from georeplicate.model import policy as policies
 from georeplicate.report import pages
-from georeplicate.training import scoring
+from georeplicate.training import grpo, scoring
 from georeplicate.training.grpo import SharedPrefixGRPOTrainer
 
 BOTH = {"ours": SharedPrefixGRPOTrainer, "trl": GRPOTrainer}
@@ -212,6 +214,52 @@ def test_evaluation_has_the_numbers_of_trls(base, chats, tmp_path, same_completi
     assert any("eval_near_loss" in entry and "eval_reward" in entry for entry in logs["ours"].state.log_history)
 
 
+def test_an_evaluation_made_again_gives_the_same(base, chats, tmp_path):
+    asked, said = chats.select([0, 0, 1, 0]), []
+
+    def keeps(completions, **columns):
+        said.extend(chat[0]["content"] for chat in completions)
+        return [float(len(chat[0]["content"])) for chat in completions]
+
+    run = train(
+        "ours", tmp_path, base, chats, max_steps=1, eval_dataset={"a": asked, "b": asked}, num_generations_eval=2,
+        per_device_eval_batch_size=2, temperature=2.0, reward_funcs=keeps, dataloader_num_workers=1,
+        dataloader_persistent_workers=True,
+    )  # fmt: skip
+    said.clear()
+    numbers = [run.evaluate() for _ in range(3)]
+    times = [said[i : i + 8] for i in range(0, len(said), 8)]  # of two sets, three times
+    assert len(times) == 6 and all(answers == times[0] for answers in times)
+    assert len(set(times[0])) == 8  # rows that are equal are asked anew
+    for name in ("eval_a_loss", "eval_b_loss"):
+        assert len({found[name] for found in numbers}) == 1
+
+
+@pytest.mark.parametrize("rows", [4, 5])
+def test_evaluation_samples_by_the_row_whoever_asks(rows):
+    """In as many processes as there are, which fill the last micro-batch up with further rows."""
+
+    def sampled(count):
+        seeds = {}
+        for process in range(count):
+            run = SharedPrefixGRPOTrainer.__new__(SharedPrefixGRPOTrainer)
+            run.args, run.num_generations_eval, run._evaluated = types.SimpleNamespace(seed=3), 2, 0
+            run.model = torch.nn.Linear(1, 1).eval()
+            run.accelerator = types.SimpleNamespace(num_processes=count, process_index=process)
+            run._roll_out = lambda rows, given, *_: [
+                [seeds.setdefault(row, []).append(seed) for row, seed in zip(rows, given, strict=True)]
+            ]
+            batches = BatchSampler(run._get_eval_sampler(range(rows)), batch_size=4, drop_last=False)
+            for batch in BatchSamplerShard(batches, count, process) if count > 1 else batches:
+                run._prepare_inputs(batch)
+        return seeds
+
+    alone = sampled(1)
+    assert len(alone) == len({seed for (seed,) in alone.values()}) == rows
+    for count in (2, 3):
+        assert all(alone[row][0] in seeds for row, seeds in sampled(count).items())
+
+
 def test_the_scripts_of_the_page_give_the_same_losses(base, chats, tmp_path, same_completions, monkeypatch):
     """As they stand, but for the model, the data and the sizes."""
     ours, theirs = re.findall(r"```python\n(.*?)```", (pages.FOLDER / "trainer.md").read_text(), re.DOTALL)
@@ -272,6 +320,29 @@ def test_one_image_a_row_and_images_inside_the_messages(base, tmp_path, same_com
     assert losses[0] == losses[1] and any(losses[0])
 
 
+def test_messages_are_the_conversation_where_there_is_no_prompt(base, chats, tmp_path, same_completions):
+    losses = []
+    for dataset in (chats, chats.rename_column("prompt", "messages")):
+        held = dict(eval_dataset=dataset, eval_strategy="steps", eval_steps=3, num_generations_eval=2)
+        run = train("ours", tmp_path, base, dataset, same_completions, beta=0.04, loss_type="grpo", **held)
+        losses.append([entry.get("loss", entry.get("eval_loss")) for entry in run.state.log_history])
+    assert losses[0] == losses[1] and any(losses[0])
+
+
+@pytest.mark.parametrize(
+    "options, saved",
+    [
+        (dict(max_steps=8, save_steps=0.25), {2, 4, 6, 8}),
+        (dict(max_steps=5, save_steps=0.3, gradient_accumulation_steps=2), {2, 4, 5}),
+        (dict(max_steps=-1, num_train_epochs=1.5, save_steps=0.4, per_device_train_batch_size=8), {4, 8, 9}),
+    ],
+)
+def test_a_share_of_the_updates_is_saved_after(options, saved, base, chats, tmp_path):
+    run = train("ours", tmp_path, base, chats, save_strategy="steps", num_iterations=2, **options)
+    assert {int(path.name.split("-")[1]) for path in (tmp_path / "ours").glob("checkpoint-*")} == saved
+    assert grpo._updates(run.args, len(chats)) == run.state.max_steps
+
+
 def test_a_folder_is_loaded_and_trained_whole(base, chats, tmp_path):
     trainer = SharedPrefixGRPOTrainer(str(base), says_its_letter, settings(tmp_path), chats)
     trainer.train()
@@ -285,6 +356,24 @@ REFUSED = {
         train_dataset=[{"prompt": "look", "images": questions(1)[0]["images"]}]
     ),
     "rows with images need a processor": dict(processing_class=tiny_policy().tokenizer),
+    "row p1 has no prompt: give messages, or a text, in a column 'prompt'": dict(train_dataset=[{"id": "p1"}]),
+    "the prompt is a conversation without a message": dict(train_dataset=[{"prompt": []}]),
+    "row 0 has an empty prompt": dict(train_dataset=[{"prompt": ""}]),
+    r"the prompt \['look'\] is no conversation: give a list": dict(train_dataset=[{"prompt": ["look"]}]),
+    "the prompt 3 is no conversation": dict(train_dataset=[{"prompt": 3}]),
+    "the messages of row p2 end with an answer": dict(
+        train_dataset=[{"id": "p2", "messages": [{"role": "assistant", "content": "look"}]}]
+    ),
+    "a column 'prompts', which is the name of .*: rename": dict(
+        train_dataset=Dataset.from_dict({"prompt": ["look"], "prompts": ["a"]})
+    ),
+    "a column 'completions', which is": dict(train_dataset=[{"prompt": "look", "completions": "a"}]),
+    "a column 'log_metric', which is": dict(
+        eval_dataset={"a": Dataset.from_dict({"prompt": ["look"], "log_metric": ["a"]})}
+    ),
+    r"1 rows do not fill one generation batch, which takes 2 \(generation_batch_size 8 by num_generations 4\)": dict(
+        train_dataset=[{"prompt": "look"}], options=dict(per_device_train_batch_size=8)
+    ),
     "there are no rows to train on": dict(train_dataset=[]),
     "rows that can be read by their number": dict(train_dataset=None),
     "eval_dataset must be .* no stream": dict(eval_dataset=Dataset.from_dict({"prompt": ["a"]}).to_iterable_dataset()),
@@ -296,8 +385,11 @@ REFUSED = {
     "whole groups of 3; choose a multiple as per_device_eval": dict(
         eval_dataset=Dataset.from_dict({"prompt": ["a"]}), options=dict(num_generations_eval=3)
     ),
-    "save_steps must fall between two generations": dict(
+    "^save_steps must fall between two generations, .* choose a multiple of 2 updates": dict(
         options=dict(save_strategy="steps", save_steps=3, num_iterations=2)
+    ),
+    "save_steps=0.25 of 12 updates, every 3, must fall .* a multiple of 4 updates": dict(
+        options=dict(save_strategy="steps", save_steps=0.25, num_iterations=4, max_steps=12)
     ),
 }  # fmt: skip
 
@@ -347,6 +439,22 @@ def test_a_reward_too_few_is_said(base, chats, tmp_path):
             return [1.0]
 
         train("ours", tmp_path, base, chats, reward_funcs=short)
+
+
+@pytest.mark.parametrize("given", [None, 0.5, "1111", {"a": 1.0}, torch.tensor(1.0)])
+def test_rewards_that_are_no_list_are_said(given, base, chats, tmp_path):
+    with pytest.raises(ValueError, match=r"the reward function single gave .* instead of a list: it must give one"):
+
+        def single(completions, **columns):
+            return given
+
+        train("ours", tmp_path, base, chats, reward_funcs=single)
+
+
+@pytest.mark.parametrize("given", [np.ones(4), torch.ones(4), (1.0,) * 4])
+def test_rewards_may_be_any_list_of_numbers(given):
+    rows = [{"prompt": "look"}] * 4
+    assert scoring.score([lambda **told: given], rows, ["look"] * 4, ["a"] * 4, [[1]] * 4).tolist() == [[1.0]] * 4
 
 
 def test_reward_functions_log_as_in_trl(base, chats, tmp_path, same_completions):

@@ -1,6 +1,8 @@
 """What both stages share: the order of the data, and the same gradients in two processes as in one."""
 
+import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -52,6 +54,10 @@ def test_two_processes_give_the_gradient_of_one(tmp_path):
         one, two = (logs[count][stage][columns].to_numpy() for count in (1, 2))
         assert two[0] == pytest.approx(one[0], rel=1e-5, abs=1e-7) and (one[:, 1] > 0).all()
         assert two[1] == pytest.approx(one[1], rel=1e-3, abs=1e-6)  # Adam has enlarged the rounding by then
+    one, two = (json.loads((tmp_path / f"{count}" / "eval" / "numbers.json").read_text()) for count in (1, 2))
+    assert {"eval_loss", "eval_reward", "eval_completions/mean_length", "eval_rewards/brief/std"} <= one.keys()
+    for name in {n for n in one if not re.search("time|second|peak_mb", n)}:
+        assert two[name] == pytest.approx(one[name], rel=1e-5, abs=1e-6), name
     one, two = (policy.load(tmp_path / f"{count}" / "grpo" / "policy").model.state_dict() for count in (1, 2))
     base = policy.load(tmp_path / "base").model.state_dict()
     moved = torch.cat([(one[name] - base[name]).flatten() for name in base])

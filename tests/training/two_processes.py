@@ -1,12 +1,14 @@
 """Run by test_training.py under torchrun: the same short runs in however many processes there are."""
 
+import json
 import sys
 from pathlib import Path
 
 import torch
 from toy import questions
+from trl import GRPOConfig
 
-from georeplicate.training import grpo, rewards, sft
+from georeplicate.training import common, grpo, rewards, sft
 
 
 def says_its_letter(text: str, row: dict, length: int) -> rewards.Reward:
@@ -34,6 +36,25 @@ def main(base: str, out: Path) -> None:
         seed=0,
         bf16=False,
     )
+    evaluate(base, [{**row, "prompt": [{"role": "user", "content": row["prompt"]}]} for row in rows], out / "eval")
+
+
+def evaluate(base: str, rows: list[dict], out: Path) -> None:
+    """Micro-batches over all processes are the same: of two questions."""
+
+    def brief(completions, completion_ids, **columns):
+        return [-len(ids) - len(set(chat[0]["content"])) / 10 for chat, ids in zip(completions, completion_ids)]
+
+    args = GRPOConfig(
+        output_dir=str(out), use_cpu=True, bf16=False, report_to=[], seed=0, max_completion_length=6, beta=0.04,
+        num_generations=4, per_device_train_batch_size=4, num_generations_eval=2,
+        per_device_eval_batch_size=4 // common.processes(),
+    )  # fmt: skip
+    trainer = grpo.SharedPrefixGRPOTrainer(base, brief, args, rows, rows)
+    trainer.evaluate()
+    if args.should_save:
+        out.mkdir(exist_ok=True)
+        (out / "numbers.json").write_text(json.dumps(trainer.state.log_history[-1]))
 
 
 if __name__ == "__main__":
