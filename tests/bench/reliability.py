@@ -26,6 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+COMMIT = subprocess.run(
+    ["git", "rev-parse", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True
+).stdout.strip()
 TIMED = ("grpo.csv", "grpo_by_hand.csv")  # tables with seconds in them
 LIMIT_S = 3600
 
@@ -92,6 +95,9 @@ class Clone:
 def clone(folder: Path, name: str, short: bool, *, prefix: tuple[str, ...] = (), **extra: str) -> Clone:
     path = folder / name
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(path)], check=True)
+    subprocess.run(
+        ["git", "checkout", "--quiet", COMMIT], cwd=path, check=True
+    )  # all clones, whatever happens meanwhile
     words = ("train", "table2", "--profile", "smoke")
     return Clone(path, extra, prefix, words) if short else Clone(path, extra, prefix)
 
@@ -195,6 +201,7 @@ def refused(here: Clone, what: str, prepare: Callable[[], None], undo: Callable[
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="fewer kills, one clone")
+    parser.add_argument("--kills", type=int, default=None, help="how many (default: 20, or 3 of the short form)")
     parser.add_argument("--out", type=Path, default=None, help="where to write the report (default: printed only)")
     chosen = parser.parse_args()
     rng, outcomes = random.Random(0), []
@@ -207,6 +214,7 @@ def main() -> int:
         if not expected:
             return 1
         kills, longest = (3, 15.0) if chosen.short else (20, 45.0)
+        kills = chosen.kills or kills
         steps: list[Callable[[], Outcome | list[Outcome]]] = [
             lambda: damaged(first, expected, rng),
             lambda: killed(clone(folder, "killed", chosen.short), expected, kills, longest, rng),
