@@ -247,7 +247,7 @@ def evaluate(
     """Evaluate one policy, or a baseline, on the tasks of a profile and print what was right."""
     from georeplicate.runs import commands
 
-    commands.evaluate(model, baseline, weights, task, profile, split, root=root, out=out)
+    commands.evaluate(model, baseline, task, profile, split, root=root, out=out, weights=weights)
 
 
 @app.command()

@@ -64,13 +64,13 @@ def train(
 def evaluate(
     model: str | None,
     baseline: str | None,
-    weights: str | None,
     task: str | None,
     profile: str,
     split: str,
     *,
     root: Path | None,
     out: Path | None,
+    weights: str | None = None,
 ) -> None:
     """Print what a policy, or a baseline, gets right on the tasks of a profile; rows to `out`."""
     from georeplicate.evaluation import baselines, predict, predictors
@@ -91,7 +91,11 @@ def evaluate(
         raise ValueError(f"unknown task {task!r}: profile {size.name} has {', '.join(tasks)}")
     predictor: predictors.Predictor
     if found is not None:
-        predictor, names = baselines.Located(found), [task or "geolocation"]
+        from georeplicate.evaluation.baselines import learned
+
+        # a trained stand-in looks at what a policy is shown, pictures or pixels
+        predictor = learned.AsPredictor(found) if isinstance(found, learned.Trained) else baselines.Located(found)
+        names = [task or "geolocation"]
     else:
         policy = policies.load(start, device=policies.device())
         predictor, names = predictors.VLM(policy, size.max_completion_length), [task] if task else list(tasks)

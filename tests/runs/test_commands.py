@@ -41,7 +41,7 @@ def test_a_country_that_a_baseline_does_not_give_is_no_word():
 def test_a_place_without_a_country_is_not_counted_as_right(capsys, monkeypatch):
     at_sea = [row | {"country": ""} for row in places()[:2]] + places()[2:]
     task = Geolocation(lambda _: at_sea, "toy")
-    monkeypatch.setattr("georeplicate.evaluation.baselines.get", lambda _: NoCountry())
+    monkeypatch.setattr("georeplicate.evaluation.baselines.get", lambda name, weights=None: NoCountry())
     monkeypatch.setattr("georeplicate.mini.recipe.Mini.tasks", lambda *_, **__: [task])
     commands.evaluate(None, "any", None, "smoke", "validation", root=None, out=None)
     assert "greedy: 1 of 4 right (25.0%)" in capsys.readouterr().out

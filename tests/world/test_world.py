@@ -234,7 +234,7 @@ def matcher():
     from georeplicate import pairs
     from georeplicate.mini import gate
 
-    held_out = pairs.load("world", "test", per_region=5, regions=90)
+    held_out = pairs.load("world", "test", per_region=5, regions=45)
     model = gate.train(pairs.load("world", "train", per_region=40), steps=70, seed=0)
     return model, held_out, pairs.questions(held_out, seed=0)
 
