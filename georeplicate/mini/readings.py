@@ -37,6 +37,7 @@ def _block(text: str) -> tuple[str, tuple[float, float]]:
     return located(answers.parse_place(f"<answer> country : {country[1]} </answer>"))
 
 
+@cache
 def first_place(text: str) -> tuple[str, tuple[float, float]]:
     """(country code or "", (lat, lon) in degrees or NaNs) of the first answer block that names a known country.
 

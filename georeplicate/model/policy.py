@@ -130,8 +130,8 @@ class Policy:
         ids = self.tokenizer(texts, add_special_tokens=bool(start) and not texts[0].startswith(start))["input_ids"]
         if not all(map(len, ids)):
             raise ValueError(f"row {[*map(len, ids)].index(0)} has an empty prompt: give it a text or messages")
-        for row, sequence in zip(rows, ids, strict=True):
-            self._refuse_unknown(sequence, row["prompt"] if isinstance(row.get("prompt"), str) else self.text(row))
+        for row, sequence, text in zip(rows, ids, texts, strict=True):
+            self._refuse_unknown(sequence, row["prompt"] if isinstance(row.get("prompt"), str) else text)
         width = max(map(len, ids))
         pad = self.tokenizer.pad_token_id
         input_ids = torch.tensor([[pad] * (width - len(s)) + s for s in ids])

@@ -91,11 +91,7 @@ def evaluate(
         raise ValueError(f"unknown task {task!r}: profile {size.name} has {', '.join(tasks)}")
     predictor: predictors.Predictor
     if found is not None:
-        from georeplicate.evaluation.baselines import learned
-
-        # a trained stand-in looks at what a policy is shown, pictures or pixels
-        predictor = learned.AsPredictor(found) if isinstance(found, learned.Trained) else baselines.Located(found)
-        names = [task or "geolocation"]
+        predictor, names = baselines.Located(found), [task or "geolocation"]
     else:
         policy = policies.load(start, device=policies.device())
         predictor, names = predictors.VLM(policy, size.max_completion_length), [task] if task else list(tasks)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from georeplicate import files
+from georeplicate.evaluation.baselines.settings import SETTINGS, Training
 from georeplicate.profiles import Profile
 
 FEATURES = 1  # raised by whoever changes what features are made of the same photos
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     import torch
 
     from georeplicate.evaluation.baselines.features import Tower
-    from georeplicate.evaluation.baselines.learned import StandIn, Training
+    from georeplicate.evaluation.baselines.learned import StandIn
     from georeplicate.evaluation.predictors import Predictor
     from georeplicate.runs.spec import Run
     from georeplicate.tasks import Row
@@ -35,7 +36,7 @@ def kind(run: Run) -> type[StandIn]:
 
 def training(run: Run, profile: Profile) -> Training:
     """How the run's network is trained; a profile smaller than `mini` takes as many fewer updates."""
-    found = kind(run).training_settings
+    found = SETTINGS[run.baseline].training
     share = min(1.0, profile.n_train_sites / Profile.get("mini").n_train_sites)
     return replace(found, steps=math.ceil(share * found.steps))
 
@@ -46,7 +47,7 @@ def inputs(run: Run, profile: Profile) -> dict[str, Any]:
         return {}
     return {
         "baseline": run.baseline,
-        "version": kind(run).version,
+        "version": SETTINGS[run.baseline].version,
         "training": asdict(training(run, profile)),
     }
 
@@ -85,10 +86,10 @@ def train(
 
 
 def predictor(run: Run, path: Path, tower: Path) -> Predictor:
-    from georeplicate.evaluation.baselines import learned
+    from georeplicate.evaluation.baselines import Located, learned
     from georeplicate.evaluation.baselines.features import Tower
 
-    return learned.AsPredictor(learned.opened(kind(run), path, Tower(tower)))
+    return Located(learned.opened(kind(run), path, Tower(tower)))
 
 
 def _features(

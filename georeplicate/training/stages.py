@@ -78,8 +78,8 @@ def train(
     stage: "sft" on rows {images or pixels, prompt, completion}; "grpo" on rows {images or pixels, prompt, letter, id};
     "supervised" on the same rows, told the right letter: as many completions an update as GRPO samples; "sft-lora" as
     "sft", by adapters at twice its learning rate; "grpo-places" on rows {images or pixels, prompt, country, city, id},
-    rewarded by these labels. report is told
-    of every update, and of those that a checkpoint spares (skipped=True). ValueError for another stage.
+    rewarded by these labels. report is told of every update, and of those that a checkpoint spares (skipped=True).
+    ValueError for another stage.
     """
     shared: dict[str, Any] = {
         "seed": seed,

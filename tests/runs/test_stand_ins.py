@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import pandas as pd
@@ -9,7 +11,7 @@ import pytest
 
 from georeplicate import geo, world
 from georeplicate.evaluation import predict
-from georeplicate.evaluation.baselines.learned import STAND_INS
+from georeplicate.evaluation.baselines.settings import SETTINGS
 from georeplicate.mini import base, teaching, tiny
 from georeplicate.profiles import Profile
 from georeplicate.runs import runner, spec, stand_ins
@@ -103,7 +105,7 @@ def test_no_training_photo_is_of_a_city_that_is_tested(start):
 def test_another_network_or_training_is_another_run(work, start, monkeypatch):
     key = job("isns-s0", work, start).training_key()
     assert key != job("nearest-s0", work, start).training_key()
-    monkeypatch.setattr(STAND_INS["ISNs"], "version", 2)
+    monkeypatch.setitem(SETTINGS, "ISNs", replace(SETTINGS["ISNs"], version=2))
     assert job("isns-s0", work, start).training_key() != key
     inputs = json.loads((work / "runs" / "isns-s0" / "begun.json").read_text())["inputs"]
     assert (
@@ -111,6 +113,16 @@ def test_another_network_or_training_is_another_run(work, start, monkeypatch):
         and inputs["version"] == 1
         and "baseline" not in job("globe-s0", work, start).training_inputs()
     )
+
+
+def test_a_key_needs_no_slow_import():
+    """`runs list`, and `reproduce` with nothing to do, look at the keys of all runs."""
+    code = (
+        "import sys; from georeplicate.runs import runner, spec; "
+        "made = runner.jobs(spec.table1_runs((0,), 'mini'), 'mini', 'nowhere'); "
+        "[job.training_key() for job in made]; assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_each_row_of_the_paper_has_one_system_or_none():

@@ -2,7 +2,8 @@
 
     random_land, constant        trivial baselines that look at nothing
     nearest                      the nearest training picture in features
-    isns, geoclip, hybrid, rfm   stand-ins of the paper's Table 1, trained on frozen features (`learned`, `features`)
+    isns, geoclip, hybrid, rfm   stand-ins of the paper's Table 1, trained on frozen features (`learned`, `features`,
+                                 `settings`)
     published                    the same systems with their official weights, where these may be used
     prompted                     vision-language models that are prompted for a country and a city
 
@@ -17,10 +18,10 @@ a package that is not there says so in one sentence when it is made.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from georeplicate.registry import Registry
 from georeplicate.tasks import Output, Row, Task
@@ -51,6 +52,13 @@ BASELINES = Registry(
 
 class Baseline(Protocol):
     def predict(self, images: Sequence[Image | None]) -> pd.DataFrame: ...
+
+
+@runtime_checkable
+class SeesRows(Protocol):
+    """A baseline that is shown rows as a policy is, {images or pixels}: the mini world's hold no image."""
+
+    def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame: ...
 
 
 def get(name: str, weights: str | Path | None = None) -> Baseline:
@@ -86,16 +94,16 @@ class Located:
         """ValueError for a task that is not about places, or answers that are not one a row."""
         if task.options or "letter" in (rows[0] if len(rows) else {}):
             raise ValueError(f"a baseline gives places; the task {task.name!r} wants a choice")
-        found = self.baseline.predict([row["images"][0] if row.get("images") else None for row in rows])
-        return outputs(found, len(rows))
-
-
-def outputs(found: pd.DataFrame, count: int) -> list[Output]:
-    """What a baseline gave for `count` images, as a predictor's outputs; ValueError where it is not one row each."""
-    if len(found) != count or not {"lat", "lon"} <= set(found.columns):
-        raise ValueError(f"the baseline gave {len(found)} rows of {list(found.columns)} for {count} images")
-    country, text = (
-        found[name].fillna("").astype(str).tolist() if name in found else [""] * count for name in ("country", "text")
-    )
-    places = zip(found.lat.tolist(), found.lon.tolist(), country, text, strict=True)
-    return [Output(said, choice=code, place=(lat, lon)) for lat, lon, code, said in places]
+        shown = [task.inputs(row) for row in rows]
+        if isinstance(self.baseline, SeesRows):
+            found = self.baseline.predict_rows(shown)
+        else:
+            found = self.baseline.predict([row["images"][0] if row.get("images") else None for row in shown])
+        if len(found) != len(rows) or not {"lat", "lon"} <= set(found.columns):
+            raise ValueError(f"the baseline gave {len(found)} rows of {list(found.columns)} for {len(rows)} images")
+        country, text = (
+            found[name].fillna("").astype(str).tolist() if name in found else [""] * len(rows)
+            for name in ("country", "text")
+        )
+        places = zip(found.lat.tolist(), found.lon.tolist(), country, text, strict=True)
+        return [Output(said, choice=code, place=(lat, lon)) for lat, lon, code, said in places]

@@ -21,8 +21,6 @@ from georeplicate.model import policy as policies
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-AT_ONCE = 256  # pictures
-
 
 @dataclass
 class Tower:
@@ -53,11 +51,11 @@ class Tower:
     def of_pixels(self, pixels: Sequence[dict[str, Any]]) -> torch.Tensor:
         """The same of pictures as `Policy.pixels` makes them, one picture each. ValueError for a family of models whose
         vision tower does not run alone."""
-        found: list[torch.Tensor] = []
-        for start in range(0, len(pixels), AT_ONCE):
-            rows = [{"pixels": one, "prompt": ""} for one in pixels[start : start + AT_ONCE]]
-            prompts = shared_prefix.remember_features(self.policy.model, self.policy.encode(rows))
-            if prompts.features is None:
-                raise ValueError(f"the vision tower of {self.path} does not run alone; take a Qwen2.5-VL model's")
-            found += [torch.cat([t.mean(0), t.std(0, correction=0), t.amax(0)]) for t in prompts.features]
-        return torch.stack(found).float().cpu() if found else torch.empty(0, 0)
+        if not pixels:
+            return torch.empty(0, 0)
+        rows = [{"pixels": one, "prompt": ""} for one in pixels]
+        prompts = shared_prefix.remember_features(self.policy.model, self.policy.encode(rows))
+        if prompts.features is None:
+            raise ValueError(f"the vision tower of {self.path} does not run alone; take a Qwen2.5-VL model's")
+        found = [torch.cat([t.mean(0), t.std(0, correction=0), t.amax(0)]) for t in prompts.features]
+        return torch.stack(found).float().cpu()

@@ -19,7 +19,8 @@ from torch.nn import functional
 
 from georeplicate import atlas
 from georeplicate.evaluation.baselines import Baseline, published
-from georeplicate.evaluation.baselines.learned import StandIn, Training, opened, trunk
+from georeplicate.evaluation.baselines.learned import StandIn, opened, trunk
+from georeplicate.evaluation.baselines.settings import Training
 
 SIGMAS = (1.0, 16.0, 256.0)  # scales of the random Fourier features
 FREQUENCIES = 128
@@ -64,7 +65,6 @@ class GeoCLIP(StandIn):
         "frozen features of a small tower instead of CLIP ViT-L/14, a smaller location encoder, a queue of 1,024 "
         "instead of 4,096, and the training places as gallery instead of 100,000 places"
     )
-    training_settings = Training(steps=300, dropout=0.5)
 
     def __init__(self, width: int, training: Training, *, gallery: int, **arguments: Any):
         super().__init__(width, training, gallery=gallery, **arguments)

@@ -16,7 +16,8 @@ from torch import nn
 from torch.nn import functional
 
 from georeplicate.evaluation.baselines import Baseline, published
-from georeplicate.evaluation.baselines.learned import StandIn, Training, opened, trunk
+from georeplicate.evaluation.baselines.learned import StandIn, opened, trunk
+from georeplicate.evaluation.baselines.settings import Training
 
 DEPTH = 10
 MOST = 0.01  # of the training places in one leaf; the original has 1,000 of 4.9 million
@@ -51,7 +52,6 @@ class Hybrid(StandIn):
         "frozen features instead of a fine-tuned CLIP ViT-L/14, and plain cross-entropy with an L2 on the offset "
         "instead of the contrastive and the hierarchical loss of the published model"
     )
-    training_settings = Training(steps=600)
 
     def __init__(self, width: int, training: Training, *, leaves: int, **arguments: Any):
         super().__init__(width, training, leaves=leaves, **arguments)

@@ -21,7 +21,8 @@ from torch import nn
 from torch.nn import functional
 
 from georeplicate.evaluation.baselines import Baseline
-from georeplicate.evaluation.baselines.learned import StandIn, Training, opened, trunk
+from georeplicate.evaluation.baselines.learned import StandIn, opened, trunk
+from georeplicate.evaluation.baselines.settings import Training
 from georeplicate.evaluation.baselines.sphere import degrees, unit
 
 DEEPEST = 30  # the level of S2's smallest cells, of about a square centimetre
@@ -62,7 +63,6 @@ class ISNs(StandIn):
         "one network instead of one each for indoor, natural and urban scenes, on frozen features and one view instead "
         "of a trained ResNet and five crops; cells hold 5 places or more instead of 50"
     )
-    training_settings = Training(steps=400)
 
     def __init__(self, width: int, training: Training, *, counts: list[int], **arguments: Any):
         super().__init__(width, training, counts=counts, **arguments)

@@ -11,7 +11,7 @@ import json
 import math
 import os
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -22,12 +22,11 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from georeplicate import files, geo
-from georeplicate.evaluation.baselines import outputs
 from georeplicate.evaluation.baselines.features import Tower
+from georeplicate.evaluation.baselines.settings import SETTINGS, Training
 from georeplicate.model import checkpoint
 from georeplicate.model.checkpoint import CheckpointError
 from georeplicate.registry import Registry
-from georeplicate.tasks import Output, Row, Task
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,18 +46,6 @@ STAND_INS = Registry(
 )
 
 
-@dataclass(frozen=True)
-class Training:
-    """How a stand-in is trained: AdamW, a cosine to zero after 5 % of warm-up. Ours, chosen on validation places."""
-
-    steps: int = 1500
-    batch: int = 256
-    learning_rate: float = 1e-3
-    weight_decay: float = 1e-2
-    hidden: int = 256
-    dropout: float = 0.2
-
-
 class StandIn(nn.Module):
     """A network from standardised features to a place. Subclasses are registered with `BASELINES` under `name`.
 
@@ -68,8 +55,6 @@ class StandIn(nn.Module):
 
     name: ClassVar[str]
     simplified: ClassVar[str]
-    training_settings: ClassVar[Training] = Training()
-    version: ClassVar[int] = 1  # raised by whoever changes what training makes of the same settings, or the features
 
     def __init__(self, width: int, training: Training, **arguments: Any):
         super().__init__()
@@ -146,7 +131,7 @@ def fit(
         raise ValueError(f"{kind.name}: features and places must be finite numbers")
     if not geo.is_valid(lat, lon).all():
         raise ValueError(f"{kind.name}: latitudes are -90 to 90 and longitudes -180 to 180 degrees")
-    training = training or kind.training_settings
+    training = training or SETTINGS[kind.name].training
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         generator = torch.Generator().manual_seed(seed)
@@ -226,7 +211,7 @@ def opened(kind: type[StandIn], path: Path, tower: Tower | None = None) -> Train
         raise CheckpointError(f"{path} was trained on the features of another vision tower than that of {tower.path}")
     model = kind(config["width"], Training(**config["training"]), **config["arguments"])
     model.load_state_dict(load_file(path / "model.safetensors"))
-    return Trained(model.eval(), tower, checkpoint.identity(path))
+    return Trained(model.eval(), tower)
 
 
 @dataclass
@@ -235,36 +220,21 @@ class Trained:
 
     model: StandIn
     tower: Tower
-    identity: str = ""
 
     def predict(self, images: Sequence[Image | None]) -> pd.DataFrame:
         """Latitude and longitude in degrees, the country they lie in; NaN where there is no picture."""
-        return self.placed(self.tower.of([image for image in images if image is not None]), images)
+        return self.predict_rows([{"images": [] if image is None else [image]} for image in images])
 
-    def placed(self, features: torch.Tensor, shown: Sequence[object]) -> pd.DataFrame:
-        """The same from features; shown: what was asked about, None where there is no picture."""
+    def predict_rows(self, rows: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+        """The same for rows {images or pixels}, of each its first picture."""
         import pandas as pd
 
         from georeplicate import atlas
 
-        there = np.array([one is not None for one in shown], bool)
-        found = np.full((len(shown), 2), np.nan)
-        country = np.full(len(shown), "", object)
+        there = np.array(["pixels" in row or bool(row.get("images")) for row in rows], bool)
+        found = np.full((len(rows), 2), np.nan)
+        country = np.full(len(rows), "", object)
         if there.any():
-            found[there] = self.model.locate(features)
+            found[there] = self.model.locate(self.tower.of_rows([row for row, seen in zip(rows, there) if seen]))
             country[there] = atlas.describe(found[there, 0], found[there, 1], atlas.NOON).country
         return pd.DataFrame({"lat": found[:, 0], "lon": found[:, 1], "country": country})
-
-
-@dataclass
-class AsPredictor:
-    """A trained stand-in as a predictor of the geolocation tasks, on rows with pictures or pixels."""
-
-    trained: Trained
-
-    def predict(self, rows: Sequence[Row], task: Task, decoding: str) -> list[Output]:
-        """ValueError for a task that is not about one place."""
-        if task.options or "letter" in (rows[0] if len(rows) else {}):
-            raise ValueError(f"a stand-in gives places; the task {task.name!r} wants a choice")
-        features = self.trained.tower.of_rows([task.inputs(row) for row in rows])
-        return outputs(self.trained.placed(features, rows), len(rows))

@@ -10,13 +10,13 @@ import torch
 from torch.nn import functional
 
 from georeplicate.evaluation.baselines import Baseline
-from georeplicate.evaluation.baselines.learned import StandIn, Training, opened
+from georeplicate.evaluation.baselines.learned import StandIn, opened
+from georeplicate.evaluation.baselines.settings import Training
 
 
 class Nearest(StandIn):
     name = "nearest neighbour"
     simplified = "nothing: it is a trivial baseline and stands for no system"
-    training_settings = Training(steps=0)
 
     def __init__(self, width: int, training: Training, *, gallery: int, **arguments: Any):
         super().__init__(width, training, gallery=gallery, **arguments)

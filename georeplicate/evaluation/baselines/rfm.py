@@ -17,7 +17,8 @@ from torch import nn
 from torch.nn import functional
 
 from georeplicate.evaluation.baselines import Baseline, published
-from georeplicate.evaluation.baselines.learned import StandIn, Training, opened, trunk
+from georeplicate.evaluation.baselines.learned import StandIn, opened, trunk
+from georeplicate.evaluation.baselines.settings import Training
 from georeplicate.evaluation.baselines.sphere import between, degrees, step, unit
 
 STEPS = 64
@@ -49,7 +50,6 @@ class RFM(StandIn):
         "times instead of a sigmoid schedule, no average of weights and no guidance; the answer is the middle one of "
         "16 fixed starts instead of one random one, so that it is the same every time"
     )
-    training_settings = Training(steps=2000, hidden=128, dropout=0.3)
 
     def __init__(self, width: int, training: Training, **arguments: Any):
         super().__init__(width, training, **arguments)
