@@ -68,6 +68,17 @@ def write_csv(path: str | Path, table) -> Path:
     return write_bytes(path, table.to_csv(index=False, lineterminator="\n", quoting=quoting).encode())
 
 
+def unused(path: str | Path) -> Path:
+    """The path itself, or with -2, -3, ... behind its name the first that does not exist; its folder is made."""
+    path, count = Path(path), 1
+    path.parent.mkdir(parents=True, exist_ok=True)
+    found = path
+    while found.exists():
+        count += 1
+        found = path.with_name(f"{path.name}-{count}")
+    return found
+
+
 def explain(error: OSError, path: str | Path) -> str:
     """One sentence: what could not be written, why, and what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):

@@ -6,7 +6,10 @@ it every file can be checked (safetensors itself has no checksum).
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from georeplicate.files import Problem, checksums, sha256_file, sha256_json, write_bytes
@@ -16,6 +19,21 @@ MANIFEST = "SHA256SUMS"
 
 class CheckpointError(Problem):
     """A checkpoint is missing, incomplete or damaged."""
+
+
+@contextlib.contextmanager
+def writing(path: str | os.PathLike) -> Iterator[Path]:
+    """A new folder to be filled: with SHA-256 sums it takes the place of `path` in the end, or nothing does."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as work:
+        new = Path(work) / "new"
+        new.mkdir()
+        yield new
+        write_manifest(new)
+        if path.exists():
+            path.rename(Path(work) / "old")
+        new.rename(path)
 
 
 def write_manifest(path: str | os.PathLike) -> None:

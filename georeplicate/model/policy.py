@@ -10,7 +10,6 @@ import itertools
 import os
 import re
 import reprlib
-import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +26,7 @@ from transformers import (
 )
 
 from georeplicate.model import shared_prefix
-from georeplicate.model.checkpoint import MANIFEST, CheckpointError, verify_manifest, write_manifest
+from georeplicate.model.checkpoint import MANIFEST, CheckpointError, verify_manifest, writing
 from georeplicate.model.processors import SPECIAL_TOKENS, UNKNOWN, as_rgb, load_processor
 from georeplicate.tasks.prompts import messages
 
@@ -251,16 +250,9 @@ class Policy:
 
     def save(self, path: str | os.PathLike) -> None:
         """A complete checkpoint directory with SHA-256 sums, or none at all: it appears under `path` at the end."""
-        path = Path(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as work:
-            new = Path(work) / "new"
+        with writing(path) as new:
             self.model.save_pretrained(new)
             self.processor.save_pretrained(new)
-            write_manifest(new)
-            if path.exists():
-                path.rename(Path(work) / "old")
-            new.rename(path)
 
 
 def as_messages(prompt: Any) -> list[dict[str, Any]]:

@@ -120,10 +120,7 @@ def _begin(folder: Path, key: dict[str, Any], identity: str) -> None:
             held = {}
         if {name: held.get(name) for name in key} == key and identity in ("", held.get("identity")):
             return
-        count, stale = 1, folder.parent / "stale"
-        while (target := stale / f"{folder.name}-{count}").exists():
-            count += 1
-        stale.mkdir(exist_ok=True)
+        target = files.unused(folder.parent / "stale" / folder.name)
         folder.rename(target)
         print(f"{key['system']} was evaluated otherwise: kept as table1/stale/{target.name}", flush=True)
     files.write_json(begun, key | {"identity": identity})

@@ -278,12 +278,9 @@ def differences(then: dict, now: dict, prefix: str = "") -> list[str]:
 
 def set_aside(job: Job) -> Path:
     """Rename the run of another key that lies in a job's folder to `<out>/stale/<run>-<key>`, and say so."""
-    begun, target = _begun(job.folder), None
-    stem, count = f"{job.run.name}-{str(begun.get('key', 'unknown'))[:8]}", 1
-    while target is None or target.exists():
-        target, count = job.out / "stale" / (stem if count == 1 else f"{stem}-{count}"), count + 1
+    begun = _begun(job.folder)
     why = differences(begun["inputs"], job.training_inputs()) if "inputs" in begun else ["made by an earlier version"]
-    target.parent.mkdir(parents=True, exist_ok=True)
+    target = files.unused(job.out / "stale" / f"{job.run.name}-{str(begun.get('key', 'unknown'))[:8]}")
     job.folder.rename(target)
     print(f"{job.run.name} was trained otherwise ({'; '.join(why)}): kept as stale/{target.name}", flush=True)
     return target

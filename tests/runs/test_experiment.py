@@ -16,7 +16,7 @@ import torch
 
 from georeplicate import files, manifest, pairs, provenance
 from georeplicate.evaluation import predict
-from georeplicate.mini import base, inputs, recipe, teaching, tiny, wording
+from georeplicate.mini import inputs, recipe, teaching, wording
 from georeplicate.model import checkpoint, policy
 from georeplicate.profiles import Profile
 from georeplicate.runs import runner, spec
@@ -26,15 +26,6 @@ from georeplicate.training import stages
 PROFILE = replace(Profile.get("smoke"), rl_steps=4, max_completion_length=8)
 RUNS = spec.table2_runs((0,), "mini")
 MINI = Profile.get("mini")
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory):
-    path = tmp_path_factory.mktemp("base") / "mini_base"
-    tiny.build(
-        base.vocabulary(), seed=0, hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1
-    ).save(path)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -64,8 +64,8 @@ def test_other_weights_or_photographs_are_another_run(root, tmp_path, capsys):
     out = tmp_path / "out"
     run(out, root)
     run(out, root, weights={"east": "others"})
-    assert "kept as table1/stale/east-1" in capsys.readouterr().out
-    assert (out / "table1" / "stale" / "east-1" / "part-0000000.csv").is_file() and len(East.shown) == 4
+    assert "kept as table1/stale/east" in capsys.readouterr().out
+    assert (out / "table1" / "stale" / "east" / "part-0000000.csv").is_file() and len(East.shown) == 4
 
 
 def test_answers_outlive_their_weights_and_are_not_those_of_others(root, tmp_path, monkeypatch):
@@ -78,7 +78,7 @@ def test_answers_outlive_their_weights_and_are_not_those_of_others(root, tmp_pat
     assert len(East.shown) == 2  # from the disk
     (weights / "config.json").write_text("2")
     run(out, root, weights={"east": str(weights)})
-    assert len(East.shown) == 4 and (out / "table1" / "stale" / "east-1").is_dir()
+    assert len(East.shown) == 4 and (out / "table1" / "stale" / "east").is_dir()
     monkeypatch.setattr(East, "__init__", lambda self, weights=None: pytest.fail("opened without need"))
     monkeypatch.setattr(baselines, "identity", lambda name, weights=None: "")
     again, missing = run(out, root, weights={"east": str(weights)})

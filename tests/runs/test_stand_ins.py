@@ -12,22 +12,13 @@ import pytest
 from georeplicate import geo, world
 from georeplicate.evaluation import predict
 from georeplicate.evaluation.baselines.settings import SETTINGS
-from georeplicate.mini import base, teaching, tiny
+from georeplicate.mini import base, teaching
 from georeplicate.profiles import Profile
 from georeplicate.runs import runner, spec, stand_ins
 from georeplicate.training import stages
 
 PROFILE = replace(Profile.get("smoke"), rl_steps=2, sft_steps=2, max_completion_length=8, n_test_sites=4)
 RUNS = {run.name: run for run in spec.table1_runs((0,), "mini")}
-
-
-@pytest.fixture(scope="module")
-def start(tmp_path_factory):
-    path = tmp_path_factory.mktemp("base") / "mini-base"
-    tiny.build(
-        base.vocabulary(), seed=0, hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1
-    ).save(path)
-    return path
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -178,21 +177,14 @@ def _minimise(
 
 def save(model: StandIn, path: Path, tower: Tower, trained_on: str) -> Path:
     """A complete folder with SHA-256 sums, or none at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as work:
-        new = Path(work) / "new"
-        new.mkdir()
-        state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    state = {name: value.contiguous() for name, value in model.state_dict().items()}
+    where = os.path.relpath(tower.path, path.resolve())  # so that the files are the same in every clone
+    described = {"baseline": model.name, "width": model.width, "training": asdict(model.settings)}
+    described |= {"arguments": model.arguments, "trained_on": trained_on}
+    described |= {"tower": {"path": where, "identity": tower.identity}}
+    with checkpoint.writing(path) as new:
         save_file(state, new / "model.safetensors")
-        described = {"baseline": model.name, "width": model.width, "training": asdict(model.settings)}
-        described |= {"arguments": model.arguments, "trained_on": trained_on}
-        where = os.path.relpath(tower.path, path.resolve())  # so that the files are the same in every clone
-        described["tower"] = {"path": where, "identity": tower.identity}
         files.write_json(new / "config.json", described)
-        checkpoint.write_manifest(new)
-        if path.exists():
-            path.rename(Path(work) / "old")
-        new.rename(path)
     return path
 
 
