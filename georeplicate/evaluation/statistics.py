@@ -188,6 +188,14 @@ def _bounded(found: dict[str, float], first: Sample, other: Sample) -> dict[str,
     return found
 
 
+def adjusted(rows: list[dict]) -> pd.DataFrame:
+    """Differences as a table, with p_holm, adjusted for all of its lines, behind p_value; empty without any."""
+    table = pd.DataFrame(rows)
+    if len(table):
+        table.insert(table.columns.get_loc("p_value") + 1, "p_holm", seeds.holm(table.p_value))
+    return table
+
+
 def verdict(found: dict[str, float], holds: str = seeds.HOLDS, fails: str = seeds.FAILS, margin: float = 0.0) -> str:
     """By the interval of a difference: above 0; below 0, or below the smallest difference of interest; or neither."""
     return {seeds.HOLDS: holds, seeds.FAILS: fails}.get(seeds.verdict(found["low"], found["high"], margin), seeds.OPEN)

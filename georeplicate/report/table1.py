@@ -15,7 +15,7 @@ import pandas as pd
 
 from georeplicate import geo, paper
 from georeplicate.evaluation import seeds
-from georeplicate.evaluation.statistics import difference, measured, sample, verdict
+from georeplicate.evaluation.statistics import adjusted, difference, measured, sample, verdict
 from georeplicate.evaluation.trivial import TrivialBaselines
 from georeplicate.mini import oracle, readings
 from georeplicate.paper.contamination import contamination
@@ -132,9 +132,8 @@ def against_base(p: pd.DataFrame) -> pd.DataFrame:
                 | {"value": one.value, "base_value": other.value, **found}
                 | {"verdict": verdict(found, "higher", "lower")}
             )
-    table = pd.DataFrame(rows)
+    table = adjusted(rows)
     if len(table):
-        table.insert(table.columns.get_loc("p_value") + 1, "p_holm", seeds.holm(table.p_value))
         table["verdict"] = table.verdict.where(table.p_holm < 1 - seeds.LEVEL, seeds.OPEN)
     return table
 

@@ -27,7 +27,7 @@ from georeplicate import atlas, files, geo, paper
 from georeplicate.evaluation import seeds
 from georeplicate.evaluation.faithfulness import thoughts
 from georeplicate.evaluation.metrics import median_km
-from georeplicate.evaluation.statistics import Sample, difference, measured, right, sample, verdict
+from georeplicate.evaluation.statistics import Sample, adjusted, difference, measured, right, sample, verdict
 from georeplicate.evaluation.trivial import TrivialBaselines, by_country
 from georeplicate.mini import readings, wording
 from georeplicate.tasks import answers
@@ -560,10 +560,7 @@ def changes(p: pd.DataFrame) -> pd.DataFrame:
                 | found
                 | {"verdict": verdict(found, "higher", "lower")}
             )
-    table = pd.DataFrame(rows)
-    if len(table):
-        table.insert(table.columns.get_loc("p_value") + 1, "p_holm", seeds.holm(table.p_value))
-    return table
+    return adjusted(rows)
 
 
 # --- on paper --------------------------------------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from scipy.stats import norm, t
 
 from georeplicate import geo, paper
 from georeplicate.evaluation import seeds
-from georeplicate.evaluation.statistics import difference, sample, verdict
+from georeplicate.evaluation.statistics import adjusted, difference, sample, verdict
 from georeplicate.mini import readings
 from georeplicate.report.tables import BASE, CHANCE_MARGIN, R1, SFT, ZERO
 
@@ -93,10 +93,7 @@ def transfer(p: pd.DataFrame) -> pd.DataFrame:
                 | found
                 | {"verdict": verdict(found, "higher", "lower")}
             )
-    table = pd.DataFrame(rows)
-    if len(table):
-        table.insert(table.columns.get_loc("p_value") + 1, "p_holm", seeds.holm(table.p_value))
-    return table
+    return adjusted(rows)
 
 
 # --- the tests -------------------------------------------------------------------------------------------------------
