@@ -98,18 +98,24 @@ def sample(rows: pd.DataFrame, counted, possible=1) -> Sample:
 
     ValueError where the seeds were not asked the same questions, each once.
     """
-    evaluated = rows.groupby("training_seed").id.apply(lambda ids: tuple(sorted(ids)))
-    if evaluated.nunique() > 1 or len(set(evaluated.iloc[0])) < len(evaluated.iloc[0]):
+    seed, training_seeds = pd.factorize(rows.training_seed, sort=True)
+    question, ids = pd.factorize(rows.id)
+    times = np.zeros((len(training_seeds), len(ids)), int)
+    np.add.at(times, (seed, question), 1)
+    if (times != 1).any():
         raise ValueError(
-            f"{rows.system.iloc[0]}, {rows.task.iloc[0]}: the seeds {', '.join(map(str, evaluated.index))} must have "
+            f"{rows.system.iloc[0]}, {rows.task.iloc[0]}: the seeds {', '.join(map(str, training_seeds))} must have "
             "the same questions, each once"
         )
-    cities = rows.id.str.rpartition("/")[0]
-    place = cities if cities.nunique() >= FEW else rows.id
-    numbers = pd.DataFrame({"seed": rows.training_seed, "place": place, "counted": counted, "possible": possible})
-    grid = numbers.fillna(0).groupby(["seed", "place"])[["counted", "possible"]].sum().unstack(fill_value=0)
-    parts = (grid[name].to_numpy(float) for name in ("counted", "possible"))
-    return Sample(tuple(grid.index), tuple(grid["counted"].columns), *parts)
+    cities = np.array([name.rpartition("/")[0] for name in ids], object)
+    place, places = pd.factorize(cities if len(set(cities)) >= FEW else np.asarray(ids, object), sort=True)
+    cell = seed * len(places) + place[question]
+
+    def summed(numbers) -> np.ndarray:
+        weights = pd.Series(numbers, index=rows.index).fillna(0).to_numpy(float)
+        return np.bincount(cell, weights, times.shape[0] * len(places)).reshape(-1, len(places))
+
+    return Sample(tuple(training_seeds), tuple(places), summed(counted), summed(possible))
 
 
 def right(rows: pd.DataFrame, choice: pd.Series | None = None) -> Sample:

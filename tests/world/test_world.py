@@ -157,7 +157,7 @@ def test_water_lies_on_the_same_side_in_both_views(scenes, side, azimuth):
 def test_the_ground_has_the_same_colour_from_the_air_and_from_the_street(scenes):
     """Open ground near the camera, shadows included, is looked up in both pictures."""
     checked = 0
-    for s in scenes[:14]:
+    for s in scenes[:5]:
         tile = world.tile(s, 768, difficulty=PLAIN).astype(int)
         panorama = world.panorama(s, 512, difficulty=PLAIN).astype(int)
         bearings, distance = np.arange(0, 360, 7.0), 5.5
@@ -168,7 +168,7 @@ def test_the_ground_has_the_same_colour_from_the_air_and_from_the_street(scenes)
         same = np.abs(from_air - from_street).max(1) < 22
         checked += len(same)
         assert same.mean() > 0.8, (s.site_id, same.mean())  # kerbs and lines may fall on different pixels
-    assert checked > 700
+    assert checked > 250
 
 
 def test_shadows_fall_away_from_the_sun_in_both_views(scenes):
@@ -233,8 +233,12 @@ def test_noise_and_light_follow_the_dial(scenes):
 def matcher():
     from georeplicate import pairs
     from georeplicate.mini import gate
+    from georeplicate.pairs.schema import FEATURES
 
     held_out = pairs.load("world", "test", per_region=5, regions=45)
+    held_out = held_out.map(
+        lambda row: {view: row[view] for view in ("panorama", "aerial")}, features=FEATURES, keep_in_memory=True
+    )  # each drawn once
     model = gate.train(pairs.load("world", "train", per_region=40), steps=70, seed=0)
     return model, held_out, pairs.questions(held_out, seed=0)
 
