@@ -101,14 +101,19 @@ def score(
     truth: Annotated[Path | None, typer.Option(help="CSV with the true places, where it is no known test set")] = None,
     root: Root = None,
     protocol: Annotated[str, typer.Option(help="ours, globe, geoclip, osv5m or imageo")] = "ours",
+    geocoder: Annotated[
+        str | None, typer.Option(help="offline, nominatim, azure or none, instead of the protocol's")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="write one row per example to this CSV")] = None,
     effects: Annotated[bool, typer.Option("--effects", help="also what every other rule would have given")] = False,
     json: Json = False,
 ) -> None:
     """Score predictions under a stated protocol, with intervals, and list every row that could not be used."""
     from georeplicate.evaluation.command import run_score
+    from georeplicate.evaluation.protocol import Protocol
 
-    raise typer.Exit(run_score(predictions, benchmark, root, truth, protocol, out=out, effects=effects, as_json=json))
+    rules = Protocol.get(protocol).but(geocoder=geocoder) if geocoder else protocol
+    raise typer.Exit(run_score(predictions, benchmark, root, truth, rules, out=out, effects=effects, as_json=json))
 
 
 @app.command("map")

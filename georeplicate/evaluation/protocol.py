@@ -28,9 +28,10 @@ class Protocol:
     text_point    where an answer holds coordinates and names: "coordinates" win (ours, IMAGEO-Bench's JSON), or "names"
                   alone are geocoded (GLOBE: "city, country" to a geocoder).
     geocoder      "offline": names are looked up in the GeoNames gazetteer of the atlas, and a city stands for the point
-                  that GeoNames gives it (its centre). "none": answers in words have no place. GLOBE used Azure Maps,
-                  GeoReasoner's authors an API's mean of the city: neither can be asked offline, so the gazetteer stands
-                  in. At 1 km this choice decides most.
+                  that GeoNames gives it (its centre). "nominatim", "azure": these services are asked over the network
+                  (`evaluation.geocoders`); a country alone stays at `country_point`. "none": answers in words have no
+                  place. GLOBE used Azure Maps, GeoReasoner's authors an API's mean of the city; where no service can be
+                  asked, the gazetteer stands in. At 1 km this choice decides most.
     unknown_city  a city that the geocoder does not know: "country" puts the answer at its country's point, "none" makes
                   it unparseable.
     country_point which point a country stands for: "largest-city" (ours), "population-centre" (mean of its places
@@ -49,7 +50,7 @@ class Protocol:
     unparseable: Literal["wrong", "drop"] = "wrong"
     parser: Literal["paper", "released"] = "paper"
     text_point: Literal["coordinates", "names"] = "coordinates"
-    geocoder: Literal["offline", "none"] = "offline"
+    geocoder: Literal["offline", "nominatim", "azure", "none"] = "offline"
     unknown_city: Literal["country", "none"] = "country"
     country_point: Literal["largest-city", "population-centre", "none"] = "largest-city"
     names: Literal["gazetteer", "contained", "lower-case"] = "gazetteer"

@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from georeplicate import atlas, geo
-from georeplicate.evaluation import answers, ids, metrics, report
+from georeplicate.evaluation import answers, geocoders, ids, metrics, report
 from georeplicate.evaluation.metrics import MEASURES, NO_PREDICTION, mean_km, median_km
 from georeplicate.evaluation.protocol import Protocol
 from georeplicate.evaluation.report import Report
@@ -138,13 +138,13 @@ def score(
     truth: Rows | pd.DataFrame,
     protocol: str | Protocol = "ours",
     *,
-    geocode: answers.Geocode = atlas.geocode,
+    geocode: answers.Geocode | None = None,
 ) -> Scores:
     """Score predictions against the truth.
 
     predictions, truth: what `read_predictions` and `read_truth` gave, or DataFrames with such columns. Predictions may
     be coordinates, names, or text, row by row. protocol: a Protocol or the name of one. geocode: (city, country) ->
-    (lat, lon) or None, in place of the atlas.
+    (lat, lon) or None, in place of the one that the protocol names.
 
     Ids are matched as in `ids.match`. An example without a prediction counts as an answer without a place. Raises
     ValueError in one sentence where no id matches, a column is missing, or the protocol is unknown.
@@ -153,7 +153,7 @@ def score(
     given = predictions if isinstance(predictions, Rows) else predictions_from(predictions)
     true = truth if isinstance(truth, Rows) else truth_from(truth)
     found, said = _joined(given, true)
-    resolved = answers.resolve(given.frame, protocol, geocode)
+    resolved = answers.resolve(given.frame, protocol, geocode or geocoders.of(protocol))
     rows = _rows(given.frame, true.frame, resolved, found, protocol)
     out = Scores(rows, protocol, given.report + true.report + said + _odd(rows, given, true, found, protocol))
     return out

@@ -19,6 +19,7 @@ from georeplicate.evaluation import metrics
 from georeplicate.evaluation.answers import country_points
 from georeplicate.evaluation.compare import compare
 from georeplicate.evaluation.effects import protocol_effects
+from georeplicate.evaluation.geocoders import SERVICES
 from georeplicate.evaluation.protocol import PROTOCOLS, SWITCHES, Protocol
 from georeplicate.evaluation.score import continent, score
 
@@ -328,7 +329,7 @@ def test_the_table_of_effects_has_every_other_setting_and_the_change_it_makes():
     told = {(row.switch, row.setting) for row in table.itertuples()}
     base = Protocol.get("ours")
     for switch, values in SWITCHES.items():
-        assert {setting for s, setting in told if s == switch} == set(values) - {getattr(base, switch)}
+        assert {setting for s, setting in told if s == switch} == set(values) - {getattr(base, switch), *SERVICES}
     assert {setting for s, setting in told if s == "all"} == set(PROTOCOLS) - {"ours"}
     drop = table[table.setting == "drop"].iloc[0]
     assert drop.n == 6 and drop.acc_25km_change == pytest.approx(drop.acc_25km - table.acc_25km[0])
