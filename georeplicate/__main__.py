@@ -242,7 +242,10 @@ def train(
 def evaluate(
     model: Model = None,
     baseline: Annotated[str | None, typer.Option(help="a baseline that answers, instead of a model")] = None,
-    weights: Annotated[str | None, typer.Option(help="of the baseline: official, official@COMMIT, or a folder")] = None,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="of the baseline: official, official@COMMIT, a folder, vllm:NAME, or a server's address"),
+    ] = None,
     task: Annotated[str | None, typer.Option(help="one task of the profile (default: all)")] = None,
     profile: ProfileName = "mini",
     split: Annotated[str, typer.Option(help="validation or test")] = "validation",

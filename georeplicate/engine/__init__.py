@@ -29,8 +29,9 @@ from georeplicate.engine.records import (
     records_of,
     write_jsonl,
 )
-from georeplicate.engine.teachers import TEACHERS, Estimate, Failure, Local, OpenAI, Site, TeacherError, teacher
+from georeplicate.engine.teachers import TEACHERS, Estimate, Failure, Local, OpenAI, Site, teacher
 from georeplicate.engine.template import Template, vocabulary
+from georeplicate.model.server import ServerError
 
 __all__ = [
     "Claim",
@@ -40,8 +41,8 @@ __all__ = [
     "Local",
     "OpenAI",
     "Report",
+    "ServerError",
     "Site",
-    "TeacherError",
     "TEACHERS",
     "Template",
     "build",

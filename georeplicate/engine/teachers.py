@@ -8,27 +8,16 @@ A teacher takes sites and gives back, in their order, a text or a `Failure` for 
 runs a vision-language model in this process. What a model writes is never trusted: records.py checks its facts.
 """
 
-import base64
-import hashlib
-import json
-import math
 import os
-import threading
-import time
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import httpx2 as httpx
-import tenacity
-from tqdm import tqdm
-
-from georeplicate import files
 from georeplicate.atlas import Facts
 from georeplicate.engine import lexicon
 from georeplicate.engine.template import CITY_KM
+from georeplicate.model.server import Chat, Estimate, Failure, Reply, turn
 from georeplicate.tasks import prompts
 from georeplicate.world.scene import Attributes
 
@@ -44,23 +33,12 @@ class Site:
     images: tuple[bytes, ...] = ()  # encoded pictures (PNG or JPEG) for a teacher that can see
 
 
-@dataclass(frozen=True)
-class Failure:
-    """Why a teacher gave no text for a site."""
-
-    reason: str
-
-
 class Teacher(Protocol):
     name: str
     in_processes: bool  # may copies of it work in several processes at once?
     sees: bool  # does it look at the pictures?
 
     def think(self, sites: Sequence[Site], seed: int = 0) -> Sequence[str | Failure]: ...
-
-
-class TeacherError(files.Problem):
-    """The teacher cannot work at all (wrong key, unknown model, budget); one sentence with the remedy."""
 
 
 def spoken_facts(site: Site) -> dict[str, str]:
@@ -113,236 +91,43 @@ MIN_WORDS = 12
 
 # --- an OpenAI-compatible server -------------------------------------------------------------------------------------
 
-CHARS_PER_TOKEN = 3.5  # of English, rounded down so that an estimate is rather too high
-TOKENS_PER_IMAGE = 1500  # a guess on the high side; servers differ
-
-
-class _Again(Exception):
-    """The same request may succeed later."""
-
-    def __init__(self, reason: str, after_s: float | None = None):
-        super().__init__(reason)
-        self.after_s = after_s
-
-
-@dataclass(frozen=True)
-class Estimate:
-    """What a run would cost, before its first call. `cost` is in the currency of the prices; None without prices."""
-
-    calls: int
-    cached: int
-    prompt_tokens: int
-    completion_tokens: int  # at most
-    cost: float | None
-
 
 class OpenAI:
-    """A model behind an OpenAI-compatible server.
+    """A model behind an OpenAI-compatible server; `settings` are those of `model.server.Chat`.
 
-    base_url     up to and with the version, such as "http://localhost:8000/v1"
-    api_key      None = the environment variable OPENAI_API_KEY, or none at all
-    concurrency  requests under way at once; requests_per_minute: None = no limit of ours
-    attempts     per site, for time-outs, lost connections, 408, 409, 425, 429, 5xx and bodies that are not the promised
-                 JSON; waits between them double from backoff_s to MAX_WAIT_S with jitter, or are what Retry-After says
-    cache        folder of answers by content hash (model, messages, settings): the same question is never paid twice
-    prices       (prompt, completion) per million tokens, as the server's owner publishes them
-    budget       in the same currency: `think` raises TeacherError before its first call if the estimate is above it,
-                 and makes no further call once the tokens that the server reports have used it up
+    A text that was cut off at max_tokens is a Failure, as is one without reasoning. ServerError where no request can
+    succeed, or none may be paid.
     """
 
     name = "openai"
     in_processes = False  # budget and rate are counted in one process
     sees = True
 
-    MAX_WAIT_S = 60.0
-    _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
-
-    def __init__(
-        self,
-        base_url: str,
-        model: str,
-        *,
-        cache: str | Path,
-        api_key: str | None = None,
-        concurrency: int = 8,
-        requests_per_minute: float | None = None,
-        timeout_s: float = 120.0,
-        attempts: int = 6,
-        backoff_s: float = 1.0,
-        temperature: float = 0.7,
-        max_tokens: int = 700,
-        prices: tuple[float, float] | None = None,
-        budget: float | None = None,
-    ):
-        if concurrency < 1 or attempts < 1:
-            raise ValueError("openai: concurrency and attempts must be at least 1")
-        if budget is not None and prices is None:
-            raise ValueError("openai: a budget needs prices=(prompt, completion) per million tokens to be counted in")
-        self.base_url, self.model, self.cache = base_url.rstrip("/"), model, Path(cache)
-        self.api_key = os.environ.get("OPENAI_API_KEY") if api_key is None else api_key
-        self.concurrency, self.timeout_s, self.attempts, self.backoff_s = concurrency, timeout_s, attempts, backoff_s
-        self.temperature, self.max_tokens = temperature, max_tokens
-        self.prices, self.budget = prices, budget
-        self.spent = 0.0
-        self._interval_s = 60.0 / requests_per_minute if requests_per_minute else 0.0
-        self._next_call = 0.0
-        self._lock = threading.Lock()
+    def __init__(self, base_url: str, model: str, *, cache: str | Path, temperature: float = 0.7, **settings: Any):
+        self.chat, self.temperature = Chat(base_url, model, cache=cache, **settings), temperature
+        self.base_url, self.model, self.max_tokens = self.chat.base_url, model, self.chat.max_tokens  # for the records
 
     def estimate(self, sites: Sequence[Site], seed: int = 0) -> Estimate:
         """Calls, tokens and cost of `think` for these sites, without any call; cached answers cost nothing."""
-        return self._estimate([self._request(site, seed) for site in sites])
-
-    def _estimate(self, requests: list[dict]) -> Estimate:
-        new = [request for request in requests if not self._path(request).is_file()]
-        prompt = sum(_prompt_tokens(request) for request in new)
-        completion = self.max_tokens * len(new)
-        cost = None
-        if self.prices is not None:
-            cost = (prompt * self.prices[0] + completion * self.prices[1]) / 1e6
-        return Estimate(len(new), len(requests) - len(new), prompt, completion, cost)
+        return self.chat.estimate([self._turn(site) for site in sites], temperature=self.temperature, seed=seed)
 
     def think(self, sites: Sequence[Site], seed: int = 0) -> list[str | Failure]:
-        """A text or Failure for each site. TeacherError if no request can succeed, or none may be paid."""
-        requests = [self._request(site, seed) for site in sites]
-        estimate = self._estimate(requests)
-        if self.budget is not None and estimate.cost is not None and self.spent + estimate.cost > self.budget:
-            raise TeacherError(
-                f"openai: {estimate.calls} calls would cost up to {estimate.cost:.2f}, spent is {self.spent:.2f}; "
-                f"the budget is {self.budget:.2f}; raise it, ask for fewer sites, or lower max_tokens"
-            )
-        headers = {"Authorization": f"Bearer {self.api_key}"} if self.api_key else {}
-        with (
-            httpx.Client(timeout=self.timeout_s, headers=headers) as client,
-            ThreadPoolExecutor(self.concurrency) as pool,
-        ):
-            futures = [pool.submit(self._answer, client, request) for request in requests]
-            try:
-                hide = len(futures) < 64
-                return [future.result() for future in tqdm(futures, desc=f"ask {self.model}", disable=hide)]
-            except BaseException:
-                pool.shutdown(wait=False, cancel_futures=True)  # the rest would fail the same way, and cost
-                raise
+        """A text or Failure for each site."""
+        turns = [self._turn(site) for site in sites]
+        return [self._thought(reply) for reply in self.chat.complete(turns, temperature=self.temperature, seed=seed)]
 
-    def _request(self, site: Site, seed: int) -> dict[str, Any]:
-        pictures = [
-            {"type": "image_url", "image_url": {"url": f"data:{_media_type(b)};base64,{base64.b64encode(b).decode()}"}}
-            for b in site.images
-        ]
-        return {
-            "model": self.model,
-            "messages": [{"role": "user", "content": [*pictures, {"type": "text", "text": _task(site)}]}],
-            "temperature": self.temperature,
-            "max_tokens": self.max_tokens,
-            "seed": seed,
-        }
+    @staticmethod
+    def _turn(site: Site) -> list[dict[str, Any]]:
+        return turn(site.images, _task(site))
 
-    def _path(self, request: Mapping) -> Path:
-        key = hashlib.sha256(json.dumps([self.base_url, request], sort_keys=True).encode()).hexdigest()
-        return self.cache / key[:2] / f"{key}.json"
-
-    def _answer(self, client: httpx.Client, request: dict) -> str | Failure:
-        path = self._path(request)
-        text = _cached(path)
-        if text is None:
-            retrying = tenacity.Retrying(
-                retry=tenacity.retry_if_exception_type(_Again),
-                stop=tenacity.stop_after_attempt(self.attempts),
-                wait=self._wait,
-                reraise=True,
-            )
-            try:
-                said: str | Failure = retrying(self._call, client, request)
-            except _Again as problem:
-                return Failure(f"{problem} ({self.attempts} attempts)")
-            if isinstance(said, Failure):
-                return said
-            text = said
-            files.write_json(path, {"text": text})
-        return thinking(text)
-
-    def _wait(self, state: tenacity.RetryCallState) -> float:
-        problem = state.outcome.exception() if state.outcome else None
-        asked = problem.after_s if isinstance(problem, _Again) else None
-        if asked is not None:
-            return min(asked, self.MAX_WAIT_S)
-        return tenacity.wait_random_exponential(multiplier=self.backoff_s, max=self.MAX_WAIT_S)(state)
-
-    def _call(self, client: httpx.Client, request: dict) -> str | Failure:
-        if self.budget is not None and self.spent >= self.budget:
-            return Failure(f"the budget of {self.budget:.2f} is used up")
-        self._keep_the_rate()
-        try:
-            response = client.post(f"{self.base_url}/chat/completions", json=request)
-        except httpx.TimeoutException:
-            raise _Again(f"no answer within {self.timeout_s:g} s") from None
-        except httpx.TransportError as error:
-            raise _Again(f"connection lost: {error}") from None
-        if response.status_code in self._AGAIN:
-            raise _Again(f"the server answered {response.status_code}", _retry_after(response))
-        if response.status_code in (401, 403, 404):
-            raise TeacherError(
-                f"openai: {self.base_url} answered {response.status_code} for the model {self.model!r}: "
-                f"{response.text[:200]!r}; check the address, the model's name and the key"
-            )
-        if response.status_code != 200:
-            return Failure(f"the server answered {response.status_code}: {response.text[:200]}")
-        return self._read(response)
-
-    def _read(self, response: httpx.Response) -> str | Failure:
-        try:
-            body = response.json()
-            choice = body["choices"][0]
-            text = choice["message"]["content"]
-        except (ValueError, KeyError, IndexError, TypeError):
-            raise _Again(f"not a chat completion: {response.text[:80]!r}") from None
-        self._count(body.get("usage"))
-        if not isinstance(text, str) or not text.strip():
-            return Failure("an empty answer")
-        if choice.get("finish_reason") == "length":
-            return Failure(f"cut off after {self.max_tokens} tokens; raise max_tokens")
-        return text
-
-    def _count(self, usage: Any) -> None:
-        if self.prices is None or not isinstance(usage, dict):
-            return
-        tokens = [usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")]
-        with self._lock:
-            self.spent += sum(n * price for n, price in zip(tokens, self.prices)) / 1e6
-
-    def _keep_the_rate(self) -> None:
-        if not self._interval_s:
-            return
-        with self._lock:
-            now = time.monotonic()
-            start = max(now, self._next_call)
-            self._next_call = start + self._interval_s
-        time.sleep(start - now)
+    def _thought(self, reply: Reply | Failure) -> str | Failure:
+        if isinstance(reply, Failure):
+            return reply
+        return thinking(reply.text) if reply.finished else cut_off(self.max_tokens)
 
 
-def _cached(path: Path) -> str | None:
-    try:
-        text = json.loads(path.read_text(encoding="utf-8"))["text"]
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
-    return text if isinstance(text, str) else None
-
-
-def _retry_after(response: httpx.Response) -> float | None:
-    try:
-        seconds = float(response.headers["retry-after"])
-    except (KeyError, ValueError):
-        return None
-    return None if math.isnan(seconds) else max(seconds, 0.0)
-
-
-def _media_type(picture: bytes) -> str:
-    return "image/png" if picture.startswith(b"\x89PNG") else "image/jpeg"
-
-
-def _prompt_tokens(request: Mapping) -> int:
-    parts = request["messages"][0]["content"]
-    chars = sum(len(part["text"]) for part in parts if part["type"] == "text")
-    return int(chars / CHARS_PER_TOKEN) + TOKENS_PER_IMAGE * (len(parts) - 1)
+def cut_off(max_tokens: int) -> Failure:
+    return Failure(f"cut off after {max_tokens} tokens; raise max_tokens")
 
 
 # --- a model in this process -----------------------------------------------------------------------------------------
@@ -382,7 +167,7 @@ class Local:
             batch_size=self.batch_size,
         )
         return [
-            thinking(text) if finished else Failure(f"cut off after {self.max_tokens} tokens; raise max_tokens")
+            thinking(text) if finished else cut_off(self.max_tokens)
             for text, finished in zip(answers.texts, answers.finished)
         ]
 

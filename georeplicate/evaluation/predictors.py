@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 from zlib import crc32
 
 import torch
+from PIL import Image
 
+from georeplicate import files
 from georeplicate.model.policy import Policy
+from georeplicate.model.server import Chat, Failure, turn
 from georeplicate.tasks import Output, Row, Task
 from georeplicate.tasks.choice import answer
 
@@ -67,3 +71,73 @@ class VLM:
         scores = self.policy.logprobs([task.inputs(row) for row in rows], [completions] * len(rows))
         best = scores.sum(1).view(len(rows), len(texts)).argmax(1).tolist()
         return [Output(texts[i], choice=task.options[i]) for i in best]
+
+
+@dataclass
+class Served:
+    """A model behind an OpenAI-compatible server, shown pictures as PNG. decoding: "greedy" or "t1".
+
+    What was answered is kept (`Chat.cache`), so that nothing is computed or paid twice. A request that fails for good
+    is no answer of the model: ServerFailure says how many failed and why, and the others are kept.
+    """
+
+    chat: Chat
+    seed: int = 0
+
+    def predict(self, rows: Sequence[Row], task: Task, decoding: str) -> list[Output]:
+        if decoding not in TEMPERATURE:
+            raise ValueError(f"a server cannot decode {decoding!r}: choose one of {', '.join(TEMPERATURE)}")
+        replies = self.chat.complete(
+            [_turn(task.inputs(row)) for row in rows], temperature=TEMPERATURE[decoding], seed=self.seed
+        )
+        failed = [(row["id"], reply.reason) for row, reply in zip(rows, replies) if isinstance(reply, Failure)]
+        if failed:
+            raise ServerFailure(
+                f"{self.chat.model}: {len(failed)} of {len(rows)} requests failed, the first ({failed[0][0]}) because: "
+                f"{failed[0][1]}; what was answered is kept in {self.chat.cache}, so go on when this is mended"
+            )
+        return [Output(reply.text, reply.tokens) for reply in replies if not isinstance(reply, Failure)]
+
+
+class ServerFailure(files.Problem):
+    """Some requests failed for good."""
+
+
+def _turn(inputs: dict) -> list[dict]:
+    if "images" not in inputs:
+        raise ValueError("a server is shown pictures; the mini world's rows hold pixels for a policy of ours")
+    return turn([_png(image) for image in inputs["images"]], inputs["prompt"])
+
+
+def _png(image: Image.Image) -> bytes:
+    data = io.BytesIO()
+    image.save(data, format="PNG")
+    return data.getvalue()
+
+
+@dataclass
+class VLLM:
+    """A model that vLLM runs in this process (the extra `serve`); decoding: "greedy" or "t1".
+
+    engine: vllm.LLM. Sampled with one seed for each row, so an answer depends on its row alone.
+    """
+
+    engine: Any
+    max_new_tokens: int
+    seed: int = 0
+
+    def predict(self, rows: Sequence[Row], task: Task, decoding: str) -> list[Output]:
+        from vllm import SamplingParams
+
+        if decoding not in TEMPERATURE:
+            raise ValueError(f"vLLM cannot decode {decoding!r}: choose one of {', '.join(TEMPERATURE)}")
+        settings = [
+            SamplingParams(
+                temperature=TEMPERATURE[decoding],
+                max_tokens=self.max_new_tokens,
+                seed=crc32(f"{self.seed}/{row['id']}".encode()),
+            )
+            for row in rows
+        ]
+        found = self.engine.chat([_turn(task.inputs(row)) for row in rows], settings, use_tqdm=False)
+        return [Output(one.outputs[0].text, len(one.outputs[0].token_ids)) for one in found]

@@ -2,89 +2,22 @@
 
 import json
 import re
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import SimpleNamespace
 
 import pytest
+from chat_server import FOR_EVER_S, Server, completion
 
 from georeplicate import atlas, engine
 from georeplicate.engine import teachers
+from georeplicate.model import server as chat
 from georeplicate.tasks import answers
 
 LYON = atlas.describe(45.76, 4.84, "2024-07-10T10:00:00Z")
-FOR_EVER_S = 120.0  # after which a test fails instead of hanging
 GOOD = (
     "<think>The plates are French and cars drive on the right. Plane trees line the street. From above the two rivers "
     "should be seen. An oceanic climate fits. So this is Lyon, France.</think>\n"
     "<answer>country: France\ncity: Lyon</answer>"
 )
-
-
-def completion(text, finish_reason="stop"):
-    body = {
-        "choices": [{"message": {"role": "assistant", "content": text}, "finish_reason": finish_reason}],
-        "usage": {"prompt_tokens": 100, "completion_tokens": 50},
-    }
-    return 200, json.dumps(body).encode(), {}
-
-
-class Server:
-    """Answers with the scripted replies in turn, the last for ever; a reply is (status, body, headers) or a function of
-    the request that returns one, once whatever it waits for has happened."""
-
-    def __init__(self, *replies):
-        self.replies, self.seen, self.at_once, self.most = list(replies), [], 0, 0
-        lock = self.changed = threading.Condition()
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
-                with lock:
-                    outer.at_once += 1
-                    outer.most = max(outer.most, outer.at_once)
-                    body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                    outer.seen.append((self.path, self.headers, body))
-                    lock.notify_all()
-                    reply = outer.replies.pop(0) if len(outer.replies) > 1 else outer.replies[0]
-                try:
-                    status, body, headers = reply(body) if callable(reply) else reply
-                    self.send_response(status)
-                    for name, value in headers.items():
-                        self.send_header(name, value)
-                    if "Content-Length" not in headers:
-                        self.send_header("Content-Length", str(len(body)))
-                    self.end_headers()
-                    self.wfile.write(body)
-                except OSError:
-                    pass  # the client has gone
-                finally:
-                    with lock:
-                        outer.at_once -= 1
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self.server.server_port}/v1/"
-
-    def once_seen(self, requests, reply=None):
-        """A reply that is held back until so many requests have come; by default a good one."""
-
-        def late(_):
-            with self.changed:
-                came = self.changed.wait_for(lambda: len(self.seen) >= requests, timeout=FOR_EVER_S)
-            return reply or completion(GOOD) if came else (400, b"the other requests never came", {})
-
-        return late
-
-    def __enter__(self):
-        threading.Thread(target=self.server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(self, *_):
-        self.server.shutdown()
-        self.server.server_close()
 
 
 def site(name="a", **more):
@@ -120,11 +53,10 @@ def test_answers_keep_the_order_of_the_sites(tmp_path):
         return completion(GOOD.replace("this is Lyon", f"this is {town}"))
 
     with Server(about) as server:
-        first = server.once_seen(12)  # answered last
+        first = server.once_seen(12, completion(GOOD))  # answered last
         server.replies = [lambda request: about(request) if first(request)[0] == 200 else first(request), about]
         told = teacher(server, tmp_path, concurrency=4, timeout_s=FOR_EVER_S)
-        requests = [told._request(site(name), 0) for name in names]
-        assert len({told._path(r) for r in requests}) == 12
+        assert told.estimate([site(name) for name in names]).calls == 12
         texts = told.think([site(name) for name in names])
     assert [re.findall(r"Town[0-9]+", text) for text in texts] == [[name] for name in names]
     assert server.most <= 4
@@ -132,7 +64,7 @@ def test_answers_keep_the_order_of_the_sites(tmp_path):
 
 def test_several_requests_are_under_way_at_once(tmp_path):
     with Server(completion(GOOD)) as server:
-        server.replies = [server.once_seen(8)]  # no request is answered before the eighth has come
+        server.replies = [server.once_seen(8, completion(GOOD))]  # no request is answered before the eighth has come
         told = teacher(server, tmp_path, concurrency=8, timeout_s=FOR_EVER_S)
         texts = told.think([site(f"Town{i}") for i in range(8)])
     assert all(isinstance(text, str) for text in texts) and server.most == len(server.seen) == 8
@@ -169,7 +101,7 @@ def test_lasting_trouble_ends_as_a_failure_with_its_reason(trouble, tmp_path):
 
 def test_a_server_that_does_not_answer_in_time(tmp_path):
     with Server(completion(GOOD)) as server:
-        server.replies = [server.once_seen(2), completion(GOOD)]  # silent until it is asked again
+        server.replies = [server.once_seen(2, completion(GOOD)), completion(GOOD)]  # silent until it is asked again
         (text,) = teacher(server, tmp_path, timeout_s=0.5, attempts=20).think([site()])
     assert isinstance(text, str) and len(server.seen) >= 2
 
@@ -183,7 +115,7 @@ def test_no_server_at_all(tmp_path):
 
 def test_it_waits_as_long_as_the_server_asks(tmp_path, monkeypatch):
     waits = []
-    monkeypatch.setattr(teachers.tenacity.nap.time, "sleep", waits.append)
+    monkeypatch.setattr(chat.tenacity.nap.time, "sleep", waits.append)
     with Server((429, b"", {"Retry-After": "0.4"}), completion(GOOD)) as server:
         teacher(server, tmp_path).think([site()])
     assert 0.4 in waits and len(server.seen) == 2
@@ -191,7 +123,7 @@ def test_it_waits_as_long_as_the_server_asks(tmp_path, monkeypatch):
 
 def test_a_wait_that_is_no_number_is_chosen_here(tmp_path, monkeypatch):
     waits = []
-    monkeypatch.setattr(teachers.tenacity.nap.time, "sleep", waits.append)
+    monkeypatch.setattr(chat.tenacity.nap.time, "sleep", waits.append)
     with Server((429, b"", {"Retry-After": "nan"}), completion(GOOD)) as server:
         assert isinstance(teacher(server, tmp_path).think([site()])[0], str)
     assert all(wait >= 0 for wait in waits) and len(server.seen) == 2
@@ -202,11 +134,11 @@ def test_waits_grow(tmp_path):
         told = teacher(server, tmp_path, backoff_s=0.5, attempts=6)
         waits = []
         for attempt in range(1, 7):
-            state = teachers.tenacity.RetryCallState(None, None, (), {})
+            state = chat.tenacity.RetryCallState(None, None, (), {})
             state.attempt_number = attempt
-            state.set_exception((teachers._Again, teachers._Again("x"), None))
-            waits.append(max(told._wait(state) for _ in range(200)))
-    assert waits[0] <= 0.5 and waits == sorted(waits) and waits[-1] > 8 and max(waits) <= told.MAX_WAIT_S
+            state.set_exception((chat._Again, chat._Again("x"), None))
+            waits.append(max(told.chat._wait(state) for _ in range(200)))
+    assert waits[0] <= 0.5 and waits == sorted(waits) and waits[-1] > 8 and max(waits) <= told.chat.MAX_WAIT_S
 
 
 def test_a_refused_request_is_not_repeated(tmp_path):
@@ -218,7 +150,7 @@ def test_a_refused_request_is_not_repeated(tmp_path):
 @pytest.mark.parametrize("status", [401, 403, 404])
 def test_a_wrong_key_or_model_stops_the_run(status, tmp_path):
     with Server((status, b"no such model", {})) as server:
-        with pytest.raises(engine.TeacherError, match="toy.*no such model.*check the address"):
+        with pytest.raises(engine.ServerError, match="toy.*no such model.*check the address"):
             teacher(server, tmp_path, concurrency=1).think([site(f"Town{i}") for i in range(50)])
     assert len(server.seen) < 50
 
@@ -281,7 +213,7 @@ def test_estimate_counts_calls_tokens_and_money_without_calling(tmp_path):
 
 def test_a_budget_that_is_too_small_stops_before_the_first_call(tmp_path):
     with Server(completion(GOOD)) as server:
-        with pytest.raises(engine.TeacherError, match="budget is 0.01"):
+        with pytest.raises(engine.ServerError, match="budget is 0.01"):
             teacher(server, tmp_path, prices=(10.0, 100.0), budget=0.01).think([site(f"Town{i}") for i in range(20)])
         assert server.seen == []
 
@@ -289,7 +221,7 @@ def test_a_budget_that_is_too_small_stops_before_the_first_call(tmp_path):
 def test_no_call_is_made_once_the_budget_is_used_up(tmp_path):
     with Server(completion(GOOD)) as server:
         told = teacher(server, tmp_path, prices=(1.0, 1.0), max_tokens=10, budget=0.01, concurrency=1)
-        told.spent, told.budget = 0.0, told.estimate([site(f"Town{i}") for i in range(20)]).cost
+        told.chat.spent, told.chat.budget = 0.0, told.estimate([site(f"Town{i}") for i in range(20)]).cost
         server.replies = [
             (200, json.dumps({**json.loads(completion(GOOD)[1]), "usage": {"prompt_tokens": 5000}}).encode(), {})
         ]  # far more than was estimated
@@ -305,7 +237,7 @@ def test_a_budget_needs_prices(tmp_path):
 
 def test_the_rate_limit_spaces_the_calls(tmp_path, monkeypatch):
     waits = []
-    monkeypatch.setattr(teachers, "time", SimpleNamespace(monotonic=lambda: 1000.0, sleep=waits.append))
+    monkeypatch.setattr(chat, "time", SimpleNamespace(monotonic=lambda: 1000.0, sleep=waits.append))
     with Server(completion(GOOD)) as server:
         teacher(server, tmp_path, requests_per_minute=600, concurrency=6).think([site(f"Town{i}") for i in range(5)])
     assert sorted(waits) == pytest.approx([0, 0.1, 0.2, 0.3, 0.4]) and len(server.seen) == 5

@@ -68,8 +68,8 @@ def get(name: str, weights: str | Path | None = None) -> Baseline:
 
 
 def identity(name: str, weights: str | Path | None = None) -> str:
-    """Which weights a baseline has, for keys: the checksum of a folder, "NAME@COMMIT" of a hub's snapshot, or the name
-    and revision that its package is told; "" where they are not there."""
+    """Which weights a baseline has, for keys: the checksum of a folder, "NAME@COMMIT" of a hub's snapshot,
+    "ADDRESS#MODEL" of a server, or the name and revision that its package is told; "" where they are not there."""
     from georeplicate import files
     from georeplicate.evaluation.baselines import prompted
     from georeplicate.model import hub
@@ -78,7 +78,7 @@ def identity(name: str, weights: str | Path | None = None) -> str:
         if weights is not None and Path(weights).is_dir():
             return hub.identity(weights)
         if name in prompted.PUBLISHED:
-            return hub.identity(prompted.folder(name, weights))
+            return prompted.identity(name, weights)
     except (ValueError, files.Problem):
         return ""
     return f"{name} {weights or 'official'}"

@@ -1,8 +1,15 @@
-"""Vision-language models that are prompted for a country and a city, through transformers.
+"""Vision-language models that are prompted for a country and a city.
 
-weights: a folder or a name on the hub (with "@COMMIT" for a revision), None for the published model. A text without
-coordinates is geocoded offline, as in every evaluation here, so at 1 km the answer measures which point stands for a
-city (`evaluation.protocol`).
+weights says which model, and what runs it:
+
+    official, None                        the published model, by transformers
+    FOLDER, NAME, NAME@COMMIT             another one of the hub or of this disk, by transformers
+    vllm:official, vllm:NAME@COMMIT …     by vLLM in this process (the extra `serve`)
+    http://HOST:PORT/v1[#MODEL]           by an OpenAI-compatible server (https too); MODEL is the published one's name
+                                          where none is given. The key is read from OPENAI_API_KEY
+
+A text without coordinates is geocoded offline, as in every evaluation here, so at 1 km the answer measures which point
+stands for a city (`evaluation.protocol`).
 """
 
 from __future__ import annotations
@@ -10,18 +17,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit, urlunsplit
 
 import pandas as pd
 
-from georeplicate.evaluation.predictors import VLM
+from georeplicate import files
+from georeplicate.evaluation.predictors import VLLM, VLM, Predictor, Served
 from georeplicate.model import hub
 from georeplicate.model import policy as policies
+from georeplicate.model.server import Chat
 from georeplicate.tasks.geolocation import NOWHERE, Geolocation, located
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 TOKENS = 1024
+VLLM_MARK = "vllm:"
+ANSWERS = files.WORK / "served"  # what servers answered
 # As the paper's Table 1 spells them: (name on the hub, licence).
 PUBLISHED = {
     "Qwen2.5-VL-7B": ("Qwen/Qwen2.5-VL-7B-Instruct", "Apache-2.0"),
@@ -41,26 +53,58 @@ def folder(name: str, weights: str | Path | None) -> Path:
     return hub.folder(PUBLISHED[name][0] if model == "official" else model, revision or None)
 
 
+def identity(name: str, weights: str | Path | None) -> str:
+    """Which model answers, for keys; ValueError or CheckpointError where that cannot be told."""
+    if (server := _server(name, weights)) is not None:
+        return "#".join(server)
+    return hub.identity(folder(name, _bare(weights)))
+
+
+def _server(name: str, weights: str | Path | None) -> tuple[str, str] | None:
+    """(address, model) where weights is the address of a server; ValueError where a password stands in it."""
+    parts = urlsplit(str(weights or ""))
+    if parts.scheme not in ("http", "https"):
+        return None
+    if parts.username or parts.password or parts.query:
+        raise ValueError("an address with a password or a query would be written into results; set OPENAI_API_KEY")
+    return urlunsplit(parts._replace(fragment="")).rstrip("/"), parts.fragment or PUBLISHED[name][0]
+
+
+def _bare(weights: str | Path | None) -> str | Path | None:
+    return weights.removeprefix(VLLM_MARK) if isinstance(weights, str) else weights
+
+
+def _predictor(name: str, weights: str | Path | None) -> Predictor:
+    if (server := _server(name, weights)) is not None:
+        return Served(Chat(*server, cache=ANSWERS, max_tokens=TOKENS))
+    found = folder(name, _bare(weights))
+    if isinstance(weights, str) and weights.startswith(VLLM_MARK):
+        try:
+            from vllm import LLM
+        except ImportError:
+            raise ValueError(f"{weights} needs vLLM, which is not installed: pip install '.[serve]'") from None
+        return VLLM(LLM(str(found)), TOKENS)
+    vlm = VLM(policies.load(found, device=policies.device()), TOKENS, batch_size=8)
+    if len(vlm.policy.tokenizer) < 10_000:
+        raise ValueError(f"{found} is a mini model: it knows no word of this prompt; see `georeplicate train table1`")
+    return vlm
+
+
 class Prompted:
     """One model and one prompt, decoded greedily."""
 
     def __init__(self, name: str, weights: str | Path | None = None):
         """ValueError or CheckpointError in one sentence where there is no such model."""
         self.licence = PUBLISHED[name][1]
-        found = folder(name, weights)
         self.task = Geolocation(lambda split: [], "pictures")
-        self.vlm = VLM(policies.load(found, device=policies.device()), TOKENS, batch_size=8)
-        if len(self.vlm.policy.tokenizer) < 10_000:
-            raise ValueError(
-                f"{found} is a mini model: it knows no word of this prompt; see `georeplicate train table1`"
-            )
+        self.predictor = _predictor(name, weights)
 
     def predict(self, images: Sequence[Image | None]) -> pd.DataFrame:
         """lat, lon in degrees (NaN where no place could be read), country (ISO code or "") and the text."""
         there = [i for i, image in enumerate(images) if image is not None]
         rows = [{"id": str(i), "images": [images[i]]} for i in there]
         found = [("", NOWHERE, "")] * len(images)
-        for i, output in zip(there, self.vlm.predict(rows, self.task, "greedy"), strict=True):
+        for i, output in zip(there, self.predictor.predict(rows, self.task, "greedy"), strict=True):
             found[i] = (*located(self.task.read(output.text, {})), output.text)
         table = [{"lat": place[0], "lon": place[1], "country": code, "text": text} for code, place, text in found]
         return pd.DataFrame(table, columns=["lat", "lon", "country", "text"])
