@@ -314,7 +314,7 @@ def publish(
 
 @app.command()
 def check(results: Results = files.RESULTS) -> None:
-    """Whether committed runs are whole; a warning where other code than this made them."""
+    """Whether committed runs are whole and nothing private is published; a warning where other code made them."""
     from georeplicate.runs import publish as published
 
     published.print_check(results)

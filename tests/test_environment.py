@@ -44,6 +44,17 @@ def test_every_dependency_is_pinned_inside_its_range():
         assert pins[name] in requirement.specifier, f"{requirement} does not admit the tested {pins[name]}"
 
 
+def test_every_pinned_package_is_listed_with_its_licence():
+    rows = re.findall(
+        r"^\| (\S+) +\| (\S+) +\| (.+?) +\|$", (ROOT / "georeplicate" / "docs" / "dependencies.md").read_text(), re.M
+    )
+    listed = {canonicalize_name(name): (version, licence) for name, version, licence in rows[1:]}
+    assert {name: Version(version).public for name, (version, _) in listed.items()} == {
+        name: version.public for name, version in pinned().items()
+    }
+    assert not [name for name, (_, licence) in listed.items() if licence.strip() in ("", "UNKNOWN")]
+
+
 def test_conda_has_the_same_packages_and_majors():
     environment, pins = conda(), pinned()
     assert environment.keys() - {"python", "pip"} == required().keys()

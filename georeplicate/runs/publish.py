@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from georeplicate import files, manifest
 from georeplicate.profiles import Profile
-from georeplicate.runs import recipes, runner, spec
+from georeplicate.runs import leaks, recipes, runner, spec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -200,8 +200,11 @@ def print_verified(profile: str, work: Path, results: Path) -> int:
 
 
 def print_check(results: Path) -> None:
-    """Print the warnings of `check`; ResultsError with its failures."""
+    """Print the warnings of `check`; ResultsError with its failures, and with secrets and private folders in anything
+    that is published."""
     failures, warnings = check(results=results)
+    published = [results, files.PACKAGE, files.CHECKOUT / "notebooks"]
+    failures += leaks.leaks(folder for folder in published if folder.exists())
     for warning in warnings:
         print(f"warning: {warning}")
     if failures:

