@@ -85,7 +85,7 @@ atlas: $(INSTALLED)  ## rebuild the embedded data from its sources and compare c
 sbom: $(INSTALLED)  ## list all dependencies: licences in georeplicate/docs/dependencies.md, an SBOM in .georeplicate (needs a network)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[audit]'
 	(printf '# Dependencies\n\nWhat `make` installs, directly and indirectly, with the licences that the packages state; made by `make sbom`.\n\n' && \
-	  $(BIN)/pip-licenses --from=mixed --format=markdown --packages $$(sed 's/==.*//' constraints.txt) | sed 's/  */ /g; s/-\{4,\}/---/g') \
+	  $(BIN)/pip-licenses --from=mixed --format=markdown --with-system --packages $$(sed 's/==.*//' constraints.txt) | sed 's/  */ /g; s/-\{4,\}/---/g') \
 	  > georeplicate/docs/dependencies.md
 	mkdir -p .georeplicate
 	$(BIN)/cyclonedx-py environment $(BIN)/python --output-reproducible -o .georeplicate/sbom.cdx.json
