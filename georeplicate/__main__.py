@@ -67,7 +67,7 @@ def entry() -> None:
 
 @app.command()
 def locate(
-    photos: Annotated[list[Path], typer.Argument(help="photographs")],
+    photos: Annotated[list[Path], typer.Argument(help="photographs, or folders of them")],
     model: Model = None,
     synthetic_demo: Demo = False,
     json: Json = False,

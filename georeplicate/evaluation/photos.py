@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from georeplicate import files
 from georeplicate.evaluation.predictors import VLM
-from georeplicate.tasks import answers
+from georeplicate.tasks import Output, answers
 from georeplicate.tasks.geolocation import Geolocation
 from georeplicate.tasks.pairing import Pairing
 
@@ -25,6 +26,8 @@ SYNTHETIC = "synthetic demo: this model has seen rendered pictures only; its ans
 MINI = files.PACKAGE / "mini" / "weights" / "mini-base"
 LONGEST_PX = 1024  # of a photograph's longer side; more makes thousands of visual tokens
 TOKENS = 1024
+AT_ONCE = 8  # photographs that are answered together
+ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
 
 
 def open_policy(model: str | None, synthetic_demo: bool, device: str | None) -> Policy:
@@ -66,33 +69,61 @@ def open_photo(path: Path) -> Image:
     return picture
 
 
+def pictures(paths: Sequence[Path]) -> list[Path]:
+    """These paths, where a folder stands for the pictures in it (by their endings, in order of name). ValueError for a
+    folder without any."""
+    found: list[Path] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        inside = sorted(one for one in path.iterdir() if one.suffix.lower() in ENDINGS)
+        if not inside:
+            raise ValueError(f"{path} holds no picture ({', '.join(sorted(ENDINGS))})")
+        found += inside
+    return found
+
+
 def locate(photos: Sequence[Path], policy: Policy, *, as_json: bool = False) -> int:
-    """Print a line for each photo, one photo in memory at a time, then each failure; 0, or 1 if any photo failed."""
-    demo = is_synthetic(policy)
+    """Print a line for each photo, AT_ONCE of them in memory at a time, then each failure; 0, or 1 if any photo failed.
+
+    A folder stands for the pictures in it."""
+    demo, photos = is_synthetic(policy), pictures(photos)
     wording = "where was this picture taken ?" if demo else ""
     task = Geolocation(lambda split: [], "your photographs", wording)
-    vlm, failed = VLM(policy, 80 if demo else TOKENS), []
+    vlm = VLM(policy, 80 if demo else TOKENS, batch_size=AT_ONCE)
+    failed: list[str] = []
     print_note(demo, as_json)
-    for path in tqdm(photos, desc="locate", disable=len(photos) < 10):
-        try:
-            row = {"id": str(path), "images": [open_photo(path)], "lat": float("nan"), "lon": float("nan")}
-        except ValueError as error:
-            failed.append(str(error))
-            continue
-        (output,) = vlm.predict([row], task, "greedy")
-        place, found = task.read(output.text, row), task.score(output, row)
-        city = getattr(place, "city", "") or ""
-        answer = {"photo": str(path), "country": found["choice"], "city": city}
-        answer |= {name: _number(found[f"pred_{name}"]) for name in ("lat", "lon")}
-        answer |= {"refused": getattr(place, "reason", ""), "text": output.text}
-        if as_json:
-            print(json.dumps(answer | ({"note": SYNTHETIC} if demo else {}), ensure_ascii=False), flush=True)
-        else:
-            where = f"{city or '?'}, {found['choice'] or '?'}  ({answer['lat']}, {answer['lon']})"
-            print(
-                f"{path}: {where}" if answer["lat"] is not None else f"{path}: no place could be read: {output.text!r}"
-            )
+    with tqdm(total=len(photos), desc="locate", disable=len(photos) < 10) as progress:
+        for start in range(0, len(photos), AT_ONCE):
+            rows = []
+            for path in photos[start : start + AT_ONCE]:
+                try:
+                    rows.append({"id": str(path), "images": [open_photo(path)], "lat": math.nan, "lon": math.nan})
+                except ValueError as error:
+                    failed.append(str(error))
+            for row, output in zip(rows, vlm.predict(rows, task, "greedy"), strict=True):
+                _print_place(_place(row, output, task), demo, as_json)
+            progress.update(min(AT_ONCE, len(photos) - start))
     return _failures(failed, len(photos))
+
+
+def _place(row: dict[str, Any], output: Output, task: Geolocation) -> dict[str, Any]:
+    """photo, country, city, lat, lon (None where no place can be read), refused (why not) and the text."""
+    place, found = task.read(output.text, row), task.score(output, row)
+    answer = {"photo": row["id"], "country": found["choice"], "city": getattr(place, "city", "") or ""}
+    answer |= {name: _number(found[f"pred_{name}"]) for name in ("lat", "lon")}
+    return answer | {"refused": getattr(place, "reason", ""), "text": output.text}
+
+
+def _print_place(answer: dict[str, Any], demo: bool, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(answer | ({"note": SYNTHETIC} if demo else {}), ensure_ascii=False), flush=True)
+    elif answer["lat"] is None:
+        print(f"{answer['photo']}: no place could be read: {answer['text']!r}")
+    else:
+        where = f"{answer['city'] or '?'}, {answer['country'] or '?'}"
+        print(f"{answer['photo']}: {where}  ({answer['lat']}, {answer['lon']})")
 
 
 def pair(panorama: Path, tiles: Sequence[Path], policy: Policy, *, as_json: bool = False) -> int:

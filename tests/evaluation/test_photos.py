@@ -33,6 +33,18 @@ def test_each_photo_has_a_line_and_each_failure_is_listed(command, pictures):
     assert "broken.jpg cannot be read as a picture" in error and "1 of 4 photos failed" in error
 
 
+def test_a_folder_stands_for_its_pictures(command, pictures, tmp_path):
+    (tmp_path / "notes.txt").write_text("not a picture")
+    (tmp_path / "empty").mkdir()
+    code, printed, error = command("locate", tmp_path, "--synthetic-demo", "--json")
+    assert [json.loads(line)["photo"] for line in printed.splitlines()] == [
+        str(tmp_path / name) for name in "a.jpg b.png c.png".split()
+    ]
+    assert code == 1 and "1 of 4 photos failed" in error
+    code, _, error = command("locate", tmp_path / "empty", "--synthetic-demo")
+    assert code == 1 and "holds no picture" in error
+
+
 def test_pair_names_a_tile_and_says_what_the_model_is(command, pictures):
     code, printed, _ = command("pair", pictures[0], pictures[2], pictures[3], "--synthetic-demo")
     assert photos.SYNTHETIC in printed and (code == 0) == any(f"{letter}: " in printed for letter in "AB")
