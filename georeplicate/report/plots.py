@@ -209,7 +209,7 @@ def loss_mask(tokenizer, ids: Sequence[int], counted: Sequence[bool]) -> HTML:
     pieces = []
     for (token, marked), run in groupby(zip(map(int, ids), map(bool, counted), strict=True)):
         times = len(list(run))
-        shown = html.escape(_shown(tokenizer, token)) + (f" ×{times}" if times > 1 else "")
+        shown = html.escape(token_text(tokenizer, token)) + (f" ×{times}" if times > 1 else "")
         if marked:
             pieces.append(f'<b style="background:#cfe3f5;color:#00304f;padding:0 .2em;margin:.1em">{shown}</b>')
         else:
@@ -217,7 +217,7 @@ def loss_mask(tokenizer, ids: Sequence[int], counted: Sequence[bool]) -> HTML:
     return HTML('<div style="font-family:monospace;line-height:1.9">' + "\n".join(pieces) + "</div>")
 
 
-def _shown(tokenizer, token: int) -> str:
+def token_text(tokenizer, token: int) -> str:
     """A token as its text; by its name in the vocabulary where it is no whole character."""
     text = tokenizer.decode([token], skip_special_tokens=False)
     if not text or "\ufffd" in text:
