@@ -25,7 +25,7 @@
 # |---|---|
 # | **You will see** | every number between four texts and one loss; each claim about gradients checked by autograd |
 # | **Needs** | nothing but this repository: no network, no GPU, half a minute |
-# | **Writes** | `tables/grpo_by_hand.csv` and four figures, named below |
+# | **Writes** | three small tables and four figures, named in the next cell |
 #
 # > Lines set like this one are ours. The arithmetic is that of the paper's released code; where we name another form,
 # > it is said whose it is. The policy of (1) to (5) is *untrained*: what holds for the arithmetic holds for any
@@ -34,8 +34,8 @@
 # %% tags=["parameters"]
 profile = "mini"
 out = "../.georeplicate/mini"
-# artefacts: tables/grpo_by_hand.csv figures/policy_gradient.png figures/picture_tokens.png
-# artefacts: figures/length_reward.png figures/grpo_by_hand.png
+# artefacts: tables/grpo_by_hand.csv tables/policy_gradient.csv tables/clipping.csv
+# artefacts: figures/policy_gradient.png figures/picture_tokens.png figures/length_reward.png figures/clipping.png
 
 # %%
 import copy
@@ -53,7 +53,7 @@ from georeplicate import files, pairs, paper
 from georeplicate.mini import base, inputs, tiny
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
-from georeplicate.report import by_hand, diagram, plots
+from georeplicate.report import by_hand, diagram, illustrations, plots
 from georeplicate.report.source import Markdown, show
 from georeplicate.training import common, grpo, rewards, stages
 
@@ -117,11 +117,14 @@ pd.DataFrame({"exact": exact, "averaged over samples": averaged, "its standard e
 # off?
 
 # %%
-paid = {"rewards + 2": r[drawn] + 2, "rewards": r[drawn], "rewards - mean": r[drawn] - J.detach()}
-first = {name: (gain * score[:, 0]).numpy() for name, gain in paid.items()}
-gradients = by_hand.estimates(first, exact[0].item())
-assert all(abs(values.mean() - exact[0]) < 4 * values.std() / len(drawn) ** 0.5 for values in first.values())
-gradients
+paid = {"rewards + 2": r + 2, "rewards": r, "rewards - mean": r - J.detach()}
+first = (torch.eye(3) - p.detach())[:, 0]  # what the first weight is moved by, for each of the three answers
+times = drawn.bincount(minlength=3)
+values = {name: pd.DataFrame({"estimate": gain * first, "samples": times}) for name, gain in paid.items()}
+gradients = pd.concat(values, names=["paid"]).reset_index("paid").assign(exact=exact[0].item())
+means = {name: (rows.estimate * rows.samples).sum() / len(drawn) for name, rows in gradients.groupby("paid")}
+assert np.allclose(list(means.values()), exact[0], atol=0.02)
+by_hand.estimates(gradients)
 
 # %% [markdown]
 # All three have the same mean; only the scatter differs. So the mean reward should be taken off. But what *is* the
@@ -177,8 +180,7 @@ row = {"images": pairs.images(places, question), "prompt": "which tile shows the
 words = {w for text in [row["prompt"], *texts.values()] for w, _ in tiny.splitter().pre_tokenize_str(text)}
 tags = ["<think>", "</think>", "<answer>", "</answer>"]
 reference = tiny.build(sorted(words) + tags, seed=0)
-tokens_drawn = by_hand.picture_tokens(reference, row)
-tokens_drawn
+by_hand.picture_tokens(reference, row)
 
 # %% [markdown]
 # An answer ends with the end-of-turn token, which counts.
@@ -226,8 +228,7 @@ n, N, s, e = 512, rewards.LENGTH_MAX_TOKENS, *rewards.LENGTH_RIGHT
 formula = s - (s - e) * (1 - np.cos(np.pi * min(n, N) / N)) / 2
 assert np.isclose(formula, rewards.length(n, correct=True))
 display(show(rewards.length, docstrings=False))
-of_length = by_hand.length_reward()
-of_length
+by_hand.length_reward()
 
 # %% [markdown]
 # **Repetition:** of all runs of six words in a row, $g_1 \dots g_m$, minus the share that is said again,
@@ -446,8 +447,12 @@ f"one update a batch: share of clipped tokens {watched['clip_fraction']:.1f}"
 # It raises the probability of good answers, but not by more than $\varepsilon$ in one update:
 
 # %%
-figure = by_hand.clipping(dict(zip(texts, written)), with_pencil, published.epsilon)
-figure
+per_answer = {
+    name: pd.DataFrame({"advantage": gain, "ratio": own, "clip_epsilon": published.epsilon})
+    for name, gain, own in zip(texts, with_pencil, written)
+}
+ratios = pd.concat(per_answer, names=["answer"]).reset_index("answer")
+by_hand.clipping(ratios)
 
 # %% [markdown]
 # **Claim: a clipped token has no gradient.** Flat is where an answer that should become likelier already is (left), or
@@ -590,10 +595,11 @@ pd.DataFrame({"advantage": advantages, "change of log p of the whole answer": ch
 summary = judged("paper").assign(advantage=with_pencil, tokens=lengths, mean_ratio=list(map(np.mean, written)))
 summary["clipped_share"] = (clipped.sum(1) / mask.sum(1)).numpy()
 summary["k3"] = ((d.exp() - d - 1).sum(1) / mask.sum(1)).detach().numpy()
-files.write_csv(Path(out) / "tables" / "grpo_by_hand.csv", summary.rename_axis("answer").reset_index())
-drawn = {"policy_gradient": gradients, "picture_tokens": tokens_drawn, "length_reward": of_length}
-for name, made in (drawn | {"grpo_by_hand": figure}).items():
-    plots.save(made, Path(out) / "figures" / name)
+tables = {"grpo_by_hand": summary.rename_axis("answer").reset_index(), "policy_gradient": gradients, "clipping": ratios}
+for name, table in tables.items():
+    files.write_csv(Path(out) / "tables" / f"{name}.csv", table)
+for name, draw in illustrations.by_hand_figures(size, Path(out) / "tables"):
+    plots.save(draw, Path(out) / "figures" / name)
 summary
 
 # %% [markdown]

@@ -37,7 +37,6 @@ seeds = 3
 # artefacts: figures/distances.png
 
 # %%
-import inspect
 from pathlib import Path
 
 import pandas as pd
@@ -48,6 +47,7 @@ from georeplicate.evaluation.baselines.learned import STAND_INS
 from georeplicate.paper.contamination import contamination
 from georeplicate.profiles import Profile
 from georeplicate.report import diagram, findings, plots, tables, write
+from georeplicate.report.source import show
 from georeplicate.runs import runner, spec
 
 size, chance = Profile.get(profile), 1 / Profile.get(profile).k
@@ -317,7 +317,7 @@ pd.Series({name: kind.simplified for name, kind in STAND_INS.items()}, name="wha
 # The heart of ISNs, in the library's own lines: a fine cell's probability times those of the cells around it.
 
 # %%
-Markdown(f"```python\n{inspect.getsource(STAND_INS['ISNs'].scores)}```")
+show(STAND_INS["ISNs"].scores)
 
 # %% [markdown]
 # *Predict:* the base was shown each of these cities while it was made. How much more do so many labelled photos give?
@@ -422,6 +422,7 @@ lucky[["id", "truth", "words", "false", "text"]].head(2)
 
 # %%
 there = ["zones", "countries", "cues", "failures", "transfer", "verdicts"]  # of notebooks 06 and 07
+there += ["sft_curve", "grpo_curves"]  # of 02 and 04
 for name in (name for name in made if name not in there):
     tables.write(made[name][0], Path(out) / "tables" / name, made[name][1])
 for name in (name for name in draw if name not in there and not name.startswith("map_")):

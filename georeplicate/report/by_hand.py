@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import seaborn as sns
 import torch
 from matplotlib.axes import Axes
@@ -20,22 +21,26 @@ _WORD = "0.93"
 _ROW = 64.0  # width of a row of the packed prompt, in picture tokens
 
 
-def estimates(drawn: Mapping[str, Sequence[float] | np.ndarray], exact: float) -> Figure:
-    """Histograms of single estimates of one derivative, a panel each, on one scale; the lines are their means and the
-    exact value."""
+def estimates(drawn: pd.DataFrame) -> Figure:
+    """Single estimates of one derivative, a panel for each way to estimate it, on one scale.
+
+    drawn: estimate, samples (how often it came), exact and what is paid for a sample: a row for every value.
+    """
+    kinds = list(drawn.groupby("paid", sort=False))
     figure = plots.new_figure(figsize=(9.6, 2.9), layout="constrained")
-    panels = figure.subplots(1, len(drawn), sharex=True, sharey=True, squeeze=False)[0]
-    largest = max(float(np.abs(np.asarray(values)).max()) for values in drawn.values())
-    for axis, (name, values) in zip(panels, drawn.items(), strict=True):
-        values = np.asarray(values)
-        axis.hist(values, bins=np.linspace(-1.05 * largest, 1.05 * largest, 60), color=plots.PALETTE[5])
-        axis.axvline(values.mean(), color=plots.TRUE, linewidth=2.4, label="their mean")
-        axis.axvline(exact, color="0.1", linewidth=1.2, linestyle=(0, (4, 3)), label="exact")
-        axis.set_title(f"{name}: spread {values.std():.2f}", fontsize=10, loc="left")
+    panels = figure.subplots(1, len(kinds), sharex=True, sharey=True, squeeze=False)[0]
+    largest = float(drawn.estimate.abs().max())
+    for axis, (name, rows) in zip(panels, kinds, strict=True):
+        mean = np.average(rows.estimate, weights=rows.samples)
+        spread = np.sqrt(np.average((rows.estimate - mean) ** 2, weights=rows.samples))
+        axis.bar(rows.estimate, rows.samples, width=0.04 * largest, color=plots.PALETTE[5])
+        axis.axvline(mean, color=plots.TRUE, linewidth=2.4, label="their mean")
+        axis.axvline(rows.exact.iloc[0], color="0.1", linewidth=1.2, linestyle=(0, (4, 3)), label="exact")
+        axis.set_title(f"{name}: spread {spread:.2f}", fontsize=10, loc="left")
         axis.set(xlabel="one estimate of the first slope", ylabel="how often" if axis is panels[0] else "")
     panels[0].legend(fontsize=8, frameon=False)
     sns.despine(figure)
-    plots.note(figure, f"n = {len(values):,} samples a panel, of a policy with three actions")
+    plots.note(figure, f"n = {kinds[0][1].samples.sum():,} samples a panel, of a policy with three answers")
     return figure
 
 
@@ -58,21 +63,22 @@ def length_reward(longest: int = 2 * rewards.LENGTH_MAX_TOKENS) -> Figure:
     return figure
 
 
-def clipping(ratios: Mapping[str, Sequence[float]], advantages: Sequence[float], clip: float) -> Figure:
+def clipping(tokens: pd.DataFrame) -> Figure:
     """The clipped term of the loss over the ratio, for advantages of +1 and -1, with the tokens of each answer on it.
 
-    ratios: {answer: one a token}; advantages: one an answer, of which the sign counts.
+    tokens: a row each, with answer, advantage (of which the sign counts), ratio and clip_epsilon.
     """
+    clip = float(tokens.clip_epsilon.iloc[0])
     figure = plots.new_figure(figsize=(9.6, 3.2), layout="constrained")
     grid = np.linspace(0.5, 1.5, 201)
-    names = list(ratios)
+    answers = list(tokens.groupby("answer", sort=False))
     for axis, gain in zip(figure.subplots(1, 2), (1.0, -1.0), strict=True):
         axis.axvspan(1 - clip, 1 + clip, color="0.95", zorder=0)
         axis.plot(grid, _clipped(grid, gain, clip), color="0.3", linewidth=1.4)
-        for number, name in enumerate(names):
-            if np.sign(advantages[number]) != gain:
+        for number, (name, rows) in enumerate(answers):
+            if np.sign(rows.advantage.iloc[0]) != gain:
                 continue
-            own = np.asarray(ratios[name], float)
+            own = rows.ratio.to_numpy(float)
             style = dict(color=plots.PALETTE[number], markersize=5, markeredgecolor="white", markeredgewidth=0.4)
             axis.plot(own, _clipped(own, gain, clip), "o", label=f"{name} ({len(own)} tokens)", **style)
         axis.set_title(f"advantage {gain:+.0f}", fontsize=10, loc="left")

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from georeplicate import files, paper
+from georeplicate.report import contents
 from georeplicate.tasks import answers
 from georeplicate.training import rewards
 
@@ -417,6 +418,7 @@ def pages() -> dict[Path, str]:
         FOLDER / "paper.md": paper_page(),
         FOLDER / "trainer.md": trainer_page(),
         FOLDER / "details.md": details_page(),
+        files.RESULTS / "README.md": contents.page(),
     }
 
 

@@ -1,6 +1,7 @@
 """Figures of notebook 03 draw what the model and the rewards do, and source is shown as it stands in the library."""
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -40,18 +41,19 @@ def test_the_length_reward_is_drawn_as_it_is_paid():
 
 
 def test_clipped_tokens_lie_on_the_flat_part():
-    ratios = {"good": [0.7, 1.0, 1.4], "bad": [0.7, 1.0, 1.4]}
-    left, right = by_hand.clipping(ratios, [1.0, -1.0], 0.2).axes
+    tokens = pd.DataFrame({"answer": ["good"] * 3 + ["bad"] * 3, "advantage": [1.0] * 3 + [-1.0] * 3})
+    left, right = by_hand.clipping(tokens.assign(ratio=[0.7, 1.0, 1.4] * 2, clip_epsilon=0.2)).axes
     for axes, expected in ((left, [-0.7, -1.0, -1.2]), (right, [0.8, 1.0, 1.4])):
         (points,) = (line for line in axes.lines if line.get_marker() == "o")
         assert np.allclose(points.get_ydata(), expected)
 
 
 def test_estimates_are_drawn_on_one_scale_with_their_mean():
-    figure = by_hand.estimates({"wide": [-3.0, 3.0, 3.0], "narrow": [0.9, 1.1]}, exact=1.0)
-    wide, narrow = figure.axes
-    assert wide.get_xlim() == narrow.get_xlim()
-    assert [line.get_xdata()[0] for line in narrow.lines] == [1.0, 1.0]
+    drawn = pd.DataFrame({"paid": ["wide", "wide", "narrow"], "estimate": [-3.0, 3.0, 1.0], "samples": [10, 20, 30]})
+    wide, narrow = by_hand.estimates(drawn.assign(exact=1.0)).axes
+    assert wide.get_xlim() == narrow.get_xlim() and [bar.get_height() for bar in wide.patches] == [10, 20]
+    assert wide.lines[0].get_xdata()[0] == wide.lines[1].get_xdata()[0] == 1.0
+    assert wide.get_title(loc="left") == "wide: spread 2.83" and narrow.get_title(loc="left") == "narrow: spread 0.00"
 
 
 def test_source_is_shown_whole_or_without_its_docstring():
