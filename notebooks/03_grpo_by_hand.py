@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 03 · How do four answers to one question become one gradient?
 #
-# GRPO is a page of arithmetic. This notebook starts at zero, with a policy that has three actions, and ends with the
+# GRPO is a page of arithmetic. This notebook starts at zero, with a policy that has three answers, and ends with the
 # training loop in twelve lines. In between four fixed answers to one cross-view question go through all of it, slowly
 # enough to follow with a pencil:
 #

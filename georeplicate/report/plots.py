@@ -43,7 +43,8 @@ class _Described(Figure):
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         data = print_figure(self, fmt="png", base64=True)
-        return {"image/png": data, "text/plain": repr(self)}, {"image/png": {"alt": describe(self)}}
+        size = " x ".join(f"{inches * self.dpi:.0f}" for inches in self.get_size_inches())
+        return {"image/png": data, "text/plain": f"Figure, {size} pixels"}, {"image/png": {"alt": describe(self)}}
 
 
 def new_figure(**options) -> Figure:
@@ -54,8 +55,8 @@ def new_figure(**options) -> Figure:
 
 
 def describe(figure: Figure) -> str:
-    """What a figure shows, in words, from its own titles, axis labels, legends and note: the text beside the picture
-    for those who cannot see it. It says what is drawn, not what follows."""
+    """What a figure shows, in words, from its own titles, axis labels, legends and note (a drawing without them: from
+    its words): the text beside the picture for those who cannot see it. It says what is drawn, not what follows."""
     panels = []
     for axes in figure.axes:
         title = " ".join((axes.get_title(loc="left") or axes.get_title()).split())
@@ -63,6 +64,7 @@ def describe(figure: Figure) -> str:
         legend = axes.get_legend()
         shown = [text.get_text() for text in legend.get_texts()] if legend else []
         said = "; ".join([*([title] if title else []), *labels, *([f"shown: {', '.join(shown)}"] if shown else [])])
+        said = said or "; ".join(" ".join(text.get_text().split()) for text in axes.texts)
         if said and said not in panels:
             panels.append(said)
     keys = [text.get_text() for legend in figure.legends for text in legend.get_texts()]

@@ -9,7 +9,7 @@ from matplotlib.offsetbox import TextArea
 from toy import tiny_policy
 
 from georeplicate import paper
-from georeplicate.report import plots
+from georeplicate.report import diagram, plots
 
 BENCH = pd.DataFrame(
     [
@@ -264,4 +264,5 @@ def test_a_notebook_shows_a_figure_with_words_for_those_who_cannot_see_it():
     assert data["image/png"].startswith("iVBOR") and metadata["image/png"]["alt"] == plots.describe(figure)
     said = plots.describe(figure)
     assert said.startswith("Figure with 1 panel. x: update; y: KL. legend: ") and plots.SYNTHETIC in said
-    assert "mini-Zero (" in said
+    assert "mini-Zero (" in said and "object at" not in data["text/plain"]
+    assert "data engine" in plots.describe(diagram.loop("GRPO"))
