@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m georeplicate
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help reproduce smoke test coverage check pair pages figures publish verify reliability base table1 table2 ablations bench atlas data clean
+.PHONY: help reproduce smoke test coverage check pair pages figures publish verify reliability base table1 table2 ablations bench site atlas data clean
 
 help:  ## list what can be made
 	@echo "usage: make TARGET [PROFILE=mini] [SEEDS=3] [PYTHON=python3]"
@@ -77,6 +77,10 @@ bench: $(INSTALLED)  ## measure sizes and speeds on this machine into results/be
 	$(BIN)/python tests/bench/bench_rewards.py
 	$(BIN)/python tests/bench/bench_world_gate.py
 	$(BIN)/python tests/bench/bench_grpo.py
+
+site: $(INSTALLED)  ## notebooks, figures, tables, pages and reference as HTML in .georeplicate/site/html (needs a network once)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[site]'
+	$(BIN)/python -m georeplicate.report.site
 
 atlas: $(INSTALLED)  ## rebuild the embedded data from its sources and compare checksums (needs a network and npm)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[atlas]'
