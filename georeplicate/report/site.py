@@ -58,7 +58,7 @@ article, code { overflow-wrap: anywhere; }
 table { overflow-wrap: normal; }
 .cell_output table { border: 0; border-collapse: collapse; font-size: .85rem; }
 .cell_output :is(th, td) { border: 0; border-bottom: 1px solid var(--color-background-border); padding: .2rem .6rem; }
-math[display="block"] { overflow-x: auto; max-width: 100%; }
+.formula { overflow: auto hidden; padding: .7rem 0; }
 """
 
 
@@ -213,7 +213,8 @@ def _math(translator: Any, node: Any, display: str) -> None:
     from docutils.nodes import SkipNode
     from latex2mathml.converter import convert
 
-    translator.body.append(convert(node.astext(), display=display))
+    formula = convert(node.astext(), display=display)
+    translator.body.append(f'<div class="formula">{formula}</div>' if display == "block" else formula)
     raise SkipNode
 
 
