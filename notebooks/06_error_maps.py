@@ -49,11 +49,10 @@ from georeplicate.report import diagram, maps, plots, tables, worst, write
 from georeplicate.report import table1 as table1_rows
 from georeplicate.runs import runner, spec
 
+# %%
 size = Profile.get(profile)
 pd.options.display.max_colwidth, pd.options.display.max_columns = None, None
 pd.options.display.float_format = "{:,.3f}".format
-
-# %%
 diagram.loop("tables")
 
 # %%
@@ -236,6 +235,7 @@ farthest[["id", "truth", "choice", "error_km", "text"]]
 
 # %%
 failures = frames["failures"]
+kinds = failures[failures.stands_for == tables.R1].set_index("failure").share
 wide = tables.shown(failures).pivot(index="failure", columns="system", values="share")
 wide.reindex(index=failures.failure.unique(), columns=failures.system.unique())
 
@@ -290,7 +290,6 @@ for name in ("map_errors", "map_arcs", "map_countries", "zones", "worst_places",
 row = measured[measured.countries == "all"].set_index("system")
 us, land, best = row[row.stands_for != ""].iloc[0], row.loc["random land point"], row.loc["best constant guess"]
 by_place = measured[measured.stands_for != ""].set_index("countries").acc_2500km
-kinds = failures[failures.stands_for == tables.R1].set_index("failure").share
 Markdown(
     f"Of {us.n} synthetic places {us['acc_2500km']:.0%} [{us['acc_2500km_low']:.0%}, {us['acc_2500km_high']:.0%}] are "
     f"located within 2500 km by {us.name} ({us.training_seeds} seed(s)); a random land point reaches "
