@@ -13,7 +13,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m georeplicate
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help reproduce smoke test coverage check pair pages figures publish verify reliability base table1 table2 ablations bench atlas sbom data clean
+.PHONY: help reproduce smoke test coverage check pair pages figures publish verify reliability base table1 table2 ablations bench site atlas sbom data clean
 
 help:  ## list what can be made
 	@echo "usage: make TARGET [PROFILE=mini] [SEEDS=3] [PYTHON=python3]"
@@ -78,12 +78,16 @@ bench: $(INSTALLED)  ## measure sizes and speeds on this machine into results/be
 	$(BIN)/python tests/bench/bench_world_gate.py
 	$(BIN)/python tests/bench/bench_grpo.py
 
+site: $(INSTALLED)  ## notebooks, figures, tables, pages and reference as HTML in .georeplicate/site/html (needs a network once)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[site]'
+	$(BIN)/python -m georeplicate.report.site
+
 atlas: $(INSTALLED)  ## rebuild the embedded data from its sources and compare checksums (needs a network and npm)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[atlas]'
 	$(BIN)/python tests/build/build_atlas.py
 
 sbom: $(INSTALLED)  ## list all dependencies: licences in georeplicate/docs/dependencies.md, an SBOM in .georeplicate (needs a network)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[audit]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[audit,site,atlas]'
 	(printf '# Dependencies\n\nWhat `make` installs, directly and indirectly, with the licences that the packages state; made by `make sbom`.\n\n' && \
 	  $(BIN)/pip-licenses --from=mixed --format=markdown --with-system --packages $$(sed 's/==.*//' constraints.txt) | sed 's/  */ /g; s/-\{4,\}/---/g') \
 	  > georeplicate/docs/dependencies.md

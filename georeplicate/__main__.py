@@ -123,11 +123,14 @@ def map_(
         Path | None, typer.Option(help="CSV with the true places, if they are in a file of their own")
     ] = None,
     out: Annotated[Path, typer.Option(help="folder for the figures")] = Path("maps"),
+    pictures: Annotated[
+        Path | None, typer.Option(help="folder of the photographs by their ids: small copies go into the page")
+    ] = None,
 ) -> None:
     """Draw the errors of any model's predictions on a map: errors, arcs, countries, cumulative distribution."""
     from georeplicate.report import anyones
 
-    for path in anyones.draw(predictions, out, truth=truth):
+    for path in anyones.draw(predictions, out, truth=truth, pictures=pictures):
         print(path)
 
 
@@ -308,7 +311,7 @@ def publish(
     else:
         from georeplicate.report import write
 
-        drawn = write.write(results / name / "runs", results / name)
+        drawn = write.write(results / name / "runs", results / name, Profile.get(name))
         print(f"results/{name}: {len(drawn)} files drawn")
 
 

@@ -41,7 +41,7 @@ from PIL import Image
 
 from georeplicate import atlas, engine, pairs, world
 from georeplicate.profiles import Profile
-from georeplicate.report import diagram, maps, plots
+from georeplicate.report import diagram, illustrations, maps, plots
 
 size = Profile.get(profile)
 tables, figures = Path(out) / "tables", Path(out) / "figures"
@@ -94,8 +94,7 @@ cities = world.cities()
 cities.groupby(["split", "seen_country"]).agg(cities=("city", "size"), countries=("country", "nunique"))
 
 # %%
-map_of_splits = maps.splits(cities)
-map_of_splits
+maps.splits(cities)
 
 # %%
 sites = world.sites("train", per_region=4)
@@ -214,13 +213,7 @@ print("the answer:", questions[7]["letter"])
 pd.DataFrame({"letter": list("ABCDE"), "site": questions[7]["candidate_ids"], "km away": questions[7]["distances_km"]})
 
 # %%
-small = pairs.load(
-    "world", "test", per_region=6, regions=12, panorama_height=size.panorama_px[0], tile_size=size.tile_px
-)
-picture_of_question = plots.question(
-    pairs.images(small, questions[7]), questions[7]["letter"], "the same, as the mini model sees it"
-)
-picture_of_question
+illustrations.question(size)
 
 # %% [markdown]
 # The reward needs nothing else: the right letter follows from the position alone.
@@ -247,8 +240,8 @@ gate.pivot(index="dial", columns="control", values="accuracy")
 tables.mkdir(parents=True, exist_ok=True), figures.mkdir(parents=True, exist_ok=True)
 cities.groupby(["split", "seen_country"], as_index=False).size().to_csv(tables / "splits.csv", index=False)
 records[["id", "lat", "lon", "taken_at", "country", "completion"]].to_csv(tables / "records.csv", index=False)
-map_of_splits.savefig(figures / "splits.png", dpi=120)
-picture_of_question.savefig(figures / "question.png", dpi=120)
+plots.save(maps.splits(cities), figures / "splits")
+plots.save(illustrations.question(size), figures / "question")
 
 # %% [markdown]
 # ## Answer

@@ -33,7 +33,6 @@ seeds = 3
 # artefacts: tables/sft.csv figures/sft_curve.png
 
 # %%
-import inspect
 from functools import partial
 from pathlib import Path
 
@@ -53,6 +52,7 @@ from georeplicate.mini import base, inputs, tasks, teaching, wording
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
 from georeplicate.report import diagram, plots, write
+from georeplicate.report.source import show
 from georeplicate.runs import runner, spec
 from georeplicate.training import sft
 
@@ -159,7 +159,7 @@ pd.Series({"by hand": by_hand.item(), "sft.loss": library.item(), "tokens counte
 # The library's version packs many rows and shares prompts (`shared_prefix.logprobs`), but says the same:
 
 # %%
-Markdown(f"```python\n{inspect.getsource(sft.loss)}```")
+show(sft.loss)
 
 # %% [markdown]
 # *Predict:* if the question counted as well, would the loss be higher or lower, and what would the model learn?
@@ -191,8 +191,8 @@ before.sort_values("-log p", ascending=False).head(8).T
 # > 7B model keeps the countries it does not hear of for a while; one of two million parameters forgets them in minutes.
 
 # %%
-Markdown(f"{1 - teaching.REPLAY:.0%} teacher, {teaching.REPLAY:.0%} replay:\n\n"
-         f"```python\n{inspect.getsource(teaching.sft_rows)}```")  # fmt: skip
+display(Markdown(f"{1 - teaching.REPLAY:.0%} teacher, {teaching.REPLAY:.0%} replay:"))
+show(teaching.sft_rows)
 
 # %% [markdown]
 # `ensure` trains what has not been trained yet, and asks each finished model the test questions once.
@@ -210,8 +210,7 @@ pd.Series(minutes, name="minutes of training and asking").to_frame().T
 # %%
 predictions = runner.predictions(Path(out) / "runs").query("run in @folders")
 logs = write.logs(predictions, Path(out) / "runs")
-shown = {"loss": "loss, nats a token", "grad_norm": "gradient norm", "learning_rate": "learning rate"}
-curve = partial(plots.curves, logs, shown, smooth=5)
+curve = partial(plots.curves, logs, write.SFT_CURVES, smooth=5)
 curve()
 
 # %% [markdown]

@@ -37,23 +37,24 @@ seeds = 3
 # artefacts: figures/distances.png
 
 # %%
-import inspect
 from pathlib import Path
 
 import pandas as pd
 from IPython.display import Markdown, display
 
 from georeplicate import paper
+from georeplicate.evaluation import seeds as seed_intervals
+from georeplicate.evaluation import statistics
 from georeplicate.evaluation.baselines.learned import STAND_INS
 from georeplicate.paper.contamination import contamination
 from georeplicate.profiles import Profile
 from georeplicate.report import diagram, findings, plots, tables, write
+from georeplicate.report.source import show
 from georeplicate.runs import runner, spec
 
+# %%
 size, chance = Profile.get(profile), 1 / Profile.get(profile).k
 pd.options.display.max_colwidth, pd.options.display.max_columns = None, None
-
-# %%
 diagram.loop("evaluation")
 
 # %% [markdown]
@@ -103,6 +104,29 @@ paper.table2()
 
 # %%
 tables.shown(frames["table2"])
+
+# %% [markdown]
+# ### How an interval is made
+#
+# Two things could have come out otherwise: the training seeds, and the test cities (questions of one city are one
+# cluster). Each has a variance of the mean, $s^2$ of the seeds and $c^2$ of the cities; with two to nine seeds the
+# interval is
+#
+# $$\hat a \pm \sqrt{t_{S-1}^2\, s^2 + t_{C-1}^2\, c^2},$$
+#
+# with $t$ the 97.5 % quantile of Student's distribution for so many degrees of freedom. With one seed nothing is known
+# about other seeds, and cities are resampled (a bootstrap). A share that hardly ever, or nearly always, occurs is at
+# least as uncertain as Wilson's interval says.
+
+# %%
+rows = answers[(answers.task == "pairing") & (answers.decoding == "greedy") & (answers.stands_for == tables.ZERO)]
+counted, known = statistics.right(rows), four.set_index("stands_for").loc[tables.ZERO]
+spread, (low, high) = seed_intervals.between(counted.cells()), counted.interval()
+assert abs(low - known.accuracy_low) + abs(high - known.accuracy_high) < 1e-9
+display(show(statistics.Sample.interval, seed_intervals.Spread.half_width))
+parts = {"accuracy": counted.value, "seeds S": len(counted.seeds), "cities C": len(counted.places)}
+parts |= {"s": spread.seeds**0.5, "c": spread.places**0.5, "low": low, "high": high}
+pd.Series(parts, name=known.system).to_frame()
 
 # %% [markdown]
 # The last rows are the same answers, read by their own verdicts: the first tile that the text calls a match counts as
@@ -317,7 +341,7 @@ pd.Series({name: kind.simplified for name, kind in STAND_INS.items()}, name="wha
 # The heart of ISNs, in the library's own lines: a fine cell's probability times those of the cells around it.
 
 # %%
-Markdown(f"```python\n{inspect.getsource(STAND_INS['ISNs'].scores)}```")
+show(STAND_INS["ISNs"].scores)
 
 # %% [markdown]
 # *Predict:* the base was shown each of these cities while it was made. How much more do so many labelled photos give?
@@ -422,6 +446,7 @@ lucky[["id", "truth", "words", "false", "text"]].head(2)
 
 # %%
 there = ["zones", "countries", "cues", "failures", "transfer", "verdicts"]  # of notebooks 06 and 07
+there += ["sft_curve", "grpo_curves"]  # of 02 and 04
 for name in (name for name in made if name not in there):
     tables.write(made[name][0], Path(out) / "tables" / name, made[name][1])
 for name in (name for name in draw if name not in there and not name.startswith("map_")):
@@ -435,8 +460,11 @@ print(*(path.name for path in sorted(Path(out).glob("*/*.csv"))))
 value = four.set_index("stands_for")
 learnt = changes[(changes.task == "pairing") & (changes.before == value.system[tables.BASE])].iloc[0]
 others = changes[changes.task != "pairing"]
-others = others.assign(line=others.task + ", " + others.measure + " (" + others.before + " to " + others.after + ", "
-                       + others.difference.map("{:+.1%}".format) + ")")  # fmt: skip
+step = others.before + " to " + others.after + ", " + others.difference.map("{:+.1%}".format)
+others = others.assign(line=others.task + ", " + others.measure + " (" + step + ")")
+others.verdict.value_counts().to_frame("comparisons beside pairing")
+
+# %%
 moved = {verdict: "; ".join(part.line) for verdict, part in others.groupby("verdict")}
 above = learnt.low > 0 and value.accuracy_low[tables.ZERO] > chance
 Markdown(
@@ -446,8 +474,7 @@ Markdown(
     f"{value.training_seeds[tables.ZERO]} seed(s)); with the scaffold to {value.accuracy[tables.R1]:.1%}.\n\n"
     + " ".join(found[topic] for topic in ("decomposition", "orderings", "countries") if topic in found) + "\n\n"
     + f"Elsewhere, higher after GRPO: {moved.get('higher', 'nothing')}. Lower: {moved.get('lower', 'nothing')}. For "
-    f"{(others.verdict == 'cannot tell').sum()} of {len(others)} comparisons the sign cannot be told. All of it in a "
-    "synthetic world, and none of it about photographs."
+    f"{(others.verdict == 'cannot tell').sum()} of {len(others)} comparisons the sign cannot be told. All synthetic."
 )  # fmt: skip
 
 # %% [markdown]

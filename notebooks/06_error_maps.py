@@ -35,25 +35,24 @@ seeds = 3
 # artefacts: figures/worst_places.png figures/worst_pairing.png
 
 # %%
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from IPython.display import Markdown, display
 
-from georeplicate import atlas, geo, pairs, paper, world
-from georeplicate.evaluation import faithfulness
-from georeplicate.mini import inputs, wording
+from georeplicate import atlas, geo, paper, world
+from georeplicate.mini import inputs
 from georeplicate.profiles import Profile
-from georeplicate.report import diagram, maps, plots, tables, write
+from georeplicate.report import diagram, maps, plots, tables, worst, write
 from georeplicate.report import table1 as table1_rows
 from georeplicate.runs import runner, spec
 
+# %%
 size = Profile.get(profile)
 pd.options.display.max_colwidth, pd.options.display.max_columns = None, None
 pd.options.display.float_format = "{:,.3f}".format
-
-# %%
 diagram.loop("tables")
 
 # %%
@@ -217,22 +216,11 @@ Markdown(
 # noisy, as the model sees it: could it have known?
 
 # %%
-sites = inputs.sites(size, "test").set_index("id", drop=False)
-worst = first.dropna(subset="error_km").sort_values("error_km", ascending=False).drop_duplicates("truth").head(5)
-gallery = plots.new_figure(figsize=(12, 6), layout="constrained")
-for i, row in enumerate(worst.itertuples(), 1):
-    scene, named = world.build(sites.loc[row.id]), atlas.country_name(row.choice) if row.choice else "no country"
-    large, small = gallery.add_subplot(2, len(worst), i), gallery.add_subplot(2, len(worst), len(worst) + i)
-    large.imshow(world.crop(scene, 256, difficulty=plots.FOR_PEOPLE))
-    small.imshow(world.crop(scene, size.crop_px), interpolation="nearest")
-    large.set_title(f"{sites.area[row.id]}\nanswer: {named}\n{row.error_km:,.0f} km off", fontsize=9, loc="left")
-    for axes in (large, small):
-        axes.set(xticks=[], yticks=[])
-gallery.supxlabel(f"answers of {first.run.iloc[0]}. {plots.MINI}", fontsize=8, color="0.4")
-gallery
+farthest = worst.places(first)
+worst.gallery(farthest, size)
 
 # %%
-worst[["id", "truth", "choice", "error_km", "text"]]
+farthest[["id", "truth", "choice", "error_km", "text"]]
 
 # %% [markdown]
 # > **The circle, seen.** A sign may carry the city's very name and a mast the country's flag. The renderer put them
@@ -247,13 +235,12 @@ worst[["id", "truth", "choice", "error_km", "text"]]
 
 # %%
 failures = frames["failures"]
+kinds = failures[failures.stands_for == tables.R1].set_index("failure").share
 wide = tables.shown(failures).pivot(index="failure", columns="system", values="share")
 wide.reindex(index=failures.failure.unique(), columns=failures.system.unique())
 
 # %%
-searches = answers[(answers.task == "pairing") & (answers.decoding == "greedy") & (answers.run == first.run.iloc[0])]
-searches = searches.assign(right=searches.choice == searches.truth, false=searches.words - searches.words_true)
-searches = searches.sort_values(["right", "false", "id"], ascending=[True, False, True])
+searches = worst.searches(answers[answers.run == first.run.iloc[0]])
 Markdown(
     f"{(~searches.right).sum()} of {len(searches)} greedy answers of {searches.run.iloc[0]} are wrong. Shown are those "
     "with the most false words. Blue words are true of the picture spoken of, orange ones are not; the frame is the "
@@ -262,33 +249,19 @@ Markdown(
 )
 
 # %%
-rendered = inputs.rendered(size, "test")
-questions = (
-    pairs.questions(rendered, k=size.k, negatives=size.negatives, seed=0).to_pandas().set_index("id", drop=False)
-)
-words = inputs.true_words(sites)
+questions = worst.questions(size)
 assert (questions.letter[searches.id].values == searches.truth.values).all()  # the very questions of the run
 questions.loc[searches.id.head(3), ["letter", "distances_km"]]
 
 # %%
-cards = []
-for row in searches.head(3).itertuples():
-    question = questions.loc[row.id].to_dict()
-    caption = dict(
-        letter=row.truth, choice=row.choice, true_words=[words[name] for name in (row.id, *question["candidate_ids"])]
-    )
-    title = f"{row.run}, {row.id}: {row.false:.0f} of {row.words:.0f} words false"
-    pictures = pairs.images(rendered, question)
-    cards.append(
-        plots.answer(pictures, row.text, faithfulness.thoughts(row.text, wording.WORDING), title=title, **caption)
-    )
-display(*cards)
+display(*(worst.card(row, size) for _, row in searches.head(3).iterrows()))
 
 # %% [markdown]
 # > **Could anyone have known?** Two places whose six true words are the same cannot be told apart in these words. Then
 # > only where things stand could help, and the answer has no words for that.
 
 # %%
+words = inputs.true_words(inputs.sites(size, "test"))
 searches["twin"] = [
     sum(words[c] == words[q.id] for c in q.candidate_ids) > 1 for q in questions.loc[searches.id].itertuples()
 ]
@@ -301,7 +274,10 @@ twins.rename(columns={"size": "questions", "mean": "right"}).rename_axis("among 
 # ## On paper
 
 # %%
-draw |= {"worst_places": lambda: gallery, "worst_pairing": lambda: cards[0]}
+draw |= {
+    "worst_places": partial(worst.gallery, farthest, size),
+    "worst_pairing": partial(worst.card, searches.iloc[0], size),
+}
 for name in ("zones", "countries", "cues", "failures"):
     tables.write(made[name][0], Path(out) / "tables" / name, made[name][1])
 for name in ("map_errors", "map_arcs", "map_countries", "zones", "worst_places", "worst_pairing"):
@@ -314,7 +290,6 @@ for name in ("map_errors", "map_arcs", "map_countries", "zones", "worst_places",
 row = measured[measured.countries == "all"].set_index("system")
 us, land, best = row[row.stands_for != ""].iloc[0], row.loc["random land point"], row.loc["best constant guess"]
 by_place = measured[measured.stands_for != ""].set_index("countries").acc_2500km
-kinds = failures[failures.stands_for == tables.R1].set_index("failure").share
 Markdown(
     f"Of {us.n} synthetic places {us['acc_2500km']:.0%} [{us['acc_2500km_low']:.0%}, {us['acc_2500km_high']:.0%}] are "
     f"located within 2500 km by {us.name} ({us.training_seeds} seed(s)); a random land point reaches "

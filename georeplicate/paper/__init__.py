@@ -1,4 +1,5 @@
-"""What the paper and its official code say, as data: tables, settings, claims, conflicts, inferences, our deviations.
+"""What the paper and its official code say, as data: tables, settings, claims, conflicts, inferences, our deviations,
+details of the implementation, notation.
 
 Beside them what was read of the paper, what was easy and hard about replicating it, and what we would ask its authors.
 
@@ -10,7 +11,9 @@ wrote about the paper.
 
 from georeplicate.paper.claims import CLAIMS, EQUAL_POINTS, NEARLY_POINTS, Claim, claims
 from georeplicate.paper.conflicts import CONFLICTS, INFERENCES, Conflict, Inference, Position, conflicts, inferences
+from georeplicate.paper.details import DETAILS, RELEASED_COMMIT, Detail, details, released_place
 from georeplicate.paper.deviations import DEVIATIONS, Deviation, deviations, deviations_by_weight
+from georeplicate.paper.notation import NOTATION, Symbol, notation
 from georeplicate.paper.questions import EXPERIENCES, QUESTIONS, Experience, Question, experiences, questions
 from georeplicate.paper.rounding import check_rounding, markdown, possible_counts, possible_sizes, rounding
 from georeplicate.paper.settings import SETTINGS, Setting, setting, settings
@@ -49,7 +52,9 @@ __all__ = [
     "CONFLICTS",
     "Claim",
     "Conflict",
+    "DETAILS",
     "DEVIATIONS",
+    "Detail",
     "Deviation",
     "EQUAL_POINTS",
     "EXPERIENCES",
@@ -58,12 +63,14 @@ __all__ = [
     "INFERENCES",
     "Inference",
     "NEARLY_POINTS",
+    "NOTATION",
     "NOTES",
     "POSTER",
     "Position",
     "QUESTIONS",
     "Question",
     "READINGS",
+    "RELEASED_COMMIT",
     "REVIEWS",
     "REWARD_CODE",
     "Reading",
@@ -72,6 +79,7 @@ __all__ = [
     "STRENGTHS",
     "Setting",
     "Strength",
+    "Symbol",
     "TABLE1",
     "TABLE1_DECIMALS",
     "TABLE1_QUESTIONS",
@@ -84,16 +92,19 @@ __all__ = [
     "check_rounding",
     "claims",
     "conflicts",
+    "details",
     "deviations",
     "deviations_by_weight",
     "experiences",
     "frame_of",
     "inferences",
     "markdown",
+    "notation",
     "possible_counts",
     "possible_sizes",
     "questions",
     "readings",
+    "released_place",
     "rounding",
     "setting",
     "settings",

@@ -7,6 +7,7 @@ throughout: never markup, never mathematics.
 
 from __future__ import annotations
 
+import io
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,22 +20,26 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from georeplicate import atlas, files, geo
-from georeplicate.evaluation import answers, csvfile, rows
+from georeplicate.evaluation import answers, csvfile, ids, rows
 from georeplicate.evaluation.baselines.constant import Constant
+from georeplicate.evaluation.photos import open_photo
 from georeplicate.evaluation.report import Report
 from georeplicate.evaluation.score import score
 from georeplicate.report import anyones_page, maps, plots
 
 _SAID = "(text)"  # column of the answers' words; no file has one of that name
 MOST_COUNTRIES = 30
+MOST_PICTURES = 1000  # on one page, some 15 kB each
+_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
 NOWHERE = "at sea or in no state"
 
 
-def draw(predictions: Path, out: Path, truth: Path | None = None) -> list[Path]:
+def draw(predictions: Path, out: Path, truth: Path | None = None, pictures: Path | None = None) -> list[Path]:
     """Draw everything into the folder `out`; the files written, in the order to look at them.
 
     predictions: CSV with ids and predicted coordinates (or names, or text); true coordinates stand in the same file or
-    in the CSV `truth`. Rows that could not be used are printed on stderr and written to set_aside.csv. A figure that
+    in the CSV `truth`. pictures: a folder of the photographs by their ids, small copies of which are put into the page
+    (see `thumbnails`). Rows that could not be used are printed on stderr and written to set_aside.csv. A figure that
     would be empty is not drawn: arcs where no answer names a place, regions with too few places.
 
     Raises FileNotFoundError or ValueError with one sentence that names file and remedy.
@@ -57,7 +62,14 @@ def draw(predictions: Path, out: Path, truth: Path | None = None) -> list[Path]:
     for what, figure in figures.items():
         if figure is not None:
             written += plots.save(figure, out / what, dpi=150)
-    page = anyones_page.page(frame, name=name, baselines=medians, report=report.lines())
+    lines = report.lines()
+    small: dict[str, bytes] = {}
+    if pictures is not None:
+        small, unread = thumbnails(pictures, frame)
+        for line in unread:
+            print(line, file=sys.stderr)
+        lines = [*lines, *unread]
+    page = anyones_page.page(frame, name=name, baselines=medians, report=lines, pictures=small)
     written.append(files.write_bytes(out / "map.html", page.encode()))
     if len(report):
         written.append(files.write_csv(out / "set_aside.csv", report.rows.map(csvfile.escape)))
@@ -73,10 +85,46 @@ def read(predictions: Path, truth: Path | None = None) -> tuple[pd.DataFrame, Re
         given, true = rows.read_both(predictions)
     given = rows.Rows(given.frame.assign(**{_SAID: given.frame.text}), given.report, given.source)
     scores = score(given, true)
-    frame = scores.rows.rename(columns={_SAID: "text"})
+    frame = scores.rows.drop(columns="text", errors="ignore")  # where the file's own column has that name
+    frame = frame.rename(columns={_SAID: "text"})
     frame["text"] = frame.text.fillna("").astype(str)
     frame["country_name"] = _country_names(frame)
     return frame, scores.report
+
+
+def thumbnails(folder: Path, frame: pd.DataFrame, most: int = MOST_PICTURES) -> tuple[dict[str, bytes], list[str]]:
+    """({id: a small JPEG without metadata}, lines about pictures that are missing or could not be read).
+
+    A picture belongs to an id as predictions do to examples: by its path below `folder`, with or without extension and
+    folders. Of more than `most` the largest errors are taken, answers without a place first. ValueError where the
+    folder is none, or holds no picture of any id.
+    """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise ValueError(f"{folder} is no folder: give the folder of the pictures that the ids name")
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PICTURES and path.is_file())
+    names = [path.relative_to(folder).as_posix() for path in found]
+    at, _ = ids.match(frame.id.astype(str).to_numpy(object), names) if names else (np.full(len(frame), -1), None)
+    if not (at >= 0).any():
+        raise ValueError(f"no file in {folder} has the name of an id, such as {frame.id.iloc[0]}.jpg")
+    order = np.argsort(-frame.error_km.fillna(np.inf).to_numpy(), kind="stable")
+    chosen = [row for row in order if at[row] >= 0][:most]
+    small, lines = {}, []
+    for row in chosen:
+        try:
+            picture = open_photo(found[at[row]])
+        except ValueError as error:
+            lines.append(str(error))
+            continue
+        picture.thumbnail((480, 320))
+        data = io.BytesIO()
+        picture.save(data, "JPEG", quality=70)
+        small[str(frame.id.iloc[row])] = data.getvalue()
+    if missing := int((at < 0).sum()):
+        lines.append(f"{missing:,} of {len(frame):,} ids have no picture in {folder.name}")
+    if (there := int((at >= 0).sum())) > most:
+        lines.append(f"{most:,} of {there:,} pictures were taken: those of the largest errors")
+    return small, lines
 
 
 def _country_names(frame: pd.DataFrame) -> NDArray:

@@ -2,7 +2,7 @@
 
 Everything that comes from a table is JSON in a data block (`<`, `>` and `&` escaped) and reaches the page as text
 content only. The policy in its head allows the one script and the one style sheet of this file, by their hashes, and
-nothing else: no network, no images, no inline handlers.
+nothing else: no network, no inline handlers, and no images but those that the page itself holds, where it holds any.
 """
 
 from __future__ import annotations
@@ -29,13 +29,16 @@ def page(
     name: str,
     baselines: Mapping[str, float] | None = None,
     report: Sequence[str] = (),
+    pictures: Mapping[str, bytes] | None = None,
     most: int = MOST,
     seed: int = 0,
 ) -> str:
     """The page as text. frame: as `anyones.read` gives it; of more than `most` rows a random sample, which it says.
 
-    baselines: {guess: median error in km}; report: lines about rows that could not be used.
+    baselines: {guess: median error in km}; report: lines about rows that could not be used; pictures: {id: a JPEG},
+    shown where their row is chosen.
     """
+    shown = pictures or {}
     order = np.random.default_rng(seed).permutation(len(frame))[:most]  # shuffled: no class hides another
     rows = frame.iloc[order]
     names = sorted(set(rows.country_name))
@@ -60,6 +63,7 @@ def page(
         "said": [", ".join(filter(None, pair)) for pair in zip(words("pred_city"), words("pred_country"))],
         "text": words("text"),
         "problem": words("problem"),
+        "picture": [base64.b64encode(shown.get(str(one), b"")).decode() for one in rows.id] if shown else [],
         "countries": names,
         "classes": list(maps.ERROR_CLASSES),
         "colours": list(maps.ERROR_COLOURS),
@@ -70,13 +74,15 @@ def page(
     facts = [f"{len(frame):,} places, median error {maps.km_text(median)}."]
     if len(rows) < len(frame):
         facts.append(f"Thinned out: {len(rows):,} of {len(frame):,} places, at random, are on this page.")
+    if shown:
+        facts.append(f"{sum(one in shown for one in map(str, rows.id)):,} of them with their picture.")
     if baselines:
         said = ", ".join(f"{who} {maps.km_text(km)}" for who, km in baselines.items())
         facts.append(f"Medians without looking at a picture: {said}.")
     notes = "".join(f"<li>{html.escape(line)}</li>" for line in report)
     policy = (
         f"default-src 'none'; script-src '{_hash(SCRIPT)}'; style-src '{_hash(STYLE)}'; base-uri 'none'; "
-        "form-action 'none'"
+        "form-action 'none'" + ("; img-src data:" if shown else "")
     )
     return (
         "<!doctype html>\n"
@@ -134,6 +140,7 @@ button { font: inherit; cursor: pointer; border: 1px solid #bbb; background: #ff
 aside input[type=search], aside select { width: 100%; font: inherit; padding: .35rem; margin-bottom: .5rem; }
 #status { color: #555; margin: 0 0 .5rem; }
 #detail { border: 1px solid #ccc; border-radius: 4px; padding: .6rem; min-height: 6rem; margin-bottom: .6rem; }
+#detail img { display: block; max-width: 100%; margin: 0 0 .6rem; }
 #detail dl { display: grid; grid-template-columns: auto minmax(0, 1fr); gap: .15rem .6rem; margin: 0; }
 #detail dt { color: #666; }
 #detail dd { margin: 0; overflow-wrap: anywhere; white-space: pre-wrap; }
@@ -205,6 +212,12 @@ function choose(i) {
     list.append(term, said);
   }
   at('detail').replaceChildren(list);
+  if (D.picture[i]) {
+    const image = document.createElement('img');
+    image.src = 'data:image/jpeg;base64,' + D.picture[i];
+    image.alt = 'picture ' + D.id[i];
+    at('detail').prepend(image);
+  }
   draw();
 }
 

@@ -269,7 +269,7 @@ def _panels(
             if most is not None and len(rows) > most:
                 asked = f"{most} of {len(rows)} {what}"
                 rows = rows.iloc[np.linspace(0, len(rows) - 1, most).round().astype(int)]
-            which = runs[0] if len(runs) == 1 else f"{len(runs)} seeds"
+            which = f"{len(runs)} seeds" if len(runs) > 1 else "1 seed" if all_seeds else runs[0]
             title = f"{rows.system.iloc[0]} ({which}): {asked}"
             place = grid[divmod(i, columns)]
             if not insets:

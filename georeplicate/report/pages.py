@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from georeplicate import files, paper
+from georeplicate.report import contents
 from georeplicate.tasks import answers
 from georeplicate.training import rewards
 
@@ -166,6 +167,51 @@ def paper_page() -> str:
     strengths = "\n".join(f"- `{mark}`: {meaning}" for mark, meaning in paper.STRENGTHS.items())
     body = "\n".join(f"## {title}\n\n{table}" for title, table in sections.items())
     return f"# The paper as data\n\n{_NOTICE}\n{strengths}\n\n{body}"
+
+
+_DETAILS = """\
+# {count} implementation details that matter, or might
+
+{notice}
+What the loop of GRPO does in the released code and here. Places of the released code are lines of the commit
+`{commit}`, which was read; the letters say how strong
+a source is (`V`: verified in the primary source). "Measured" names the committed file or the test where the difference
+can be seen; for {unmeasured} of the {count} nothing was measured here. Where the rewards differ, both ways can be run:
+`mode="paper"` and `mode="released"`.
+
+{entries}
+"""
+
+
+def details_page() -> str:
+    """The numbered details: ours, the released code's lines, whether it matters and where that was measured."""
+    entries = []
+    for number, detail in enumerate(paper.DETAILS, 1):
+        place, address = paper.released_place(detail)
+        released = f"{detail.released_does}. [`{place}`]({address}) ({detail.strength})"
+        entries.append(
+            f"{number}. **{detail.topic[0].upper()}{detail.topic[1:]}.**\n"
+            f"   - Released: {released}\n"
+            f"   - Ours: {detail.ours_does}. {_our_place(detail.ours)}\n"
+            f"   - Does it matter: {detail.matters}. "
+            + (f"Measured: `{detail.measured}`" if detail.measured else "Not measured here.")
+        )
+    unmeasured = sum(not detail.measured for detail in paper.DETAILS)
+    return _DETAILS.format(
+        notice=_NOTICE,
+        count=len(paper.DETAILS),
+        commit=paper.RELEASED_COMMIT,
+        unmeasured=unmeasured,
+        entries="\n".join(entries),
+    )
+
+
+def _our_place(named: str) -> str:
+    """ "module:name" as the module's file and the name."""
+    module, _, name = named.partition(":")
+    path = files.PACKAGE / module.replace(".", "/")
+    file = path.with_suffix(".py") if path.with_suffix(".py").is_file() else path / "__init__.py"
+    return f"`georeplicate/{file.relative_to(files.PACKAGE).as_posix()}`, `{name}`"
 
 
 _CARD = """\
@@ -371,6 +417,8 @@ def pages() -> dict[Path, str]:
         FOLDER / "malformed_answers.md": malformed_page(),
         FOLDER / "paper.md": paper_page(),
         FOLDER / "trainer.md": trainer_page(),
+        FOLDER / "details.md": details_page(),
+        files.RESULTS / "README.md": contents.page(),
     }
 
 

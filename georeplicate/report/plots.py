@@ -14,6 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython.core.pylabtools import print_figure
 from IPython.display import HTML
 from matplotlib import style as styles
 from matplotlib.artist import Artist
@@ -37,11 +38,39 @@ FONTS = {"font.family": "DejaVu Sans", "pdf.fonttype": 42}  # carried by matplot
 TRUE, FALSE = "#0173b2", "#c44e00"
 
 
+class _Described(Figure):
+    """A figure that a notebook shows with a text for those who cannot see it."""
+
+    def _repr_mimebundle_(self, include=None, exclude=None):
+        data = print_figure(self, fmt="png", base64=True)
+        size = " x ".join(f"{inches * self.dpi:.0f}" for inches in self.get_size_inches())
+        return {"image/png": data, "text/plain": f"Figure, {size} pixels"}, {"image/png": {"alt": describe(self)}}
+
+
 def new_figure(**options) -> Figure:
     """An empty figure that pyplot has let go of: a notebook shows it once, where its cell returns it."""
-    figure = plt.figure(**options)
+    figure = plt.figure(FigureClass=_Described, **options)
     plt.close(figure)
     return figure
+
+
+def describe(figure: Figure) -> str:
+    """What a figure shows, in words, from its own titles, axis labels, legends and note (a drawing without them: from
+    its words): the text beside the picture for those who cannot see it. It says what is drawn, not what follows."""
+    panels = []
+    for axes in figure.axes:
+        title = " ".join((axes.get_title(loc="left") or axes.get_title()).split())
+        labels = [f"{name}: {label}" for name, label in (("x", axes.get_xlabel()), ("y", axes.get_ylabel())) if label]
+        legend = axes.get_legend()
+        shown = [text.get_text() for text in legend.get_texts()] if legend else []
+        said = "; ".join([*([title] if title else []), *labels, *([f"shown: {', '.join(shown)}"] if shown else [])])
+        said = said or "; ".join(" ".join(text.get_text().split()) for text in axes.texts)
+        if said and said not in panels:
+            panels.append(said)
+    keys = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    parts = [figure.get_suptitle(), *panels, f"legend: {', '.join(keys)}" if keys else "", figure.get_supxlabel()]
+    count = len(figure.axes)
+    return ". ".join([f"Figure with {count} panel{'s' * (count != 1)}", *filter(None, parts)])
 
 
 def colours(systems: Sequence[str]) -> dict[str, str]:
@@ -209,7 +238,7 @@ def loss_mask(tokenizer, ids: Sequence[int], counted: Sequence[bool]) -> HTML:
     pieces = []
     for (token, marked), run in groupby(zip(map(int, ids), map(bool, counted), strict=True)):
         times = len(list(run))
-        shown = html.escape(_shown(tokenizer, token)) + (f" ×{times}" if times > 1 else "")
+        shown = html.escape(token_text(tokenizer, token)) + (f" ×{times}" if times > 1 else "")
         if marked:
             pieces.append(f'<b style="background:#cfe3f5;color:#00304f;padding:0 .2em;margin:.1em">{shown}</b>')
         else:
@@ -217,7 +246,7 @@ def loss_mask(tokenizer, ids: Sequence[int], counted: Sequence[bool]) -> HTML:
     return HTML('<div style="font-family:monospace;line-height:1.9">' + "\n".join(pieces) + "</div>")
 
 
-def _shown(tokenizer, token: int) -> str:
+def token_text(tokenizer, token: int) -> str:
     """A token as its text; by its name in the vocabulary where it is no whole character."""
     text = tokenizer.decode([token], skip_special_tokens=False)
     if not text or "\ufffd" in text:

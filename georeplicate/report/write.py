@@ -16,7 +16,8 @@ from matplotlib.figure import Figure
 
 from georeplicate import paper
 from georeplicate.mini import baselines
-from georeplicate.report import diagram, maps, plots, table1, tables, thinking, verdicts
+from georeplicate.profiles import Profile
+from georeplicate.report import diagram, illustrations, maps, plots, table1, tables, thinking, verdicts
 from georeplicate.runs import runner
 
 _NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
@@ -34,10 +35,14 @@ CURVES = {
     "equal_groups": "groups without signal",
     "reward_std": "spread within a group",
 }
+SFT_CURVES = {"loss": "loss, nats a token", "grad_norm": "gradient norm", "learning_rate": "learning rate"}
 
 
-def write(runs: str | Path, out: str | Path) -> list[Path]:
-    """All tables and figures of the finished runs below `runs`, written below `out`; FileError if there is none."""
+def write(runs: str | Path, out: str | Path, profile: Profile | None = None) -> list[Path]:
+    """All tables and figures of the finished runs below `runs`, written below `out`; FileError if there is none.
+
+    profile: whose runs they are; of the mini world the illustrations of the notebooks are drawn as well.
+    """
     p, out = runner.predictions(runs), Path(out)
     made, synthetic = made_tables(p), tables.is_synthetic(p)
     paths = []
@@ -45,6 +50,9 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
         paths += table(name, frame, caption, out / "tables", synthetic=synthetic)
     for name, draw in figures(p, {name: frame for name, (frame, _) in made.items()}, logs(p, runs)):
         paths += plots.save(draw, out / "figures" / name)
+    if profile is not None and synthetic:
+        for name, draw in illustrations.figures(profile, p, out / "tables"):
+            paths += plots.save(draw, out / "figures" / name)
     return paths
 
 
@@ -222,6 +230,14 @@ def figures(
                 name,
                 partial(plots.curves, rows, shown, smooth=9, baselines={"reward_accuracy": chance}, source=source),
             )
+    shown = {column: CURVES[column] for column in ("reward_accuracy", "length", "reward_format") if column in trained}
+    if len(rows := trained[trained.stands_for != ""]) and len(shown) == 3:
+        yield (
+            "grpo_curves",
+            partial(plots.curves, rows, shown, smooth=9, baselines={"reward_accuracy": chance}, source=source),
+        )
+    if len(rows := log[log.stands_for == tables.SFT]) and set(SFT_CURVES) <= set(rows):
+        yield "sft_curve", partial(plots.curves, rows, SFT_CURVES, smooth=5, source=source)
     if "controls" in made and (made["controls"].stands_for == "").any():
         yield "controls", lambda: _controls(made["controls"], chance, source)
     if "faithfulness" in made:

@@ -29,7 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 COMMIT = subprocess.run(
     ["git", "rev-parse", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True
 ).stdout.strip()
-TIMED = ("grpo.csv", "grpo_by_hand.csv")  # tables with seconds in them
+TIMED = ("grpo.csv", "grpo_by_hand.csv", "clipping.csv")  # tables with seconds in them
 LIMIT_S = 3600
 
 

@@ -1,7 +1,11 @@
 """The paper as data: tables typed once, claims recomputed from them, arithmetic of published percentages."""
 
+import importlib
+import inspect
+import re
 from dataclasses import fields
 from fractions import Fraction
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -9,6 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from georeplicate import paper
+from georeplicate.profiles import Profile
+
+ROOT = Path(__file__).parents[2]
 
 
 def test_tables_have_the_shape_of_the_poster():
@@ -170,3 +177,30 @@ def test_every_collection_becomes_a_frame(frame):
 
 def test_rows_are_records():
     assert [field.name for field in fields(paper.Setting)] == list(paper.settings().columns)
+
+
+def test_details_name_places_that_exist():
+    assert 18 <= len(paper.DETAILS) and len({detail.topic for detail in paper.DETAILS}) == len(paper.DETAILS)
+    for detail in paper.DETAILS:
+        module, _, name = detail.ours.partition(":")
+        if module == "profiles":
+            assert name in Profile.__dataclass_fields__, detail.ours
+        else:
+            assert hasattr(importlib.import_module(f"georeplicate.{module}"), name), detail.ours
+        assert not detail.measured or (ROOT / detail.measured).is_file(), detail.measured
+        place, address = paper.released_place(detail)
+        assert detail.strength == "V" and re.fullmatch(r"[\w.]+:\d[\d,-]*", place), place
+        assert re.search(r"/blob/[0-9a-f]{40}/RL/\S+#L\d+(-L\d+)?$", address), address
+
+
+def test_notation_names_what_is_there():
+    from trl import GRPOConfig
+
+    from georeplicate.training import loss
+
+    arguments = set(inspect.signature(loss.loss).parameters) | set(inspect.signature(loss.group_advantages).parameters)
+    for symbol in paper.NOTATION:
+        assert symbol.profile in {"", *Profile.__dataclass_fields__}, symbol
+        assert symbol.trl in {"", *(field.name for field in fields(GRPOConfig))}, symbol
+        assert symbol.loss in {"", *arguments}, symbol
+    assert {symbol.loss for symbol in paper.NOTATION} >= {"beta", "clip", "old", "reference", "advantages"}

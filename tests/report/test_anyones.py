@@ -1,16 +1,20 @@
 """Maps of anyone's predictions: what is read, what is drawn where, and that a file's words stay words."""
 
+import asyncio
 import base64
 import hashlib
+import io
 import json
 import re
 from html.parser import HTMLParser
 
+import browser
 import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.colors import to_hex
+from PIL import Image
 
 from georeplicate import geo
 from georeplicate.report import anyones, anyones_page, maps
@@ -65,11 +69,11 @@ def test_aliases_missing_answers_and_bad_rows(tmp_path):
 
 
 def test_truth_in_a_file_of_its_own(tmp_path):
-    mine = write(tmp_path / "mine.csv", "id,lat,lon\nx.jpg,1,1\ny.jpg,2,2\n")
+    mine = write(tmp_path / "mine.csv", "id,lat,lon,text\nx.jpg,1,1,by the sea\ny.jpg,2,2,\n")
     truth = write(tmp_path / "truth.csv", "id,lat,lon,country\nx,1,1,Germany\ny,2,3,Atlantis\n")
     frame, _ = anyones.read(mine, truth)
     assert frame.error_km.iloc[0] == 0 and frame.error_km.iloc[1] == pytest.approx(111.1, abs=0.5)
-    assert list(frame.country_name) == ["Germany", "Atlantis"]
+    assert list(frame.country_name) == ["Germany", "Atlantis"] and list(frame.text) == ["by the sea", ""]
     with pytest.raises(ValueError, match=r"mine\.csv: no true places .* --truth"):
         anyones.read(mine)
     with pytest.raises(FileNotFoundError, match="missing.csv"):
@@ -234,6 +238,80 @@ def test_the_page_holds_every_point_and_says_when_it_thins_out():
     assert "3 of 7 places, at random" in text and len(data_of(text)["id"]) == 3
     long = data_of(anyones_page.page(table(text="y" * 5000), name="x"))
     assert max(map(len, long["text"])) < 700 and long["text"][0].endswith("(cut)")
+
+
+def jpeg(colour="teal", size=(900, 600)):
+    data = io.BytesIO()
+    Image.new("RGB", size, colour).save(data, "JPEG")
+    return data.getvalue()
+
+
+def test_pictures_are_found_by_id_made_small_and_those_of_the_largest_errors_kept(tmp_path):
+    (tmp_path / "city").mkdir()
+    for name in ("im0.jpg", "city/im1.jpeg", "im2.png", "stranger.jpg"):
+        (tmp_path / name).write_bytes(jpeg())
+    (tmp_path / "im3.jpg").write_text("no picture")
+    small, lines = anyones.thumbnails(tmp_path, table(), most=3)
+    assert list(small) == ["im2", "im1"]  # im3 cannot be read, and im0 has the smallest error
+    for data in small.values():
+        assert Image.open(io.BytesIO(data)).size == (480, 320)
+    said = " ".join(lines)
+    assert "im3.jpg cannot be read as a picture" in said and "3 of 7 ids have no picture" in said
+    assert "3 of 4 pictures were taken: those of the largest errors" in said
+    text = anyones_page.page(table(), name="x", pictures=small)
+    found = data_of(text)
+    assert found["picture"][found["id"].index("im1")].startswith("/9j/") and found["picture"].count("") == 5
+    assert "img-src data:" in text and "2 of them with their picture" in text
+    assert "img-src" not in anyones_page.page(table(), name="x")
+    with pytest.raises(ValueError, match="no file in .* has the name of an id, such as im0.jpg"):
+        anyones.thumbnails(tmp_path / "city", table().head(1))
+    with pytest.raises(ValueError, match="is no folder"):
+        anyones.thumbnails(tmp_path / "nowhere", table())
+
+
+@pytest.mark.skipif(browser.CHROMIUM is None, reason="there is no Chromium here")
+def test_a_browser_searches_filters_and_shows_picture_and_answer_under_the_policy(tmp_path):
+    frame = table(text=[f"{EVIL} answer {i}" for i in range(7)], city=["Nairobi"] * 3 + ["Kisumu"] * 4)
+    page = anyones_page.page(frame, name=EVIL, report=[EVIL], pictures={"im4": jpeg(size=(30, 20))})
+    path = write(tmp_path / "map.html", page)
+
+    async def use(page):
+        status = "document.getElementById('status').textContent"
+        found = {"all": await page.run(status)}
+        await page.run(
+            "const search = document.getElementById('search'); search.value = 'KISUMU';"
+            "search.dispatchEvent(new Event('input'))"
+        )
+        found["searched"] = await page.run(status)
+        await page.run("document.querySelectorAll('#classes input')[5].click()")
+        found["filtered"] = await page.run(status)
+        hits = "[...document.querySelectorAll('#hits button')]"
+        await page.run(f"{hits}.find(hit => hit.textContent.startsWith('im4')).click()")
+        found["detail"] = await page.run("document.getElementById('detail').innerText")
+        found["picture"] = await page.run(
+            "(async () => { const image = document.images[0]; await image.decode(); return image.naturalWidth })()"
+        )
+        found["wide"] = await page.run("document.documentElement.scrollWidth - window.innerWidth")
+        found["drawn"] = await page.run(
+            "new Set(document.getElementById('map').getContext('2d').getImageData(0, 0, 600, 300).data).size"
+        )
+        before = list(page.complaints)
+        await page.run("const evil = document.createElement('script'); evil.textContent = 'window.evil = 1';"
+                       "document.body.append(evil)")  # fmt: skip
+        found["evil"] = await page.run("String(window.evil)")
+        return found, before, page.complaints
+
+    found, before, after = asyncio.run(in_browser(path, tmp_path / "profile", use))
+    assert (found["all"], found["searched"], found["filtered"]) == ("7 of 7 points", "4 of 7 points", "3 of 7 points")
+    assert "<script>alert(1)</script>" in found["detail"] and "answer 4" in found["detail"]
+    assert found["picture"] == 30 and found["wide"] <= 0 and found["drawn"] > 20
+    assert before == [] and found["evil"] == "undefined" and "Content Security Policy" in " ".join(after)
+
+
+async def in_browser(path, profile, use):
+    profile.mkdir()
+    async with browser.opened(path, profile, width=420) as page:  # as wide as a phone
+        return await use(page)
 
 
 # --- everything ------------------------------------------------------------------------------------------------------

@@ -278,7 +278,7 @@ def test_committed_notebooks_match_their_sources():
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)
 def test_cells_are_small_and_run_under_papermill(path):
     source = reproduce.Source(path)
-    assert max(len(code.splitlines()) for code in source.code) <= 25, "a longer cell belongs into the library"
+    assert max(len(code.splitlines()) for code in source.code) <= 15, "a longer cell belongs into the library"
     assert {"profile", "out"} <= source.parameters
     pair = path.with_suffix(".ipynb")
     assert pair.exists(), "run make reproduce PROFILE=mini, then make pair"

@@ -37,7 +37,7 @@ def panels(figure) -> list[str]:
 
 
 def test_a_panel_a_system_and_all_its_seeds_where_errors_are_drawn(located):
-    assert [t.split(":")[0] for t in panels(maps.errors(located))] == ["mini-base (base-s0)", "mini-SFT (3 seeds)"]
+    assert [t.split(":")[0] for t in panels(maps.errors(located))] == ["mini-base (1 seed)", "mini-SFT (3 seeds)"]
     assert [t.split(":")[0] for t in titles(maps.arcs(located))] == ["mini-base (base-s0)", "mini-SFT (sft-s0)"]
 
 

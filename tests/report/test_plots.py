@@ -9,7 +9,7 @@ from matplotlib.offsetbox import TextArea
 from toy import tiny_policy
 
 from georeplicate import paper
-from georeplicate.report import plots
+from georeplicate.report import diagram, plots
 
 BENCH = pd.DataFrame(
     [
@@ -256,3 +256,13 @@ def test_twelve_systems_can_be_told_apart():
     assert [line.get_linewidth() > 2 for line in lines] == [system in table2 for system in systems]
     with pytest.raises(ValueError, match="no answers"):
         plots.cumulative(located({"mini-R1": "Geo-R1"}).iloc[:0], {})
+
+
+def test_a_notebook_shows_a_figure_with_words_for_those_who_cannot_see_it():
+    figure = plots.curves(logs(), {"kl": "KL"})
+    data, metadata = figure._repr_mimebundle_()
+    assert data["image/png"].startswith("iVBOR") and metadata["image/png"]["alt"] == plots.describe(figure)
+    said = plots.describe(figure)
+    assert said.startswith("Figure with 1 panel. x: update; y: KL. legend: ") and plots.SYNTHETIC in said
+    assert "mini-Zero (" in said and "object at" not in data["text/plain"]
+    assert "data engine" in plots.describe(diagram.loop("GRPO"))

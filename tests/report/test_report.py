@@ -13,7 +13,7 @@ TABLES = {"table2", "protocols", "controls", "faithfulness", "geolocation", "zon
 TABLES |= {"cues", "failures", "decomposition", "table1", "table1_against_base"}
 TABLES |= {"transfer", "verdicts"}
 FIGURES = {"table2", "curves", "faithfulness", "zero_shot", "changes", "zones"}
-FIGURES |= {"map_errors", "map_arcs", "map_countries", "table1", "distances", "loop"}
+FIGURES |= {"map_errors", "map_arcs", "map_countries", "table1", "distances", "loop", "grpo_curves"}
 
 
 @pytest.fixture(scope="module")

@@ -98,6 +98,15 @@ def test_on_photographs_nothing_is_called_synthetic_nor_prevented_by_the_mini_wo
     row = table.set_index("claim_id").loc["transfer.base"]
     assert row.verdict == "cannot tell" and row.prevented_by == ""
     assert "synthetic world" in verdicts.sentences(verdicts.verdicts(frames))
+    limits = " ".join(table.cannot_say) + " ".join(table.would_settle)
+    for only_of_the_mini_world in ("our base", "closed vocabulary", "template", "handful of words", "sees photographs",
+                                   "on photographs", "not here", "base of its own", "a world whose"):  # fmt: skip
+        assert only_of_the_mini_world not in limits
+        assert only_of_the_mini_world in " ".join(
+            verdicts.verdicts(frames)[["cannot_say", "would_settle"]].to_numpy().ravel()
+        )
+    experiments = verdicts.experiments(photographs, 1000, 850)
+    assert len(experiments) == 2 and "core-hours" not in experiments.to_csv()
 
 
 def test_open_ends_come_with_the_smallest_effect(frames):
