@@ -25,12 +25,13 @@ _LOOK = re.compile(b"|".join(b"(%s)" % pattern for pattern in PATTERNS.values())
 def leaks(folders: Iterable[str | Path]) -> list[str]:
     """A sentence for each file below these folders (or each file named) that holds any of PATTERNS: file, line, what.
 
-    The secret itself is not repeated. Only files with an ending in TEXTS are read.
+    The secret itself is not repeated. Below a folder only files with an ending in TEXTS are read.
     """
     found = []
     for folder in map(Path, folders):
-        for path in sorted(folder.rglob("*") if folder.is_dir() else [folder]):
-            if path.suffix not in TEXTS or not path.is_file():
+        below = (path for path in folder.rglob("*") if path.suffix in TEXTS)
+        for path in sorted(below) if folder.is_dir() else [folder]:
+            if not path.is_file():
                 continue
             data = path.read_bytes()
             if (match := _LOOK.search(data)) is not None:
