@@ -20,6 +20,7 @@ from transformers import (
     InternVLProcessor,
     ProcessorMixin,
     Qwen2_5_VLProcessor,
+    Qwen3VLProcessor,
 )
 from transformers.utils import cached_file
 
@@ -82,6 +83,16 @@ class ImageTextProcessor(_SavedAsItsParent, Qwen2_5_VLProcessor):
         ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
 
 
+class Qwen3ImageTextProcessor(_SavedAsItsParent, Qwen3VLProcessor):
+    """Qwen3-VL's processor for images and text only."""
+
+    def __init__(self, image_processor=None, tokenizer=None, chat_template=None):
+        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
+        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
+        self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
+        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+
+
 class InternVLImageTextProcessor(_SavedAsItsParent, InternVLProcessor):
     """InternVL's processor for images and text only. An image becomes one or more tiles of image_seq_length tokens."""
 
@@ -130,13 +141,15 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def load_processor(name: str, model_type: str) -> ProcessorMixin:
-    if model_type not in ("qwen2_5_vl", "internvl"):
+    if model_type not in ("qwen2_5_vl", "qwen3_vl", "internvl"):
         processor = AutoProcessor.from_pretrained(name, backend="pil")
     else:
         parts = AutoImageProcessor.from_pretrained(name, backend="pil"), AutoTokenizer.from_pretrained(name)
         options = {"chat_template": image_template(name, parts[1].chat_template)}
         if model_type == "qwen2_5_vl":
             processor = ImageTextProcessor(*parts, **options)
+        elif model_type == "qwen3_vl":
+            processor = Qwen3ImageTextProcessor(*parts, **options)
         else:
             said = InternVLProcessor.get_processor_dict(name)[0]
             processor = InternVLImageTextProcessor(*parts, said.get("image_seq_length", 256), **options)
