@@ -179,12 +179,17 @@ def engine(
     from georeplicate import engine as data_engine
     from georeplicate import pairs
 
-    folder = out or files.WORK / "records" / source
-    rows = pairs.load(source, split, None if source == "world" else root or files.CHECKOUT / "data" / source)
-    chosen = pairs.sample(rows, limit, seed=seed).select_columns(["id", "lat", "lon", "taken_at", "city", "country"])
-    made = data_engine.build(chosen, folder, data_engine.teacher(teacher, model, base_url, folder / "cache"), seed=seed)
+    folder, photographs = out or files.WORK / "records" / source, source != "world"
+    home = root or files.CHECKOUT / "data" / source if photographs else None
+    chosen = pairs.sample(pairs.load(source, split, home), limit, seed=seed)
+    told = data_engine.teacher(teacher, model, base_url, folder / "cache", photographs=photographs)
+    size = Profile.get("paper")
+    looked = {"panorama": size.panorama_px, "aerial": (size.tile_px, size.tile_px)} if told.sees else None
+    made = data_engine.build(data_engine.rows(chosen, home, looked), folder, told, seed=seed)
     accepted, rejected = (len(data_engine.load(made, part)) for part in ("accepted", "rejected"))
     print(f"{accepted} records accepted, {rejected} rejected; reasons and counts: {made / 'README.md'}")
+    if accepted and photographs:
+        print(f"next: georeplicate train sft --profile paper --records {made}" + (f" --root {root}" if root else ""))
 
 
 # --- training and evaluation -----------------------------------------------------------------------------------------
@@ -203,6 +208,9 @@ def train(
     base: Base = None,
     root: Root = None,
     workers: Workers = 2,
+    records: Annotated[
+        Path | None, typer.Option(help="what `georeplicate engine` wrote, for SFT on photographs (default: made anew)")
+    ] = None,
     weights: Annotated[
         list[str] | None,
         typer.Option(metavar="SYSTEM=WEIGHTS", help="of a published system of table1: official@COMMIT or a folder"),
@@ -216,8 +224,10 @@ def train(
         from georeplicate.report import table1
         from georeplicate.runs import published
 
-        if (seeds, base) != (None, None):
-            raise ValueError("published systems are not trained: table1 of this profile takes no seeds and no base")
+        if (seeds, base, records) != (None, None, None):
+            raise ValueError(
+                "published systems are not trained: table1 of this profile takes no seeds, no base and no records"
+            )
         given = {}
         for one in weights or ():
             system, equals, of = one.partition("=")
@@ -230,7 +240,7 @@ def train(
         return
     if weights:
         raise ValueError("--weights are those of published systems: train table1 --profile paper, or single_gpu")
-    commands.train(what, profile, seeds, base=base, root=root, workers=workers, work=work)
+    commands.train(what, profile, seeds, base=base, root=root, workers=workers, work=work, records=records)
 
 
 @app.command()

@@ -52,7 +52,7 @@ def open_photo(path: Path) -> Image:
     """An upright RGB picture, its longer side LONGEST_PX at most. ValueError in one sentence that names the file."""
     from PIL import Image as Pictures
 
-    from georeplicate.model.processors import as_rgb
+    from georeplicate.model.pictures import as_rgb
 
     try:
         with Pictures.open(path) as file:

@@ -31,23 +31,36 @@ def has_stand_ins(profile: str) -> bool:
 
 
 def train(
-    what: str, profile: str, seeds: int | None, *, base: str | None, root: Path | None, workers: int, work: Path
+    what: str,
+    profile: str,
+    seeds: int | None,
+    *,
+    base: str | None,
+    root: Path | None,
+    workers: int,
+    work: Path,
+    records: Path | None = None,
 ) -> None:
-    """Bring runs up to date and print what each got right; "base" trains the base of the mini world instead."""
+    """Bring runs up to date and print what each got right; "base" trains the base of the mini world instead.
+
+    records: what the data engine wrote, for SFT on photographs; ValueError where the profile has none."""
     if what == "base":
         from georeplicate.mini import base as mini_base
 
-        if (profile, seeds, base, root) != ("mini", None, None, None):
+        if (profile, seeds, base, root, records) != ("mini", None, None, None, None):
             raise ValueError(
-                "`train base` makes the one base of the mini world: it takes no profile, seeds, base or root"
+                "`train base` makes the one base of the mini world: it takes no profile, seeds, base, root or records"
             )
         print(f"the base policy is in {mini_base.build(work / 'base', seed=0)}")
         return
     size = Profile.get(profile)
+    wanted, recipe = chosen(what, size, seeds), recipes.of(size)
+    if records is not None:
+        if not hasattr(recipe, "with_records"):
+            raise ValueError(f"profile {size.name} makes its own records: --records are those of photographs")
+        recipe = recipe.with_records(records)
     start = _folder(base)
-    folders = runner.ensure(
-        chosen(what, size, seeds), size, work / size.name, base_path=start, root=root, workers=workers
-    )
+    folders = runner.ensure(wanted, size, work / size.name, base_path=start, root=root, workers=workers, recipe=recipe)
     from georeplicate.evaluation import predict
 
     for name, folder in folders.items():

@@ -7,7 +7,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from georeplicate import files
 from georeplicate.profiles import Profile
@@ -56,9 +56,17 @@ class Photographs:
     controls = ("shuffled pairing", "blank panorama", "blank tiles")
     has_stand_ins = False  # the systems of Table 1 have weights of their own: evaluation.baselines
 
-    def __init__(self) -> None:
+    def __init__(self, records: Path | None = None) -> None:
+        self.records = records  # those of the data engine, where SFT is not to make its own
         # The runs of one command share a recipe, and each wants the checksum several times: a stat of every picture.
         self._checksums: dict[tuple[str, Path], str] = {}
+
+    def with_records(self, folder: str | Path) -> Self:
+        """The recipe whose SFT learns from a finished run of the data engine; FileError where there is none."""
+        from georeplicate import manifest
+
+        manifest.read(folder)
+        return type(self)(Path(folder).resolve())
 
     def start(self, profile: Profile, root: Path | None = None) -> Path:
         """The published model that the profile names; CheckpointError where it cannot be had."""
@@ -74,7 +82,12 @@ class Photographs:
         if what == "evaluation":
             return {name: values[name] for name in _EVALUATION}
         others = {"sft": _RL, "grpo": _SFT_ALL, "supervised": ("teacher",)}[what]
-        return {name: value for name, value in values.items() if name not in (*_NOWHERE, *others, "n_test_sites")}
+        kept = {name: value for name, value in values.items() if name not in (*_NOWHERE, *others, "n_test_sites")}
+        if what == "sft" and self.records is not None:
+            from georeplicate import manifest
+
+            kept["records"] = manifest.read(self.records)["data_sha256"]
+        return kept
 
     def data_sha256(self, profile: Profile, root: Path | None = None) -> str:
         """Of the table of both splits: ids, places, moments, names of pictures and their sizes in bytes."""
@@ -101,8 +114,10 @@ class Photographs:
     ) -> Sequence[dict[str, Any]]:
         """The training rows of a stage; records of the data engine are made below `work` first, and kept."""
         places = split(profile, "train", root)
+        if stage == "sft" and self.records is not None:
+            return records_of(profile, unheld(profile, root), self.records)
         if stage == "sft":
-            return records(profile, places, (work or files.WORK) / "records")
+            return records(profile, places, (work or files.WORK) / "records", root)
         return controlled(questions(profile, places, seed), control, seed)
 
     def tasks(
@@ -172,16 +187,39 @@ def views(profile: Profile, places: Dataset) -> Sequence[Row]:
     return Rows(range(len(places)), make)
 
 
-def records(profile: Profile, places: Dataset, folder: Path) -> Sequence[dict[str, Any]]:
-    """The data engine's accepted records about these places, with their pictures, for supervised fine-tuning."""
+def unheld(profile: Profile, root: Path | None) -> Dataset:
+    """All training places but those of the validation split."""
+    from georeplicate import pairs
+
+    folder = root or DATA / profile.source
+    return pairs.hold_out(pairs.load(profile.source, "train", folder), profile.n_validation_sites)[0]
+
+
+def records(profile: Profile, places: Dataset, folder: Path, root: Path | None = None) -> Sequence[dict[str, Any]]:
+    """The data engine's accepted records about these places, made in `folder`, for supervised fine-tuning."""
+    from georeplicate import engine
+
+    rows = engine.rows(places, root or DATA / profile.source)
+    engine.build(rows, folder, engine.teacher(profile.teacher, photographs=True))
+    return records_of(profile, places, folder)
+
+
+def records_of(profile: Profile, places: Dataset, folder: Path) -> Sequence[dict[str, Any]]:
+    """Accepted records in `folder` about these places, with their pictures; those of other places are left out, with
+    one line that counts them. ValueError where none is left."""
     from georeplicate import engine
     from georeplicate.tasks.rows import Rows
 
     by_id = {name: i for i, name in enumerate(places["id"])}
-    metadata = places.select_columns(["id", "lat", "lon", "taken_at", "city", "country"])
-    made = engine.load(engine.build(metadata, folder, engine.teacher(profile.teacher)))
+    made = engine.load(folder)
     if not len(made):
-        raise ValueError(f"the data engine accepted none of {len(places)} places; {folder}/README.md says why")
+        raise ValueError(f"the data engine accepted no place; {folder}/README.md says why")
+    known = [i for i, name in enumerate(made["id"]) if name in by_id]
+    if len(known) < len(made):
+        print(f"{len(made) - len(known)} of {len(made)} records are of validation places, or of none here: left out")
+    if not known:
+        raise ValueError(f"none of the {len(made)} records in {folder} is of a training place of {profile.source}")
+    made = made.select(known)
 
     def make(i: int) -> dict:
         record = made[i]
@@ -219,7 +257,7 @@ def controlled(rows: Sequence[dict[str, Any]], control: str, seed: int) -> Seque
 
 def resized(picture: Image, size: tuple[int, int]) -> Image:
     """An upright RGB picture of (height, width) pixels, or smaller where the picture is; the aspect is kept."""
-    from georeplicate.model.processors import as_rgb
+    from georeplicate.model.pictures import as_rgb
 
     picture = as_rgb(picture)
     picture.thumbnail((size[1], size[0]))
