@@ -267,6 +267,7 @@ def reproduce(
     parameter: Annotated[
         list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="another parameter of notebooks")
     ] = None,
+    root: Root = None,
     pair_notebooks: Annotated[
         bool, typer.Option("--pair", help="write notebooks/*.ipynb from the last mini run")
     ] = False,
@@ -274,7 +275,8 @@ def reproduce(
     notebooks: Annotated[Path, typer.Option(hidden=True)] = files.CHECKOUT / "notebooks",
     work: Work = files.WORK,
 ) -> None:
-    """Train what the notebooks need and run them in order: every table and figure of a profile."""
+    """Train what the notebooks need and run them in order: every table and figure of a profile. A profile of
+    photographs goes to its tables without notebooks."""
     from georeplicate import reproduce as notebooks_of
 
     if check_pairs:
@@ -282,7 +284,7 @@ def reproduce(
     elif pair_notebooks:
         notebooks_of.print_paired(notebooks, work)
     else:
-        notebooks_of.print_run(profile, parameter or [], seeds, notebooks, work)
+        notebooks_of.print_run(profile, parameter or [], seeds, notebooks, work, root)
 
 
 @app.command()

@@ -64,6 +64,15 @@ def folder(name: str, revision: str | None = None) -> Path:
     return found
 
 
+def out_of_reach(name: str, revision: str | None = None) -> str:
+    """Why a model can be neither found nor fetched, as far as that can be told without asking the hub; "" if it may."""
+    from huggingface_hub import constants
+
+    if Path(name).is_dir() or not constants.HF_HUB_OFFLINE or _held(name, revision):
+        return ""
+    return _absent(name, revision, "HF_HUB_OFFLINE is set")
+
+
 def identity(path: str | os.PathLike) -> str:
     """What a policy is, for keys: "name@commit" of a hub's snapshot, else a checksum of its files.
 
@@ -183,6 +192,9 @@ def _fetched(name: str, revision: str | None) -> Path:
     )
     _refuse(name, Path(config), sizes)
     _check_space(name, info.sha, sizes)
+    if missing(_home(name) / "snapshots" / info.sha):
+        size = sum(size for file, size in sizes.items() if file.endswith(".safetensors"))
+        print(f"{name} at {info.sha[:12]}: {_licence(info)}; {size / 1e9:.2f} GB of weights", flush=True)
     home = snapshot_download(
         name, revision=revision, allow_patterns=list(KEPT), endpoint=endpoint, cache_dir=constants.HF_HUB_CACHE
     )
@@ -190,6 +202,13 @@ def _fetched(name: str, revision: str | None) -> Path:
     if lost := missing(found):
         raise CheckpointError(f"{name} is incomplete on the hub: its index names {lost[0]}, which is not there")
     return found
+
+
+def _licence(info: Any) -> str:
+    """As its card states it."""
+    stated = (info.card_data or {}).get("license") if info.card_data else None
+    stated = stated or next((tag.partition(":")[2] for tag in info.tags or () if tag.startswith("license:")), None)
+    return f"licence {stated}, as its authors state it" if stated else "its authors state no licence"
 
 
 def _refuse(name: str, config: Path, sizes: dict[str, int]) -> None:

@@ -59,6 +59,7 @@ def train(
         if not hasattr(recipe, "with_records"):
             raise ValueError(f"profile {size.name} makes its own records: --records are those of photographs")
         recipe = recipe.with_records(records)
+    recipes.check(recipe, size, root, model=base is None)
     start = _folder(base)
     folders = runner.ensure(wanted, size, work / size.name, base_path=start, root=root, workers=workers, recipe=recipe)
     from georeplicate.evaluation import predict
@@ -98,7 +99,8 @@ def evaluate(
         raise ValueError(f"unknown split {split!r}: choose one of validation, test")
     found = baselines.get(baseline, weights) if baseline else None  # an unknown name before anything is loaded
     recipe = recipes.of(size)
-    start = _folder(model) or recipe.start(size, root)
+    recipes.check(recipe, size, root, training=False, model=not (model or baseline))
+    start = _folder(model) or (Path() if baseline and not recipe.has_stand_ins else recipe.start(size, root))
     tasks = {one.name: one for one in recipe.tasks(size, start, "", True, root=root)}
     if task is not None and task not in tasks:
         raise ValueError(f"unknown task {task!r}: profile {size.name} has {', '.join(tasks)}")
@@ -122,6 +124,7 @@ def evaluate(
 def list_runs(profile: str, *, base: str | None, root: Path | None, work: Path) -> None:
     """Print each run of a profile with its state, and what was set aside."""
     size = Profile.get(profile)
+    recipes.check(recipes.of(size), size, root, model=base is None)
     for job in runner.jobs(spec.all_runs(size), size, work / size.name, _folder(base), root):
         print(f"{job.run.name:>28}  {runner.state(job)}")
     for folder in sorted((work / size.name / "stale").glob("*")):

@@ -68,6 +68,31 @@ class Photographs:
         manifest.read(folder)
         return type(self)(Path(folder).resolve())
 
+    def missing(
+        self, profile: Profile, root: Path | None = None, *, training: bool = True, model: bool = True
+    ) -> list[str]:
+        """What a command needs and this machine has not, and where to get it; nothing is fetched to find out.
+
+        training: or evaluation alone, which any device does. model: the profile's own is used; of another nobody knows
+        here how large it is."""
+        import warnings
+
+        from georeplicate import pairs
+        from georeplicate.model import hub
+
+        folder, lost = root or DATA / profile.source, []
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it is read again, and says then what it lacks
+                pairs.read(profile.source, "train" if training else "test", folder)
+        except FileNotFoundError:
+            lost.append(f"{profile.source} in {folder} (`make data SOURCE={profile.source}` says how to get it)")
+        if training and model and not _cuda():
+            lost.append(f"a GPU ({profile.model} is too large to be trained on a CPU)")
+        if model and (why := hub.out_of_reach(profile.model, profile.revision or None)):
+            lost.append(f"the model ({why})")
+        return lost
+
     def start(self, profile: Profile, root: Path | None = None) -> Path:
         """The published model that the profile names; CheckpointError where it cannot be had."""
         from georeplicate.model import hub
@@ -135,8 +160,19 @@ class Photographs:
         def places_of(name: str) -> Sequence[Row]:
             return views(profile, split(profile, name, root))
 
-        found: list[Task] = [Pairing(pairs_of, f"{profile.source} (pairing)", profile.k)]
-        return [*found, Geolocation(places_of, f"{profile.source} (geolocation)")] if with_places else found
+        of = self.benchmark(profile)
+        found: list[Task] = [Pairing(pairs_of, f"{of} (pairing)", profile.k)]
+        return [*found, Geolocation(places_of, f"{of} (geolocation)")] if with_places else found
+
+    def benchmark(self, profile: Profile) -> str:
+        """What tables call the test set."""
+        return profile.source
+
+
+def _cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
