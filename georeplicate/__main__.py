@@ -35,7 +35,7 @@ Workers = Annotated[int, typer.Option(help="runs that are trained at once")]
 Work = Annotated[Path, typer.Option(hidden=True)]
 Results = Annotated[Path, typer.Option(hidden=True)]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object a line on stdout")]
-Model = Annotated[str | None, typer.Option(help="policy that answers: a folder or a hub name")]
+Model = Annotated[str | None, typer.Option(help="policy that answers: a folder, or a hub name (NAME@REVISION)")]
 INTERRUPTED = 130
 Demo = Annotated[bool, typer.Option("--synthetic-demo", help="let the mini model answer; it never saw a photograph")]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda (default: the GPU, if there is one)")]
@@ -254,10 +254,20 @@ def evaluate(
     root: Root = None,
     out: Annotated[Path | None, typer.Option(help="CSV for the rows (default: none is written)")] = None,
 ) -> None:
-    """Evaluate one policy, or a baseline, on the tasks of a profile and print what was right."""
+    """Evaluate one policy, or a baseline, on the tasks of a profile and print what was right.
+
+    With --out the answers are kept part by part beside it: the same command goes on where it was killed."""
     from georeplicate.runs import commands
 
-    commands.evaluate(model, baseline, task, profile, split, root=root, out=out, weights=weights)
+    rows = commands.evaluate(model, baseline, task, profile, split, root=root, out=out, weights=weights)
+    if out is not None and (rows.task == "pairing").any():
+        from georeplicate.report import tables
+
+        if not len(made := tables.table2(rows)):
+            return  # none of the four systems of that table
+        stem, synthetic = out.with_name(f"{out.stem}-table2"), tables.is_synthetic(rows)
+        written = tables.write(made, stem, "Cross-view pairing, a line of Table 2.", synthetic=synthetic)
+        print(f"line of table 2: {written[1]}")
 
 
 @app.command()

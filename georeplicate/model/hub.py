@@ -64,6 +64,14 @@ def folder(name: str, revision: str | None = None) -> Path:
     return found
 
 
+def named(name: str) -> Path:
+    """The folder of a policy as people name it: a folder, NAME or NAME@REVISION of the hub; raises as `folder`."""
+    if Path(name).is_dir():
+        return folder(name)
+    model, _, revision = name.partition("@")
+    return folder(model, revision or None)
+
+
 def out_of_reach(name: str, revision: str | None = None) -> str:
     """Why a model can be neither found nor fetched, as far as that can be told without asking the hub; "" if it may."""
     from huggingface_hub import constants

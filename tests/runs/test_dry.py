@@ -44,38 +44,43 @@ def test_it_is_the_paper_but_for_sizes_model_and_question():
     assert {run.name.partition("-")[0] for run in spec.table2_runs((42,), DRY)} == shared
 
 
-def test_the_engine_then_sft_on_its_records_then_grpo_then_tables(home, tmp_path, command, in_this_process):
-    recipe = recipes.of(DRY)
-    tree = recipe.folder(DRY, home)
-    words = ("engine", "--root", tree, "--out", tmp_path / "records", "--limit", "40")
-    assert command(*words)[0] == 0
-    given = ("--profile", "paper-dry", "--root", home, "--work", tmp_path)
-    code, printed, error = command("train", "r1", *given, "--records", tmp_path / "records")
+def test_the_engine_then_sft_on_its_records_then_grpo_then_a_table(
+    home, tmp_path, command, in_this_process, monkeypatch
+):
+    """The short form; `make reproduce PROFILE=paper-dry`, in .ci/run, is the whole."""
+    tree, out = recipes.of(DRY).folder(DRY, home), tmp_path / "paper-dry"
+    assert command("engine", "--root", tree, "--out", tmp_path / "records", "--limit", "40")[0] == 0
+    given = ("train", "r1", "--profile", "paper-dry", "--root", home, "--work", tmp_path)
+    code, printed, error = command(*given, "--records", tmp_path / "records")
     assert code == 0, error
     assert "records are of validation places" in printed  # 40 of 48 were written of, and 4 or more are held out
-    sft, r1 = (json.loads((tmp_path / f"paper-dry/runs/{name}-s42/trained.json").read_text()) for name in ("sft", "r1"))
+    sft, r1 = (json.loads((out / f"runs/{name}-s42/trained.json").read_text()) for name in ("sft", "r1"))
     made = json.loads((tmp_path / "records" / "manifest.json").read_text())["data_sha256"]
     assert sft["inputs"]["settings"]["records"] == made and "records" not in r1["inputs"]["settings"]
-    # the same stages by one command: other records are another training, what is set aside is kept
-    code, printed, error = command("reproduce", *given[:4], "--work", tmp_path)
-    assert code == 0, error
-    assert "sft-s42 was trained otherwise (settings.records" in printed and "4 of 4 runs to do" in printed
-    assert [p.name.rpartition("-")[0] for p in sorted((tmp_path / "paper-dry/stale").iterdir())] == [
-        "r1-s42",
-        "sft-s42",
-    ]
-    predictions = runner.predictions(tmp_path / "paper-dry" / "runs")
+    predictions = runner.predictions(out / "runs")
     assert set(predictions.benchmark) == {f"{dry.BENCHMARK} (pairing)", f"{dry.BENCHMARK} (geolocation)"}
-    table = pd.read_csv(tmp_path / "paper-dry" / "tables" / "table2.csv")
-    assert {"Qwen2.5-VL-7B", "Geo-SFT", "Geo-R1-Zero", "Geo-R1"} <= set(table.stands_for)
-    said = (tmp_path / "paper-dry" / "tables" / "table2.md").read_text()
-    assert write.NO_RESULT in said and tables.SYNTHETIC not in said
-    assert not (tmp_path / "paper-dry" / "tables" / "verdicts.csv").exists()
-    card = (tmp_path / "paper-dry" / "data" / "records" / "README.md").read_text()
-    assert "accepted 32, rejected 0" in card
-    images = engine.load(tmp_path / "paper-dry" / "data" / "records")["image"]
+    # tables say what kind of numbers these are, and none judges the paper's claims by them
+    frames = {"table2": (tables.table2(predictions), "Pairing."), "verdicts": (pd.DataFrame({"claim": ["x"]}), "")}
+    monkeypatch.setattr(write, "made_tables", lambda _: dict(frames))
+    monkeypatch.setattr(write, "figures", lambda *_: ())
+    assert {path.stem for path in write.write(out / "runs", out)} == {"table2"}
+    said = (out / "tables" / "table2.md").read_text()
+    assert f"Pairing. {write.NO_RESULT}" in said and tables.SYNTHETIC not in said and "dry-R1 | Geo-R1" in said
+    # nothing is done twice; without these records it is another training
+    runs, recipe = spec.table2_runs((42,), DRY)[1:2], recipes.of(DRY)
+    with_records = runner.jobs(runs, DRY, out, root=home, recipe=recipe.with_records(tmp_path / "records"))
+    assert runner.unfinished(with_records) == []
+    assert "settings.records" in runner.state(*runner.jobs(runs, DRY, out, root=home))
+
+
+def test_records_that_sft_makes_itself_are_of_its_places_and_keep_their_pictures(home, tmp_path):
+    recipe = recipes.of(DRY)
+    rows = recipe.rows("sft", DRY, home, 0, "", root=home, work=tmp_path)
+    places, tree = photographs.split(DRY, "train", recipe.folder(DRY, home)), recipe.folder(DRY, home)
+    assert {row["id"] for row in rows} == set(places["id"][:]) and len(rows) == DRY.n_train_sites
+    assert [image.size for image in rows[0]["images"]] == [(112, 56)]
+    images = engine.load(tmp_path / "records")["image"]
     assert all((tree / path).is_file() for paths in images for path in paths)
-    assert command("reproduce", *given[:4], "--work", tmp_path)[1].count("0 of 4 runs to do") == 1
 
 
 @pytest.fixture
