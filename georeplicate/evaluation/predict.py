@@ -13,7 +13,7 @@ import pandas as pd
 from georeplicate import files
 from georeplicate.evaluation import seeds
 from georeplicate.evaluation.predictors import Predictor
-from georeplicate.tasks import Row, Task
+from georeplicate.tasks import Output, Row, Task
 from georeplicate.training import rewards
 
 COLUMNS = [
@@ -63,16 +63,19 @@ def evaluate(
     """The predictor's answers to a task, one row each, in the order of the rows (None: those of the split).
 
     Columns: task, decoding, id, what `Task.score` gives, the text with its length, form and, where the row has a right
-    letter, the rewards it would get. ValueError where the predictor does not give one answer for each row.
+    letter, the rewards it would get. A row with a `problem` (its pictures cannot be read) is not asked, counts as not
+    answered and says why. ValueError where the predictor does not give one answer for each row.
     """
     rows = task.rows(split) if rows is None else rows
     out = []
     for start in range(0, len(rows), AT_ONCE):
         batch = [rows[i] for i in range(start, min(start + AT_ONCE, len(rows)))]
-        outputs = predictor.predict(batch, task, decoding)
-        if len(outputs) != len(batch):
-            raise ValueError(f"{task.name}: {len(outputs)} answers to {len(batch)} rows, where each needs one")
-
+        asked = [row for row in batch if not row.get("problem")]
+        answers = predictor.predict(asked, task, decoding) if asked else []
+        if len(answers) != len(asked):
+            raise ValueError(f"{task.name}: {len(answers)} answers to {len(asked)} rows, where each needs one")
+        given = iter(answers)
+        outputs = [Output(f"no answer: {row['problem']}", 0) if row.get("problem") else next(given) for row in batch]
         for row, output in zip(batch, outputs, strict=True):
             scored = {"task": task.name, "decoding": decoding, "id": row["id"], **task.score(output, row)}
             if output.tokens is not None:

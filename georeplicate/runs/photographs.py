@@ -4,7 +4,7 @@ questions."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -138,12 +138,16 @@ class Photographs:
         work: Path | None = None,
     ) -> Sequence[dict[str, Any]]:
         """The training rows of a stage; records of the data engine are made below `work` first, and kept."""
-        places = split(profile, "train", root)
+        from georeplicate.tasks.rows import Readable
+
+        places, work = split(profile, "train", root), work or files.WORK
         if stage == "sft" and self.records is not None:
-            return records_of(profile, unheld(profile, root), self.records)
-        if stage == "sft":
-            return records(profile, places, (work or files.WORK) / "records", root)
-        return controlled(questions(profile, places, seed), control, seed)
+            found = records_of(profile, unheld(profile, root), self.records)
+        elif stage == "sft":
+            found = records(profile, places, work / "records", root)
+        else:
+            found = controlled(questions(profile, places, seed), control, seed)
+        return Readable(found, work / f"unreadable-{stage}.txt")
 
     def tasks(
         self, profile: Profile, start: Path, control: str, with_places: bool, *, root: Path | None = None
@@ -155,7 +159,7 @@ class Photographs:
         blank = control if control.startswith("blank") else ""
 
         def pairs_of(name: str) -> Sequence[Row]:
-            return controlled(questions(profile, split(profile, name, root), 0), blank, 0)
+            return controlled(questions(profile, split(profile, name, root), 0, evaluated=True), blank, 0)
 
         def places_of(name: str) -> Sequence[Row]:
             return views(profile, split(profile, name, root))
@@ -192,22 +196,36 @@ def split(profile: Profile, name: str, root: Path | None) -> Dataset:
     return pairs.sample(train, counts[name]) if name == "train" else validation
 
 
-def questions(profile: Profile, places: Dataset, seed: int) -> Sequence[dict[str, Any]]:
-    """Pairing questions as rows {id, letter, images}; pictures are opened and resized when a row is read."""
+def questions(profile: Profile, places: Dataset, seed: int, evaluated: bool = False) -> Sequence[dict[str, Any]]:
+    """Pairing questions as rows {id, letter, images, prompt}; pictures are opened and resized when a row is read.
+
+    evaluated: a row whose pictures cannot be read has none and says so in its `problem`; else to read it is an OSError.
+    """
     from georeplicate import pairs
     from georeplicate.tasks import prompts
     from georeplicate.tasks.rows import Rows
 
     found = pairs.questions(places, k=profile.k, negatives=profile.negatives, seed=seed).shuffle(seed=seed)
 
-    def make(question: dict) -> dict:
+    def pictures(question: dict) -> list[Image]:
         panorama, *tiles = pairs.images(places, question)
-        images = [resized(panorama, profile.panorama_px)]
-        images += [resized(tile, (profile.tile_px, profile.tile_px)) for tile in tiles]
-        shown = {"images": images, "prompt": prompts.pairing(profile.k)}
-        return {"id": question["id"], "letter": question["letter"], **shown}
+        small = (profile.tile_px, profile.tile_px)
+        return [resized(panorama, profile.panorama_px), *(resized(tile, small) for tile in tiles)]
+
+    def make(question: dict) -> dict:
+        row = {"id": question["id"], "letter": question["letter"], "prompt": prompts.pairing(profile.k)}
+        return _shown(row, lambda: pictures(question)) if evaluated else row | {"images": pictures(question)}
 
     return Rows(found.to_list(), make)
+
+
+def _shown(row: dict[str, Any], pictures: Callable[[], list[Image]]) -> dict[str, Any]:
+    """A row of an evaluation with its pictures, or with the problem that there are none: it counts as not answered."""
+    try:
+        return row | {"images": pictures()}
+    except OSError as error:
+        print(f"{row['id']} cannot be asked and counts as not answered: {error}", flush=True)
+        return row | {"images": [], "problem": " ".join(str(error).split())}
 
 
 def views(profile: Profile, places: Dataset) -> Sequence[Row]:
@@ -217,8 +235,7 @@ def views(profile: Profile, places: Dataset) -> Sequence[Row]:
     metadata = places.select_columns(["id", "lat", "lon", "country"])
 
     def make(i: int) -> dict:
-        place = metadata[i]
-        return place | {"images": [resized(places["panorama"][i], profile.panorama_px)]}
+        return _shown(metadata[i], lambda: [resized(places["panorama"][i], profile.panorama_px)])
 
     return Rows(range(len(places)), make)
 
@@ -284,6 +301,8 @@ def controlled(rows: Sequence[dict[str, Any]], control: str, seed: int) -> Seque
         row = dict(rows[i])
         if control == "shuffled pairing":
             return row | {"letter": answers.LETTERS[drawn[i] % (len(row["images"]) - 1)]}
+        if not row["images"]:  # those cannot be read
+            return row
         blank = {0} if control == "blank panorama" else set(range(1, len(row["images"])))
         grey = [Image.new("RGB", im.size, (128, 128, 128)) if j in blank else im for j, im in enumerate(row["images"])]
         return row | {"images": grey}
