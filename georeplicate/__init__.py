@@ -4,6 +4,7 @@ Map of the package, from what knows least to what knows most (a line imports fro
 `make check` holds):
 
     files        files that are whole or absent, checksums, where things are kept
+    network      waits on a hub that end, and what went wrong on the line
     provenance   which code, which machine, which versions
     manifest     what a finished run says about itself
     registry     names for tasks, sources, baselines, recipes: one line each

@@ -17,15 +17,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from georeplicate import files
+from georeplicate import files, network
 from georeplicate.model import checkpoint
 from georeplicate.model.checkpoint import CheckpointError
 
 # Families whose pictures `model.processors` and `model.policy` know.
 FAMILIES = ("qwen2_5_vl", "qwen3_vl", "internvl", "llava")
 KEPT = ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors")  # no code and nothing that has to be unpickled
-PATIENCE_S = 60.0  # a server that asks for a longer wait is asked again by a person
-TIMEOUT_S = 10.0  # without an answer to a question about a model; downloads have huggingface_hub's own, also 10 s
 _SNAPSHOT = re.compile(r"models--(?P<name>[^/]+)/snapshots/(?P<commit>[0-9a-f]{40})$")
 _NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
@@ -52,7 +50,7 @@ def folder(name: str, revision: str | None = None) -> Path:
     found = _held(name, revision)
     if not (found and re.fullmatch("[0-9a-f]{40}", revision or "")) and not constants.HF_HUB_OFFLINE:
         try:
-            with _sentence(name, revision), _bounded():
+            with _sentence(name, revision), network.bounded():
                 found = _fetched(name, revision)
         except _Unreachable as error:
             if found is None:
@@ -189,7 +187,7 @@ def _fetched(name: str, revision: str | None) -> Path:
     from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
 
     endpoint = constants.ENDPOINT
-    info = HfApi(endpoint=endpoint).model_info(name, revision=revision, files_metadata=True, timeout=TIMEOUT_S)
+    info = HfApi(endpoint=endpoint).model_info(name, revision=revision, files_metadata=True, timeout=network.TIMEOUT_S)
     if info.sha is None or info.siblings is None:
         raise CheckpointError(f"{endpoint} does not say which commit of {name} it has, or which files: ask another hub")
     sizes = {file.rfilename: file.size or 0 for file in info.siblings}
@@ -263,38 +261,6 @@ class _Unreachable(CheckpointError):
     """The hub does not answer, or not now; a whole snapshot in the cache will do."""
 
 
-class _TooLong(Exception):
-    """The server asks for a wait that nobody should sit through; the seconds."""
-
-
-@contextlib.contextmanager
-def _bounded() -> Iterator[None]:
-    """No wait beyond PATIENCE_S: huggingface_hub would sleep for as long as a server's Retry-After says."""
-    from huggingface_hub import set_client_factory
-    from huggingface_hub.utils import _http
-
-    def refuse(response: Any) -> None:
-        if response.status_code in (429, 503):
-            with contextlib.suppress(ValueError):
-                if (asked := float(response.headers.get("retry-after", 0))) > PATIENCE_S:
-                    raise _TooLong(asked)
-
-    before = _http._GLOBAL_CLIENT_FACTORY
-
-    def client() -> Any:
-        made = before()
-        made.timeout = TIMEOUT_S  # of requests that name none: the library's default is to wait for ever
-        hooks = made.event_hooks
-        made.event_hooks = {**hooks, "response": [*hooks.get("response", []), refuse]}
-        return made
-
-    set_client_factory(client)
-    try:
-        yield
-    finally:
-        set_client_factory(before)
-
-
 @contextlib.contextmanager
 def _sentence(name: str, revision: str | None) -> Iterator[None]:
     """What huggingface_hub raises, as one sentence with the remedy."""
@@ -306,9 +272,9 @@ def _sentence(name: str, revision: str | None) -> Iterator[None]:
         yield
     except CheckpointError:
         raise
-    except _TooLong as error:
+    except network.TooLong as error:
         raise _Unreachable(
-            f"the hub is busy and asks for a wait of {error.args[0]:.0f} s before {name} can be fetched; whole files "
+            f"the hub is busy and asks for a wait of {error.seconds:.0f} s before {name} can be fetched; whole files "
             "that have arrived are kept, so run the same command again after that"
         ) from None
     except errors.GatedRepoError as error:
@@ -332,7 +298,7 @@ def _sentence(name: str, revision: str | None) -> Iterator[None]:
             "`hf auth login` if it is private"
         ) from None
     except (errors.HfHubHTTPError, errors.LocalEntryNotFoundError, httpx2.HTTPError, OSError) as error:
-        reason = _root(error)
+        reason = network.root(error)
         status = getattr(getattr(reason, "response", None), "status_code", None)
         if isinstance(reason, OSError) and reason.errno in _DISK:
             raise CheckpointError(f"{name}: {files.explain(reason, reason.filename or _home(name))}") from None
@@ -353,18 +319,8 @@ def _sentence(name: str, revision: str | None) -> Iterator[None]:
             ) from None
         if "onsistency check" in str(reason):
             raise CheckpointError(
-                f"a file of {name}{at} arrived cut short ({_first(reason)}): run the same command again; if it fails "
-                "in the same way, the copy on that server is damaged and another revision or mirror is needed"
+                f"a file of {name}{at} arrived cut short ({network.first_line(reason)}): run the same command again; "
+                "if it fails in the same way, the copy on that server is damaged and another revision or mirror is "
+                "needed"
             ) from None
-        raise _Unreachable(_absent(name, revision, f"{type(reason).__name__}: {_first(reason)}")) from None
-
-
-def _root(error: BaseException) -> BaseException:
-    """The first of the errors that led to this one: huggingface_hub wraps what happened on the line."""
-    while (cause := error.__cause__ or error.__context__) is not None:
-        error = cause
-    return error
-
-
-def _first(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise _Unreachable(_absent(name, revision, f"{type(reason).__name__}: {network.first_line(reason)}")) from None

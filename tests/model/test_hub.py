@@ -13,6 +13,7 @@ import torch
 from hubs import Fault, Hub
 from PIL import Image
 
+from georeplicate import network
 from georeplicate.mini import layouts
 from georeplicate.model import hub as hubs
 from georeplicate.model import policy
@@ -160,7 +161,7 @@ def test_a_disk_that_fills_up_meanwhile(hub, monkeypatch):
 def test_a_fault_is_one_sentence_and_the_next_try_goes_on(hub, fault, words):
     hub.faults.append(fault)
     assert words in refused()
-    assert sum(hub.waits) < 10 * hubs.PATIENCE_S and len(hub.log) < 200
+    assert sum(hub.waits) < 10 * network.PATIENCE_S and len(hub.log) < 200
     hub.faults.clear()
     assert hubs.missing(hubs.folder(QWEN)) == []
 
