@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 NAME = "photographs"
 VERSION = 1  # raised by whoever changes what training makes of the same settings
 TASKS = {"pairing": 1, "geolocation": 3}  # as in `tasks`: a test compares
+STRIP = 100
 DATA = files.CHECKOUT / "data"  # where `georeplicate data SOURCE` puts a source, if no other folder is named
 
 PROVENANCE = {
@@ -311,9 +312,12 @@ def controlled(rows: Sequence[dict[str, Any]], control: str, seed: int) -> Seque
 
 
 def resized(picture: Image, size: tuple[int, int]) -> Image:
-    """An upright RGB picture of (height, width) pixels, or smaller where the picture is; the aspect is kept."""
+    """An upright RGB picture of (height, width) pixels, or smaller where the picture is; the aspect is kept. OSError
+    for a strip more than STRIP times as long as wide, which shows nothing and which models refuse."""
     from georeplicate.model.pictures import as_rgb
 
+    if max(picture.size) > STRIP * min(picture.size):
+        raise OSError(f"a picture of {picture.width} x {picture.height} pixels is a strip and shows nothing")
     picture = as_rgb(picture)
     picture.thumbnail((size[1], size[0]))
     return picture

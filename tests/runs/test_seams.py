@@ -218,6 +218,17 @@ def test_a_picture_that_becomes_unreadable_costs_a_row_not_the_run(photographs, 
     assert given.loc["test/41", "choice"] != given.loc["test/41", "truth"] and (given.choice == given.truth).sum() == 5
 
 
+@pytest.mark.parametrize("size, shown", [((4096, 2048), (64, 32)), ((3000, 32), (64, 1)), ((20, 1900), (1, 32))])
+def test_pictures_of_any_aspect_are_small_or_refused(size, shown):
+    from georeplicate.runs import photographs as recipe
+
+    made = recipe.resized(Image.new("RGB", size), (32, 64))
+    assert made.size == shown and len(byte_policy().pixels([made])["pixel_values"])
+    for strip in ((20_000, 10), (10, 20_000)):
+        with pytest.raises(OSError, match="is a strip and shows nothing"):
+            recipe.resized(Image.new("RGB", strip), (32, 64))
+
+
 def test_rows_of_photographs_are_lazy_small_and_upright(photographs):
     from georeplicate.runs import photographs as recipe
 
