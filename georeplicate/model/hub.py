@@ -165,6 +165,8 @@ def _compare(name: str, path: Path) -> None:
         if not re.fullmatch("[0-9a-f]{64}", blob.name):
             continue  # a small file, or a cache without links: there is no sum to compare with
         stat = [blob.stat().st_size, blob.stat().st_mtime_ns]
+        if known.get(blob.name) != stat and stat[0] > 1e9:
+            print(f"{link.name} of {name}: {stat[0] / 1e9:.1f} GB are compared with their sum, once", flush=True)
         if known.get(blob.name) != stat and files.sha256_file(blob) != blob.name:
             link.unlink()
             blob.unlink()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from georeplicate.tasks import Row, Task
 
 NAME = "photographs"
-VERSION = 1  # raised by whoever changes what training makes of the same settings
+VERSION = 2  # raised by whoever changes what training makes of the same settings
 TASKS = {"pairing": 1, "geolocation": 3}  # as in `tasks`: a test compares
 STRIP = 100
 DATA = files.CHECKOUT / "data"  # where `georeplicate data SOURCE` puts a source, if no other folder is named
@@ -27,7 +27,8 @@ DATA = files.CHECKOUT / "data"  # where `georeplicate data SOURCE` puts a source
 PROVENANCE = {
     "training": (
         *("runs.photographs", "training.stages", "training.sft", "training.grpo", "training.common"),
-        *("training.rewards", "model.policy", "engine.template", "engine.records", "tasks.prompts"),
+        *("training.rewards", "model.policy", "model.pictures", "engine.template", "engine.records", "engine.sources"),
+        *("tasks.prompts", "tasks.rows"),
         *("model.shared_prefix.attention", "model.shared_prefix.generation", "model.shared_prefix.logprob"),
         *("model.shared_prefix.prompts", "model.shared_prefix.vision"),
     ),
@@ -200,7 +201,7 @@ def split(profile: Profile, name: str, root: Path | None) -> Dataset:
 def questions(profile: Profile, places: Dataset, seed: int, evaluated: bool = False) -> Sequence[dict[str, Any]]:
     """Pairing questions as rows {id, letter, images, prompt}; pictures are opened and resized when a row is read.
 
-    evaluated: a row whose pictures cannot be read has none and says so in its `problem`; else to read it is an OSError.
+    evaluated: a row whose pictures cannot be read has none and says why in `unreadable`; else to read it is an OSError.
     """
     from georeplicate import pairs
     from georeplicate.tasks import prompts
@@ -226,7 +227,7 @@ def _shown(row: dict[str, Any], pictures: Callable[[], list[Image]]) -> dict[str
         return row | {"images": pictures()}
     except OSError as error:
         print(f"{row['id']} cannot be asked and counts as not answered: {error}", flush=True)
-        return row | {"images": [], "problem": " ".join(str(error).split())}
+        return row | {"images": [], "unreadable": " ".join(str(error).split())}
 
 
 def views(profile: Profile, places: Dataset) -> Sequence[Row]:

@@ -17,12 +17,6 @@ pytestmark = pytest.mark.filterwarnings("ignore:cv-cities", "ignore:`gradient_ch
 PAPER, DRY = Profile.get("paper"), Profile.get("paper-dry")
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory):
-    """Where model and data of the dry run are made."""
-    return tmp_path_factory.mktemp("dry")
-
-
 @pytest.fixture
 def in_this_process(monkeypatch):
     """Workers cost more than what they do here."""
@@ -45,12 +39,12 @@ def test_it_is_the_paper_but_for_sizes_model_and_question():
 
 
 def test_the_engine_then_sft_on_its_records_then_grpo_then_a_table(
-    home, tmp_path, command, in_this_process, monkeypatch
+    dry_home, tmp_path, command, in_this_process, monkeypatch
 ):
     """The short form; `make reproduce PROFILE=paper-dry`, in .ci/run, is the whole."""
-    tree, out = recipes.of(DRY).folder(DRY, home), tmp_path / "paper-dry"
+    tree, out = recipes.of(DRY).folder(DRY, dry_home), tmp_path / "paper-dry"
     assert command("engine", "--root", tree, "--out", tmp_path / "records", "--limit", "40")[0] == 0
-    given = ("train", "r1", "--profile", "paper-dry", "--root", home, "--work", tmp_path)
+    given = ("train", "r1", "--profile", "paper-dry", "--root", dry_home, "--work", tmp_path)
     code, printed, error = command(*given, "--records", tmp_path / "records")
     assert code == 0, error
     assert "records are of validation places" in printed  # 40 of 48 were written of, and 4 or more are held out
@@ -68,15 +62,15 @@ def test_the_engine_then_sft_on_its_records_then_grpo_then_a_table(
     assert f"Pairing. {write.NO_RESULT}" in said and tables.SYNTHETIC not in said and "dry-R1 | Geo-R1" in said
     # nothing is done twice; without these records it is another training
     runs, recipe = spec.table2_runs((42,), DRY)[1:2], recipes.of(DRY)
-    with_records = runner.jobs(runs, DRY, out, root=home, recipe=recipe.with_records(tmp_path / "records"))
+    with_records = runner.jobs(runs, DRY, out, root=dry_home, recipe=recipe.with_records(tmp_path / "records"))
     assert runner.unfinished(with_records) == []
-    assert "settings.records" in runner.state(*runner.jobs(runs, DRY, out, root=home))
+    assert "settings.records" in runner.state(*runner.jobs(runs, DRY, out, root=dry_home))
 
 
-def test_records_that_sft_makes_itself_are_of_its_places_and_keep_their_pictures(home, tmp_path):
+def test_records_that_sft_makes_itself_are_of_its_places_and_keep_their_pictures(dry_home, tmp_path):
     recipe = recipes.of(DRY)
-    rows = recipe.rows("sft", DRY, home, 0, "", root=home, work=tmp_path)
-    places, tree = photographs.split(DRY, "train", recipe.folder(DRY, home)), recipe.folder(DRY, home)
+    rows = recipe.rows("sft", DRY, dry_home, 0, "", root=dry_home, work=tmp_path)
+    places, tree = photographs.split(DRY, "train", recipe.folder(DRY, dry_home)), recipe.folder(DRY, dry_home)
     assert {row["id"] for row in rows} == set(places["id"][:]) and len(rows) == DRY.n_train_sites
     assert [image.size for image in rows[0]["images"]] == [(112, 56)]
     images = engine.load(tmp_path / "records")["image"]
