@@ -29,6 +29,7 @@ class Fault:
     cut: int | None = None  # promise the whole, send so many bytes, hang up
     short: int | None = None  # the file on the server ends here, and the server says so
     flip: int | None = None  # one bit of this byte is another
+    stall: bool = False  # nothing is answered before the hub is closed
     times: int | None = None
 
 
@@ -61,7 +62,7 @@ class Hub(ThreadingHTTPServer):
         self.repositories = {name: Repository(folder) for name, folder in repositories.items()}
         self.faults: list[Fault] = []
         self.log: list[str] = []
-        self.lock = threading.Lock()
+        self.lock, self.closing = threading.Lock(), threading.Event()
 
     @property
     def url(self) -> str:
@@ -86,6 +87,7 @@ class Hub(ThreadingHTTPServer):
         return self
 
     def __exit__(self, *_):
+        self.closing.set()
         self.shutdown()
         self.server_close()
 
@@ -104,6 +106,10 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self):
         path, span = unquote(urlparse(self.path).path), self.headers.get("Range")
         rule = self.server.fault(f"{self.command} {path}" + (f" [{span}]" if span else ""))
+        if rule and rule.stall:
+            self.close_connection = True
+            self.server.closing.wait()
+            return
         if rule and rule.status:
             named = {"X-Error-Code": rule.error} if rule.error else {}
             return self.answer(rule.status, b'{"error": "as told"}', named | rule.headers)

@@ -8,6 +8,7 @@ SFT, GRPO, evaluation, tables. The numbers say nothing, not even about the synth
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -44,6 +45,7 @@ class Dry(Photographs):
         """The CV-Cities tree, made where it is not."""
         from georeplicate.mini import cities
 
+        warnings.filterwarnings("ignore", message=r"cv-cities \w+: \d+ of \d+ cities are here")  # as it was made
         home = root or HOME
         made = home / profile.source
         wanted = {"per_city": PER_CITY, "cities": list(CITIES), "seed": 0}

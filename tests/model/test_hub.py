@@ -166,6 +166,17 @@ def test_a_fault_is_one_sentence_and_the_next_try_goes_on(hub, fault, words):
     assert hubs.missing(hubs.folder(QWEN)) == []
 
 
+@pytest.mark.parametrize("match", ["/api/", "GET .*cdn"])
+def test_a_hub_that_says_nothing_is_not_waited_for(hub, monkeypatch, match):
+    monkeypatch.setattr(network, "TIMEOUT_S", 0.05)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_DOWNLOAD_TIMEOUT", 0.05)
+    hub.faults.append(Fault(match, stall=True))
+    said = refused()
+    assert "cannot be reached (" in said and "imeout" in said and "again" not in said
+    hub.faults.clear()
+    assert hubs.missing(hubs.folder(QWEN)) == []
+
+
 @pytest.mark.parametrize("headers", [{}, {"Retry-After": "3"}], ids=["", "retry-after"])
 def test_a_hub_that_is_busy_for_a_moment_is_asked_again(hub, headers):
     hub.faults += [
