@@ -55,9 +55,10 @@ def test_an_official_checkpoint_gives_a_line_of_table_2_and_goes_on_after_a_kill
     code, printed, error = command(*words)
     assert code == 130 and "the same command goes on" in error and not out.exists()
     assert printed.index(f"{MODEL}: licence not found") < printed.index("its authors state no licence; 0.00 GB")
-    monkeypatch.setattr(policy.Policy, "generate", answered)
+    monkeypatch.setattr(policy.Policy, "generate", lambda *a, **k: killed.append(2) or answered(*a, **k))
     code, printed, error = command(*words)
     assert code == 0, error
+    assert killed == [1, 1, 1, 1, 2, 2]  # 8 questions, 3 at once, in two decodings
     assert "4 parts of an earlier run are there" in printed
     table, rows = pd.read_csv(tmp_path / "zero-table2.csv"), predict.read(out)
     assert table.stands_for.tolist() == ["Geo-R1-Zero"] and table.checkpoint.tolist() == ["as published"]
