@@ -20,8 +20,8 @@ help:  ## list what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
 	  while IFS=$$'\t' read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
 
-reproduce: $(INSTALLED)  ## train, evaluate, run the notebooks in order (PROFILE=smoke | mini | small; SEEDS=1: one seed)
-	$(RUN) reproduce --profile "$(PROFILE)" $(COUNT)
+reproduce: $(INSTALLED)  ## train, evaluate, run the notebooks in order (PROFILE=smoke | mini | small | paper-dry | single_gpu | paper; SEEDS=1)
+	$(RUN) reproduce --profile "$(PROFILE)" $(COUNT) $(if $(ROOT),--root "$(ROOT)")
 
 smoke:  ## the same at the smallest size, in minutes
 	@$(MAKE) --no-print-directory reproduce PROFILE=smoke
@@ -61,7 +61,7 @@ base: $(INSTALLED)  ## train the mini base policy into .georeplicate/base (half 
 	OMP_NUM_THREADS=1 $(RUN) train base
 
 table2: $(INSTALLED)  ## train and evaluate the four systems of Table 2, on two cores (part of reproduce)
-	$(RUN) train table2 --profile "$(PROFILE)" $(COUNT)
+	$(RUN) train table2 --profile "$(PROFILE)" $(COUNT) $(if $(ROOT),--root "$(ROOT)")
 
 table1: $(INSTALLED)  ## the systems of Table 1: stand-ins trained here, or (PROFILE=paper) the published ones that are there
 	$(RUN) train table1 --profile "$(PROFILE)" $(COUNT) $(if $(ROOT),--root "$(ROOT)")

@@ -4,12 +4,13 @@ Map of the package, from what knows least to what knows most (a line imports fro
 `make check` holds):
 
     files        files that are whole or absent, checksums, where things are kept
+    network      waits on a hub that end, and what went wrong on the line
     provenance   which code, which machine, which versions
     manifest     what a finished run says about itself
     registry     names for tasks, sources, baselines, recipes: one line each
     geo          kilometres, thresholds, GeoScore, neighbours; the only file that knows the Earth's radius
     coordinates  latitude and longitude as people and models write them
-    profiles     Profile.get("smoke" | "mini" | "small" | "single_gpu" | "paper"): sizes and settings, frozen, checked
+    profiles     Profile.get("smoke" | "mini" | "small" | "single_gpu" | "paper" | "paper-dry"): sizes, frozen, checked
     paper        the paper's numbers, claims, settings and our deviations, as data
     atlas        what is true at a coordinate: land cover, climate, elevation, sun, country facts, gazetteer, geocoder
     world        the synthetic cross-view world: facts -> scene -> ground panorama and aerial tile
@@ -19,7 +20,7 @@ Map of the package, from what knows least to what knows most (a line imports fro
     engine       the data engine: facts -> teacher -> fact check -> supervised records
     training     the four rewards; SFT and GRPO
     evaluation   any predictor on any task -> rows; benchmarks, baselines, protocols, scores, statistics
-    mini         the mini stand-in: its words, its base, its inputs, tasks and recipe
+    mini         the mini stand-in: its words, its base, its inputs, tasks and recipe; what dry runs are made of
     runs         which runs there are, whether each is up to date, doing the rest, publishing
     report       tables, figures, maps, findings, verdicts, pages; the only room that knows matplotlib and cartopy
     reproduce    runs the notebooks in order and decides whether each really finished

@@ -35,7 +35,7 @@ Workers = Annotated[int, typer.Option(help="runs that are trained at once")]
 Work = Annotated[Path, typer.Option(hidden=True)]
 Results = Annotated[Path, typer.Option(hidden=True)]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object a line on stdout")]
-Model = Annotated[str | None, typer.Option(help="policy that answers: a folder or a hub name")]
+Model = Annotated[str | None, typer.Option(help="policy that answers: a folder, or a hub name (NAME@REVISION)")]
 INTERRUPTED = 130
 Demo = Annotated[bool, typer.Option("--synthetic-demo", help="let the mini model answer; it never saw a photograph")]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda (default: the GPU, if there is one)")]
@@ -187,12 +187,17 @@ def engine(
     from georeplicate import engine as data_engine
     from georeplicate import pairs
 
-    folder = out or files.WORK / "records" / source
-    rows = pairs.load(source, split, None if source == "world" else root or files.CHECKOUT / "data" / source)
-    chosen = pairs.sample(rows, limit, seed=seed).select_columns(["id", "lat", "lon", "taken_at", "city", "country"])
-    made = data_engine.build(chosen, folder, data_engine.teacher(teacher, model, base_url, folder / "cache"), seed=seed)
+    folder, photographs = out or files.WORK / "records" / source, source != "world"
+    home = root or files.CHECKOUT / "data" / source if photographs else None
+    chosen = pairs.sample(pairs.load(source, split, home), limit, seed=seed)
+    told = data_engine.teacher(teacher, model, base_url, folder / "cache", photographs=photographs)
+    size = Profile.get("paper")
+    looked = {"panorama": size.panorama_px, "aerial": (size.tile_px, size.tile_px)} if told.sees else None
+    made = data_engine.build(data_engine.rows(chosen, home, looked), folder, told, seed=seed)
     accepted, rejected = (len(data_engine.load(made, part)) for part in ("accepted", "rejected"))
     print(f"{accepted} records accepted, {rejected} rejected; reasons and counts: {made / 'README.md'}")
+    if accepted and photographs:
+        print(f"next: georeplicate train sft --profile paper --records {made}" + (f" --root {root}" if root else ""))
 
 
 # --- training and evaluation -----------------------------------------------------------------------------------------
@@ -211,6 +216,9 @@ def train(
     base: Base = None,
     root: Root = None,
     workers: Workers = 2,
+    records: Annotated[
+        Path | None, typer.Option(help="what `georeplicate engine` wrote, for SFT on photographs (default: made anew)")
+    ] = None,
     weights: Annotated[
         list[str] | None,
         typer.Option(metavar="SYSTEM=WEIGHTS", help="of a published system of table1: official@COMMIT or a folder"),
@@ -224,8 +232,10 @@ def train(
         from georeplicate.report import table1
         from georeplicate.runs import published
 
-        if (seeds, base) != (None, None):
-            raise ValueError("published systems are not trained: table1 of this profile takes no seeds and no base")
+        if (seeds, base, records) != (None, None, None):
+            raise ValueError(
+                "published systems are not trained: table1 of this profile takes no seeds, no base and no records"
+            )
         given = {}
         for one in weights or ():
             system, equals, of = one.partition("=")
@@ -238,7 +248,7 @@ def train(
         return
     if weights:
         raise ValueError("--weights are those of published systems: train table1 --profile paper, or single_gpu")
-    commands.train(what, profile, seeds, base=base, root=root, workers=workers, work=work)
+    commands.train(what, profile, seeds, base=base, root=root, workers=workers, work=work, records=records)
 
 
 @app.command()
@@ -255,10 +265,20 @@ def evaluate(
     root: Root = None,
     out: Annotated[Path | None, typer.Option(help="CSV for the rows (default: none is written)")] = None,
 ) -> None:
-    """Evaluate one policy, or a baseline, on the tasks of a profile and print what was right."""
+    """Evaluate one policy, or a baseline, on the tasks of a profile and print what was right.
+
+    With --out the answers are kept part by part beside it: the same command goes on where it was killed."""
     from georeplicate.runs import commands
 
-    commands.evaluate(model, baseline, task, profile, split, root=root, out=out, weights=weights)
+    rows = commands.evaluate(model, baseline, task, profile, split, root=root, out=out, weights=weights)
+    if out is not None and (rows.task == "pairing").any():
+        from georeplicate.report import tables
+
+        if not len(made := tables.table2(rows)):
+            return  # none of the four systems of that table
+        stem, synthetic = out.with_name(f"{out.stem}-table2"), tables.is_synthetic(rows)
+        written = tables.write(made, stem, "Cross-view pairing, a line of Table 2.", synthetic=synthetic)
+        print(f"line of table 2: {written[1]}")
 
 
 @app.command()
@@ -268,6 +288,7 @@ def reproduce(
     parameter: Annotated[
         list[str] | None, typer.Option("-p", "--parameter", metavar="NAME=VALUE", help="another parameter of notebooks")
     ] = None,
+    root: Root = None,
     pair_notebooks: Annotated[
         bool, typer.Option("--pair", help="write notebooks/*.ipynb from the last mini run")
     ] = False,
@@ -275,7 +296,8 @@ def reproduce(
     notebooks: Annotated[Path, typer.Option(hidden=True)] = files.CHECKOUT / "notebooks",
     work: Work = files.WORK,
 ) -> None:
-    """Train what the notebooks need and run them in order: every table and figure of a profile."""
+    """Train what the notebooks need and run them in order: every table and figure of a profile. A profile of
+    photographs goes to its tables without notebooks."""
     from georeplicate import reproduce as notebooks_of
 
     if check_pairs:
@@ -283,7 +305,7 @@ def reproduce(
     elif pair_notebooks:
         notebooks_of.print_paired(notebooks, work)
     else:
-        notebooks_of.print_run(profile, parameter or [], seeds, notebooks, work)
+        notebooks_of.print_run(profile, parameter or [], seeds, notebooks, work, root)
 
 
 @app.command()

@@ -14,6 +14,9 @@ own), and may declare artefacts, as paths below `out`:
     out = "../.georeplicate/mini"
     # artefacts: tables/table2.csv figures/curves.png
 
+The notebooks are about the synthetic world. A profile of photographs goes through the same functions to its tables,
+without them: data -> engine -> SFT -> GRPO -> evaluation -> tables (`photographs`).
+
 A notebook with a parameter `seeds` (how many training seeds) works with the trained runs of Table 2. These are brought
 up to date before the first notebook, where their progress can be seen (runner.ensure).
 
@@ -41,7 +44,7 @@ import nbformat
 
 from georeplicate import files, manifest, provenance
 from georeplicate.profiles import Profile
-from georeplicate.runs import runner, spec
+from georeplicate.runs import recipes, runner, spec
 
 PACKAGE, WORK = files.PACKAGE, files.WORK
 NOTEBOOKS = files.CHECKOUT / "notebooks"
@@ -145,17 +148,28 @@ def run(
     work: Path = WORK,
     library: Path = PACKAGE,
     progress: bool = True,
+    root: Path | None = None,
 ) -> list[str]:
     """Execute every notebook that is not up to date; return the names of those executed.
 
     parameters: more values than `profile`, each for the notebooks that have a parameter of that name; a name that none
-    has is an error. seeds: how many training seeds (None: all of the profile). Safe to kill and to start twice: a
-    second run of the same profile waits for the first.
+    has is an error. seeds: how many training seeds (None: all of the profile). root: the folder of the photographs,
+    where the profile has some; it has no notebooks then, and the names are those of its runs. Safe to kill and to start
+    twice: a second run of the same profile waits for the first.
     Raises ValueError (unknown profile), ReproduceError, files.FileError (full disk, read-only folder), or what
     runner.ensure raises.
     """
-    chosen = spec.seeds_of(Profile.get(profile), seeds)
+    size = Profile.get(profile)
+    chosen = spec.seeds_of(size, seeds)
     parameters = parameters or {}
+    if size.source != "world":
+        if parameters:
+            raise ReproduceError(f"profile {profile} runs no notebook, so it takes no -p {next(iter(parameters))}=...")
+        return photographs(size, chosen, (work / profile).resolve(), root)
+    if root is not None:
+        raise ReproduceError(
+            f"profile {profile} draws its pictures: --root is the folder of photographs of other profiles"
+        )
     found = sources(notebooks)
     for source in found:
         missing = {"profile", "out"} - source.parameters
@@ -187,6 +201,32 @@ def run(
                 _execute(source, given, out, notebooks.resolve(), key, progress)
                 executed.append(source.name)
     return executed
+
+
+def photographs(profile: Profile, seeds: tuple[int, ...], out: Path, root: Path | None = None) -> list[str]:
+    """The four systems of Table 2 on photographs, up to their tables and figures below `out`; names of the runs done.
+
+    recipes.NotReady where data, a GPU or the model is missing, before anything is computed. What is up to date is not
+    done again; a run that was killed goes on.
+    """
+    from georeplicate.report import write
+
+    recipe = recipes.of(profile)
+    recipes.check(recipe, profile, root)
+    with files.alone(out / ".lock", f"another run of {out.name} is at work; waiting until it ends"):
+        runs = spec.table2_runs(seeds, recipe)
+        todo = [job.run.name for job in runner.unfinished(runner.jobs(runs, profile, out, root=root))]
+        print(
+            f"profile {profile.name}: data -> engine -> SFT -> GRPO -> evaluation -> tables, {len(todo)} of "
+            f"{len(runs)} "
+            "runs to do (the notebooks are about the synthetic world)",
+            flush=True,
+        )
+        runner.ensure(runs, profile, out, root=root, recipe=recipe)
+        drawn = write.write(out / "runs", out)
+        print(f"records: {out / 'data' / 'records' / 'README.md'}")
+        print(f"tables and figures: {len(drawn)} files below {out}, first {out / 'tables' / 'table2.md'}")
+    return todo
 
 
 NOTEBOOK_S = 20  # about, on two quiet cores, of any profile of the mini world: what a notebook computes is small
@@ -462,16 +502,24 @@ def print_paired(notebooks: Path, work: Path) -> None:
         print(f"wrote {_short(path)}")
 
 
-def print_run(profile: str, parameters: list[str], seeds: int | None, notebooks: Path, work: Path) -> None:
+def print_run(
+    profile: str, parameters: list[str], seeds: int | None, notebooks: Path, work: Path, root: Path | None = None
+) -> None:
     """Say what will be done and about how long it takes, do it, say how long it took. parameters: NAME=VALUE."""
     started = time.monotonic()
     executed = run(
-        profile, dict(map(_parameter, parameters)), seeds=seeds, notebooks=notebooks, work=work, library=PACKAGE
+        profile,
+        dict(map(_parameter, parameters)),
+        seeds=seeds,
+        notebooks=notebooks,
+        work=work,
+        library=PACKAGE,
+        root=root,
     )
     if executed:
         print(f"done in {time.monotonic() - started:.0f} s: {', '.join(executed)}, profile {profile}")
     else:
-        print(f"nothing to do: every notebook is up to date for profile {profile}")
+        print(f"nothing to do: everything is up to date for profile {profile}")
 
 
 def _parameter(text: str) -> tuple[str, object]:

@@ -57,7 +57,7 @@ class Facts:
     sun_azimuth_deg: Number  # clockwise from north
     sun_elevation_deg: Number  # above the horizon, without refraction
     local_solar_hour: Number  # 0..24, 12 = the sun at its highest
-    season: Text  # "spring" | "summer" | "autumn" | "winter"; in the tropics "wet" | "dry"
+    season: Text  # "spring" | "summer" | "autumn" | "winter"; in the tropics "wet" | "dry"; "" without a moment
     hemisphere: Text  # "north" | "south" (the equator counts as north)
     country: Text  # ISO 3166-1 alpha-2; "" at sea, and on the little land that no state claims
     country_name: Text  # English short name
@@ -82,6 +82,16 @@ class Facts:
             np.array_equal(a, b, equal_nan=a.dtype.kind == b.dtype.kind and a.dtype.kind in "fM") for a, b in columns
         )
 
+    def without_moment(self, unknown: ArrayLike) -> "Facts":
+        """These facts, of which those of the rows `unknown` (truth values, N) say nothing that a moment decides: `when`
+        is NaT, the season "", and the sun, the hour, the haze, the month's warmth and rain are NaN."""
+        unknown = np.asarray(unknown, dtype=bool)
+        columns = {field.name: getattr(self, field.name) for field in fields(self)}
+        columns |= {name: np.where(unknown, np.nan, columns[name]) for name in _OF_A_MOMENT}
+        columns["when"] = np.where(unknown, np.datetime64("NaT", "us"), columns["when"])
+        columns["season"] = np.where(unknown, "", columns["season"])
+        return Facts(**columns)
+
     def __len__(self) -> int:
         if isinstance(self.lat, np.ndarray):
             return len(self.lat)
@@ -97,6 +107,9 @@ class Facts:
         when = part.pop("when")
         moment = None if np.isnat(when) else when.astype("datetime64[us]").item().replace(tzinfo=UTC)
         return Facts(when=moment, **{k: v.item() if isinstance(v, np.generic) else v for k, v in part.items()})
+
+
+_OF_A_MOMENT = ("temperature_c", "rain_mm", "haze", "sun_azimuth_deg", "sun_elevation_deg", "local_solar_hour")
 
 
 def describe(lat: ArrayLike, lon: ArrayLike, when, *, drawn_coast: bool = False) -> Facts:

@@ -14,6 +14,7 @@ lexicon     English names of climates, languages, scripts, countries
 shore       how far the sea is
 template    the grammar
 teachers    models as teachers
+sources     cross-view pairs as rows of metadata
 factcheck   claims, read and compared
 records     batches, shards, cards
 """
@@ -29,6 +30,7 @@ from georeplicate.engine.records import (
     records_of,
     write_jsonl,
 )
+from georeplicate.engine.sources import rows
 from georeplicate.engine.teachers import TEACHERS, Estimate, Failure, Local, OpenAI, Site, teacher
 from georeplicate.engine.template import Template, vocabulary
 from georeplicate.model.server import ServerError
@@ -52,6 +54,7 @@ __all__ = [
     "load",
     "read_jsonl",
     "records_of",
+    "rows",
     "teacher",
     "vocabulary",
     "write_jsonl",

@@ -1,7 +1,8 @@
 """From metadata to supervised records: facts -> teacher -> fact check -> Parquet shards, a data card, JSONL.
 
-A row of metadata is {id, lat, lon (degrees), taken_at (ISO 8601 with a time zone)} and may hold city, image (relative
-paths, in order), panorama or aerial (pictures), and the six attributes of the synthetic world by their names.
+A row of metadata is {id, lat, lon (degrees), taken_at (ISO 8601 with a time zone, or None)} and may hold city, image
+(relative paths, in order), panorama or aerial (pictures, or functions that open one), and the six attributes of the
+synthetic world by their names. Of a row without a moment nothing is said that needs one: no sun, season or month.
 Every row ends up in one of two places: `accepted` (a record) or `rejected` (with the reason); none is lost.
 
 `facts_of` and `records_of` map one batch of columns to another and know nothing of files: `datasets` runs them in one
@@ -26,6 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from datasets import Dataset
+from PIL import Image as Picture
 
 from georeplicate import atlas, files, manifest
 from georeplicate.engine import factcheck, teachers
@@ -63,7 +65,7 @@ def facts_of(batch: Batch) -> dict[str, Any]:
     Languages are one string, parted by spaces. A row whose coordinate or moment cannot be read has valid False.
     """
     facts = _describe(batch)
-    columns = {name: np.asarray(batch[name]) for name in ("id", "taken_at")}
+    columns = {"id": np.asarray(batch["id"]), "taken_at": np.array([_moment(when) for when in batch["taken_at"]], str)}
     columns |= {"lat": facts.lat, "lon": facts.lon, "valid": facts.valid, "is_land": facts.is_land}
     columns |= {name: np.asarray(getattr(facts, name), dtype=np.float64) for name in _NUMBERS}
     columns |= {name: np.asarray(getattr(facts, name)).astype(str) for name in _WORDS}
@@ -81,7 +83,13 @@ def records_of(batch: Batch, teacher: Teacher, seed: int = 0) -> dict[str, list]
     facts = _describe(batch)
     n = len(batch["id"])
     reasons = [_unusable(batch, facts, i) for i in range(n)]
-    sites = {i: _site(batch, i, facts, teacher.sees) for i in range(n) if not reasons[i]}
+    sites = {}
+    for i in range(n):
+        if not reasons[i]:
+            try:
+                sites[i] = _site(batch, i, facts, teacher.sees)
+            except (OSError, SyntaxError, ValueError, Picture.DecompressionBombError) as error:
+                reasons[i] = f"metadata: a picture cannot be read ({type(error).__name__})"
     texts = dict(zip(sites, teacher.think(list(sites.values()), seed), strict=True))
     columns: dict[str, list] = {name: [] for name in SCHEMA.names}
     for i in range(n):
@@ -95,7 +103,7 @@ def records_of(batch: Batch, teacher: Teacher, seed: int = 0) -> dict[str, list]
             "completion": completion,
             "lat": float(facts.lat[i]),
             "lon": float(facts.lon[i]),
-            "taken_at": str(batch["taken_at"][i]),
+            "taken_at": _moment(batch["taken_at"][i]),
             "city": sites[i].city if i in sites else "",
             "country": str(facts.country[i]),
             "teacher": teacher.name,
@@ -138,7 +146,15 @@ def _describe(batch: Batch) -> atlas.Facts:
     missing = [name for name in METADATA if name not in batch]
     if missing:
         raise EngineError(f"metadata lack {', '.join(missing)}: a row needs {', '.join(METADATA)}")
-    return atlas.describe(list(batch["lat"]), list(batch["lon"]), list(batch["taken_at"]))
+    moments = [_moment(when) for when in batch["taken_at"]]
+    facts = atlas.describe(list(batch["lat"]), list(batch["lon"]), [when or atlas.NOON for when in moments])
+    unknown = [not when for when in moments]
+    return facts.without_moment(unknown) if any(unknown) else facts
+
+
+def _moment(when: Any) -> str:
+    """As it was given; "" where there is none: not known is another thing than not readable."""
+    return "" if when is None or when != when else str(when)
 
 
 def _unusable(batch: Batch, facts: atlas.Facts, i: int) -> str:
@@ -168,6 +184,8 @@ def _site(batch: Batch, i: int, facts: atlas.Facts, with_pictures: bool) -> Site
 
 
 def _encoded(picture) -> bytes:
+    if callable(picture):
+        picture = picture()
     if isinstance(picture, bytes):
         return picture
     if isinstance(picture, Mapping):  # an undecoded image of `datasets`
@@ -253,7 +271,8 @@ def _finish(out: Path, part: str, settings: dict, started: float, **counts: int)
 
 def _describe_teacher(teacher: Teacher) -> dict:
     known = ("register", "base_url", "model", "temperature", "max_tokens")
-    return {"name": teacher.name} | {name: getattr(teacher, name) for name in known if hasattr(teacher, name)}
+    told = {"name": teacher.name} | {name: getattr(teacher, name) for name in known if hasattr(teacher, name)}
+    return told | ({"unseen": True} if getattr(teacher, "unseen", False) else {})
 
 
 def _shards(
@@ -356,8 +375,10 @@ def _count(out: Path) -> dict[str, Any]:
     words: Counter[str] = Counter()
     countries: Counter[str] = Counter()
     reasons: Counter[str] = Counter()
+    timeless = 0
     for path in sorted((out / "accepted").glob("*.parquet")):
-        table = pq.read_table(path, columns=["completion", "country"])
+        table = pq.read_table(path, columns=["completion", "country", "taken_at"])
+        timeless += table["taken_at"].to_pylist().count("")
         for completion in table["completion"].to_pylist():
             said = _plain_words(completion)
             lengths[len(said)] += 1
@@ -372,6 +393,7 @@ def _count(out: Path) -> dict[str, Any]:
         "lengths": lengths,
         "words": words,
         "countries": countries,
+        "timeless": timeless,
     }
 
 
@@ -389,6 +411,9 @@ def _quantile(counts: Counter[int], q: float) -> int:
     return 0
 
 
+UNSEEN = "- the teacher saw no picture: what it says of signs, traffic and ground is marked as known from the atlas"
+
+
 def _card(counts: dict[str, Any], settings: dict) -> str:
     teacher = ", ".join(f"{name} {value}" for name, value in settings["teacher"].items())
     all_rows = counts["accepted"] + counts["rejected"]
@@ -396,6 +421,7 @@ def _card(counts: dict[str, Any], settings: dict) -> str:
     reasons = [f"| {reason} | {n} |" for reason, n in sorted(counts["reasons"].items(), key=lambda x: (-x[1], x[0]))]
     lengths, words = counts["lengths"], counts["words"]
     common = ", ".join(word for word, _ in sorted(words.items(), key=lambda x: (-x[1], x[0]))[:25])
+    timeless = f"- accepted without a moment, so without sun, season and month: {counts['timeless']}"
     top = sorted(counts["countries"].items(), key=lambda x: (-x[1], x[0]))[:10]
     return "\n".join(
         [
@@ -417,6 +443,8 @@ def _card(counts: dict[str, Any], settings: dict) -> str:
             f"- words a chain of thought: median {_quantile(lengths, 0.5)}, 5 % to 95 % "
             f"{_quantile(lengths, 0.05)} to {_quantile(lengths, 0.95)}; different words: {len(words)}",
             f"- most frequent words: {common}",
+            *([timeless] * bool(counts["timeless"])),
+            *([UNSEEN] * bool(settings["teacher"].get("unseen"))),
             "",
             "## Why rows were rejected",
             "",

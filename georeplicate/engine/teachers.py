@@ -8,6 +8,7 @@ A teacher takes sites and gives back, in their order, a text or a `Failure` for 
 runs a vision-language model in this process. What a model writes is never trusted: records.py checks its facts.
 """
 
+import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -52,10 +53,10 @@ def spoken_facts(site: Site) -> dict[str, str]:
         "climate": f"{lexicon.CLIMATES[f.climate][0]} (Köppen {f.climate})" if f.climate in lexicon.CLIMATES else "",
         "land cover": lexicon.LAND_COVERS.get(f.land_cover, ""),
         "elevation": f"{f.elevation_m:.0f} m",
-        "date": f"{f.when:%B %Y}",
+        "date": f"{f.when:%B %Y}" if f.when is not None else "",
         "season": f"{f.season} season" if f.season in ("wet", "dry") else f.season,
         "hemisphere": f"{f.hemisphere}ern",
-        "sun": f"in the {lexicon.compass(f.sun_azimuth_deg)}, {f.sun_elevation_deg:.0f} degrees high",
+        "sun": _sun(f),
         "driving side": f.driving_side,
         "speed limits in": f.speed_unit,
         "languages": ", ".join(lexicon.LANGUAGES[code][0] for code in f.languages if code in lexicon.LANGUAGES),
@@ -66,6 +67,12 @@ def spoken_facts(site: Site) -> dict[str, str]:
     return {name: value for name, value in known.items() if value}
 
 
+def _sun(f: Facts) -> str:
+    if math.isnan(f.sun_elevation_deg):  # the moment is not known
+        return ""
+    return f"in the {lexicon.compass(f.sun_azimuth_deg)}, {f.sun_elevation_deg:.0f} degrees high"
+
+
 def answer(site: Site) -> str:
     """The right answer to the geolocation question about a site; without a city where none is near."""
     near = site.facts.place if site.facts.place_km <= CITY_KM else ""
@@ -73,7 +80,7 @@ def answer(site: Site) -> str:
 
 
 def _task(site: Site) -> str:
-    return prompts.ask_for_chain_of_thought(spoken_facts(site), answer(site))
+    return prompts.ask_for_chain_of_thought(spoken_facts(site), answer(site), seen=bool(site.images))
 
 
 def thinking(text: str) -> str | Failure:
@@ -177,16 +184,23 @@ class Local:
 TEACHERS = ("template", "local", "openai")
 
 
-def teacher(kind: str, model: str = "", base_url: str = "", cache: str | Path | None = None) -> Teacher:
+def teacher(
+    kind: str, model: str = "", base_url: str = "", cache: str | Path | None = None, *, photographs: bool = False
+) -> Teacher:
     """The teacher of that kind: "template" (true facts in words, no model), "local" (`model`: a folder or hub name), or
-    "openai" (`model` behind `base_url`, answers kept in `cache`). ValueError says which kinds there are, or what is
-    missing."""
+    "openai" (`model` behind `base_url`, answers kept in `cache`). photographs: the pictures are not drawn from the
+    facts, so that the template, which looks at none, marks what it says as knowledge of the atlas. ValueError says
+    which kinds there are, or what is missing or of no use."""
     if kind == "template":
         from georeplicate.engine.template import Template
 
-        return Template()
+        if model or base_url:
+            raise ValueError("the teacher 'template' is no model: it takes neither a model nor a base_url")
+        return Template(unseen=photographs)
     if kind not in TEACHERS:
         raise ValueError(f"unknown teacher {kind!r}: choose one of {', '.join(TEACHERS)}")
+    if kind == "local" and base_url:
+        raise ValueError("the teacher 'local' runs in this process: it takes no base_url")
     if kind == "local" and model:
         return Local(model)
     if kind == "openai" and model and base_url and cache:

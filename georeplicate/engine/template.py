@@ -3,6 +3,10 @@
 One reasoning template, as the paper describes it: observe cues -> cross-view evidence -> geographic knowledge ->
 conclusion. Two registers: `english` (full sentences, for a model that knows the language) and `terse` (one short
 line of words from a closed list, for the tiny model that learns its words from scratch).
+
+Pictures of the synthetic world show what the facts say, for they are drawn from them. Of photographs nobody here knows
+what they show: for them the teacher is `unseen`, and what it says of signs, traffic and ground is marked as knowledge
+of the atlas. A place without a moment has no sun, season or month to speak of.
 """
 
 from collections.abc import Iterable, Sequence
@@ -66,7 +70,8 @@ def vocabulary(countries: Iterable[str] | None = None) -> tuple[str, ...]:
 
 @dataclass(frozen=True)
 class Template:
-    """Writes a chain of thought from facts. `Template()` speaks English, `Template("terse")` the closed vocabulary.
+    """Writes a chain of thought from facts. `Template()` speaks English, `Template("terse")` the closed vocabulary;
+    `Template(unseen=True)` English about photographs that it does not look at.
 
         Template("terse").write(atlas.describe(lat, lon, when), attributes=scene.attributes, rng=rng)
         "see drives-left script-latin speed-km sun-north palms both grass red-roofs no-water road-east-west few-trees
@@ -76,6 +81,7 @@ class Template:
     """
 
     register: str = "english"
+    unseen: bool = False
     name = "template"
     in_processes = True
     sees = False
@@ -83,6 +89,10 @@ class Template:
     def __post_init__(self):
         if self.register not in REGISTERS:
             raise ValueError(f"template: no register {self.register!r}; choose from {', '.join(REGISTERS)}")
+        if self.unseen and self.register != "english":
+            raise ValueError(
+                "template: the terse register has no words that mark what is not seen; unseen needs english"
+            )
 
     def write(
         self, facts: Facts, attributes: Attributes | None = None, *, rng: np.random.Generator, city: str | None = None
@@ -90,8 +100,8 @@ class Template:
         """The reasoning about one place: in English four paragraphs, each with its title (some 80 to 200 words); terse
         one line of 15 to 30 words with attributes, fewer without.
 
-        attributes  what both pictures show (world.Scene.attributes); None for photographs, about whose content this
-                    teacher then claims nothing that the facts do not imply
+        attributes  what both pictures show (world.Scene.attributes); None where that is not known: then only what the
+                    facts imply is said, and for an `unseen` photograph that it is known from the atlas
         city        name for the conclusion; None = the nearest place of the atlas within CITY_KM
         The same arguments and state of `rng` give the same text. ValueError for facts that are invalid, or at sea.
         """
@@ -102,7 +112,10 @@ class Template:
         if self.register == "terse":
             return _terse(facts, attributes)
         city = (facts.place if facts.place_km <= CITY_KM else "") if city is None else city
-        steps = _cues(facts, attributes, rng), _evidence(facts, attributes, rng), _knowledge(facts, rng)
+        if self.unseen:
+            steps = _known_cues(facts, rng), _expected(facts, rng), _knowledge(facts, rng, seen=False)
+        else:
+            steps = _cues(facts, attributes, rng), _evidence(facts, attributes, rng), _knowledge(facts, rng)
         return prompts.four_steps(*steps, _conclusion(facts, city, rng))
 
     def think(self, sites: Sequence, seed: int = 0) -> list[str]:
@@ -138,7 +151,7 @@ def fact_words(f: Facts) -> tuple[list[str], list[str]]:
     ]
     known = [
         *([f"climate-{f.climate[0].lower()}"] if f.climate in lexicon.CLIMATES else []),
-        _SEASONS[f.season],
+        *([_SEASONS[f.season]] if f.season else []),
         f"hemisphere-{f.hemisphere}",
         _RELIEF[_relief(f)],
     ]
@@ -247,7 +260,6 @@ def _cues(f: Facts, a: Attributes | None, rng: np.random.Generator) -> str:
 def _evidence(f: Facts, a: Attributes | None, rng: np.random.Generator) -> str:
     if a is None:
         cover = lexicon.LAND_COVERS.get(f.land_cover, "the same ground")
-        shadow = lexicon.compass(f.sun_azimuth_deg + 180)
         said = [
             _one(
                 rng,
@@ -257,6 +269,7 @@ def _evidence(f: Facts, a: Attributes | None, rng: np.random.Generator) -> str:
             )
         ]
         if f.sun_elevation_deg >= SUN_UP_DEG:
+            shadow = lexicon.compass(f.sun_azimuth_deg + 180)
             said.append(
                 _one(rng, f"Its shadows would point to the {shadow}.", f"Shadows there also run {shadow}wards.")
             )
@@ -271,7 +284,63 @@ def _evidence(f: Facts, a: Attributes | None, rng: np.random.Generator) -> str:
     )
 
 
-def _knowledge(f: Facts, rng: np.random.Generator) -> str:
+def _known_cues(f: Facts, rng: np.random.Generator) -> str:
+    """What a photograph of the place may well show, marked as what the atlas knows: nobody has looked at it."""
+    more = []
+    if f.land_cover in lexicon.LAND_COVERS:
+        cover = lexicon.LAND_COVERS[f.land_cover]
+        more.append(_one(rng, f"By the atlas, the land here is {cover}.", f"The atlas gives {cover} for this place."))
+    if f.driving_side:
+        side = f.driving_side
+        more.append(
+            _one(
+                rng,
+                f"By the atlas, traffic keeps to the {side}.",
+                f"As the atlas has it, cars drive on the {side} side of the road.",
+            )
+        )
+    if f.script in lexicon.SCRIPTS:
+        script = lexicon.SCRIPTS[f.script][0]
+        more.append(
+            _one(
+                rng,
+                f"By the atlas, the usual script here is {script} script.",
+                f"According to the atlas, people here write in {script} script.",
+            )
+        )
+    if f.speed_unit:
+        unit = {"km/h": "kilometres per hour", "mph": "miles per hour"}[f.speed_unit]
+        more.append(
+            _one(
+                rng,
+                f"By the atlas, speed limits are given in {unit}.",
+                f"According to the atlas, speed limits here are in {unit}.",
+            )
+        )
+    if f.sun_elevation_deg >= SUN_UP_DEG:
+        side = lexicon.compass(f.sun_azimuth_deg)
+        more.append(
+            _one(
+                rng,
+                f"By date and hour the sun stands in the {side}.",
+                f"By the almanac the sun is in the {side} at that hour.",
+            )
+        )
+    return " ".join(_some(rng, more))
+
+
+def _expected(f: Facts, rng: np.random.Generator) -> str:
+    cover = lexicon.LAND_COVERS.get(f.land_cover, "the same ground")
+    return _one(
+        rng,
+        f"By the same map an aerial view should show {cover}.",
+        f"From above I expect {cover}, as the atlas has it.",
+        f"The map lets me expect {cover} from the air.",
+    )
+
+
+def _knowledge(f: Facts, rng: np.random.Generator, seen: bool = True) -> str:
+    """seen: whether the pictures show what the facts say."""
     more = []
     if f.climate in lexicon.CLIMATES:
         name, group = lexicon.CLIMATES[f.climate][0], lexicon.CLIMATE_GROUPS[f.climate[0]][0]
@@ -281,21 +350,23 @@ def _knowledge(f: Facts, rng: np.random.Generator) -> str:
                 rng,
                 f"This fits {a_name} climate (Köppen {f.climate}).",
                 f"Such a place has {a_name} climate.",
-                f"The vegetation and the light belong to the {group} zone, Köppen class {f.climate}.",
+                f"The vegetation and the light belong to the {group} zone, Köppen class {f.climate}."
+                if seen
+                else f"The place belongs to the {group} zone, Köppen class {f.climate}.",
             )
         )
     season = {"wet": "the wet season", "dry": "the dry season"}.get(f.season, f.season)
     half = f"{f.hemisphere}ern hemisphere"
-    assert isinstance(f.when, datetime)  # `write` refuses facts without a moment
-    month = f.when.strftime("%B")
-    more.append(
-        _one(
-            rng,
-            f"It is {season} here, and the picture was taken in {month}.",
-            f"In {month} it is {season} at this latitude.",
-            f"The month is {month}, which means {season} in this part of the {half}.",
+    if isinstance(f.when, datetime):
+        month = f.when.strftime("%B")
+        more.append(
+            _one(
+                rng,
+                f"It is {season} here, and the picture was taken in {month}.",
+                f"In {month} it is {season} at this latitude.",
+                f"The month is {month}, which means {season} in this part of the {half}.",
+            )
         )
-    )
     if abs(f.lat) > TROPIC_DEG:
         noon = "south" if f.hemisphere == "north" else "north"
         more.append(
@@ -324,7 +395,7 @@ def _knowledge(f: Facts, rng: np.random.Generator) -> str:
                 if len(spoken) == 1
                 else f"The official languages are {', '.join(spoken[:-1])} and {spoken[-1]}.",
                 f"People here speak {main}.",
-                f"The language on the signs is {main}.",
+                f"The language on the signs is {main}." if seen else f"The main language here is {main}.",
             )
         )
     if f.elevation_m < NEAR_SEA_LEVEL_M:

@@ -40,7 +40,7 @@ def open_policy(model: str | None, synthetic_demo: bool, device: str | None) -> 
             "name a model with --model, such as --model Qwen/Qwen2.5-VL-7B-Instruct or a folder; the mini model never "
             "saw a photograph and answers only with --synthetic-demo"
         )
-    policy = policies.load(hub.folder(model) if model else MINI, device=device or policies.device())
+    policy = policies.load(hub.named(model) if model else MINI, device=device or policies.device())
     if is_synthetic(policy) and not synthetic_demo:
         raise ValueError(f"{model} is a mini model, which never saw a photograph; --synthetic-demo lets it answer")
     return policy
@@ -48,14 +48,16 @@ def open_policy(model: str | None, synthetic_demo: bool, device: str | None) -> 
 
 def is_synthetic(policy: Policy) -> bool:
     """Whether the policy's vocabulary is the mini world's, in which no question of the paper can be written."""
-    return len(policy.tokenizer) < 10_000
+    from georeplicate.model.processors import UNKNOWN
+
+    return policy.tokenizer.unk_token == UNKNOWN
 
 
 def open_photo(path: Path) -> Image:
     """An upright RGB picture, its longer side LONGEST_PX at most. ValueError in one sentence that names the file."""
     from PIL import Image as Pictures
 
-    from georeplicate.model.processors import as_rgb
+    from georeplicate.model.pictures import as_rgb
 
     try:
         with Pictures.open(path) as file:

@@ -3,14 +3,17 @@ number can be computed again."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
+from georeplicate import files
 from georeplicate.evaluation import seeds
 from georeplicate.evaluation.predictors import Predictor
-from georeplicate.tasks import Row, Task
+from georeplicate.tasks import Output, Row, Task
 from georeplicate.training import rewards
 
 COLUMNS = [
@@ -60,16 +63,21 @@ def evaluate(
     """The predictor's answers to a task, one row each, in the order of the rows (None: those of the split).
 
     Columns: task, decoding, id, what `Task.score` gives, the text with its length, form and, where the row has a right
-    letter, the rewards it would get. ValueError where the predictor does not give one answer for each row.
+    letter, the rewards it would get. A row that is `unreadable` (which says why) is not asked, counts as not
+    answered and says why. ValueError where the predictor does not give one answer for each row.
     """
     rows = task.rows(split) if rows is None else rows
     out = []
     for start in range(0, len(rows), AT_ONCE):
         batch = [rows[i] for i in range(start, min(start + AT_ONCE, len(rows)))]
-        outputs = predictor.predict(batch, task, decoding)
-        if len(outputs) != len(batch):
-            raise ValueError(f"{task.name}: {len(outputs)} answers to {len(batch)} rows, where each needs one")
-
+        asked = [row for row in batch if not row.get("unreadable")]
+        answers = predictor.predict(asked, task, decoding) if asked else []
+        if len(answers) != len(asked):
+            raise ValueError(f"{task.name}: {len(answers)} answers to {len(asked)} rows, where each needs one")
+        given = iter(answers)
+        outputs = [
+            Output(f"no answer: {row['unreadable']}", 0) if row.get("unreadable") else next(given) for row in batch
+        ]
         for row, output in zip(batch, outputs, strict=True):
             scored = {"task": task.name, "decoding": decoding, "id": row["id"], **task.score(output, row)}
             if output.tokens is not None:
@@ -84,15 +92,51 @@ def evaluate(
     return pd.DataFrame(out)
 
 
-def evaluate_all(predictor: Predictor, tasks: Sequence[Task], *, split: str = "test") -> pd.DataFrame:
-    """All tasks in all of their decodings, in the order of COLUMNS; system and training seed are left open."""
+def evaluate_all(
+    predictor: Predictor, tasks: Sequence[Task], *, split: str = "test", keep: Path | None = None
+) -> pd.DataFrame:
+    """All tasks in all of their decodings, in the order of COLUMNS; system and training seed are left open.
+
+    keep: a folder for the answers to every AT_ONCE rows, so that a run that was killed goes on where it stopped; whose
+    answers it holds is the caller's business (`begin`).
+    """
     tables = [
         evaluate(predictor, task, rows, decoding=decoding)
+        if keep is None
+        else _kept(predictor, task, rows, decoding, keep)
         for task in tasks
         for rows in [task.rows(split)]
         for decoding in task.decodings
     ]
     return pd.concat([table.reindex(columns=COLUMNS) for table in tables], ignore_index=True)
+
+
+def _kept(predictor: Predictor, task: Task, rows: Sequence[Row], decoding: str, keep: Path) -> pd.DataFrame:
+    parts = []
+    for start in range(0, len(rows), AT_ONCE):
+        path = keep / f"{task.name}-{decoding}-{start:07d}.csv"
+        if not path.is_file():
+            part = evaluate(predictor, task, rows[start : start + AT_ONCE], decoding=decoding)
+            files.write_csv(path, part.reindex(columns=COLUMNS))
+        parts.append(read(path))
+    return pd.concat(parts, ignore_index=True)
+
+
+def begin(keep: Path, key: Mapping[str, Any]) -> int:
+    """How many parts the folder holds that were answered under this key; those of another are renamed and kept."""
+    begun = keep / "begun.json"
+    try:
+        held = json.loads(begun.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        held = None
+    if held == json.loads(json.dumps(key)):
+        return len(list(keep.glob("*.csv")))
+    if keep.exists():
+        aside = files.unused(keep.with_name(f"{keep.name}-other"))
+        keep.rename(aside)
+        print(f"answers under another key (model, data or settings) are kept as {aside.name}", flush=True)
+    files.write_json(begun, key)
+    return 0
 
 
 def summary(predictions: pd.DataFrame) -> dict[str, float]:

@@ -81,6 +81,11 @@ class Mini:
     controls = ("shuffled pairing", "blank panorama", "blank tiles")
     has_stand_ins = True
 
+    def missing(
+        self, profile: Profile, root: Path | None = None, *, training: bool = True, model: bool = True
+    ) -> list[str]:
+        return []  # everything is in the package
+
     def start(self, profile: Profile, root: Path | None = None) -> Path:
         """The policy that all runs start from, where none is named."""
         return files.PACKAGE / "mini" / "weights" / profile.model

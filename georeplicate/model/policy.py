@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
@@ -25,7 +26,7 @@ from transformers import (
     ProcessorMixin,
 )
 
-from georeplicate.model import shared_prefix
+from georeplicate.model import hub, shared_prefix
 from georeplicate.model.checkpoint import MANIFEST, CheckpointError, verify_manifest, writing
 from georeplicate.model.processors import SPECIAL_TOKENS, UNKNOWN, as_rgb, load_processor
 from georeplicate.tasks.prompts import messages
@@ -54,6 +55,7 @@ class Policy:
 
     model: PreTrainedModel
     processor: ProcessorMixin | PreTrainedTokenizerBase
+    origin: str = ""  # "NAME@COMMIT" of a hub's model, the folder of any other; "" for one that was made in memory
 
     @property
     def tokenizer(self) -> Any:
@@ -291,28 +293,50 @@ def device() -> str:
 # --------------------------------------------------------------------------------------------------------- on the disk
 
 
-def load(path_or_name: str | os.PathLike, *, dtype: torch.dtype | str = "auto", device: str = "cpu") -> Policy:
-    """Any Qwen2.5-VL- or InternVL3-like checkpoint, from a directory or by hub name.
+def load(
+    path_or_name: str | os.PathLike,
+    *,
+    revision: str | None = None,
+    dtype: torch.dtype | str = "auto",
+    device: str = "cpu",
+) -> Policy:
+    """Any checkpoint of the families of `hub.FAMILIES`, from a directory or by hub name.
 
-    Raises CheckpointError when it is missing, incomplete or damaged (a SHA256SUMS file is checked when present).
+    revision: a branch, tag or commit of a hub's model; the policy's `origin` says which commit it is. Raises
+    CheckpointError when it is missing, cannot be used here, is incomplete or damaged (a SHA256SUMS file is checked when
+    present).
     """
     name = str(path_or_name)
     local = Path(name)
-    if local.exists():
-        if not (local / "config.json").is_file():
-            raise CheckpointError(f"{local} is no checkpoint: config.json is missing")
-        if (local / MANIFEST).is_file():
-            verify_manifest(local)
-    elif name.startswith((".", "/", "~")) or name.count("/") != 1:
-        raise CheckpointError(f"there is no checkpoint at {name}; build it or give the name of a published model")
+    if local.exists() and not local.is_dir():
+        raise CheckpointError(f"{local} is a file; a checkpoint is a folder")
+    found = hub.folder(name, revision)
+    if not (found / "config.json").is_file():
+        raise CheckpointError(f"{local} is no checkpoint: config.json is missing")
+    if (found / MANIFEST).is_file():
+        verify_manifest(found)
+    if lost := hub.missing(found):
+        raise CheckpointError(f"{found} is no whole checkpoint: {lost[0]} is missing; get it again")
     try:
-        config = AutoConfig.from_pretrained(name)
-        loaded: Any = AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, output_loading_info=True)
+        config = AutoConfig.from_pretrained(found)
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(found, dtype=dtype, output_loading_info=True)
         model, info = loaded  # transformers types the model alone
-        processor = load_processor(name, config.model_type)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise CheckpointError(f"cannot load the checkpoint {name}: {error}") from error
+        processor = load_processor(str(found), config.model_type)
+    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
+        unread = _unreadable(found)
+        raise CheckpointError(f"cannot load the checkpoint {name}: {unread or ' '.join(str(error).split())}") from error
     lost = sorted(info["missing_keys"]) + sorted(info["unexpected_keys"]) + sorted(map(str, info["mismatched_keys"]))
     if lost:
         raise CheckpointError(f"{name} does not fit its config: {len(lost)} weights differ, first {lost[0]}")
-    return Policy(model.to(device).eval(), processor)
+    return Policy(model.to(device).eval(), processor, hub.identity(found) if not local.exists() else str(found))
+
+
+def _unreadable(folder: Path) -> str:
+    """Which file of weights cannot be read, and why, or ""."""
+    for path in sorted(folder.glob("*.safetensors")):
+        try:
+            with safe_open(path, framework="pt"):
+                pass
+        except (OSError, SafetensorError) as error:
+            return f"{path.name} is cut short or damaged ({error}); get this file again"
+    return ""

@@ -1,4 +1,4 @@
-"""Processors: chat templates, special tokens, and pictures on their way to the model.
+"""Processors: chat templates and special tokens; pictures come by `pictures.as_rgb`.
 
 No video processor is needed (it would need torchvision): images go through the PIL image processor everywhere, so that
 CPU and GPU see the same pixels.
@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import json
 import re
-import struct
 from pathlib import Path
 
-import numpy as np
-from PIL import ExifTags, Image, ImageOps
 from transformers import (
     AutoImageProcessor,
     AutoProcessor,
@@ -20,8 +17,13 @@ from transformers import (
     InternVLProcessor,
     ProcessorMixin,
     Qwen2_5_VLProcessor,
+    Qwen3VLProcessor,
 )
 from transformers.utils import cached_file
+
+from georeplicate.model.pictures import as_rgb
+
+__all__ = ["as_rgb", "image_template", "load_processor"]
 
 SPECIAL_TOKENS = (
     "<|endoftext|>",
@@ -82,6 +84,16 @@ class ImageTextProcessor(_SavedAsItsParent, Qwen2_5_VLProcessor):
         ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
 
 
+class Qwen3ImageTextProcessor(_SavedAsItsParent, Qwen3VLProcessor):
+    """Qwen3-VL's processor for images and text only."""
+
+    def __init__(self, image_processor=None, tokenizer=None, chat_template=None):
+        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
+        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
+        self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
+        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+
+
 class InternVLImageTextProcessor(_SavedAsItsParent, InternVLProcessor):
     """InternVL's processor for images and text only. An image becomes one or more tiles of image_seq_length tokens."""
 
@@ -96,47 +108,16 @@ class InternVLImageTextProcessor(_SavedAsItsParent, InternVLProcessor):
         ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
 
 
-def as_rgb(image: Image.Image) -> Image.Image:
-    """The picture as a person sees it: upright by its EXIF, transparency over white, whatever its mode.
-
-    White and upright are what the published loaders of the model families make of such files too.
-    """
-    try:
-        turned = image.getexif().get(ExifTags.Base.Orientation, 1) != 1
-    except (OSError, SyntaxError, ValueError, struct.error):  # damaged EXIF turns nothing
-        turned = False
-    if turned:
-        image = ImageOps.exif_transpose(image)
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        image = _eight_bits(image)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image)
-    return image if image.mode == "RGB" else image.convert("RGB")
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Grey of more than eight bits: Pillow cuts values off at 255. Sixteen bits are scaled as such; integers and
-    fractions that fit into eight bits, or into 0..1, are taken for those."""
-    values = np.asarray(image).astype(float)
-    values = np.nan_to_num(values, nan=0.0, posinf=65535, neginf=0)
-    highest = values.max(initial=0)
-    if image.mode == "F" and highest <= 1:
-        values = values * 255
-    elif image.mode.startswith("I;16") or highest > 255:
-        values = values / 257
-    return Image.fromarray(np.clip(values.round(), 0, 255).astype(np.uint8))
-
-
 def load_processor(name: str, model_type: str) -> ProcessorMixin:
-    if model_type not in ("qwen2_5_vl", "internvl"):
+    if model_type not in ("qwen2_5_vl", "qwen3_vl", "internvl"):
         processor = AutoProcessor.from_pretrained(name, backend="pil")
     else:
         parts = AutoImageProcessor.from_pretrained(name, backend="pil"), AutoTokenizer.from_pretrained(name)
         options = {"chat_template": image_template(name, parts[1].chat_template)}
         if model_type == "qwen2_5_vl":
             processor = ImageTextProcessor(*parts, **options)
+        elif model_type == "qwen3_vl":
+            processor = Qwen3ImageTextProcessor(*parts, **options)
         else:
             said = InternVLProcessor.get_processor_dict(name)[0]
             processor = InternVLImageTextProcessor(*parts, said.get("image_seq_length", 256), **options)

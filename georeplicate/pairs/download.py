@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from georeplicate import files
+from georeplicate import files, network
 from georeplicate.pairs import schema
 
 RECORD = "download.json"
@@ -187,8 +187,10 @@ def _read_record(path: Path) -> dict[str, Any]:
 def _list(repo: str, revision: str | None, endpoint: str | None) -> tuple[str, list]:
     from huggingface_hub import HfApi
 
-    with _Sentence(f"the list of files of {repo}"):
-        info = HfApi(endpoint=endpoint).dataset_info(repo, revision=revision, files_metadata=True)
+    with _Sentence(f"the list of files of {repo}"), network.bounded():
+        info = HfApi(endpoint=endpoint).dataset_info(
+            repo, revision=revision, files_metadata=True, timeout=network.TIMEOUT_S
+        )
     if info.sha is None or info.siblings is None:
         raise DownloadError(
             f"{endpoint or 'the hub'} does not say which commit of {repo} it has, or which files: ask another server"
@@ -199,7 +201,7 @@ def _list(repo: str, revision: str | None, endpoint: str | None) -> tuple[str, l
 def _get(repo: str, name: str, commit: str, root: Path, endpoint: str | None) -> Path:
     from huggingface_hub import hf_hub_download
 
-    with _Sentence(name):
+    with _Sentence(name), network.bounded():
         return Path(
             hf_hub_download(
                 repo,
@@ -226,12 +228,19 @@ class _Sentence:
 
         if error is None or not isinstance(error, Exception):
             return
-        if isinstance(error, GatedRepoError):
+        if isinstance(error, network.TooLong):
+            remedy = "run the same command again after that, it goes on where it stopped"
+        elif isinstance(error, GatedRepoError):
             remedy = "its authors want to know who asks: accept their terms on its page and log in with `hf auth login`"
         elif isinstance(error, RepositoryNotFoundError):
             remedy = "it is gone or has moved; see its authors' page"
         elif isinstance(error, OfflineModeIsEnabled):
             remedy = "HF_HUB_OFFLINE is set in the environment; unset it"
+        elif network.is_down(error):
+            remedy = (
+                "the hub cannot be reached from here; get it where there is a network, with this command and --root, "
+                "and bring that folder here"
+            )
         else:
             remedy = "run the same command again, it goes on where it stopped"
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

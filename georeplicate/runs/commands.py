@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from georeplicate import files
 from georeplicate.profiles import Profile
 from georeplicate.runs import recipes, runner, spec
 from georeplicate.runs.spec import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 def chosen(what: str, profile: Profile, seeds: int | None) -> list[Run]:
@@ -31,23 +35,38 @@ def has_stand_ins(profile: str) -> bool:
 
 
 def train(
-    what: str, profile: str, seeds: int | None, *, base: str | None, root: Path | None, workers: int, work: Path
+    what: str,
+    profile: str,
+    seeds: int | None,
+    *,
+    base: str | None,
+    root: Path | None,
+    workers: int,
+    work: Path,
+    records: Path | None = None,
 ) -> None:
-    """Bring runs up to date and print what each got right; "base" trains the base of the mini world instead."""
+    """Bring runs up to date and print what each got right; "base" trains the base of the mini world instead.
+
+    records: what the data engine wrote, for SFT on photographs; ValueError where the profile has none."""
     if what == "base":
         from georeplicate.mini import base as mini_base
 
-        if (profile, seeds, base, root) != ("mini", None, None, None):
+        if (profile, seeds, base, root, records) != ("mini", None, None, None, None):
             raise ValueError(
-                "`train base` makes the one base of the mini world: it takes no profile, seeds, base or root"
+                "`train base` makes the one base of the mini world: it takes no profile, seeds, base or root, and no "
+                "records"
             )
         print(f"the base policy is in {mini_base.build(work / 'base', seed=0)}")
         return
     size = Profile.get(profile)
+    wanted, recipe = chosen(what, size, seeds), recipes.of(size)
+    if records is not None:
+        if not hasattr(recipe, "with_records"):
+            raise ValueError(f"profile {size.name} makes its own records: --records are those of photographs")
+        recipe = recipe.with_records(records)
+    recipes.check(recipe, size, root, model=base is None)
     start = _folder(base)
-    folders = runner.ensure(
-        chosen(what, size, seeds), size, work / size.name, base_path=start, root=root, workers=workers
-    )
+    folders = runner.ensure(wanted, size, work / size.name, base_path=start, root=root, workers=workers, recipe=recipe)
     from georeplicate.evaluation import predict
 
     for name, folder in folders.items():
@@ -71,9 +90,15 @@ def evaluate(
     root: Path | None,
     out: Path | None,
     weights: str | None = None,
-) -> None:
-    """Print what a policy, or a baseline, gets right on the tasks of a profile; rows to `out`."""
+) -> pd.DataFrame:
+    """Print what a policy, or a baseline, gets right on the tasks of a profile; rows to `out`.
+
+    With `out` the answers are kept part by part in `<out>.parts`, so that the same command goes on after a kill.
+    Returns the rows as `runner.predictions` gives them: with stands_for, checkpoint, benchmark and chance.
+    """
     from georeplicate.evaluation import baselines, predict, predictors
+    from georeplicate.evaluation.baselines import prompted
+    from georeplicate.model import hub
     from georeplicate.model import policy as policies
 
     size = Profile.get(profile)
@@ -83,9 +108,13 @@ def evaluate(
         raise ValueError("--weights are those of a --baseline; a policy is named with --model")
     if split not in ("validation", "test"):
         raise ValueError(f"unknown split {split!r}: choose one of validation, test")
-    found = baselines.get(baseline, weights) if baseline else None  # an unknown name before anything is loaded
     recipe = recipes.of(size)
-    start = _folder(model) or recipe.start(size, root)
+    recipes.check(recipe, size, root, training=False, model=not (model or baseline))
+    published = (model or "").partition("@")[0]
+    if licence := prompted.licence_of(published):
+        print(f"{published}: {licence}", flush=True)
+    found = baselines.get(baseline, weights) if baseline else None
+    start = _folder(model) or (Path() if baseline and not recipe.has_stand_ins else recipe.start(size, root))
     tasks = {one.name: one for one in recipe.tasks(size, start, "", True, root=root)}
     if task is not None and task not in tasks:
         raise ValueError(f"unknown task {task!r}: profile {size.name} has {', '.join(tasks)}")
@@ -95,20 +124,45 @@ def evaluate(
     else:
         policy = policies.load(start, device=policies.device())
         predictor, names = predictors.VLM(policy, size.max_completion_length), [task] if task else list(tasks)
-    table = predict.evaluate_all(predictor, [tasks[name] for name in names], split=split)
+    keep = None
+    if out is not None:
+        keep = out.with_name(f"{out.name}.parts")
+        known_as = hub.identity(start) if found is None else baselines.identity(str(baseline), weights)
+        versions = {name: tasks[name].version for name in names}
+        key = {
+            "predictor": known_as,
+            "tasks": versions,
+            "split": split,
+            "settings": recipe.settings("evaluation", size),
+        }
+        key |= {"recipe": recipe.name, "data_sha256": recipe.data_sha256(size, root)}
+        if there := predict.begin(keep, key):
+            print(f"{there} parts of an earlier run are there and are not asked again", flush=True)
+    table = predict.evaluate_all(predictor, [tasks[name] for name in names], split=split, keep=keep)
     for (name, decoding), rows in table.groupby(["task", "decoding"], sort=False):
         known = rows.truth != ""  # a place at sea has no country, and no answer would equal it
         right, n = int((known & (rows.choice == rows.truth)).sum()), int(known.sum())
         share = f"{right / n:.1%}" if n else "no right answer is known"
         near = "" if rows.error_km.isna().all() else f", {(rows.error_km <= 750).mean():.1%} within 750 km"
         print(f"{name:>12} {decoding:>7}: {right} of {n} right ({share}){near}; {tasks[name].benchmark}")
+    table = table.assign(system=baseline or str(model or size.model), training_seed=0)
     if out is not None:
-        print(f"rows: {files.write_csv(out, table.assign(system=baseline or str(model or size.model)))}")
+        print(f"rows: {files.write_csv(out, table)}")
+    stands_for = baseline or prompted.stands_for(published or size.model)
+    benchmark, chance = ({one: getattr(tasks[one], of) for one in names} for of in ("benchmark", "chance"))
+    return table.assign(
+        run=table.system,
+        stands_for=stands_for,
+        checkpoint="as published" if stands_for in prompted.PUBLISHED else str(model or baseline or start),
+        benchmark=table.task.map(benchmark),
+        chance=table.task.map(chance),
+    )
 
 
 def list_runs(profile: str, *, base: str | None, root: Path | None, work: Path) -> None:
     """Print each run of a profile with its state, and what was set aside."""
     size = Profile.get(profile)
+    recipes.check(recipes.of(size), size, root, model=base is None)
     for job in runner.jobs(spec.all_runs(size), size, work / size.name, _folder(base), root):
         print(f"{job.run.name:>28}  {runner.state(job)}")
     for folder in sorted((work / size.name / "stale").glob("*")):
@@ -153,4 +207,4 @@ def golden_runs(write: bool) -> int:
 def _folder(name: str | None) -> Path | None:
     from georeplicate.model import hub
 
-    return hub.folder(name) if name else None
+    return hub.named(name) if name else None

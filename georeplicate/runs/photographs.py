@@ -4,10 +4,10 @@ questions."""
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from georeplicate import files
 from georeplicate.profiles import Profile
@@ -19,14 +19,16 @@ if TYPE_CHECKING:
     from georeplicate.tasks import Row, Task
 
 NAME = "photographs"
-VERSION = 1  # raised by whoever changes what training makes of the same settings
+VERSION = 2  # raised by whoever changes what training makes of the same settings
 TASKS = {"pairing": 1, "geolocation": 3}  # as in `tasks`: a test compares
+STRIP = 100
 DATA = files.CHECKOUT / "data"  # where `georeplicate data SOURCE` puts a source, if no other folder is named
 
 PROVENANCE = {
     "training": (
         *("runs.photographs", "training.stages", "training.sft", "training.grpo", "training.common"),
-        *("training.rewards", "model.policy", "engine.template", "engine.records", "tasks.prompts"),
+        *("training.rewards", "model.policy", "model.pictures", "engine.template", "engine.records", "engine.sources"),
+        *("tasks.prompts", "tasks.rows"),
         *("model.shared_prefix.attention", "model.shared_prefix.generation", "model.shared_prefix.logprob"),
         *("model.shared_prefix.prompts", "model.shared_prefix.vision"),
     ),
@@ -56,9 +58,42 @@ class Photographs:
     controls = ("shuffled pairing", "blank panorama", "blank tiles")
     has_stand_ins = False  # the systems of Table 1 have weights of their own: evaluation.baselines
 
-    def __init__(self) -> None:
+    def __init__(self, records: Path | None = None) -> None:
+        self.records = records  # those of the data engine, where SFT is not to make its own
         # The runs of one command share a recipe, and each wants the checksum several times: a stat of every picture.
         self._checksums: dict[tuple[str, Path], str] = {}
+
+    def with_records(self, folder: str | Path) -> Self:
+        """The recipe whose SFT learns from a finished run of the data engine; FileError where there is none."""
+        from georeplicate import manifest
+
+        manifest.read(folder)
+        return type(self)(Path(folder).resolve())
+
+    def missing(
+        self, profile: Profile, root: Path | None = None, *, training: bool = True, model: bool = True
+    ) -> list[str]:
+        """What a command needs and this machine has not, and where to get it; nothing is fetched to find out.
+
+        training: or evaluation alone, which any device does. model: the profile's own is used; of another nobody knows
+        here how large it is."""
+        import warnings
+
+        from georeplicate import pairs
+        from georeplicate.model import hub
+
+        folder, lost = root or DATA / profile.source, []
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # it is read again, and says then what it lacks
+                pairs.read(profile.source, "train" if training else "test", folder)
+        except FileNotFoundError:
+            lost.append(f"{profile.source} in {folder} (`make data SOURCE={profile.source}` says how to get it)")
+        if training and model and not _cuda():
+            lost.append(f"a GPU ({profile.model} is too large to be trained on a CPU)")
+        if model and (why := hub.out_of_reach(profile.model, profile.revision or None)):
+            lost.append(f"the model ({why})")
+        return lost
 
     def start(self, profile: Profile, root: Path | None = None) -> Path:
         """The published model that the profile names; CheckpointError where it cannot be had."""
@@ -74,7 +109,12 @@ class Photographs:
         if what == "evaluation":
             return {name: values[name] for name in _EVALUATION}
         others = {"sft": _RL, "grpo": _SFT_ALL, "supervised": ("teacher",)}[what]
-        return {name: value for name, value in values.items() if name not in (*_NOWHERE, *others, "n_test_sites")}
+        kept = {name: value for name, value in values.items() if name not in (*_NOWHERE, *others, "n_test_sites")}
+        if what == "sft" and self.records is not None:
+            from georeplicate import manifest
+
+            kept["records"] = manifest.read(self.records)["data_sha256"]
+        return kept
 
     def data_sha256(self, profile: Profile, root: Path | None = None) -> str:
         """Of the table of both splits: ids, places, moments, names of pictures and their sizes in bytes."""
@@ -100,10 +140,16 @@ class Photographs:
         work: Path | None = None,
     ) -> Sequence[dict[str, Any]]:
         """The training rows of a stage; records of the data engine are made below `work` first, and kept."""
-        places = split(profile, "train", root)
-        if stage == "sft":
-            return records(profile, places, (work or files.WORK) / "records")
-        return controlled(questions(profile, places, seed), control, seed)
+        from georeplicate.tasks.rows import Readable
+
+        places, work = split(profile, "train", root), work or files.WORK
+        if stage == "sft" and self.records is not None:
+            found = records_of(profile, unheld(profile, root), self.records)
+        elif stage == "sft":
+            found = records(profile, places, work / "records", root)
+        else:
+            found = controlled(questions(profile, places, seed), control, seed)
+        return Readable(found, work / f"unreadable-{stage}.txt")
 
     def tasks(
         self, profile: Profile, start: Path, control: str, with_places: bool, *, root: Path | None = None
@@ -115,13 +161,24 @@ class Photographs:
         blank = control if control.startswith("blank") else ""
 
         def pairs_of(name: str) -> Sequence[Row]:
-            return controlled(questions(profile, split(profile, name, root), 0), blank, 0)
+            return controlled(questions(profile, split(profile, name, root), 0, evaluated=True), blank, 0)
 
         def places_of(name: str) -> Sequence[Row]:
             return views(profile, split(profile, name, root))
 
-        found: list[Task] = [Pairing(pairs_of, f"{profile.source} (pairing)", profile.k)]
-        return [*found, Geolocation(places_of, f"{profile.source} (geolocation)")] if with_places else found
+        of = self.benchmark(profile)
+        found: list[Task] = [Pairing(pairs_of, f"{of} (pairing)", profile.k)]
+        return [*found, Geolocation(places_of, f"{of} (geolocation)")] if with_places else found
+
+    def benchmark(self, profile: Profile) -> str:
+        """What tables call the test set."""
+        return profile.source
+
+
+def _cuda() -> bool:
+    import torch
+
+    return torch.cuda.is_available()
 
 
 # --- rows ------------------------------------------------------------------------------------------------------------
@@ -141,22 +198,36 @@ def split(profile: Profile, name: str, root: Path | None) -> Dataset:
     return pairs.sample(train, counts[name]) if name == "train" else validation
 
 
-def questions(profile: Profile, places: Dataset, seed: int) -> Sequence[dict[str, Any]]:
-    """Pairing questions as rows {id, letter, images}; pictures are opened and resized when a row is read."""
+def questions(profile: Profile, places: Dataset, seed: int, evaluated: bool = False) -> Sequence[dict[str, Any]]:
+    """Pairing questions as rows {id, letter, images, prompt}; pictures are opened and resized when a row is read.
+
+    evaluated: a row whose pictures cannot be read has none and says why in `unreadable`; else to read it is an OSError.
+    """
     from georeplicate import pairs
     from georeplicate.tasks import prompts
     from georeplicate.tasks.rows import Rows
 
     found = pairs.questions(places, k=profile.k, negatives=profile.negatives, seed=seed).shuffle(seed=seed)
 
-    def make(question: dict) -> dict:
+    def pictures(question: dict) -> list[Image]:
         panorama, *tiles = pairs.images(places, question)
-        images = [resized(panorama, profile.panorama_px)]
-        images += [resized(tile, (profile.tile_px, profile.tile_px)) for tile in tiles]
-        shown = {"images": images, "prompt": prompts.pairing(profile.k)}
-        return {"id": question["id"], "letter": question["letter"], **shown}
+        small = (profile.tile_px, profile.tile_px)
+        return [resized(panorama, profile.panorama_px), *(resized(tile, small) for tile in tiles)]
+
+    def make(question: dict) -> dict:
+        row = {"id": question["id"], "letter": question["letter"], "prompt": prompts.pairing(profile.k)}
+        return _shown(row, lambda: pictures(question)) if evaluated else row | {"images": pictures(question)}
 
     return Rows(found.to_list(), make)
+
+
+def _shown(row: dict[str, Any], pictures: Callable[[], list[Image]]) -> dict[str, Any]:
+    """A row of an evaluation with its pictures, or with the problem that there are none: it counts as not answered."""
+    try:
+        return row | {"images": pictures()}
+    except OSError as error:
+        print(f"{row['id']} cannot be asked and counts as not answered: {error}", flush=True)
+        return row | {"images": [], "unreadable": " ".join(str(error).split())}
 
 
 def views(profile: Profile, places: Dataset) -> Sequence[Row]:
@@ -166,22 +237,44 @@ def views(profile: Profile, places: Dataset) -> Sequence[Row]:
     metadata = places.select_columns(["id", "lat", "lon", "country"])
 
     def make(i: int) -> dict:
-        place = metadata[i]
-        return place | {"images": [resized(places["panorama"][i], profile.panorama_px)]}
+        return _shown(metadata[i], lambda: [resized(places["panorama"][i], profile.panorama_px)])
 
     return Rows(range(len(places)), make)
 
 
-def records(profile: Profile, places: Dataset, folder: Path) -> Sequence[dict[str, Any]]:
-    """The data engine's accepted records about these places, with their pictures, for supervised fine-tuning."""
+def unheld(profile: Profile, root: Path | None) -> Dataset:
+    """All training places but those of the validation split."""
+    from georeplicate import pairs
+
+    folder = root or DATA / profile.source
+    return pairs.hold_out(pairs.load(profile.source, "train", folder), profile.n_validation_sites)[0]
+
+
+def records(profile: Profile, places: Dataset, folder: Path, root: Path | None = None) -> Sequence[dict[str, Any]]:
+    """The data engine's accepted records about these places, made in `folder`, for supervised fine-tuning."""
+    from georeplicate import engine
+
+    rows = engine.rows(places, root or DATA / profile.source)
+    engine.build(rows, folder, engine.teacher(profile.teacher, photographs=True))
+    return records_of(profile, places, folder)
+
+
+def records_of(profile: Profile, places: Dataset, folder: Path) -> Sequence[dict[str, Any]]:
+    """Accepted records in `folder` about these places, with their pictures; those of other places are left out, with
+    one line that counts them. ValueError where none is left."""
     from georeplicate import engine
     from georeplicate.tasks.rows import Rows
 
     by_id = {name: i for i, name in enumerate(places["id"])}
-    metadata = places.select_columns(["id", "lat", "lon", "taken_at", "city", "country"])
-    made = engine.load(engine.build(metadata, folder, engine.teacher(profile.teacher)))
+    made = engine.load(folder)
     if not len(made):
-        raise ValueError(f"the data engine accepted none of {len(places)} places; {folder}/README.md says why")
+        raise ValueError(f"the data engine accepted no place; {folder}/README.md says why")
+    known = [i for i, name in enumerate(made["id"]) if name in by_id]
+    if len(known) < len(made):
+        print(f"{len(made) - len(known)} of {len(made)} records are of validation places, or of none here: left out")
+    if not known:
+        raise ValueError(f"none of the {len(made)} records in {folder} is of a training place of {profile.source}")
+    made = made.select(known)
 
     def make(i: int) -> dict:
         record = made[i]
@@ -210,6 +303,8 @@ def controlled(rows: Sequence[dict[str, Any]], control: str, seed: int) -> Seque
         row = dict(rows[i])
         if control == "shuffled pairing":
             return row | {"letter": answers.LETTERS[drawn[i] % (len(row["images"]) - 1)]}
+        if not row["images"]:  # those cannot be read
+            return row
         blank = {0} if control == "blank panorama" else set(range(1, len(row["images"])))
         grey = [Image.new("RGB", im.size, (128, 128, 128)) if j in blank else im for j, im in enumerate(row["images"])]
         return row | {"images": grey}
@@ -218,9 +313,12 @@ def controlled(rows: Sequence[dict[str, Any]], control: str, seed: int) -> Seque
 
 
 def resized(picture: Image, size: tuple[int, int]) -> Image:
-    """An upright RGB picture of (height, width) pixels, or smaller where the picture is; the aspect is kept."""
-    from georeplicate.model.processors import as_rgb
+    """An upright RGB picture of (height, width) pixels, or smaller where the picture is; the aspect is kept. OSError
+    for a strip more than STRIP times as long as wide, which shows nothing and which models refuse."""
+    from georeplicate.model.pictures import as_rgb
 
+    if max(picture.size) > STRIP * min(picture.size):
+        raise OSError(f"a picture of {picture.width} x {picture.height} pixels is a strip and shows nothing")
     picture = as_rgb(picture)
     picture.thumbnail((size[1], size[0]))
     return picture

@@ -46,7 +46,7 @@ from typing import Any
 
 from georeplicate import files
 from georeplicate.model import head
-from georeplicate.profiles import Profile
+from georeplicate.profiles import DRY_BASE, Profile
 
 GB = 1e9
 WAYS = {
@@ -152,6 +152,11 @@ SHAPES = {
     "Qwen/Qwen2.5-VL-7B-Instruct": Shape(
         name="Qwen/Qwen2.5-VL-7B-Instruct", hidden=3584, layers=28, heads=28, kv_heads=4, intermediate=18944,
         vocabulary=152064, tied=False, **_QWEN,
+    ),
+    DRY_BASE: Shape(
+        name=DRY_BASE, hidden=32, layers=2, heads=2, kv_heads=1, intermediate=64, vocabulary=287, tied=False,
+        vision_hidden=32, vision_layers=2, vision_full=1, vision_intermediate=64, patch=14, temporal_patch=2, merge=2,
+        window=112,
     ),
 }  # fmt: skip
 MINI_BASE = files.PACKAGE / "mini" / "weights" / "mini-base"
@@ -442,7 +447,7 @@ CPU = Device("a CPU core", 0.1e12, 20e9, 0.3)
 
 def device(profile: Profile, gpu_gb: float) -> Device:
     """The card of that memory, the next smaller one if there is none; a CPU core for the synthetic world."""
-    if profile.source == "world":
+    if profile.source == "world" or profile.model == DRY_BASE:
         return CPU
     return DEVICES[max((gb for gb in DEVICES if gb <= gpu_gb), default=min(DEVICES))]
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+from georeplicate.files import Problem
 from georeplicate.profiles import Profile
 from georeplicate.registry import Registry
 
@@ -41,6 +42,10 @@ class Recipe(Protocol):
     @property
     def row_s(self) -> float: ...
 
+    def missing(self, profile: Profile, root: Path | None, *, training: bool, model: bool) -> list[str]:
+        """What is needed and not here, one clause each, found out without any cost; empty if all is well. training: or
+        evaluation alone. model: whether the profile's own model is used."""
+
     def start(self, profile: Profile, root: Path | None) -> Path:
         """The policy that all runs start from, where none is named."""
 
@@ -68,6 +73,7 @@ RECIPES = Registry(
     {
         "mini": "georeplicate.mini.recipe:Mini",
         "photographs": "georeplicate.runs.photographs:Photographs",
+        "dry": "georeplicate.runs.dry:Dry",
     },
 )
 
@@ -77,3 +83,16 @@ def of(recipe: Recipe | str | Profile) -> Recipe:
     if isinstance(recipe, Profile):
         recipe = recipe.recipe
     return RECIPES[recipe]() if isinstance(recipe, str) else recipe
+
+
+class NotReady(Problem):
+    """What a profile needs is not here; one sentence that lists it."""
+
+
+def check(recipe: Recipe, profile: Profile, root: Path | None, *, training: bool = True, model: bool = True) -> None:
+    """NotReady where something is missing, before anything is computed or fetched."""
+    if lost := recipe.missing(profile, root, training=training, model=model):
+        raise NotReady(
+            f"profile {profile.name} cannot run here, for want of {', and of '.join(lost)}; `georeplicate plan "
+            f"--profile {profile.name}` says what it costs, `--profile paper-dry` runs it at the smallest size"
+        )

@@ -321,10 +321,13 @@ def jobs(
     out: str | Path,
     base_path: str | Path | None = None,
     root: str | Path | None = None,
+    recipe: Recipe | None = None,
 ) -> list[Job]:
-    """What `ensure` would see to. ValueError: a run that starts from none of these runs, or an unknown profile."""
+    """What `ensure` would see to. ValueError: a run that starts from none of these runs, or an unknown profile.
+
+    recipe: None is the profile's own."""
     profile = Profile.get(profile) if isinstance(profile, str) else profile
-    recipe, root = recipes.of(profile), None if root is None else Path(root).resolve()
+    recipe, root = recipe or recipes.of(profile), None if root is None else Path(root).resolve()
     start = Path(base_path).resolve() if base_path else recipe.start(profile, root)
     made = [Job(run, profile, Path(out).resolve(), start, recipe, root) for run in runs]
     names = {job.run.name for job in made}
@@ -376,15 +379,17 @@ def ensure(
     base_path: str | Path | None = None,
     root: str | Path | None = None,
     workers: int = 2,
+    recipe: Recipe | None = None,
 ) -> dict[str, Path]:
     """Train and evaluate whatever of `runs` is not up to date; {name: folder} of all of them.
 
     base_path: the policy that all starts from (None: the recipe's own). root: the folder of the data, where there is
-    one (None: data/SOURCE). Safe to kill at any moment and to start twice: two processes never train the same run.
+    one (None: data/SOURCE). recipe: None is the profile's own. Safe to kill at any moment and to start twice: two
+    processes never train the same run.
     Raises ValueError, CheckpointError (the base is missing or damaged), FileError (a folder cannot be written) or
     WorkError (some runs failed; the others were finished).
     """
-    made = jobs(runs, profile, out, base_path, root)
+    made = jobs(runs, profile, out, base_path, root, recipe)
     for job in made[:1]:
         if not job.base_path.exists():
             raise CheckpointError(

@@ -35,9 +35,12 @@ class Run:
     @property
     def checkpoint(self) -> str:
         """Which weights answer, for the tables."""
+        if self.stage == "base" and self.system.startswith("dry-"):
+            return "random weights"
         if self.stage == "base":
             return "as published" if not self.system.startswith("mini-") else "shipped with this package"
-        base = self.system.partition("-")[0] if self.system.startswith("mini-") else "the base"
+        made_here = self.system.startswith(("mini-", "dry-"))
+        base = self.system.partition("-")[0] if made_here else "the base"
         if self.baseline:
             return f"trained here on features of {base}-base"
         return f"trained here from {base}-{'base' if self.start == 'base' else 'SFT'}"

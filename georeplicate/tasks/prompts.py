@@ -102,15 +102,27 @@ def chain_of_thought(cues: str, evidence: str, knowledge: str, conclusion: str, 
     return reply(answer, four_steps(cues, evidence, knowledge, conclusion))
 
 
-def ask_for_chain_of_thought(facts: Mapping[str, str], answer: str) -> str:
-    """What a teacher model is asked: reason towards ``answer`` from these facts alone, in the four steps."""
+def ask_for_chain_of_thought(facts: Mapping[str, str], answer: str, seen: bool = True) -> str:
+    """What a teacher model is asked: reason towards ``answer`` from these facts alone, in the four steps. seen: whether
+    it is shown the photo; else it is told to mark everything as known from an atlas."""
     known = "\n".join(f"- {name}: {value}" for name, value in facts.items())
     steps = "\n".join(f"{number}. {title}" for number, title in enumerate(CHAIN_OF_THOUGHT_STEPS.values(), 1))
-    return (
-        "You see a photo and know these facts about the place:\n"
-        f"{known}\n"
+    asked = (
+        "You see a photo and know these facts about the place:",
         "Write how a careful observer would find the place from the photo. Use only what the photo shows and what the "
-        "facts say; do not mention that facts were given. Four short paragraphs, in this order:\n"
+        "facts say; do not mention that facts were given.",
+    )
+    if not seen:
+        asked = (
+            "You see no photo and know these facts about a place:",
+            "Write what an atlas says of the place. Use only these facts, mark what you say of signs, traffic and "
+            "ground "
+            "as known from the atlas, and do not claim to see anything.",
+        )
+    return (
+        f"{asked[0]}\n"
+        f"{known}\n"
+        f"{asked[1]} Four short paragraphs, in this order:\n"
         f"{steps}\n"
         f"End with this answer and nothing after it:\n{reply(answer)}"
     )

@@ -271,3 +271,13 @@ def test_make_data_hands_over_its_variables_and_no_source_lists_them(command):
     assert words[:4] == ['"cv-cities"', "--root", '"x"', "--accept-unstated-licence"]
     code, _, error = command("data", "")
     assert code == 1 and all(source in error for source in pairs.ON_DISK)
+
+
+def test_a_hub_that_cannot_be_reached_or_asks_for_hours_is_no_reason_to_run_it_again(hub, tmp_path, monkeypatch):
+    busy = {"Retry-After": "7200"}
+    monkeypatch.setattr(Handler, "do_GET", lambda self: self.answer(503, b"", busy))
+    with pytest.raises(download.DownloadError, match=r"a wait of 7200 s\): run the same command again after that"):
+        fetch(hub, tmp_path / "cv")
+    with pytest.raises(download.DownloadError, match="cannot be reached from here; get it where there is a") as no:
+        download.fetch("cv-cities", tmp_path / "cv", endpoint="http://127.0.0.1:9", accept_unstated_licence=True)
+    assert "again" not in str(no.value)

@@ -1,4 +1,4 @@
-"""What tests of runs share: a policy to start from."""
+"""What tests of runs share: a policy to start from, and the model and data of the dry run."""
 
 import pytest
 
@@ -13,3 +13,9 @@ def start(tmp_path_factory):
         base.vocabulary(), seed=0, hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1
     ).save(path)
     return path
+
+
+@pytest.fixture(scope="session")
+def dry_home(tmp_path_factory):
+    """The folder in which model and data of `paper-dry` are made, once for all tests."""
+    return tmp_path_factory.mktemp("dry")

@@ -12,6 +12,7 @@ from PIL import Image
 from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 
 from georeplicate.__main__ import main
+from georeplicate.mini import layouts
 from georeplicate.model import policy, shared_prefix
 from georeplicate.profiles import Profile
 from georeplicate.runs import plan
@@ -233,6 +234,11 @@ def test_json_is_one_object_with_the_same_numbers(capsys):
     assert set(found["fits"]) == {"1 x 24 GB", "1 x 48 GB", "1 x 80 GB", "8 x 80 GB"}
     assert found["stages"]["grpo"]["money"] == pytest.approx(2.5 * found["stages"]["grpo"]["gpu_hours"])
     assert found["way"] == "lora"
+
+
+def test_the_shape_of_the_dry_run_is_that_of_its_model(tmp_path):
+    made = plan.shape(str(layouts.qwen2_5_vl(tmp_path / "made")))
+    assert replace(made, name="") == replace(plan.shape("dry-base"), name="")
 
 
 @pytest.mark.parametrize("profile", Profile.names)

@@ -20,7 +20,7 @@ from georeplicate.evaluation.baselines.learned import STAND_INS, StandIn
 from georeplicate.profiles import Profile
 from georeplicate.report import tables, write
 from georeplicate.runs import commands, recipes, runner, spec
-from georeplicate.tasks import TASKS, Task
+from georeplicate.tasks import TASKS, Output, Task
 from georeplicate.tasks.geolocation import Geolocation
 
 
@@ -182,6 +182,51 @@ def test_a_sample_grows_without_losing_whom_it_had(photographs):
     rows = pairs.load("toy-photos", "train", root)
     few, more = (set(pairs.sample(rows, n)["id"][:]) for n in (5, 15))
     assert len(few) == 5 and few < more
+
+
+def test_a_picture_that_becomes_unreadable_costs_a_row_not_the_run(photographs, tmp_path, capsys):
+    profile, root, model = photographs
+    recipe = recipes.of(profile)
+    rows = recipe.rows("grpo", profile, model, 0, "", root=root, work=tmp_path)
+    before = [rows[i]["id"] for i in range(len(rows))]
+    lost = 3
+    name = f"pano{before[lost].removeprefix('train/')}.jpg"
+    (root / name).write_bytes((root / name).read_bytes()[:500])  # cut short while the run is under way
+    after = [rows[i]["id"] for i in range(len(rows))]
+    assert after == [*before[:lost], before[(lost + 1) % len(rows)], *before[lost + 1 :]]
+    said = capsys.readouterr().out
+    assert said.count(f"{name} cannot be shown") == 1 and "1 so far" in said
+    noted = (tmp_path / "unreadable-grpo.txt").read_text()
+    assert noted.startswith(f"1 of {len(rows)} rows are unreadable") and name in noted
+    for i in range(20):
+        (root / f"pano{i}.jpg").unlink(missing_ok=True)
+    with pytest.raises(ValueError, match="rows cannot be read, last: .*look after the disk"):
+        [rows[i] for i in range(len(rows))]
+    # in an evaluation it is not asked, counts as not answered, and says why
+    (root / "pano41.jpg").write_bytes(b"no picture")
+    asked = []
+
+    class Knows:
+        def predict(self, batch, task, decoding):
+            asked.extend(row["id"] for row in batch)
+            return [Output(f"<think>x</think>\n<answer>{row['letter']}</answer>", 3) for row in batch]
+
+    task = recipe.tasks(profile, model, "", False, root=root)[0]
+    given = predict.evaluate(Knows(), task, decoding="greedy").set_index("id")
+    assert "test/41" not in asked and len(given) == len(asked) + 1 == profile.n_test_sites
+    assert given.loc["test/41", "text"].startswith("no answer: ") and "pano41" in given.loc["test/41", "text"]
+    assert given.loc["test/41", "choice"] != given.loc["test/41", "truth"] and (given.choice == given.truth).sum() == 5
+
+
+@pytest.mark.parametrize("size, shown", [((4096, 2048), (64, 32)), ((3000, 32), (64, 1)), ((20, 1900), (1, 32))])
+def test_pictures_of_any_aspect_are_small_or_refused(size, shown):
+    from georeplicate.runs import photographs as recipe
+
+    made = recipe.resized(Image.new("RGB", size), (32, 64))
+    assert made.size == shown and len(byte_policy().pixels([made])["pixel_values"])
+    for strip in ((20_000, 10), (10, 20_000)):
+        with pytest.raises(OSError, match="is a strip and shows nothing"):
+            recipe.resized(Image.new("RGB", strip), (32, 64))
 
 
 def test_rows_of_photographs_are_lazy_small_and_upright(photographs):

@@ -60,7 +60,8 @@ def _terse_claims(line: list[str], f: Facts) -> Iterator[Claim]:
     of = {word: kind for kind, all_words in template.FACT_WORDS.items() for word in all_words}
     for word in line:
         if word in of:
-            yield Claim(of[word], word, word, word in true)
+            timeless = f.when is None and of[word] in ("season", "sun")
+            yield Claim(of[word], word, word, None if timeless else word in true)
         elif word in _country_words():
             yield Claim("country", _country_words()[word], word, _country_words()[word] == f.country)
 

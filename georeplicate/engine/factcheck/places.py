@@ -126,7 +126,8 @@ def _name(sentence: str, start: int, end: int, f: Facts, city: str) -> list[Clai
         quote.islower() or key in ("us", "uk", "usa") and not quote.isupper() and "." not in quote
     ):
         code = _country_names()[key]
-        if own_city or own_place or contrast and not negated:
+        own = (own_city or own_place) and code != f.country  # Singapore in Singapore names the country, too
+        if own or contrast and not negated:
             return []
         true = code == f.country or table().get(f.country, {}).get("sovereign") == code or _same_word(f, code, quote)
         if not true and re.match(r",? [A-Z]", after) and atlas.geocode(quote, f.country):

@@ -84,16 +84,19 @@ def read_sun(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
             continue
         overhead = not noon and f.sun_elevation_deg > 85
         true = None
-        if actual is not None and not overhead:
+        if actual is not None and not np.isnan(actual) and not overhead:
             apart = abs((azimuth - actual + 180) % 360 - 180)
             true = up and apart <= (NOON_DEG if noon else SUN_DEG)
         yield claim("sun", lexicon.compass(azimuth), quote, true, is_negated(sentence, start))
 
 
 def _noon_azimuth(f: Facts) -> float | None:
-    """Where the sun of that day stands at noon: 180 or 0; None where the place or the day could not be read."""
-    if not (f.valid and isinstance(f.when, datetime)):
+    """Where the sun of that day stands at noon: 180 or 0; None where the place or the day is not known. Outside the
+    tropics no day is needed."""
+    if not f.valid:
         return None
+    if not isinstance(f.when, datetime):
+        return (180.0 if f.lat > 0 else 0.0) if abs(f.lat) > template.TROPIC_DEG else None
     day = f.when.timetuple().tm_yday
     declination = -template.TROPIC_DEG * np.cos(2 * np.pi * (day + 10) / 365)
     latitude = f.lat if abs(f.lat) <= template.TROPIC_DEG else np.sign(f.lat) * 90
@@ -133,7 +136,9 @@ def read_season(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
             season = "autumn"
         else:
             season = "dry" if match["dry"] else "wet"
-        if season in ("wet", "dry"):
+        if not f.season:  # a place without a moment has none
+            true = None
+        elif season in ("wet", "dry"):
             true = season == f.season if f.season in ("wet", "dry") else None
         elif f.season in ("wet", "dry"):
             true = season == _by_month(f) and abs(f.lat) > 10

@@ -25,6 +25,7 @@ from georeplicate import files
 from georeplicate.evaluation.predictors import VLLM, VLM, Predictor, Served
 from georeplicate.model import hub
 from georeplicate.model import policy as policies
+from georeplicate.model.processors import UNKNOWN
 from georeplicate.model.server import Chat
 from georeplicate.tasks.geolocation import NOWHERE, Geolocation, located
 
@@ -85,7 +86,7 @@ def _predictor(name: str, weights: str | Path | None) -> Predictor:
             raise ValueError(f"{weights} needs vLLM, which is not installed: pip install '.[serve]'") from None
         return VLLM(LLM(str(found)), TOKENS)
     vlm = VLM(policies.load(found, device=policies.device()), TOKENS, batch_size=8)
-    if len(vlm.policy.tokenizer) < 10_000:
+    if vlm.policy.tokenizer.unk_token == UNKNOWN:
         raise ValueError(f"{found} is a mini model: it knows no word of this prompt; see `georeplicate train table1`")
     return vlm
 
@@ -108,6 +109,16 @@ class Prompted:
             found[i] = (*located(self.task.read(output.text, {})), output.text)
         table = [{"lat": place[0], "lon": place[1], "country": code, "text": text} for code, place, text in found]
         return pd.DataFrame(table, columns=["lat", "lon", "country", "text"])
+
+
+def licence_of(model: str) -> str:
+    """The licence of a published model by its name on the hub, as far as it is known here; "" for any other."""
+    return next((licence for name, licence in PUBLISHED.values() if name == model), "")
+
+
+def stands_for(model: str) -> str:
+    """Which of the paper's systems a published model is, or its own name."""
+    return next((system for system, (name, _) in PUBLISHED.items() if name == model), model)
 
 
 def qwen(weights: str | Path | None = None) -> Prompted:

@@ -1,0 +1,125 @@
+"""`paper-dry`: the profile of the paper with other sizes, from data to tables on a CPU, and what a machine without GPU
+and data is told instead."""
+
+import dataclasses
+import json
+
+import pandas as pd
+import pytest
+
+from georeplicate import engine, files
+from georeplicate.model import hub
+from georeplicate.profiles import Profile
+from georeplicate.report import tables, write
+from georeplicate.runs import dry, photographs, pool, recipes, runner, spec
+
+pytestmark = pytest.mark.filterwarnings("ignore:cv-cities", "ignore:`gradient_checkpointing`")
+PAPER, DRY = Profile.get("paper"), Profile.get("paper-dry")
+
+
+@pytest.fixture
+def in_this_process(monkeypatch):
+    """Workers cost more than what they do here."""
+
+    def run(tasks, **_):
+        for task in tasks:
+            task.function(*task.arguments)
+
+    monkeypatch.setattr(pool, "run", run)
+
+
+def test_it_is_the_paper_but_for_sizes_model_and_question():
+    changed = {f.name for f in dataclasses.fields(PAPER) if getattr(PAPER, f.name) != getattr(DRY, f.name)}
+    sizes = "n_train_sites n_validation_sites n_test_sites panorama_px tile_px crop_px sft_steps sft_batch rl_steps"
+    sizes += " prompts_per_update group_size max_completion_length"
+    assert changed == {"name", "model", "precision", "k", "negatives", *sizes.split()}
+    assert isinstance(recipes.of(DRY), dry.Dry) and type(recipes.of(PAPER)) is photographs.Photographs
+    shared = {"base", "sft", "zero", "r1"}
+    assert {run.name.partition("-")[0] for run in spec.table2_runs((42,), DRY)} == shared
+
+
+def test_the_engine_then_sft_on_its_records_then_grpo_then_a_table(
+    dry_home, tmp_path, command, in_this_process, monkeypatch
+):
+    """The short form; `make reproduce PROFILE=paper-dry`, in .ci/run, is the whole."""
+    tree, out = recipes.of(DRY).folder(DRY, dry_home), tmp_path / "paper-dry"
+    assert command("engine", "--root", tree, "--out", tmp_path / "records", "--limit", "40")[0] == 0
+    given = ("train", "r1", "--profile", "paper-dry", "--root", dry_home, "--work", tmp_path)
+    code, printed, error = command(*given, "--records", tmp_path / "records")
+    assert code == 0, error
+    assert "records are of validation places" in printed  # 40 of 48 were written of, and 4 or more are held out
+    sft, r1 = (json.loads((out / f"runs/{name}-s42/trained.json").read_text()) for name in ("sft", "r1"))
+    made = json.loads((tmp_path / "records" / "manifest.json").read_text())["data_sha256"]
+    assert sft["inputs"]["settings"]["records"] == made and "records" not in r1["inputs"]["settings"]
+    predictions = runner.predictions(out / "runs")
+    assert set(predictions.benchmark) == {f"{dry.BENCHMARK} (pairing)", f"{dry.BENCHMARK} (geolocation)"}
+    # tables say what kind of numbers these are, and none judges the paper's claims by them
+    frames = {"table2": (tables.table2(predictions), "Pairing."), "verdicts": (pd.DataFrame({"claim": ["x"]}), "")}
+    monkeypatch.setattr(write, "made_tables", lambda _: dict(frames))
+    monkeypatch.setattr(write, "figures", lambda *_: ())
+    assert {path.stem for path in write.write(out / "runs", out)} == {"table2"}
+    said = (out / "tables" / "table2.md").read_text()
+    assert f"Pairing. {write.NO_RESULT}" in said and tables.SYNTHETIC not in said and "dry-R1 | Geo-R1" in said
+    # nothing is done twice; without these records it is another training
+    runs, recipe = spec.table2_runs((42,), DRY)[1:2], recipes.of(DRY)
+    with_records = runner.jobs(runs, DRY, out, root=dry_home, recipe=recipe.with_records(tmp_path / "records"))
+    assert runner.unfinished(with_records) == []
+    assert "settings.records" in runner.state(*runner.jobs(runs, DRY, out, root=dry_home))
+
+
+def test_records_that_sft_makes_itself_are_of_its_places_and_keep_their_pictures(dry_home, tmp_path):
+    recipe = recipes.of(DRY)
+    rows = recipe.rows("sft", DRY, dry_home, 0, "", root=dry_home, work=tmp_path)
+    places, tree = photographs.split(DRY, "train", recipe.folder(DRY, dry_home)), recipe.folder(DRY, dry_home)
+    assert {row["id"] for row in rows} == set(places["id"][:]) and len(rows) == DRY.n_train_sites
+    assert [image.size for image in rows[0]["images"]] == [(112, 56)]
+    images = engine.load(tmp_path / "records")["image"]
+    assert all((tree / path).is_file() for paths in images for path in paths)
+
+
+@pytest.fixture
+def nothing_here(monkeypatch):
+    """No GPU, and whoever asks the hub fails."""
+    monkeypatch.setattr(photographs, "_cuda", lambda: False)
+    monkeypatch.setattr(hub, "_fetched", lambda *_: pytest.fail("asked the hub before it was said what is missing"))
+
+
+@pytest.mark.parametrize("profile", ["paper", "single_gpu"])
+@pytest.mark.parametrize(
+    "words, gpu",
+    [
+        (("train", "sft"), True),
+        (("train", "table2"), True),
+        (("reproduce",), True),
+        (("runs", "list"), True),
+        (("evaluate",), False),
+        (("evaluate", "--model", "miniHui/Geo-R1"), False),
+        (("evaluate", "--baseline", "constant"), False),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_without_data_and_gpu_it_is_one_sentence_before_any_cost(nothing_here, tmp_path, command, profile, words, gpu):
+    code, _, error = command(*words, "--profile", profile, "--root", tmp_path / "none")
+    assert code == 1 and error.count("\n") == 1
+    assert f"profile {profile} cannot run here, for want of cv-cities in {tmp_path / 'none'}" in error
+    assert ("and of a GPU (Qwen/Qwen2.5-VL-" in error) == gpu and "georeplicate plan" in error
+    model = words[-1] not in ("miniHui/Geo-R1", "constant")
+    assert ("is not in the cache of downloads" in error) == model  # tests are offline, so it cannot be fetched
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (("train", "sft", "--profile", "smoke", "--records", "."), "profile smoke makes its own records"),
+        (("train", "sft", "--profile", "paper-dry", "--records", "nowhere"), "nowhere"),
+        (("reproduce", "--profile", "smoke", "--root", "."), "--root is the folder of photographs of other profiles"),
+        (("reproduce", "--profile", "paper-dry", "-p", "k=3"), "runs no notebook, so it takes no -p k=..."),
+        (("engine",), "make data SOURCE=cv-cities"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_makes_no_sense_is_refused(tmp_path, command, monkeypatch, words, sentence):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(files, "CHECKOUT", tmp_path)
+    code, _, error = command(*words)
+    assert code == 1 and sentence in error and error.count("\n") == 1
