@@ -8,12 +8,14 @@ import re
 
 import numpy as np
 import pytest
+from chat_server import Server, completion
 from PIL import Image
-from test_engine_teachers import GOOD, Server, completion
+from test_engine_teachers import GOOD
 
 from georeplicate import atlas, engine, pairs
 from georeplicate.engine import teachers
 from georeplicate.mini import cities
+from georeplicate.model import server as chat
 from georeplicate.tasks import prompts
 
 pytestmark = pytest.mark.filterwarnings("ignore:cv-cities")
@@ -98,8 +100,8 @@ def test_a_bad_server_costs_rows_not_the_run_and_the_next_call_asks_for_none_twi
     tree, tmp_path, command, monkeypatch
 ):
     """Time-out, 429, cut JSON, nonsense, a lie, then good answers; the table of rejections names each."""
-    monkeypatch.setattr(teachers.tenacity.nap.time, "sleep", lambda _: None)
-    monkeypatch.setattr(teachers.OpenAI.__init__, "__kwdefaults__", teachers.OpenAI.__init__.__kwdefaults__ | {
+    monkeypatch.setattr(chat.tenacity.nap.time, "sleep", lambda _: None)
+    monkeypatch.setattr(chat.Chat.__init__, "__kwdefaults__", chat.Chat.__init__.__kwdefaults__ | {
         "attempts": 2, "concurrency": 1, "timeout_s": 0.5, "api_key": ""
     })  # fmt: skip
     with Server(completion(GOOD)) as server:
