@@ -8,8 +8,11 @@ Everything drawn here is **synthetic**: the metadata are real, the pictures are 
 learns from these pictures is to read the renderer, not photographs.
 """
 
-from georeplicate.world.render import crop, hue, panorama, tile
-from georeplicate.world.scene import DEFAULT, EYE_M, TILE_M, Attributes, Difficulty, Scene, build
+from georeplicate.world.cues import Cues
+from georeplicate.world.depict import GEOGRAPHIC, build, crop, panorama, tile, vocabulary, words_of
+from georeplicate.world.landscape import Landscape
+from georeplicate.world.render import hue
+from georeplicate.world.scene import DEFAULT, EYE_M, TILE_M, Attributes, Difficulty, Scene
 from georeplicate.world.sites import APART_KM, RADIUS_KM, SPLITS, cities, sites
 
 __all__ = [
@@ -19,8 +22,11 @@ __all__ = [
     "RADIUS_KM",
     "SPLITS",
     "TILE_M",
+    "GEOGRAPHIC",
     "Attributes",
+    "Cues",
     "Difficulty",
+    "Landscape",
     "Scene",
     "build",
     "cities",
@@ -29,4 +35,6 @@ __all__ = [
     "panorama",
     "sites",
     "tile",
+    "vocabulary",
+    "words_of",
 ]
