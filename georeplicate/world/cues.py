@@ -52,7 +52,7 @@ _LATIN = ("Central America", "South America", "Caribbean")
 
 # Relative weights (flat, gabled, hipped) of roof forms, (tile, slate, metal, earth, white) of what covers them, and the
 # share of streets in towns with a sidewalk, by UN M49 subregion. "Asia" is Taiwan, for which the UN names none.
-_ROOFS: dict[str, tuple[tuple[float, ...], tuple[float, ...], float]] = {
+_BUILT: dict[str, tuple[tuple[float, ...], tuple[float, ...], float]] = {
     "Northern Africa": ((12, 0.5, 0.5), (0.5, 0, 0.5, 5, 6), 0.5),
     "Eastern Africa": ((1, 6, 3), (1.5, 0, 8, 3, 0.3), 0.15),
     "Middle Africa": ((1, 4, 6), (0.5, 0, 8, 5, 0.3), 0.1),
@@ -262,7 +262,7 @@ def _density(site) -> dict[str, float]:
 
 
 def _sidewalk(site) -> dict[str, float]:
-    share = _ROOFS.get(site.region, _ANYWHERE)[2] * (1.0 if site.land_cover == "urban" else 0.6)
+    share = _BUILT.get(site.region, _ANYWHERE)[2] * (1.0 if site.land_cover == "urban" else 0.6)
     return {"yes": share, "no": 1 - share}
 
 
@@ -277,7 +277,7 @@ def _sun(site) -> dict[str, float]:
 
 
 def _by_region(column: int, cue: str) -> Callable:
-    return lambda site: dict(zip(WORDS[cue], _ROOFS.get(site.region, _ANYWHERE)[column]))
+    return lambda site: dict(zip(WORDS[cue], _BUILT.get(site.region, _ANYWHERE)[column]))
 
 
 _WEIGHTS: dict[str, Callable] = {

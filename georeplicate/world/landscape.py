@@ -18,16 +18,17 @@ from georeplicate.world.cues import Cues
 from georeplicate.world.scene import Boxes, rng_of, unit
 
 EYE_M = 5.0  # of a camera on a mast
-TILE_M = 72.0  # width of ground that an aerial tile covers
-SIDEWALK_M, SOIL_M, VERGE_M = 2.6, 2.4, 4.0  # strips along a street, from its edge outwards
-SHADOW_LOW, SHADOW_HIGH = 32.0, 58.0  # degrees between which a sun that is not overhead is drawn
+TILE_M = 64.0  # width of ground that an aerial tile covers
+SIDEWALK_M, SOIL_M, VERGE_M = 2.6, 3.2, 4.0  # strips along a street, from its edge outwards
+SHADOW_LOW, SHADOW_HIGH = 30.0, 48.0  # degrees between which a sun that is not overhead is drawn
 OVERHEAD = 84.0
 HOUR = 35.0  # degrees of azimuth by which the sun of a view may lie to either side of its noon
-PLANTS = {"broadleaf": 9, "conifers": 10, "palms": 10, "umbrella-trees": 7, "scrub": 16}
-CROWN_M = {"broadleaf": (2.6, 3.4), "conifers": (2.0, 2.6), "palms": (2.6, 3.2), "umbrella-trees": (4.2, 5.2),
+PLANTS = {"broadleaf": 10, "conifers": 12, "palms": 11, "umbrella-trees": 7, "scrub": 18}
+CROWN_M = {"broadleaf": (2.8, 3.7), "conifers": (1.9, 2.5), "palms": (3.2, 3.9), "umbrella-trees": (4.4, 5.4),
            "scrub": (0.9, 1.5)}  # fmt: skip
 HEIGHT = {"broadleaf": 2.4, "conifers": 5.0, "palms": 3.4, "umbrella-trees": 1.5, "scrub": 1.1}  # of the crown's radius
 HOUSES = {"lone-houses": 2, "village": 5, "dense-houses": 11}
+HALF_M = {"lone-houses": (5.6, 7.8), "village": (4.8, 6.6), "dense-houses": (3.9, 5.3)}  # half width and depth, +-12 %
 CANDIDATES = 160
 
 
@@ -71,15 +72,15 @@ def survey(site, seed: int = 0, frozen: dict[str, str] | None = None) -> Landsca
     if c.road == "road-diagonal" and rng.random() < 0.5:
         street = 135.0
     heading = (street + 180.0 * rng.integers(2)) % 360
-    half_width = rng.uniform(4.0, 4.8)
+    half_width = rng.uniform(4.4, 5.0)
     right = 1.0 if c.side == "right" else -1.0
     axis = -right * half_width / 2 * unit(heading + 90)  # the camera drives in the middle of its own lane
     streets = [(street, float(axis @ unit(street + 90)), half_width)]
     if c.road == "crossroads":
-        streets.append((90.0, rng.uniform(-4, 4), rng.uniform(4.0, 4.8)))
+        streets.append((90.0, rng.uniform(-4, 4), rng.uniform(4.4, 5.0)))
     roads = np.array(streets)
-    houses = _houses(c, rng, roads)
-    ponds = _discs(rng, roads, houses, 6, (2.6, 5.0), (9, 26)) if c.wetness == "wet" else np.zeros((0, 3))
+    ponds = _discs(rng, roads, None, 5, (2.8, 5.2), (10, 27)) if c.wetness == "wet" else np.zeros((0, 3))
+    houses = _houses(c, rng, roads, ponds)
     trees = _trees(c, rng, roads, houses, ponds)
     vehicles, facing = _vehicles(rng, roads, heading, right)
     elevation = cues.noon_sun(site.lat, cues.day_of_year(site.taken_at))[1]
@@ -119,18 +120,20 @@ def beside_roads(x, y, roads: np.ndarray):
     return distance
 
 
-def _houses(c: Cues, rng, roads) -> Boxes:
+def _houses(c: Cues, rng, roads, ponds) -> Boxes:
     want = HOUSES[c.density]
     street = roads[0, 0]
-    half = np.column_stack([rng.uniform(3.8, 5.0, CANDIDATES), rng.uniform(5.0, 7.0, CANDIDATES)])
-    along = rng.uniform(-33, 33, CANDIDATES)
-    near = 12.0 if want == HOUSES["dense-houses"] else 15.0
-    aside = rng.choice([-1, 1], CANDIDATES) * rng.uniform(near, 30 if want > 2 else 22, CANDIDATES)
+    half = np.array(HALF_M[c.density]) * rng.uniform(0.88, 1.12, (CANDIDATES, 2))
+    along = rng.uniform(-29, 29, CANDIDATES)
+    near = 13.0 if want == HOUSES["dense-houses"] else 16.0
+    aside = rng.choice([-1, 1], CANDIDATES) * rng.uniform(near, 29 if want > 2 else 20, CANDIDATES)
     if want == HOUSES["lone-houses"]:
         along *= 0.6  # a lone house stands where both views show it well
     xy = along[:, None] * unit(street) + aside[:, None] * unit(street + 90)
     clear = (beside_roads(xy[:, 0], xy[:, 1], roads) > half.max(1) + 0.5) & (np.hypot(*xy.T) > 11)
-    reach = half.mean(1) + 1.8
+    for px, py, pr in ponds[:3]:
+        clear &= np.hypot(*(xy - (px, py)).T) > pr + half.mean(1)
+    reach = half.mean(1) + 1.5
     chosen: list[int] = []
     for i in np.flatnonzero(clear):
         if len(chosen) == want:
@@ -155,7 +158,7 @@ def _houses(c: Cues, rng, roads) -> Boxes:
 
 def _trees(c: Cues, rng, roads, houses: Boxes, ponds) -> np.ndarray:
     low, high = CROWN_M[c.vegetation]
-    r, bearing = np.sqrt(rng.uniform(8.5**2, 35**2, CANDIDATES)), rng.uniform(0, 2 * np.pi, CANDIDATES)
+    r, bearing = np.sqrt(rng.uniform(8.5**2, 31**2, CANDIDATES)), rng.uniform(0, 2 * np.pi, CANDIDATES)
     xy = r[:, None] * np.stack([np.sin(bearing), np.cos(bearing)], 1)
     radius = rng.uniform(low, high, CANDIDATES)
     ok = beside_roads(xy[:, 0], xy[:, 1], roads) > 0.4 * radius + SIDEWALK_M
@@ -167,13 +170,14 @@ def _trees(c: Cues, rng, roads, houses: Boxes, ponds) -> np.ndarray:
     return np.column_stack([xy, radius, radius * HEIGHT[c.vegetation]])[chosen]
 
 
-def _discs(rng, roads, houses: Boxes, count: int, size: tuple[float, float], ring: tuple[float, float]) -> np.ndarray:
+def _discs(rng, roads, houses: Boxes | None, count: int, size: tuple[float, float], ring: tuple[float, float]) -> np.ndarray:
     """(n, 3) x, y, radius of round things off the streets and away from the houses; at most `count`."""
     r, bearing = rng.uniform(*ring, 60), rng.uniform(0, 2 * np.pi, 60)
     xy, radius = r[:, None] * np.stack([np.sin(bearing), np.cos(bearing)], 1), rng.uniform(*size, 60)
     ok = beside_roads(xy[:, 0], xy[:, 1], roads) > radius + SIDEWALK_M + 0.5
-    for centre, half in zip(houses.xy, houses.half):
-        ok &= np.hypot(*(xy - centre).T) > half.mean() + radius
+    if houses is not None:
+        for centre, half in zip(houses.xy, houses.half):
+            ok &= np.hypot(*(xy - centre).T) > half.mean() + radius
     return np.column_stack([xy, radius])[np.flatnonzero(ok)[:count]]
 
 
@@ -190,6 +194,6 @@ def _vehicles(rng, roads, heading: float, right: float) -> tuple[Boxes, np.ndarr
     n = int(keep.sum())
     body = np.array((0.20, 0.24, 0.36)) * rng.uniform(0.8, 1.4, (n, 1))
     return (
-        Boxes(xy[keep], np.tile([1.35, 4.6], (n, 1)), facing[keep], np.full(n, 2.4), np.zeros(n), body, body),
+        Boxes(xy[keep], np.tile([1.5, 5.0], (n, 1)), facing[keep], np.full(n, 2.4), np.zeros(n), body, body),
         facing[keep],
     )

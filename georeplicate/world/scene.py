@@ -11,13 +11,12 @@ from zlib import crc32
 
 import numpy as np
 
-from georeplicate.profiles import NEGATIVES
+from georeplicate.profiles import NEGATIVES, WORLDS
 from georeplicate.world import palette as p
 from georeplicate.world.cues import WORDS
 
 EYE_M = 3.0  # a street-view camera on a car's roof
 TILE_M = 96.0  # width of ground that an aerial tile covers
-WORLDS = ("layout", "geographic")
 
 
 @dataclass(frozen=True)

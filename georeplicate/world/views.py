@@ -27,21 +27,22 @@ from georeplicate.world.landscape import (
 from georeplicate.world.scene import Boxes, Difficulty, rng_of, unit
 
 CONDITION = 3.0
-MIXING = 0.16  # standard deviation of what a camera adds to the identity before its condition is bounded
-SHADOW = 0.45
+MIXING = 0.18  # standard deviation of what a camera adds to the identity before its condition is bounded
+SHADOW = 0.4
 PALETTE = 0.07  # how far each colour of a view's palette strays, 0..1
+EXPOSURE = 0.22  # how far its brightness does: the light of its hour
 SLICES = 9  # points at which a roof is met along a ray
 RELIEF_DEG = {"flatland": (0.0, 0.0), "hills": (5.0, 2.5), "mountains": (11.0, 8.0)}  # least height and what varies
 
 _RGB = {
-    **{"green": (86, 142, 58), "golden": (204, 178, 92), "rusty": (182, 100, 44), "dormant": (134, 124, 108)},
-    **{"red": (176, 74, 42), "brown": (124, 88, 60), "black": (52, 46, 46), "pale": (222, 204, 160)},
+    **{"green": (86, 142, 58), "golden": (204, 178, 92), "rusty": (204, 96, 32), "dormant": (146, 138, 130)},
+    **{"red": (190, 68, 38), "brown": (116, 92, 72), "black": (46, 44, 48), "pale": (228, 212, 172)},
     **{"tile": (206, 82, 48), "slate": (76, 82, 100), "metal": (74, 142, 206), "earth": (164, 124, 80)},
     **{"white": (246, 246, 240), "yellow": (250, 196, 36), "grain": (226, 192, 72), "paddies": (96, 168, 168)},
     **{"bund": (92, 132, 58), "orchards": (48, 96, 40), "water": (52, 102, 150), "asphalt": (74, 76, 82)},
     **{"pavement": (196, 192, 186), "rock": (150, 146, 142), "wasteland": (168, 156, 128)},
-    **{"broadleaf": (58, 112, 48), "conifers": (28, 72, 60), "palms": (96, 156, 62)},
-    **{"umbrella-trees": (120, 132, 58), "scrub": (132, 140, 100)},
+    **{"broadleaf": (52, 122, 44), "conifers": (16, 52, 60), "palms": (150, 200, 48)},
+    **{"umbrella-trees": (152, 148, 58), "scrub": (150, 158, 132)},
 }
 _ARRAYS = {name: np.array(rgb, np.float32) / 255 for name, rgb in _RGB.items()}
 _WINDOW, _TRUNK = np.array((0.20, 0.26, 0.34), np.float32), np.array((0.40, 0.30, 0.22), np.float32)
@@ -67,7 +68,7 @@ class _View:
 
 def tile(land: Landscape, size: int = 48, *, difficulty: Difficulty, seed: int = 0) -> np.ndarray:
     """North-up aerial picture of TILE_M x TILE_M metres around the camera -> (size, size, 3) uint8."""
-    scale = 2 if size < 256 else 1
+    scale = 2 if size <= 512 else 1
     n = size * scale
     view = _view(land, "tile", difficulty, seed)
     centres = ((np.arange(n) + 0.5) / n * TILE_M - TILE_M / 2).astype(np.float32)
@@ -82,7 +83,7 @@ def tile(land: Landscape, size: int = 48, *, difficulty: Difficulty, seed: int =
 
 def panorama(land: Landscape, height: int = 32, *, difficulty: Difficulty, seed: int = 0) -> np.ndarray:
     """360 degree panorama, a band of +-45 degrees -> (height, 4 * height, 3) uint8; north in the middle."""
-    scale = 2 if height < 256 else 1
+    scale = 2 if height <= 256 else 1
     h, w = height * scale, 4 * height * scale
     azimuth = (np.arange(w) + 0.5) / w * 360 - 180
     elevation = render.PANORAMA_RISE - (np.arange(h) + 0.5) / h * 2 * render.PANORAMA_RISE
@@ -97,7 +98,7 @@ def crop(
     """A perspective picture from the street, see `render.crop`; it is taken by the panorama's camera."""
     if heading is None:
         heading = land.heading + rng_of(seed, land.site_id, "heading").uniform(-20, 20)
-    scale = 2 if size < 256 else 1
+    scale = 2 if size <= 512 else 1
     azimuth, elevation = render.perspective(size * scale, heading, fov)
     view = _view(land, "panorama", difficulty, seed)
     picture = render.shrink(_look(view, azimuth, elevation, difficulty), scale)
@@ -124,10 +125,11 @@ def _view(land: Landscape, view: str, difficulty: Difficulty, seed: int) -> _Vie
     rng = rng_of(seed, land.site_id, f"palette of the {view}")
     strays = PALETTE * gap
     gains = 1 + strays * rng.uniform(-1, 1, (len(_ARRAYS), 1)) + 0.5 * strays * rng.uniform(-1, 1, (len(_ARRAYS), 3))
-    rgb = {name: (a * g).astype(np.float32) for (name, a), g in zip(_ARRAYS.items(), gains)}
+    exposure = np.float32(1 + EXPOSURE * gap * rng.uniform(-1, 1))
+    rgb = {name: exposure * (a * g).astype(np.float32) for (name, a), g in zip(_ARRAYS.items(), gains)}
     azimuth, elevation = land.sun(view if gap else "", seed)
-    haze = np.array((0.80, 0.86, 0.93), np.float32)
-    veil = rng.uniform(0.0, 0.22) * gap if view == "tile" else 0.0
+    haze = exposure * np.array((0.80, 0.86, 0.93), np.float32)
+    veil = rng.uniform(0.0, 0.16) * gap if view == "tile" else 0.0
     return _View(land, rgb, azimuth, unit(azimuth), elevation, haze, veil)
 
 
@@ -156,7 +158,7 @@ def _ground(view: _View, x: np.ndarray, y: np.ndarray, metres_per_pixel: float) 
     land, rgb, c = view.land, view.rgb, view.land.cues
     waves = land.texture.astype(np.float32)
     sines = [np.sin(kx * x + ky * y + phase) for kx, ky, phase in waves[:3]]
-    mottle = 0.03 * (sines[0] + sines[1] + sines[2])
+    mottle = 0.018 * (sines[0] + sines[1] + sines[2])
     beside = beside_roads(x, y, land.roads)
     soil, growth = rgb[c.soil], rgb[c.growth]
     out = _field(view, x, y)
@@ -167,16 +169,17 @@ def _ground(view: _View, x: np.ndarray, y: np.ndarray, metres_per_pixel: float) 
     if c.wetness == "dry":  # bare, cracked patches
         bare = sines[0] + sines[1] * sines[2] > 0.55
         out[bare] = 0.5 * soil + 0.5 * np.array((0.86, 0.78, 0.62), np.float32)
-    for px, py, r in land.ponds:
-        d2 = (x - px) ** 2 + (y - py) ** 2
-        out[d2 < (r + 0.8) ** 2] = soil * 0.8
-        wet = d2 < r**2
+    shores = [np.hypot(x - px, y - py) - r for px, py, r in land.ponds.astype(np.float32)]
+    if shores:  # ponds that touch become one
+        shore = np.min(shores, axis=0)
+        out[shore < 0.8] = soil * 0.8
+        wet = shore < 0
         out[wet] = rgb["water"] * (1 + 0.06 * np.sin(2 * y[wet]))[:, None]
     for px, py, r in land.rocks:
         rock = (x - px) ** 2 + (y - py) ** 2 < r**2
         out[rock] = rgb["rock"] * (1 + 0.3 * np.sign(x[rock] - px + py - y[rock]))[:, None]
-    out *= (1 + mottle + _slopes(c.relief, x, y, land.texture))[..., None]
     out[strip < SOIL_M] = soil
+    out *= (1 + mottle + _slopes(c.relief, x, y, land.texture))[..., None]
     if walk:
         paved = beside < walk
         joints = (((x + y) / 2) % 1 < 0.14) if metres_per_pixel < 0.25 else None
@@ -222,7 +225,7 @@ def _slopes(relief: str, x, y, texture) -> np.ndarray | np.float32:
         return np.float32(0)
     phase = texture[:2, 2].astype(np.float32)
     if relief == "hills":
-        return 0.24 * np.sin((x - y) / 9 + phase[0] + np.sin((x + y) / 14 + phase[1]))
+        return 0.3 * np.sin((x - y) / 8 + phase[0] + np.sin((x + y) / 14 + phase[1]))
     ridge = np.sin((x - y) / 2.3 + 2.2 * np.sin((x + y) / 13 + phase[1]) + phase[0])
     return 0.34 * np.clip(2.2 * ridge, -1, 1)
 
@@ -266,7 +269,7 @@ def _vehicles_from_above(view: _View, picture, x, y) -> None:
 
 def _livery(body, along) -> np.ndarray:
     """Colours along a vehicle from its tail (-1) to its lamps (1): -> shape + (3,)."""
-    return np.where(along[..., None] > 0.25, _LAMPS, np.where(along[..., None] < -0.25, _TAIL, body))
+    return np.where(along[..., None] > 0.08, _LAMPS, np.where(along[..., None] < -0.08, _TAIL, body))
 
 
 def _lean(form: str, qx, qy, hx: float, hy: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -282,7 +285,7 @@ def _lit(view: _View, angle: float, lean_x, lean_y) -> np.ndarray:
     """Light on a slope; sides lit from the north-west besides, so that edges show under an overhead sun as well."""
     a = np.deg2rad(angle)
     light = 0.8 * view.to_sun * np.cos(np.deg2rad(view.sun_elevation)) + 0.35 * unit(315.0)
-    return 0.92 + 0.34 * (lean_x * (light @ (np.cos(a), -np.sin(a))) + lean_y * (light @ (np.sin(a), np.cos(a))))
+    return 0.92 + 0.42 * (lean_x * (light @ (np.cos(a), -np.sin(a))) + lean_y * (light @ (np.sin(a), np.cos(a))))
 
 
 def _roofs(view: _View, picture, x, y) -> None:
@@ -296,13 +299,16 @@ def _roofs(view: _View, picture, x, y) -> None:
         qx, qy = qx[inside], qy[inside]
         if c.roof == "flat":
             edge = np.minimum(hx - np.abs(qx), hy - np.abs(qy))
-            hut = (np.abs(qx + 0.3 * hx) < 1.3) & (np.abs(qy - 0.35 * hy) < 1.3)
-            shade = np.where(edge < 0.9, 0.62, np.where(hut, 0.5, 1.0))
+            hut = (np.abs(qx + 0.2 * hx) < 0.3 * hx) & (np.abs(qy - 0.25 * hy) < 0.25 * hy)
+            shade = np.where(edge < 1.1, 0.6, np.where(hut, 0.45, 1.0))
         else:
             height, lean_x, lean_y = _lean(c.roof, qx, qy, hx, hy)
             shade = _lit(view, boxes.angle[i], lean_x, lean_y)
             if c.roof == "gabled":
-                shade = np.where(np.abs(qx) < 0.4, 1.3, shade)  # the ridge
+                shade = np.where(np.abs(qx) < 0.5, 1.4, shade)  # the ridge
+            else:
+                hip = np.abs((hx - np.abs(qx)) - (hy - np.abs(qy))) < 0.7
+                shade = np.where(hip | ((np.abs(qx) < 0.5) & (np.abs(qy) < hy - hx)), 0.5, shade)
         picture[part][inside] = colour * boxes.roof[i] * shade[:, None]
 
 
@@ -314,7 +320,7 @@ def _crowns(view: _View, picture, x, y) -> None:
         dx, dy = (x[part] - tx) / radius, (y[part] - ty) / radius
         r2 = dx**2 + dy**2
         if kind == "palms":
-            reach = r2 * (1 + 2.2 * np.cos(np.arctan2(dy, dx) * 3.5) ** 2)
+            reach = r2 * (1 + 2.6 * np.cos(np.arctan2(dy, dx) * 3) ** 2)
         elif kind == "conifers":
             reach = r2 * (1 + 0.35 * np.cos(np.arctan2(dy, dx) * 4) ** 2)
         else:
@@ -335,7 +341,7 @@ def _crown_rgb(view: _View) -> np.ndarray:
     own = rgb[c.vegetation]
     if c.growth == "green":
         return own
-    share = {"broadleaf": 0.75, "umbrella-trees": 0.45, "scrub": 0.4}.get(c.vegetation, 0.15)
+    share = {"broadleaf": 0.6, "umbrella-trees": 0.45, "scrub": 0.4}.get(c.vegetation, 0.15)
     return own + np.float32(share) * (rgb[c.growth] * 0.85 - own)
 
 
