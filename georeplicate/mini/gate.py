@@ -131,7 +131,7 @@ def accuracy(model: Matcher, rows: Dataset, questions: Dataset, *, control: str 
 
 
 class Reader(nn.Module):
-    """(B, 3, H, W) pictures -> logits of every cue, one after another: a small convolutional network, one head a cue."""
+    """(B, 3, H, W) pictures -> logits of every cue, one after another: a small convolutional network."""
 
     def __init__(self, values: list[int], *, wrap: bool, width: int = 40):
         super().__init__()
@@ -178,7 +178,7 @@ def train_reader(
                 flip = torch.rand((), generator=order) < 0.5
                 shown, true = mirrored(shown, true, north=north, wrap=wrap) if flip else (shown, true)
             parts = model(shown).split(values, 1)
-            loss = sum(F.cross_entropy(p, true[:, c], weights[c]) for c, p in enumerate(parts))
+            loss = torch.stack([F.cross_entropy(p, true[:, c], weights[c]) for c, p in enumerate(parts)]).sum()
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -189,8 +189,8 @@ def train_reader(
 def mirrored(
     pictures: torch.Tensor, labels: torch.Tensor, *, north: bool, wrap: bool
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pictures and labels of the world's mirror image, east for west or (north) north for south: there one drives on the
-    other side, and the sun of noon stands in the other half of the sky."""
+    """Pictures and labels of the world's mirror image, east for west or (north) north for south: there one drives on
+    the other side, and the sun of noon stands in the other half of the sky."""
     labels = labels.clone()
     names = list(WORDS)
     side, sun = names.index("side"), names.index("sun")

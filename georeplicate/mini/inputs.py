@@ -160,8 +160,15 @@ def sites(profile: Profile, split: str) -> pd.DataFrame:
 def rendered(profile: Profile, split: str) -> Dataset:
     """The places of a split as rendered pairs, in the order of `sites`."""
     _, per_region, regions = _size(profile, split)
-    sizes = {"panorama_height": profile.panorama_px[0], "tile_size": profile.tile_px}
-    return pairs.load("world", split, per_region=per_region, regions=regions, difficulty=dial(profile), **sizes)
+    return pairs.load(
+        "world",
+        split,
+        per_region=per_region,
+        regions=regions,
+        panorama_height=profile.panorama_px[0],
+        tile_size=profile.tile_px,
+        difficulty=dial(profile),
+    )
 
 
 @cache

@@ -108,8 +108,8 @@ class Mini:
 
         if stage in ("sft", "places") and profile.world != "layout":
             raise ValueError(
-                f'profile {profile.name!r}: the template teacher speaks of the layout world only, and no base was made '
-                f"from the {profile.world} one yet; train {stage} with world=\"layout\""
+                f"profile {profile.name!r}: the template teacher speaks of the layout world only, and no base was made "
+                f'from the {profile.world} one yet; train {stage} with world="layout"'
             )
         if stage == "sft":
             return teaching.sft_rows(profile, start, seed, profile.sft_steps * profile.sft_batch)

@@ -71,7 +71,9 @@ def _sites(split: str, per_region: int, regions: int | None, seed: int) -> pd.Da
 
 
 @lru_cache(maxsize=SCENES_KEPT)
-def _scene(split: str, per_region: int, regions: int | None, seed: int, dial: str, row: int) -> world.Scene | world.Landscape:
+def _scene(
+    split: str, per_region: int, regions: int | None, seed: int, dial: str, row: int
+) -> world.Scene | world.Landscape:
     return world.build(_sites(split, per_region, regions, seed).iloc[row], seed, _difficulty(dial))
 
 

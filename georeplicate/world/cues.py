@@ -1,7 +1,7 @@
-"""The cues of the geographic world: what both views of a place show, how likely it is given the place's facts, in words.
+"""The cues of the geographic world: what both views show, how likely it is given the facts of a place, and in words.
 
-World 1 draws most of its attributes evenly, so its words say next to nothing about where a place is. Here a cue's
-probability follows from the atlas (climate, month, land cover, relief, country, UN subregion). Climate, sun, relief and
+The layout world draws most of its attributes evenly, so its words say next to nothing about where a place is. Here the
+probability of a cue's values follows from the atlas (climate, month, land cover, relief, country, UN subregion). Climate, sun, relief and
 national habits decide five of the cues outright; eight differ within a city as a smooth random field over some
 FIELD_KM, so that neighbours look alike; one (`road`) says nothing about geography at all and is there to be compared.
 
@@ -276,8 +276,12 @@ def _sun(site) -> dict[str, float]:
     return {"overhead" if elevation >= HIGH_SUN else "south" if azimuth == 180 else "north": 1}
 
 
-def _by_region(column: int, cue: str) -> Callable:
-    return lambda site: dict(zip(WORDS[cue], _BUILT.get(site.region, _ANYWHERE)[column]))
+def _roof(site) -> dict[str, float]:
+    return dict(zip(WORDS["roof"], _BUILT.get(site.region, _ANYWHERE)[0]))
+
+
+def _roofing(site) -> dict[str, float]:
+    return dict(zip(WORDS["roofing"], _BUILT.get(site.region, _ANYWHERE)[1]))
 
 
 _WEIGHTS: dict[str, Callable] = {
@@ -287,8 +291,8 @@ _WEIGHTS: dict[str, Callable] = {
     "field": _field,
     "wetness": _wetness,
     "relief": _relief,
-    "roof": _by_region(0, "roof"),
-    "roofing": _by_region(1, "roofing"),
+    "roof": _roof,
+    "roofing": _roofing,
     "density": _density,
     "road": lambda site: dict.fromkeys(WORDS["road"], 1.0),
     "sidewalk": _sidewalk,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import overload
+
 import numpy as np
 
 from georeplicate.world import cues, landscape, render, scene, views
@@ -13,17 +15,25 @@ GEOGRAPHIC = Difficulty(world="geographic")
 FROZEN = {name: next(iter(values)) for name, values in cues.WORDS.items()}
 
 
+@overload
+def build(site, seed: int = 0) -> Scene: ...
+@overload
+def build(site, seed: int = 0, *, difficulty: Difficulty) -> Scene | Landscape: ...
+@overload
+def build(site, seed: int, difficulty: Difficulty) -> Scene | Landscape: ...
 def build(site, seed: int = 0, difficulty: Difficulty = DEFAULT) -> Scene | Landscape:
-    """The scene of one row of `sites(...)`, or in the geographic world its landscape. Raises nothing for any valid site;
-    the same arguments give the same scene, bit for bit."""
+    """The scene of one row of `sites(...)`, or in the geographic world its landscape. Raises nothing for any valid
+    site; the same arguments give the same scene, bit for bit."""
     if difficulty.world == "layout":
         return scene.build(site, seed, difficulty)
     frozen = {name: value for name, value in FROZEN.items() if name not in (difficulty.vary or ())}
     return landscape.survey(site, seed, frozen)
 
 
-def tile(place: Scene | Landscape, size: int = 48, *, difficulty: Difficulty | None = None, seed: int = 0) -> np.ndarray:
-    """North-up aerial picture of the ground around the camera (96 m wide, 72 m in the geographic world) ->
+def tile(
+    place: Scene | Landscape, size: int = 48, *, difficulty: Difficulty | None = None, seed: int = 0
+) -> np.ndarray:
+    """North-up aerial picture of the ground around the camera (96 m wide, 64 m in the geographic world) ->
     (size, size, 3) uint8. `difficulty`: None is the default of the place's own world."""
     return _renderer(place).tile(place, size, difficulty=_of(place, difficulty), seed=seed)
 
@@ -72,5 +82,7 @@ def _of(place: Scene | Landscape, difficulty: Difficulty | None) -> Difficulty:
     if difficulty is None:
         return DEFAULT if isinstance(place, Scene) else GEOGRAPHIC
     if (difficulty.world == "layout") != isinstance(place, Scene):
-        raise ValueError(f'a place was built for one world and is drawn with the dial of another ("{difficulty.world}")')
+        raise ValueError(
+            f'a place was built for one world and is drawn with the dial of another ("{difficulty.world}")'
+        )
     return difficulty

@@ -53,7 +53,7 @@ class Landscape:
     haze: float  # Linke turbidity
     horizon: np.ndarray  # (24,) elevation angle of the relief, from north clockwise
     country: str
-    town: str  # "" outside the world's cities
+    town: tuple[str, str] | None  # (country, city) of the name board, None outside the world's cities
     post: np.ndarray  # (2,) where a name board would stand
     flagpole: np.ndarray  # (2,)
 
@@ -104,7 +104,7 @@ def survey(site, seed: int = 0, frozen: dict[str, str] | None = None) -> Landsca
         haze=float(site.haze),
         horizon=np.asarray(site.horizon, float),
         country=site.country,
-        town=site.city,
+        town=(site.country, site.city) if site.city else None,
         post=ahead * rng.uniform(9, 11) + aside * (half_width / 2 + 1.6),
         flagpole=ahead * rng.uniform(9, 11) - aside * (1.5 * half_width + 1.5),
     )
@@ -170,7 +170,9 @@ def _trees(c: Cues, rng, roads, houses: Boxes, ponds) -> np.ndarray:
     return np.column_stack([xy, radius, radius * HEIGHT[c.vegetation]])[chosen]
 
 
-def _discs(rng, roads, houses: Boxes | None, count: int, size: tuple[float, float], ring: tuple[float, float]) -> np.ndarray:
+def _discs(
+    rng, roads, houses: Boxes | None, count: int, size: tuple[float, float], ring: tuple[float, float]
+) -> np.ndarray:
     """(n, 3) x, y, radius of round things off the streets and away from the houses; at most `count`."""
     r, bearing = rng.uniform(*ring, 60), rng.uniform(0, 2 * np.pi, 60)
     xy, radius = r[:, None] * np.stack([np.sin(bearing), np.cos(bearing)], 1), rng.uniform(*size, 60)
@@ -185,7 +187,9 @@ def _vehicles(rng, roads, heading: float, right: float) -> tuple[Boxes, np.ndarr
     """A long vehicle ahead in the camera's lane and one behind, and one or two that come towards it on the other."""
     lane = roads[0, 2]
     near = rng.choice([-1, 1])
-    gaps = np.array([rng.uniform(12, 22), -rng.uniform(12, 24), near * rng.uniform(11, 20), -near * rng.uniform(14, 30)])
+    gaps = np.array(
+        [rng.uniform(12, 22), -rng.uniform(12, 24), near * rng.uniform(11, 20), -near * rng.uniform(14, 30)]
+    )
     keep = np.array([True, True, True, rng.random() < 0.5])
     own = np.array([True, True, False, False])
     across = np.where(own, 0.0, -right * lane)  # metres to the right of the camera, as one drives

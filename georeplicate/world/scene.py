@@ -67,7 +67,9 @@ class Difficulty:
         if self.negatives not in NEGATIVES:
             raise ValueError(f"difficulty: negatives={self.negatives!r}; choose from {', '.join(NEGATIVES)}")
         if layout and self.gap:
-            raise ValueError('difficulty: gap belongs to the geographic world; in "layout" both views share one palette')
+            raise ValueError(
+                'difficulty: gap belongs to the geographic world; in "layout" both views share one palette'
+            )
         if not 0 <= (self.gap or 0) <= 1:
             raise ValueError(f"difficulty: gap={self.gap}; expected 0 to 1")
         for name, value in (("vary", frozenset(known)), ("boards", layout), ("gap", 0.0 if layout else 1.0)):
@@ -180,7 +182,7 @@ def draw_attributes(site, rng: np.random.Generator, difficulty: Difficulty) -> A
     side = p.choose(rng, free, (1,) * len(free))
     values = {**drawn.__dict__, "buildings": side}
     return Attributes(
-        **{name: value if name in difficulty.vary else getattr(FROZEN, name) for name, value in values.items()}
+        **{name: value if name in (difficulty.vary or ()) else getattr(FROZEN, name) for name, value in values.items()}
     )
 
 

@@ -1,8 +1,8 @@
 """The two views of a landscape, and the gap in appearance between them.
 
 Both views read the same ground, boxes, plants and cues. Unlike in `render`, nothing else is shared: each view has its
-own hour (shadows), its own palette, its own haze, and a camera of its own in every city, which mixes the colour channels
-(a matrix of condition number at most CONDITION). So equal colours in the two views no longer mean equal things.
+own hour (shadows), its own palette, its own haze, and a camera of its own in every city, which mixes the colours (a
+matrix of condition number at most CONDITION). So equal colours in the two views no longer mean equal things.
 
 Conventions are those of `render`: (height, width, 3) uint8 RGB, north up or in the middle.
 """
@@ -121,7 +121,7 @@ def camera(area: str, view: str, seed: int = 0) -> np.ndarray:
 
 
 def _view(land: Landscape, view: str, difficulty: Difficulty, seed: int) -> _View:
-    gap = difficulty.gap
+    gap = difficulty.gap or 0.0
     rng = rng_of(seed, land.site_id, f"palette of the {view}")
     strays = PALETTE * gap
     gains = 1 + strays * rng.uniform(-1, 1, (len(_ARRAYS), 1)) + 0.5 * strays * rng.uniform(-1, 1, (len(_ARRAYS), 3))
@@ -449,7 +449,7 @@ def _put(view: _View, picture, mask, columns, colour, distance) -> None:
 
 
 def _entry(boxes: Boxes, i: int, direction):
-    """Columns that meet box i: (columns, t where rays enter and leave, hit on its long side, light on that wall axis)."""
+    """Columns that meet box i: (columns, t where their rays enter, where they leave, entered through a long side)."""
     x, y = boxes.xy[i]
     seen, _ = _ahead(direction, x, y, float(np.hypot(*boxes.half[i])))
     t_in, t_out, side = render.slab(boxes, i, 0.0, 0.0, direction[seen, 0], direction[seen, 1])

@@ -160,9 +160,7 @@ def _probe(args: argparse.Namespace, view: str, size: int, held_out: pd.DataFram
     share of their places that are read right (a constant answer has 1 / number of values, whatever the majority)."""
     pictures, labels = _drawn(view, size, world.sites("base", args.probe_sites))
     start = time.process_time()
-    model = gate.train_reader(
-        pictures, labels, VALUES, wrap=view == "panorama", epochs=args.epochs, seed=args.seed
-    )
+    model = gate.train_reader(pictures, labels, VALUES, wrap=view == "panorama", epochs=args.epochs, seed=args.seed)
     seconds = round(time.process_time() - start)
     seen, truth = _drawn(view, size, held_out)
     said = gate.read(model, seen, VALUES)
