@@ -1,9 +1,10 @@
 """The cues of the geographic world: what both views show, how likely it is given the facts of a place, and in words.
 
 The layout world draws most of its attributes evenly, so its words say next to nothing about where a place is. Here the
-probability of a cue's values follows from the atlas (climate, month, land cover, relief, country, UN subregion). Climate, sun, relief and
-national habits decide five of the cues outright; eight differ within a city as a smooth random field over some
-FIELD_KM, so that neighbours look alike; one (`road`) says nothing about geography at all and is there to be compared.
+probability of a cue's values follows from the atlas (climate, month, land cover, relief, country, UN subregion).
+Climate, sun, relief and national habits decide six of the cues outright; the others differ within a city as a smooth
+random field over some FIELD_KM, so that neighbours look alike. One of these (`road`) says nothing about geography and
+is there to be compared.
 
 The facts are real; the weights below are **ours**, from general knowledge, and belong to no source.
 """

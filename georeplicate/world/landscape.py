@@ -17,18 +17,18 @@ from georeplicate.world import cues
 from georeplicate.world.cues import Cues
 from georeplicate.world.scene import Boxes, rng_of, unit
 
-EYE_M = 5.0  # of a camera on a mast
+EYE_M = 7.0  # of a camera on a mast
 TILE_M = 64.0  # width of ground that an aerial tile covers
 SIDEWALK_M, SOIL_M, VERGE_M = 2.6, 3.2, 4.0  # strips along a street, from its edge outwards
 SHADOW_LOW, SHADOW_HIGH = 30.0, 48.0  # degrees between which a sun that is not overhead is drawn
 OVERHEAD = 84.0
 HOUR = 35.0  # degrees of azimuth by which the sun of a view may lie to either side of its noon
-PLANTS = {"broadleaf": 10, "conifers": 12, "palms": 11, "umbrella-trees": 7, "scrub": 18}
+PLANTS = {"broadleaf": 10, "conifers": 12, "palms": 10, "umbrella-trees": 7, "scrub": 16}
 CROWN_M = {"broadleaf": (2.8, 3.7), "conifers": (1.9, 2.5), "palms": (3.2, 3.9), "umbrella-trees": (4.4, 5.4),
            "scrub": (0.9, 1.5)}  # fmt: skip
 HEIGHT = {"broadleaf": 2.4, "conifers": 5.0, "palms": 3.4, "umbrella-trees": 1.5, "scrub": 1.1}  # of the crown's radius
-HOUSES = {"lone-houses": 2, "village": 5, "dense-houses": 11}
-HALF_M = {"lone-houses": (5.6, 7.8), "village": (4.8, 6.6), "dense-houses": (3.9, 5.3)}  # half width and depth, +-12 %
+HOUSES = {"lone-houses": 2, "village": 5, "dense-houses": 13}
+HALF_M = {"lone-houses": (5.6, 7.8), "village": (4.8, 6.6), "dense-houses": (3.6, 4.8)}  # half width and depth, +-12 %
 CANDIDATES = 160
 
 
@@ -79,7 +79,7 @@ def survey(site, seed: int = 0, frozen: dict[str, str] | None = None) -> Landsca
     if c.road == "crossroads":
         streets.append((90.0, rng.uniform(-4, 4), rng.uniform(4.4, 5.0)))
     roads = np.array(streets)
-    ponds = _discs(rng, roads, None, 5, (2.8, 5.2), (10, 27)) if c.wetness == "wet" else np.zeros((0, 3))
+    ponds = _discs(rng, roads, None, 6, (3.2, 5.4), (10, 27)) if c.wetness == "wet" else np.zeros((0, 3))
     houses = _houses(c, rng, roads, ponds)
     trees = _trees(c, rng, roads, houses, ponds)
     vehicles, facing = _vehicles(rng, roads, heading, right)
@@ -133,7 +133,7 @@ def _houses(c: Cues, rng, roads, ponds) -> Boxes:
     clear = (beside_roads(xy[:, 0], xy[:, 1], roads) > half.max(1) + 0.5) & (np.hypot(*xy.T) > 11)
     for px, py, pr in ponds[:3]:
         clear &= np.hypot(*(xy - (px, py)).T) > pr + half.mean(1)
-    reach = half.mean(1) + 1.5
+    reach = half.mean(1) + (0.9 if c.density == "dense-houses" else 1.5)
     chosen: list[int] = []
     for i in np.flatnonzero(clear):
         if len(chosen) == want:
@@ -184,20 +184,18 @@ def _discs(
 
 
 def _vehicles(rng, roads, heading: float, right: float) -> tuple[Boxes, np.ndarray]:
-    """A long vehicle ahead in the camera's lane and one behind, and one or two that come towards it on the other."""
+    """A long vehicle ahead in the camera's lane, one behind, and two that come towards it on the other."""
     lane = roads[0, 2]
     near = rng.choice([-1, 1])
-    gaps = np.array(
-        [rng.uniform(12, 22), -rng.uniform(12, 24), near * rng.uniform(11, 20), -near * rng.uniform(14, 30)]
-    )
-    keep = np.array([True, True, True, rng.random() < 0.5])
+    own_gaps = [rng.uniform(13, 22), -rng.uniform(13, 22)]
+    gaps = np.array([*own_gaps, near * rng.uniform(12, 18), -near * rng.uniform(14, 24)])
     own = np.array([True, True, False, False])
     across = np.where(own, 0.0, -right * lane)  # metres to the right of the camera, as one drives
     xy = gaps[:, None] * unit(heading) + across[:, None] * unit(heading + 90)
     facing = np.where(own, heading, heading + 180) % 360
-    n = int(keep.sum())
+    n = len(gaps)
     body = np.array((0.20, 0.24, 0.36)) * rng.uniform(0.8, 1.4, (n, 1))
     return (
-        Boxes(xy[keep], np.tile([1.5, 5.0], (n, 1)), facing[keep], np.full(n, 2.4), np.zeros(n), body, body),
-        facing[keep],
+        Boxes(xy, np.tile([1.8, 6.0], (n, 1)), facing, np.full(n, 2.4), np.zeros(n), body, body),
+        facing,
     )

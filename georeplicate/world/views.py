@@ -39,10 +39,10 @@ _RGB = {
     **{"red": (190, 68, 38), "brown": (116, 92, 72), "black": (46, 44, 48), "pale": (228, 212, 172)},
     **{"tile": (206, 82, 48), "slate": (76, 82, 100), "metal": (74, 142, 206), "earth": (164, 124, 80)},
     **{"white": (246, 246, 240), "yellow": (250, 196, 36), "grain": (226, 192, 72), "paddies": (96, 168, 168)},
-    **{"bund": (92, 132, 58), "orchards": (48, 96, 40), "water": (52, 102, 150), "asphalt": (74, 76, 82)},
-    **{"pavement": (196, 192, 186), "rock": (150, 146, 142), "wasteland": (168, 156, 128)},
-    **{"broadleaf": (52, 122, 44), "conifers": (16, 52, 60), "palms": (150, 200, 48)},
-    **{"umbrella-trees": (152, 148, 58), "scrub": (150, 158, 132)},
+    **{"bund": (92, 132, 58), "orchards": (48, 96, 40), "water": (28, 74, 142), "asphalt": (74, 76, 82)},
+    **{"pavement": (196, 192, 186), "rock": (150, 146, 142), "dust": (238, 222, 184), "wasteland": (168, 156, 128)},
+    **{"broadleaf": (40, 124, 40), "conifers": (14, 42, 62), "palms": (164, 214, 44)},
+    **{"umbrella-trees": (190, 172, 62), "scrub": (170, 172, 158)},
 }
 _ARRAYS = {name: np.array(rgb, np.float32) / 255 for name, rgb in _RGB.items()}
 _WINDOW, _TRUNK = np.array((0.20, 0.26, 0.34), np.float32), np.array((0.40, 0.30, 0.22), np.float32)
@@ -167,12 +167,12 @@ def _ground(view: _View, x: np.ndarray, y: np.ndarray, metres_per_pixel: float) 
     verge = strip < SOIL_M + VERGE_M
     out[verge] = growth
     if c.wetness == "dry":  # bare, cracked patches
-        bare = sines[0] + sines[1] * sines[2] > 0.55
-        out[bare] = 0.5 * soil + 0.5 * np.array((0.86, 0.78, 0.62), np.float32)
+        bare = sines[0] + sines[1] * sines[2] > 0.4
+        out[bare] = 0.3 * soil + 0.7 * (rgb["dust"] if c.soil != "pale" else rgb["earth"])
     shores = [np.hypot(x - px, y - py) - r for px, py, r in land.ponds.astype(np.float32)]
     if shores:  # ponds that touch become one
         shore = np.min(shores, axis=0)
-        out[shore < 0.8] = soil * 0.8
+        out[shore < 0.9] = rgb["dust"]
         wet = shore < 0
         out[wet] = rgb["water"] * (1 + 0.06 * np.sin(2 * y[wet]))[:, None]
     for px, py, r in land.rocks:
@@ -225,7 +225,7 @@ def _slopes(relief: str, x, y, texture) -> np.ndarray | np.float32:
         return np.float32(0)
     phase = texture[:2, 2].astype(np.float32)
     if relief == "hills":
-        return 0.3 * np.sin((x - y) / 8 + phase[0] + np.sin((x + y) / 14 + phase[1]))
+        return 0.36 * np.sin((x - y) / 4.6 + phase[0] + np.sin((x + y) / 14 + phase[1]))
     ridge = np.sin((x - y) / 2.3 + 2.2 * np.sin((x + y) / 13 + phase[1]) + phase[0])
     return 0.34 * np.clip(2.2 * ridge, -1, 1)
 
@@ -285,30 +285,33 @@ def _lit(view: _View, angle: float, lean_x, lean_y) -> np.ndarray:
     """Light on a slope; sides lit from the north-west besides, so that edges show under an overhead sun as well."""
     a = np.deg2rad(angle)
     light = 0.8 * view.to_sun * np.cos(np.deg2rad(view.sun_elevation)) + 0.35 * unit(315.0)
-    return 0.92 + 0.42 * (lean_x * (light @ (np.cos(a), -np.sin(a))) + lean_y * (light @ (np.sin(a), np.cos(a))))
+    return 0.9 + 0.5 * (lean_x * (light @ (np.cos(a), -np.sin(a))) + lean_y * (light @ (np.sin(a), np.cos(a))))
+
+
+def _roof(view: _View, angle: float, qx, qy, hx: float, hy: float) -> tuple[np.ndarray, np.ndarray]:
+    """A roof at (qx, qy) of its house's frame: (height as a share of the rise, brightness). Each form has a mark that a
+    small picture can hold: a flat roof's pale parapet and dark hut, a ridge, the pale cap of a hipped roof."""
+    form = view.land.cues.roof
+    if form == "flat":
+        edge = np.minimum(hx - np.abs(qx), hy - np.abs(qy))
+        hut = (np.abs(qx + 0.2 * hx) < 0.3 * hx) & (np.abs(qy - 0.25 * hy) < 0.25 * hy)
+        return np.zeros_like(qx), np.where(edge < 1.1, 1.3, np.where(hut, 0.4, 0.85))
+    height, lean_x, lean_y = _lean(form, qx, qy, hx, hy)
+    shade = _lit(view, angle, lean_x, lean_y)
+    if form == "gabled":
+        return height, np.where(np.abs(qx) < 0.5, 1.4, shade)
+    return height, np.where(height > 0.55, 1.35, 0.85 * shade)
 
 
 def _roofs(view: _View, picture, x, y) -> None:
-    boxes, c = view.land.houses, view.land.cues
-    colour = view.rgb[c.roofing]
+    boxes = view.land.houses
+    colour = view.rgb[view.land.cues.roofing]
     for i in range(len(boxes.xy)):
         hx, hy = boxes.half[i]
         part = render.around(x, y, boxes.xy[i], np.hypot(hx, hy))
         qx, qy = render.box_frame(boxes, i, x[part], y[part])
         inside = (np.abs(qx) < hx) & (np.abs(qy) < hy)
-        qx, qy = qx[inside], qy[inside]
-        if c.roof == "flat":
-            edge = np.minimum(hx - np.abs(qx), hy - np.abs(qy))
-            hut = (np.abs(qx + 0.2 * hx) < 0.3 * hx) & (np.abs(qy - 0.25 * hy) < 0.25 * hy)
-            shade = np.where(edge < 1.1, 0.6, np.where(hut, 0.45, 1.0))
-        else:
-            height, lean_x, lean_y = _lean(c.roof, qx, qy, hx, hy)
-            shade = _lit(view, boxes.angle[i], lean_x, lean_y)
-            if c.roof == "gabled":
-                shade = np.where(np.abs(qx) < 0.5, 1.4, shade)  # the ridge
-            else:
-                hip = np.abs((hx - np.abs(qx)) - (hy - np.abs(qy))) < 0.7
-                shade = np.where(hip | ((np.abs(qx) < 0.5) & (np.abs(qy) < hy - hx)), 0.5, shade)
+        _, shade = _roof(view, boxes.angle[i], qx[inside], qy[inside], hx, hy)
         picture[part][inside] = colour * boxes.roof[i] * shade[:, None]
 
 
@@ -329,9 +332,9 @@ def _crowns(view: _View, picture, x, y) -> None:
         toward = dx[inside] * view.to_sun[0] + dy[inside] * view.to_sun[1]
         light = 1 + 0.25 * toward
         if kind == "conifers":
-            light = light * (1.35 - 0.8 * np.sqrt(r2[inside]))
+            light = np.where(r2[inside] < 0.08, 2.4, light)  # the tip
         elif kind == "umbrella-trees":
-            light = np.where(r2[inside] > 0.55, 0.8, 1.12)
+            light = np.where(r2[inside] < 0.2, 0.55, 1.08)  # the stem shows through
         picture[part][inside] = colour * light[:, None]
 
 
@@ -341,7 +344,7 @@ def _crown_rgb(view: _View) -> np.ndarray:
     own = rgb[c.vegetation]
     if c.growth == "green":
         return own
-    share = {"broadleaf": 0.6, "umbrella-trees": 0.45, "scrub": 0.4}.get(c.vegetation, 0.15)
+    share = {"broadleaf": 0.55, "umbrella-trees": 0.25, "scrub": 0.2}.get(c.vegetation, 0.1)
     return own + np.float32(share) * (rgb[c.growth] * 0.85 - own)
 
 
@@ -366,7 +369,7 @@ def _look(view: _View, azimuth, elevation, difficulty: Difficulty) -> np.ndarray
     x, y = distance * direction[columns, 0], distance * direction[columns, 1]
     step = float(np.median(np.abs(np.diff(slope[:, 0]))))
     colour = _ground(view, x, y, step * 6)
-    near = np.flatnonzero(distance < 60)
+    near = np.flatnonzero(distance < 50)
     colour[near[_shade(view, x[near], y[near])]] *= SHADOW
     picture[rows, columns] = _fade(view, colour, distance[:, None])
     rows, columns = np.nonzero((slope >= -0.02) & (elevation < 0))
@@ -470,11 +473,7 @@ def _paint_house(view: _View, picture, direction, slope, i: int, detail: bool) -
     share = (np.arange(SLICES) + 0.5) / SLICES
     t = near[:, None] + (far - near)[:, None] * share
     qx, qy = render.box_frame(boxes, i, t * toward[:, :1], t * toward[:, 1:])
-    if rise:
-        height, lean_x, lean_y = _lean(c.roof, qx, qy, hx, hy)
-        light = _lit(view, boxes.angle[i], lean_x, lean_y)
-    else:
-        height, light = np.zeros_like(qx), np.ones_like(qx)
+    height, light = _roof(view, boxes.angle[i], qx, qy, hx, hy)
     tops = (eaves + rise * height - EYE_M) / t
     met = here[..., None] < tops[None]
     first = met.argmax(-1)
