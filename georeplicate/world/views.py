@@ -125,7 +125,7 @@ def _view(land: Landscape, view: str, difficulty: Difficulty, seed: int) -> _Vie
     rng = rng_of(seed, land.site_id, f"palette of the {view}")
     strays = PALETTE * gap
     gains = 1 + strays * rng.uniform(-1, 1, (len(_ARRAYS), 1)) + 0.5 * strays * rng.uniform(-1, 1, (len(_ARRAYS), 3))
-    exposure = np.float32(1 + EXPOSURE * gap * rng.uniform(-1, 1))
+    exposure = np.float32(1 + EXPOSURE * gap * rng.uniform(-1.4, 0.6))  # seldom so bright that colours are lost
     rgb = {name: exposure * (a * g).astype(np.float32) for (name, a), g in zip(_ARRAYS.items(), gains)}
     azimuth, elevation = land.sun(view if gap else "", seed)
     haze = exposure * np.array((0.80, 0.86, 0.93), np.float32)
@@ -153,70 +153,76 @@ def _develop(view: _View, picture, difficulty: Difficulty, seed: int, name: str,
 # --- ground
 
 
+_GROUND = ("growth", "soil", "grain", "paddies", "bund", "orchards", "waste", "bare", "dust", "water", "rock",
+           "pavement", "asphalt", "paint")  # fmt: skip
+_KIND = {name: np.uint8(i) for i, name in enumerate(_GROUND)}
+
+
 def _ground(view: _View, x: np.ndarray, y: np.ndarray, metres_per_pixel: float) -> np.ndarray:
-    """Colour of the ground at (x, y) metres, without shadows; x and y of one shape -> shape + (3,)."""
+    """Colour of the ground at (x, y) metres, without shadows; x and y of one shape -> shape + (3,).
+
+    Each point is given a kind of ground and its brightness; colours are looked up once, at the end.
+    """
     land, rgb, c = view.land, view.rgb, view.land.cues
     waves = land.texture.astype(np.float32)
     sines = [np.sin(kx * x + ky * y + phase) for kx, ky, phase in waves[:3]]
-    mottle = 0.018 * (sines[0] + sines[1] + sines[2])
     beside = beside_roads(x, y, land.roads)
-    soil, growth = rgb[c.soil], rgb[c.growth]
-    out = _field(view, x, y)
     walk = np.float32(SIDEWALK_M if c.sidewalk == "yes" else 0.0)
     strip = beside - walk
+    kind, light = _field(view, x, y)
     verge = strip < SOIL_M + VERGE_M
-    out[verge] = growth
+    kind[verge], light[verge] = _KIND["growth"], 1
     if c.wetness == "dry":  # bare, cracked patches
         bare = sines[0] + sines[1] * sines[2] > 0.4
-        out[bare] = 0.3 * soil + 0.7 * (rgb["dust"] if c.soil != "pale" else rgb["earth"])
+        kind[bare], light[bare] = _KIND["bare"], 1
     shores = [np.hypot(x - px, y - py) - r for px, py, r in land.ponds.astype(np.float32)]
     if shores:  # ponds that touch become one
         shore = np.min(shores, axis=0)
-        out[shore < 0.9] = rgb["dust"]
+        kind[shore < 0.9], light[shore < 0.9] = _KIND["dust"], 1
         wet = shore < 0
-        out[wet] = rgb["water"] * (1 + 0.06 * np.sin(2 * y[wet]))[:, None]
-    for px, py, r in land.rocks:
+        kind[wet], light[wet] = _KIND["water"], 1 + 0.06 * np.sin(2 * y[wet])
+    for px, py, r in land.rocks.astype(np.float32):
         rock = (x - px) ** 2 + (y - py) ** 2 < r**2
-        out[rock] = rgb["rock"] * (1 + 0.3 * np.sign(x[rock] - px + py - y[rock]))[:, None]
-    out[strip < SOIL_M] = soil
-    out *= (1 + mottle + _slopes(c.relief, x, y, land.texture))[..., None]
+        kind[rock], light[rock] = _KIND["rock"], 1 + 0.3 * np.sign(x[rock] - px + py - y[rock])
+    soil = strip < SOIL_M
+    kind[soil], light[soil] = _KIND["soil"], 1
+    light *= 1 + 0.018 * (sines[0] + sines[1] + sines[2]) + _slopes(c.relief, x, y, land.texture)
     if walk:
         paved = beside < walk
-        joints = (((x + y) / 2) % 1 < 0.14) if metres_per_pixel < 0.25 else None
-        out[paved] = rgb["pavement"]
-        if joints is not None:
-            out[paved & joints] *= 0.86
-    _streets(view, out, x, y, beside, metres_per_pixel)
-    return out
+        kind[paved], light[paved] = _KIND["pavement"], 1
+        if metres_per_pixel < 0.25:
+            light[paved & (((x + y) / 2) % 1 < 0.14)] = 0.86
+    _streets(view, kind, light, x, y, beside, metres_per_pixel)
+    colours = rgb | {
+        "growth": rgb[c.growth],
+        "soil": rgb[c.soil],
+        "waste": 0.45 * rgb[c.soil] + 0.55 * rgb["wasteland"],
+        "bare": 0.3 * rgb[c.soil] + 0.7 * (rgb["dust"] if c.soil != "pale" else rgb["earth"]),
+        "paint": rgb[c.line],
+    }
+    return np.stack([colours[name] for name in _GROUND]).astype(np.float32)[kind] * light[..., None]
 
 
-def _field(view: _View, x, y) -> np.ndarray:
-    """What grows beyond the verge."""
-    land, rgb, c = view.land, view.rgb, view.land.cues
+def _field(view: _View, x, y) -> tuple[np.ndarray, np.ndarray]:
+    """What grows beyond the verge: kind of ground and brightness at each point."""
+    land, field = view.land, view.land.cues.field
     a = np.deg2rad(land.field_angle)
     u = x * np.float32(np.cos(a)) + y * np.float32(np.sin(a))
     v = y * np.float32(np.cos(a)) - x * np.float32(np.sin(a))
-    out = np.empty((*x.shape, 3), np.float32)
-    soil = rgb[c.soil]
-    if c.field == "pasture":
-        out[:] = rgb[c.growth]
-    elif c.field == "grain":
-        out[:] = rgb["grain"]
-        out[(u / 4) % 1 < 0.25] = soil
-    elif c.field == "paddies":
-        out[:] = rgb["paddies"]
-        out[((u / 9) % 1 < 0.16) | ((v / 12) % 1 < 0.12)] = rgb["bund"]
-    elif c.field == "orchards":
-        out[:] = soil
-        cell_u, cell_v = (u / 5.5) % 1 - 0.5, (v / 5.5) % 1 - 0.5
-        r2 = cell_u**2 + cell_v**2
+    light = np.ones(x.shape, np.float32)
+    if field == "pasture":
+        return np.full(x.shape, _KIND["growth"]), light
+    if field == "grain":
+        return np.where((u / 4) % 1 < 0.25, _KIND["soil"], _KIND["grain"]), light
+    if field == "paddies":
+        return np.where(((u / 9) % 1 < 0.16) | ((v / 12) % 1 < 0.12), _KIND["bund"], _KIND["paddies"]), light
+    if field == "orchards":
+        r2 = ((u / 5.5) % 1 - 0.5) ** 2 + ((v / 5.5) % 1 - 0.5) ** 2
         bush = r2 < 0.11
-        out[bush] = rgb["orchards"] * (1.15 - 3 * r2[bush])[:, None]
-    else:
-        out[:] = 0.45 * soil + 0.55 * rgb["wasteland"]
-        stones = np.sin(3.1 * u) * np.sin(2.7 * v) > 0.82
-        out[stones] *= 0.72
-    return out
+        light[bush] = 1.15 - 3 * r2[bush]
+        return np.where(bush, _KIND["orchards"], _KIND["soil"]), light
+    light[np.sin(3.1 * u) * np.sin(2.7 * v) > 0.82] = 0.72  # stones
+    return np.full(x.shape, _KIND["waste"]), light
 
 
 def _slopes(relief: str, x, y, texture) -> np.ndarray | np.float32:
@@ -230,14 +236,11 @@ def _slopes(relief: str, x, y, texture) -> np.ndarray | np.float32:
     return 0.34 * np.clip(2.2 * ridge, -1, 1)
 
 
-def _streets(view: _View, out, x, y, beside, metres_per_pixel: float) -> None:
-    rgb, roads = view.rgb, view.land.roads
+def _streets(view: _View, kind, light, x, y, beside, metres_per_pixel: float) -> None:
     on = np.nonzero(beside < 0)
     x, y = x[on], y[on]
-    colour = np.empty((len(x), 3), np.float32)
-    colour[:] = rgb["asphalt"]
-    paint = rgb[view.land.cues.line]
-    axes = [(unit(angle + 90).astype(np.float32), np.float32(offset), half) for angle, offset, half in roads]
+    here = np.full(len(x), _KIND["asphalt"])
+    axes = [(unit(angle + 90).astype(np.float32), np.float32(offset), half) for angle, offset, half in view.land.roads]
     offs = [np.abs(x * e + y * n - offset) for (e, n), offset, _ in axes]
     for k, ((e, n), _, half) in enumerate(axes):
         line = (offs[k] < max(0.5, metres_per_pixel * 0.5)) & (((y * e - x * n) / 7) % 1 < 0.72)
@@ -245,8 +248,8 @@ def _streets(view: _View, out, x, y, beside, metres_per_pixel: float) -> None:
         for other in range(len(axes)):  # no paint where streets cross
             if other != k:
                 line &= offs[other] > axes[other][2] + 0.4
-        colour[line & (offs[k] < half)] = paint
-    out[on] = colour
+        here[line & (offs[k] < half)] = _KIND["paint"]
+    kind[on], light[on] = here, 1
 
 
 def _shade(view: _View, x, y, *, grid: bool = False) -> np.ndarray:
@@ -443,6 +446,14 @@ def _ahead(direction, x: float, y: float, reach: float) -> tuple[np.ndarray, np.
     return columns, aside[columns]
 
 
+def _band(slope, columns, distance: float, low: float, high: float) -> slice:
+    """Rows that can hold anything between `low` and `high` metres of height, no nearer than `distance`."""
+    here = slope[:, columns[[0, len(columns) // 2, -1]]]  # falls from row to row
+    least, most = (low - EYE_M) / distance - 0.1, max((high - EYE_M) / distance, 0.0) + 0.1
+    rows = np.flatnonzero((here.max(1) >= least) & (here.min(1) <= most))
+    return slice(rows[0], rows[-1] + 1) if len(rows) else slice(0, 0)
+
+
 def _put(view: _View, picture, mask, columns, colour, distance) -> None:
     """colour: (..., 3) that broadcasts to mask's shape; distance: of each column, or one."""
     rows, at = np.nonzero(mask)
@@ -467,7 +478,8 @@ def _paint_house(view: _View, picture, direction, slope, i: int, detail: bool) -
         return
     eaves, rise = boxes.height[i], boxes.rise[i]
     hx, hy = boxes.half[i]
-    toward, here = direction[columns], slope[:, columns]
+    band = _band(slope, columns, float(near.min()), 0.0, eaves + rise)
+    picture, toward, here = picture[band], direction[columns], slope[band, columns]
     colour = view.rgb[c.roofing] * boxes.roof[i]
     # what stands behind the wall's top: the roof, met at SLICES points of each ray
     share = (np.arange(SLICES) + 0.5) / SLICES
@@ -503,8 +515,9 @@ def _paint_vehicle(view: _View, picture, direction, slope, i: int, detail: bool)
     columns, near, far, side = _entry(boxes, i, direction)
     if not len(columns):
         return
-    toward, here = direction[columns], slope[:, columns]
     hy, top = boxes.half[i, 1], boxes.height[i]
+    band = _band(slope, columns, float(near.min()), 0.0, top)
+    picture, toward, here = picture[band], direction[columns], slope[band, columns]
     z = here * near + EYE_M
     _, qy = render.box_frame(boxes, i, near * toward[:, 0], near * toward[:, 1])
     painted = _livery(boxes.wall[i], qy / hy)[None] * np.ones((*z.shape, 1))
@@ -525,7 +538,8 @@ def _paint_tree(view: _View, picture, direction, slope, i: int, detail: bool) ->
     columns, aside = _ahead(direction, tx, ty, radius * 1.05)
     if not len(columns):
         return
-    u, z = aside[None, :], slope[:, columns] * distance + EYE_M
+    band = _band(slope, columns, distance, 0.0, height + radius)
+    picture, u, z = picture[band], aside[None, :], slope[band, columns] * distance + EYE_M
     if kind == "conifers":
         crown = (z > 0.12 * height) & (np.abs(u) < radius * (height - z) / (0.88 * height))
         if detail:  # whorls of branches
