@@ -167,7 +167,7 @@ def train_reader(
     weights = [
         (1 / torch.bincount(labels[:, c], minlength=n).clamp(min=1).float()).sqrt() for c, n in enumerate(values)
     ]
-    batch, count = 64, len(pictures)
+    batch, count = 32, len(pictures)
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=epochs * (count // batch))
     order = torch.Generator().manual_seed(seed)

@@ -19,16 +19,16 @@ from georeplicate.world.scene import Boxes, rng_of, unit
 
 EYE_M = 7.0  # of a camera on a mast
 TILE_M = 64.0  # width of ground that an aerial tile covers
-SIDEWALK_M, SOIL_M, VERGE_M = 2.6, 3.2, 4.0  # strips along a street, from its edge outwards
+SIDEWALK_M, SOIL_M, VERGE_M = 2.6, 3.0, 2.6  # strips along a street, from its edge outwards
 SHADOW_LOW, SHADOW_HIGH = 30.0, 48.0  # degrees between which a sun that is not overhead is drawn
 OVERHEAD = 84.0
 HOUR = 35.0  # degrees of azimuth by which the sun of a view may lie to either side of its noon
-PLANTS = {"broadleaf": 10, "conifers": 12, "palms": 10, "umbrella-trees": 7, "scrub": 16}
-CROWN_M = {"broadleaf": (2.8, 3.7), "conifers": (1.9, 2.5), "palms": (3.2, 3.9), "umbrella-trees": (4.4, 5.4),
-           "scrub": (0.9, 1.5)}  # fmt: skip
-HEIGHT = {"broadleaf": 2.4, "conifers": 5.0, "palms": 3.4, "umbrella-trees": 1.5, "scrub": 1.1}  # of the crown's radius
-HOUSES = {"lone-houses": 2, "village": 5, "dense-houses": 13}
-HALF_M = {"lone-houses": (5.6, 7.8), "village": (4.8, 6.6), "dense-houses": (3.6, 4.8)}  # half width and depth, +-12 %
+PLANTS = {"broadleaf": 11, "conifers": 13, "palms": 11, "umbrella-trees": 7, "scrub": 18}
+CROWN_M = {"broadleaf": (3.0, 3.8), "conifers": (2.4, 3.0), "palms": (3.4, 4.2), "umbrella-trees": (4.8, 5.8),
+           "scrub": (1.2, 1.8)}  # fmt: skip
+HEIGHT = {"broadleaf": 2.4, "conifers": 4.4, "palms": 3.4, "umbrella-trees": 1.5, "scrub": 1.1}  # of the crown's radius
+HOUSES = {"lone-houses": 2, "village": 5, "dense-houses": 15}
+HALF_M = {"lone-houses": (5.6, 7.8), "village": (4.8, 6.6), "dense-houses": (3.4, 4.6)}  # half width and depth, +-12 %
 CANDIDATES = 160
 
 
@@ -142,7 +142,7 @@ def _houses(c: Cues, rng, roads, ponds) -> Boxes:
             chosen.append(int(i))
     n = len(chosen)
     floors = 1 + (rng.random(n) < (0.35 if c.density == "dense-houses" else 0.1))
-    rise = {"flat": 0.0, "gabled": 4.0, "hipped": 3.6}[c.roof]
+    rise = {"flat": 0.0, "gabled": 4.6, "hipped": 4.0}[c.roof]
     turned = 90.0 * (rng.random(n) < 0.4)
     tone = rng.uniform(0.92, 1.08, (n, 1))
     return Boxes(

@@ -114,7 +114,7 @@ def camera(area: str, view: str, seed: int = 0) -> np.ndarray:
     CONDITION."""
     rng = rng_of(seed, area, f"camera of the {view}")
     matrix = np.eye(3) + MIXING * rng.standard_normal((3, 3))
-    matrix /= matrix.sum(1, keepdims=True) / rng.uniform(0.86, 1.1, (3, 1)) / rng.uniform(0.9, 1.06)
+    matrix /= matrix.sum(1, keepdims=True) / rng.uniform(0.84, 1.02, (3, 1)) / rng.uniform(0.9, 1.02)
     while np.linalg.cond(matrix) > CONDITION:
         matrix = 0.8 * matrix + 0.2 * np.eye(3) * np.trace(matrix) / 3
     return matrix
@@ -213,11 +213,11 @@ def _field(view: _View, x, y) -> tuple[np.ndarray, np.ndarray]:
     if field == "pasture":
         return np.full(x.shape, _KIND["growth"]), light
     if field == "grain":
-        return np.where((u / 4) % 1 < 0.25, _KIND["soil"], _KIND["grain"]), light
+        return np.where((u / 6) % 1 < 0.3, _KIND["soil"], _KIND["grain"]), light
     if field == "paddies":
-        return np.where(((u / 9) % 1 < 0.16) | ((v / 12) % 1 < 0.12), _KIND["bund"], _KIND["paddies"]), light
+        return np.where(((u / 11) % 1 < 0.18) | ((v / 14) % 1 < 0.14), _KIND["bund"], _KIND["paddies"]), light
     if field == "orchards":
-        r2 = ((u / 5.5) % 1 - 0.5) ** 2 + ((v / 5.5) % 1 - 0.5) ** 2
+        r2 = ((u / 6.5) % 1 - 0.5) ** 2 + ((v / 6.5) % 1 - 0.5) ** 2
         bush = r2 < 0.11
         light[bush] = 1.15 - 3 * r2[bush]
         return np.where(bush, _KIND["orchards"], _KIND["soil"]), light
@@ -293,17 +293,18 @@ def _lit(view: _View, angle: float, lean_x, lean_y) -> np.ndarray:
 
 def _roof(view: _View, angle: float, qx, qy, hx: float, hy: float) -> tuple[np.ndarray, np.ndarray]:
     """A roof at (qx, qy) of its house's frame: (height as a share of the rise, brightness). Each form has a mark that a
-    small picture can hold: a flat roof's pale parapet and dark hut, a ridge, the pale cap of a hipped roof."""
+    small picture can hold: pale parapet and dark hut of a flat roof, two halves of a gabled one, pale cap of a hipped
+    one."""
     form = view.land.cues.roof
     if form == "flat":
         edge = np.minimum(hx - np.abs(qx), hy - np.abs(qy))
         hut = (np.abs(qx + 0.2 * hx) < 0.3 * hx) & (np.abs(qy - 0.25 * hy) < 0.25 * hy)
-        return np.zeros_like(qx), np.where(edge < 1.1, 1.3, np.where(hut, 0.4, 0.85))
+        return np.zeros_like(qx), np.where(edge < 1.1, 1.35, np.where(hut, 0.35, 0.8))
     height, lean_x, lean_y = _lean(form, qx, qy, hx, hy)
     shade = _lit(view, angle, lean_x, lean_y)
     if form == "gabled":
-        return height, np.where(np.abs(qx) < 0.5, 1.4, shade)
-    return height, np.where(height > 0.55, 1.35, 0.85 * shade)
+        return height, np.where(shade > _lit(view, angle, 0.0, 0.0), 1.35, 0.55)  # a bright half and a dark one
+    return height, np.where(height > 0.5, 1.4, 0.7 * shade)
 
 
 def _roofs(view: _View, picture, x, y) -> None:
@@ -333,11 +334,11 @@ def _crowns(view: _View, picture, x, y) -> None:
             reach = r2
         inside = reach < 1
         toward = dx[inside] * view.to_sun[0] + dy[inside] * view.to_sun[1]
-        light = 1 + 0.25 * toward
+        light = 1 + (0.4 if kind == "broadleaf" else 0.15) * toward
         if kind == "conifers":
             light = np.where(r2[inside] < 0.08, 2.4, light)  # the tip
         elif kind == "umbrella-trees":
-            light = np.where(r2[inside] < 0.2, 0.55, 1.08)  # the stem shows through
+            light = np.where(r2[inside] < 0.2, 0.5, 1.08)  # the stem shows through
         picture[part][inside] = colour * light[:, None]
 
 

@@ -192,7 +192,7 @@ def _probe(args: argparse.Namespace, view: str, size: int, held_out: pd.DataFram
             "n": len(truth),
             "split": "validation",
             "train_sites": len(pictures),
-            "steps": args.epochs * (len(pictures) // 64),
+            "steps": args.epochs * (len(pictures) // 32),
             "seed": args.seed,
             "train_cpu_seconds": seconds,
         }
