@@ -27,10 +27,10 @@ from georeplicate.world.landscape import (
 from georeplicate.world.scene import Boxes, Difficulty, rng_of, unit
 
 CONDITION = 3.0
-MIXING = 0.18  # standard deviation of what a camera adds to the identity before its condition is bounded
+MIXING = 0.22  # standard deviation of what a camera adds to the identity before its condition is bounded
 SHADOW = 0.4
 PALETTE = 0.07  # how far each colour of a view's palette strays, 0..1
-EXPOSURE = 0.22  # how far its brightness does: the light of its hour
+EXPOSURE = 0.27  # how far its brightness does: the light of its hour
 SLICES = 9  # points at which a roof is met along a ray
 RELIEF_DEG = {"flatland": (0.0, 0.0), "hills": (5.0, 2.5), "mountains": (11.0, 8.0)}  # least height and what varies
 
@@ -42,7 +42,7 @@ _RGB = {
     **{"bund": (92, 132, 58), "orchards": (48, 96, 40), "water": (28, 74, 142), "asphalt": (74, 76, 82)},
     **{"pavement": (196, 192, 186), "rock": (150, 146, 142), "dust": (238, 222, 184), "wasteland": (168, 156, 128)},
     **{"broadleaf": (40, 124, 40), "conifers": (14, 42, 62), "palms": (164, 214, 44)},
-    **{"umbrella-trees": (190, 172, 62), "scrub": (170, 172, 158)},
+    **{"umbrella-trees": (190, 172, 62), "scrub": (192, 194, 182)},
 }
 _ARRAYS = {name: np.array(rgb, np.float32) / 255 for name, rgb in _RGB.items()}
 _WINDOW, _TRUNK = np.array((0.20, 0.26, 0.34), np.float32), np.array((0.40, 0.30, 0.22), np.float32)
@@ -336,7 +336,7 @@ def _crowns(view: _View, picture, x, y) -> None:
         toward = dx[inside] * view.to_sun[0] + dy[inside] * view.to_sun[1]
         light = 1 + (0.4 if kind == "broadleaf" else 0.15) * toward
         if kind == "conifers":
-            light = np.where(r2[inside] < 0.08, 2.4, light)  # the tip
+            light = np.where(r2[inside] < 0.12, 3.0, light)  # the tip
         elif kind == "umbrella-trees":
             light = np.where(r2[inside] < 0.2, 0.5, 1.08)  # the stem shows through
         picture[part][inside] = colour * light[:, None]

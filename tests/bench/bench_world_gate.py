@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=150, help="of the matcher in the layout world")
     parser.add_argument("--told-steps", type=int, default=400, help="of the matcher in the geographic world")
     parser.add_argument("--probe-sites", type=int, default=16, help="in each of the base's cities, for the probes")
-    parser.add_argument("--epochs", type=int, default=12, help="of the probes")
+    parser.add_argument("--epochs", type=int, default=16, help="of the probes")
     parser.add_argument("--validation-sites", type=int, default=8, help="in each validation city")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=files.RESULTS / "bench")
