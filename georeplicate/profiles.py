@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal, Self, get_args
 
 DRY_BASE = "dry-base"  # the random model of a dry run: see runs.dry
+WORLDS = ("layout", "geographic")
 NEGATIVES = ("region", "near", "random", "neighbourhood")
 PRECISIONS = ("auto", "fp32", "bf16")
 RewardMode = Literal["paper", "released"]
@@ -30,6 +31,7 @@ class Profile:
 
     # the places
     source: str  # where cross-view pairs come from: the synthetic world, or a data set of photographs
+    world: str = "layout"  # which of the synthetic worlds, see world.Difficulty; of no use to photographs
     n_train_sites: int
     n_validation_sites: int
     n_test_sites: int
@@ -97,6 +99,10 @@ class Profile:
                 self._refuse(f"{field} must be above 0, got {value}")
         if not self.source:
             self._refuse("source must name the cross-view pairs: world, or a source of georeplicate.pairs")
+        if self.world not in WORLDS:
+            self._refuse(f"world must be one of {', '.join(WORLDS)}, got {self.world!r}")
+        if self.world != "layout" and self.source != "world":
+            self._refuse(f"world={self.world!r} says nothing about photographs: source is {self.source!r}")
         if self.negatives not in NEGATIVES:
             self._refuse(f"negatives must be one of {', '.join(NEGATIVES)}, got {self.negatives!r}")
         if not 2 <= self.k <= 26:

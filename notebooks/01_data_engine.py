@@ -233,7 +233,7 @@ letters.to_frame().T
 # > comparison of colour histograms that learns nothing already answers about two thirds of these questions.
 
 # %%
-gate = pd.read_csv("../results/bench/world_gate.csv")
+gate = pd.read_csv("../results/bench/world_gate.csv").query("world == 'layout'")
 gate.pivot(index="dial", columns="control", values="accuracy")
 
 # %%

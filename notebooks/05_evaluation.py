@@ -149,7 +149,7 @@ draw["table2"]()
 # > on them: the test split was opened before the settings of these runs were final.
 
 # %%
-gate = pd.read_csv("../results/bench/world_gate.csv").query("dial == 'default'")
+gate = pd.read_csv("../results/bench/world_gate.csv").query("world == 'layout' and dial == 'default'")
 gate.set_index("control")[["accuracy", "n"]].rename_axis("a matcher that was told the pairs, and its controls").T
 
 # %% [markdown]

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 from tqdm import trange
 
 from georeplicate.world import Difficulty
+from georeplicate.world.cues import WORDS
 
 # The dial at its default, without the compass, and with all six attributes frozen: then only where things stand tells.
 DIALS = {
@@ -124,3 +125,86 @@ def accuracy(model: Matcher, rows: Dataset, questions: Dataset, *, control: str 
     scores = (a[own][:, None] * b[candidates]).sum(-1)
     jitter = torch.rand(scores.shape, generator=torch.Generator().manual_seed(0)) * 1e-6
     return float(((scores + jitter).argmax(1) == truth).float().mean())
+
+
+# --- can every cue be read from either side? --------------------------------------------------------------------------
+
+
+class Reader(nn.Module):
+    """(B, 3, H, W) pictures -> logits of every cue, one after another: a small convolutional network."""
+
+    def __init__(self, values: list[int], *, wrap: bool, width: int = 40):
+        super().__init__()
+        sizes = (12, width, 2 * width, 2 * width)
+        self.wrap = wrap
+        self.layers = nn.ModuleList(nn.Conv2d(a, b, 3, padding=(1, 0)) for a, b in zip(sizes, sizes[1:]))
+        self.norms = nn.ModuleList(nn.BatchNorm2d(b) for b in sizes[1:])
+        self.flat, self.drop = nn.LazyLinear(128), nn.Dropout(0.2)
+        self.heads = nn.Linear(128 + 4 * width, sum(values))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = F.pixel_unshuffle(x, 2)  # every pixel is kept, and four times fewer places have to be computed
+        for i, (layer, norm) in enumerate(zip(self.layers, self.norms)):
+            x = F.relu(norm(layer(F.pad(x, (1, 1, 0, 0), mode="circular" if self.wrap else "constant"))))
+            if i < len(self.layers) - 1:
+                x = F.max_pool2d(x, 2)
+        pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], 1)
+        return self.heads(self.drop(torch.cat([F.relu(self.flat(x.flatten(1))), pooled], 1)))
+
+
+def train_reader(
+    pictures: torch.Tensor, labels: torch.Tensor, values: list[int], *, wrap: bool, epochs: int = 16, seed: int = 0
+) -> Reader:
+    """A supervised probe of all cues at once; deterministic for a seed.
+
+    pictures: (N, 3, H, W) in -1..1. labels: (N, C) number of each cue's value. values: how many each of the C cues has.
+    wrap: the pictures run round the compass. Half of all pictures are mirrored east-west and half north-south, with the
+    labels that then hold. Rare values weigh more: by the root of their inverse frequency.
+    """
+    torch.manual_seed(seed)
+    model = Reader(values, wrap=wrap)
+    model(pictures[:2])
+    weights = [
+        (1 / torch.bincount(labels[:, c], minlength=n).clamp(min=1).float()).sqrt() for c, n in enumerate(values)
+    ]
+    batch, count = 32, len(pictures)
+    optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=epochs * (count // batch))
+    order = torch.Generator().manual_seed(seed)
+    for _ in trange(epochs, desc="reader", disable=epochs < 4):
+        for pick in torch.randperm(count, generator=order)[: count // batch * batch].view(-1, batch):
+            shown, true = pictures[pick], labels[pick]
+            for north in (False, True):
+                flip = torch.rand((), generator=order) < 0.5
+                shown, true = mirrored(shown, true, north=north, wrap=wrap) if flip else (shown, true)
+            parts = model(shown).split(values, 1)
+            loss = torch.stack([F.cross_entropy(p, true[:, c], weights[c]) for c, p in enumerate(parts)]).sum()
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+    return model.eval()
+
+
+def mirrored(
+    pictures: torch.Tensor, labels: torch.Tensor, *, north: bool, wrap: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures and labels of the world's mirror image, east for west or (north) north for south: there one drives on
+    the other side, and the sun of noon stands in the other half of the sky."""
+    labels = labels.clone()
+    names = list(WORDS)
+    side, sun = names.index("side"), names.index("sun")
+    labels[:, side] = 1 - labels[:, side]
+    if north:
+        swapped = torch.tensor([1, 0, 2])  # south, north, overhead
+        labels[:, sun] = swapped[labels[:, sun]]
+    if north and wrap:  # azimuth a becomes 180 - a
+        return pictures.flip(-1).roll(pictures.shape[-1] // 2, -1), labels
+    return pictures.flip(-2 if north else -1), labels
+
+
+@torch.no_grad()
+def read(model: Reader, pictures: torch.Tensor, values: list[int]) -> torch.Tensor:
+    """(N, C) the value that the probe reads for each cue."""
+    logits = torch.cat([model(part) for part in pictures.split(256)])
+    return torch.stack([part.argmax(1) for part in logits.split(values, 1)], 1)

@@ -23,7 +23,6 @@ from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
 from georeplicate.tasks import answers
 from georeplicate.tasks.rows import Rows
-from georeplicate.world.words import words
 
 CONTROLS = ("shuffled pairing", "blank panorama", "blank tiles")
 
@@ -52,9 +51,14 @@ def pictures(policy: policies.Policy, rows: Dataset) -> dict[str, Pixels]:
     return {view: Pixels(policy, rows[view]) for view in ("panorama", "aerial")}
 
 
-def true_words(sites: pd.DataFrame) -> dict[str, tuple[str, ...]]:
-    """Site id -> the six words that are true of it, in the order of world.words.WORDS."""
-    return {site.id: words(world.build(site).attributes) for site in sites.itertuples()}
+def true_words(sites: pd.DataFrame, difficulty: world.Difficulty = world.DEFAULT) -> dict[str, tuple[str, ...]]:
+    """Site id -> the words that are true of it, in the order of the world's vocabulary (six in the layout world)."""
+    return {site.id: world.words_of(world.build(site, difficulty=difficulty)) for site in sites.itertuples()}
+
+
+def dial(profile: Profile) -> world.Difficulty:
+    """The synthetic world of a profile."""
+    return world.Difficulty(world=profile.world)
 
 
 def pairing_rows(
@@ -87,18 +91,26 @@ def pairing_rows(
     return Rows(questions.to_list(), make)
 
 
-def place_rows(policy: policies.Policy, sites: pd.DataFrame, *, crop_px: int, tile_px: int) -> list[dict]:
+def place_rows(
+    policy: policies.Policy,
+    sites: pd.DataFrame,
+    *,
+    crop_px: int,
+    tile_px: int,
+    difficulty: world.Difficulty = world.DEFAULT,
+) -> list[dict]:
     """Sites as single places: {id, lat, lon, country, seen_country, climate, cover, pixels, tile_pixels}.
 
-    pixels show a street-level photo, tile_pixels the place from above; climate and cover are words of the vocabulary.
+    pixels show a street-level photo, tile_pixels the place from above; climate and cover are words of the vocabulary
+    (cover: the first word of the world's, what covers the ground or grows there).
     """
     out = []
     for site in sites.itertuples():
-        scene = world.build(site)
+        scene = world.build(site, difficulty=difficulty)
         shown = {"pixels": world.crop(scene, crop_px), "tile_pixels": world.tile(scene, tile_px)}
         out.append(
             {name: getattr(site, name) for name in ("id", "lat", "lon", "country", "seen_country")}
-            | {"climate": climate_word(site.climate), "cover": words(scene.attributes)[0]}
+            | {"climate": climate_word(site.climate), "cover": world.words_of(scene)[0]}
             | {name: policy.pixels([policies.Image.fromarray(picture)]) for name, picture in shown.items()}
         )
     return out
@@ -148,8 +160,15 @@ def sites(profile: Profile, split: str) -> pd.DataFrame:
 def rendered(profile: Profile, split: str) -> Dataset:
     """The places of a split as rendered pairs, in the order of `sites`."""
     _, per_region, regions = _size(profile, split)
-    height, tile = profile.panorama_px[0], profile.tile_px
-    return pairs.load("world", split, per_region=per_region, regions=regions, panorama_height=height, tile_size=tile)
+    return pairs.load(
+        "world",
+        split,
+        per_region=per_region,
+        regions=regions,
+        panorama_height=profile.panorama_px[0],
+        tile_size=profile.tile_px,
+        difficulty=dial(profile),
+    )
 
 
 @cache
@@ -159,7 +178,7 @@ def base_policy(path: Path) -> policies.Policy:
 
 @cache
 def _prepared(profile: Profile, split: str, base_path: Path) -> tuple[dict, dict | None]:
-    words_of = None if split == "train" else true_words(sites(profile, split))
+    words_of = None if split == "train" else true_words(sites(profile, split), dial(profile))
     return pictures(base_policy(base_path), rendered(profile, split)), words_of
 
 
@@ -178,5 +197,9 @@ def views(profile: Profile, split: str, base_path: Path) -> list[dict]:
     table = sites(profile, split)
     spread = np.linspace(0, len(table) - 1, min(_size(profile, split)[0], len(table))).astype(int)
     return place_rows(
-        base_policy(base_path), table.iloc[np.unique(spread)], crop_px=profile.crop_px, tile_px=profile.tile_px
+        base_policy(base_path),
+        table.iloc[np.unique(spread)],
+        crop_px=profile.crop_px,
+        tile_px=profile.tile_px,
+        difficulty=dial(profile),
     )

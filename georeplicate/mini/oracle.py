@@ -1,4 +1,4 @@
-"""A naive-Bayes reader that is told the six true words of a place: how far such words locate it, read in this way.
+"""A naive-Bayes reader that is told the true words of a place: how far such words locate it, read in this way.
 
 The words are taken as independent given the city, every city as equally likely before: how often each word occurs in
 each of the base's cities is counted on places of that split, and the guess is the city with most probability within a
@@ -13,17 +13,18 @@ from functools import cache
 import numpy as np
 
 from georeplicate import geo, world
-from georeplicate.world.words import words
 
 PLACES = 8  # of each city, counted
 PSEUDO = 0.5  # added to every count, so that no word is impossible
 
 
 @cache
-def _counted() -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+def _counted(
+    difficulty: world.Difficulty = world.DEFAULT,
+) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """(latitudes, longitudes of the base's cities, {word: its log-probability in each city})."""
     sites = world.sites("base", PLACES)
-    said = [words(world.build(site).attributes) for site in sites.itertuples()]
+    said = [world.words_of(world.build(site, difficulty=difficulty)) for site in sites.itertuples()]
     cities = sites.groupby(["city", "country"], sort=False)
     lat, lon = cities.lat.mean().to_numpy(float), cities.lon.mean().to_numpy(float)
     city = cities.ngroup().to_numpy()
@@ -38,15 +39,17 @@ def _counted() -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
 
 @cache
 def _near(km: float) -> np.ndarray:
-    """[city, city]: whether they lie within km of each other."""
-    lat, lon, _ = _counted()
+    """[city, city]: whether they lie within km of each other. The base's cities are those of either world."""
+    cities = world.sites("base", PLACES).groupby(["city", "country"], sort=False)
+    lat, lon = cities.lat.mean().to_numpy(float), cities.lon.mean().to_numpy(float)
     return geo.haversine_km(lat[:, None], lon[:, None], lat, lon) <= km
 
 
 @cache
-def guess(said: tuple[str, ...], km: float) -> tuple[float, float]:
-    """The city, as (lat, lon) in degrees, around which most probability lies within `km`, given these words."""
-    lat, lon, shares = _counted()
+def guess(said: tuple[str, ...], km: float, difficulty: world.Difficulty = world.DEFAULT) -> tuple[float, float]:
+    """The city, as (lat, lon) in degrees, around which most probability lies within `km`, given these words of a
+    world. No words: the best constant guess."""
+    lat, lon, shares = _counted(difficulty)
     score = sum((shares[word] for word in said if word in shares), np.zeros(len(lat)))
     chance = np.exp(score - score.max())
     best = int(np.argmax(_near(km) @ chance))

@@ -93,7 +93,10 @@ class Mini:
     def settings(self, what: str, profile: Profile) -> dict[str, Any]:
         """The resolved settings of a stage, or of "evaluation", as JSON has them."""
         values = asdict(profile)
-        return json.loads(json.dumps({name: values[name] for name in SETTINGS[what]}))
+        chosen = {name: values[name] for name in SETTINGS[what]}
+        if chosen and profile.world != "layout":  # left out where it is as it always was, so that no key of a run moves
+            chosen["world"] = profile.world
+        return json.loads(json.dumps(chosen))
 
     def data_sha256(self, profile: Profile, root: Path | None = None) -> str:
         """Of everything that the places and pictures are made from."""
@@ -108,6 +111,11 @@ class Mini:
         """The training rows of a stage."""
         from georeplicate.mini import inputs, teaching
 
+        if stage in ("sft", "places") and profile.world != "layout":
+            raise ValueError(
+                f"profile {profile.name!r}: the template teacher speaks of the layout world only, and no base was made "
+                f'from the {profile.world} one yet; train {stage} with world="layout"'
+            )
         if stage == "sft":
             return teaching.sft_rows(profile, start, seed, profile.sft_steps * profile.sft_batch)
         if stage == "places":

@@ -57,7 +57,7 @@ def load(
     """Pairs of a split of world.sites; `seed` moves the places and the pictures. `root` is ignored: nothing lies on
     disk. A row's pictures are rendered whenever they are read: some 10 ms a pair at the default sizes."""
     places = _sites(split, per_region, regions, seed)
-    dial = [sorted(difficulty.vary), difficulty.noise, difficulty.light, difficulty.compass]
+    dial = _dial(difficulty)
     table = places[[name for name in FEATURES if name not in ("panorama", "aerial")]].to_dict("list")
     for column, view, size in (("panorama", "panorama", panorama_height), ("aerial", "tile", tile_size)):
         where = {"split": split, "per_region": per_region, "regions": regions, "seed": seed, "dial": dial}
@@ -71,14 +71,24 @@ def _sites(split: str, per_region: int, regions: int | None, seed: int) -> pd.Da
 
 
 @lru_cache(maxsize=SCENES_KEPT)
-def _scene(split: str, per_region: int, regions: int | None, seed: int, dial: str, row: int) -> world.Scene:
+def _scene(
+    split: str, per_region: int, regions: int | None, seed: int, dial: str, row: int
+) -> world.Scene | world.Landscape:
     return world.build(_sites(split, per_region, regions, seed).iloc[row], seed, _difficulty(dial))
+
+
+def _dial(difficulty: world.Difficulty) -> list:
+    """What of the dial a picture depends on; what only one of the worlds has is left out where it is as always."""
+    dial: list = [sorted(difficulty.vary or ()), difficulty.noise, difficulty.light, difficulty.compass]
+    other = [difficulty.world, difficulty.boards, difficulty.gap]
+    return dial if other == [world.DEFAULT.world, world.DEFAULT.boards, world.DEFAULT.gap] else dial + other
 
 
 @cache
 def _difficulty(dial: str) -> world.Difficulty:
-    vary, noise, light, compass = json.loads(dial)
-    return world.Difficulty(vary=frozenset(vary), noise=noise, light=light, compass=compass)
+    vary, noise, light, compass, *other = json.loads(dial)
+    more = dict(zip(("world", "boards", "gap"), other))
+    return world.Difficulty(vary=frozenset(vary), noise=noise, light=light, compass=compass, **more)
 
 
 def _draw(

@@ -38,7 +38,7 @@ PROVENANCE = {
     ),
 }
 # Fields of a profile that decide about no number of a run: names, and what another stage alone depends on.
-_NOWHERE = ("name", "seeds", "model")
+_NOWHERE = ("name", "seeds", "model", "world")
 _SFT = ("sft_steps", "sft_batch", "sft_accumulation", "sft_learning_rate", "sft_schedule", "sft_warmup")
 _SFT_ALL = (*_SFT, "sft_adam_betas", "teacher")
 _RL = (

@@ -3,13 +3,27 @@
     places = world.sites("test", per_region=8)          # real places, with the atlas's facts
     scene = world.build(next(places.itertuples()))      # houses, roads, water, trees, sun
     world.panorama(scene), world.tile(scene), world.crop(scene)
+    world.build(place, difficulty=world.GEOGRAPHIC)     # the same place in the geographic world
+
+There are two worlds over the same places. In "layout" six attributes are drawn, few of which say where a place is;
+the committed runs are of it. In "geographic" fourteen cues follow from the atlas's facts and show in both views, which
+are otherwise unlike. No model has been trained on the latter yet.
+
+    sites                       which places there are, with their facts
+    palette, scene, render      the layout world: colours and habits, attributes and geometry, pictures
+    cues, landscape, views      the geographic world: cues and their words, geometry, pictures of two unlike cameras
+    depict                      both by one name
+    words                       the layout world's words
 
 Everything drawn here is **synthetic**: the metadata are real, the pictures are renderings of them. What a model
 learns from these pictures is to read the renderer, not photographs.
 """
 
-from georeplicate.world.render import crop, hue, panorama, tile
-from georeplicate.world.scene import DEFAULT, EYE_M, TILE_M, Attributes, Difficulty, Scene, build
+from georeplicate.world.cues import Cues
+from georeplicate.world.depict import GEOGRAPHIC, build, crop, panorama, tile, vocabulary, words_of
+from georeplicate.world.landscape import Landscape
+from georeplicate.world.render import hue
+from georeplicate.world.scene import DEFAULT, EYE_M, TILE_M, Attributes, Difficulty, Scene
 from georeplicate.world.sites import APART_KM, RADIUS_KM, SPLITS, cities, sites
 
 __all__ = [
@@ -19,8 +33,11 @@ __all__ = [
     "RADIUS_KM",
     "SPLITS",
     "TILE_M",
+    "GEOGRAPHIC",
     "Attributes",
+    "Cues",
     "Difficulty",
+    "Landscape",
     "Scene",
     "build",
     "cities",
@@ -29,4 +46,6 @@ __all__ = [
     "panorama",
     "sites",
     "tile",
+    "vocabulary",
+    "words_of",
 ]

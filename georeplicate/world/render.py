@@ -40,9 +40,9 @@ def tile(scene: Scene, size: int = 48, *, difficulty: Difficulty = DEFAULT, seed
     for boxes in (scene.cars, scene.houses):
         _roofs(scene, picture, x, y, boxes)
     _crowns(scene, picture, x, y)
-    picture = _shrink(picture, scale)
+    picture = shrink(picture, scale)
     if difficulty.compass:
-        _compass_frame(picture)
+        compass_frame(picture)
     return _expose(scene, picture, difficulty, seed, "tile")
 
 
@@ -52,9 +52,10 @@ def panorama(scene: Scene, height: int = 32, *, difficulty: Difficulty = DEFAULT
     h, w = height * scale, 4 * height * scale
     azimuth = (np.arange(w) + 0.5) / w * 360 - 180
     elevation = PANORAMA_RISE - (np.arange(h) + 0.5) / h * 2 * PANORAMA_RISE
-    picture = _shrink(look(scene, azimuth, np.broadcast_to(elevation[:, None], (h, w))), scale)
+    picture = look(scene, azimuth, np.broadcast_to(elevation[:, None], (h, w)), difficulty)
+    picture = shrink(picture, scale)
     if difficulty.compass:
-        _compass_band(picture)
+        compass_band(picture)
     return _expose(scene, picture, difficulty, seed, "panorama")
 
 
@@ -73,20 +74,27 @@ def crop(
     (drawn from the seed). fov: horizontal and vertical field of view in degrees, 10..120; the default is a wide-angle
     lens, in which the flag beside the street mostly stands. No compass: a street-level photo carries none.
     """
-    if not 10 <= fov <= 120:
-        raise ValueError(f"crop: fov={fov} degrees; expected 10 to 120")
     if heading is None:
         heading = scene.heading + rng_of(seed, scene.site_id, "heading").uniform(-20, 20)
     scale = 2 if size < 256 else 1
-    n = size * scale
-    u = ((np.arange(n) + 0.5) / n * 2 - 1) * np.tan(np.deg2rad(fov / 2))
-    aside = np.arctan(u)
-    elevation = np.rad2deg(np.arctan(-u[:, None] * np.cos(aside)[None, :]))
-    picture = _shrink(look(scene, heading + np.rad2deg(aside), elevation), scale)
+    azimuth, elevation = perspective(size * scale, heading, fov)
+    picture = shrink(look(scene, azimuth, elevation, difficulty), scale)
     return _expose(scene, picture, difficulty, seed, "crop")
 
 
-def look(scene: Scene, azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray:
+def perspective(n: int, heading: float, fov: float) -> tuple[np.ndarray, np.ndarray]:
+    """Viewing angles of an n x n pinhole picture -> azimuth (n,) and elevation (n, n) in degrees.
+
+    ValueError for a field of view outside 10..120 degrees.
+    """
+    if not 10 <= fov <= 120:
+        raise ValueError(f"crop: fov={fov} degrees; expected 10 to 120")
+    u = ((np.arange(n) + 0.5) / n * 2 - 1) * np.tan(np.deg2rad(fov / 2))
+    aside = np.arctan(u)
+    return heading + np.rad2deg(aside), np.rad2deg(np.arctan(-u[:, None] * np.cos(aside)[None, :]))
+
+
+def look(scene: Scene, azimuth: np.ndarray, elevation: np.ndarray, difficulty: Difficulty = DEFAULT) -> np.ndarray:
     """Paint the view from the camera. azimuth (W,) and elevation (H, W) in degrees -> (H, W, 3) float colours in
     0..1."""
     az = np.deg2rad(azimuth)
@@ -102,7 +110,7 @@ def look(scene: Scene, azimuth: np.ndarray, elevation: np.ndarray) -> np.ndarray
         for i, xy in enumerate(boxes.xy)
     ]
     things += [(float(np.hypot(*tree[:2])), _paint_tree, (tree,)) for tree in scene.trees]
-    things += [(float(np.hypot(*board[0])), _paint_board, board) for board in _boards(scene)]
+    things += [(float(np.hypot(*board[0])), _paint_board, board) for board in _boards(scene, difficulty)]
     for _, paint, arguments in sorted(things, key=lambda thing: -thing[0]):
         paint(scene, picture, direction, slope, *arguments)
     return np.clip(picture, 0, 1)
@@ -153,7 +161,7 @@ def _sincos(angle_deg: float) -> tuple[np.float32, np.float32]:
     return np.float32(np.sin(a)), np.float32(np.cos(a))
 
 
-def _slab(boxes: Boxes, i: int, ox, oy, dx, dy):
+def slab(boxes: Boxes, i: int, ox, oy, dx, dy):
     """Where rays (ox + t dx, oy + t dy) enter and leave box i in plan: (t_in, t_out, entered_through_the_side)."""
     a = np.deg2rad(boxes.angle[i])
     c, s = np.cos(a), np.sin(a)
@@ -170,26 +178,46 @@ def _slab(boxes: Boxes, i: int, ox, oy, dx, dy):
 
 def _shadow_mask(scene: Scene, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Which of the points (x, y), of any shape, lie in the shadow of a house, a car or a tree."""
-    sun, stretch = scene.to_sun, scene.shadow_stretch
+    return shadow_mask((scene.houses, scene.cars), scene.trees, scene.to_sun, scene.shadow_stretch, x, y)
+
+
+def shadow_mask(
+    solids: tuple[Boxes, ...],
+    trees: np.ndarray,
+    sun: np.ndarray,
+    stretch: float,
+    x: np.ndarray,
+    y: np.ndarray,
+    *,
+    grid: bool = False,
+) -> np.ndarray:
+    """The same for boxes and trees (T, 4: x, y, crown radius, height) under a sun: (2,) unit vector towards it, metres
+    of shadow per metre of height. grid: x and y are a tile's, which makes finding the points near a thing quick."""
     mask = np.zeros(x.shape, bool)
-    flat_x, flat_y, flat = x.ravel(), y.ravel(), mask.ravel()
-    for boxes in (scene.houses, scene.cars):
+    flat_x, flat_y, flat = (x, y, mask) if grid else (x.ravel(), y.ravel(), mask.ravel())
+
+    def near_strip(centre, reach, shift):
+        if grid:
+            return around(x, y, np.asarray(centre) + shift / 2, reach * 1.1 + np.hypot(*shift) / 2)
+        return within(flat_x, flat_y, centre, reach, shift)
+
+    for boxes in solids:
         for i in range(len(boxes.xy)):
             length = (boxes.height[i] + 0.5 * boxes.rise[i]) * stretch
-            near = _within(flat_x, flat_y, boxes.xy[i], np.hypot(*boxes.half[i]), -sun * length)
-            t_in, t_out, _ = _slab(boxes, i, flat_x[near], flat_y[near], sun[0], sun[1])
+            near = near_strip(boxes.xy[i], np.hypot(*boxes.half[i]), -sun * length)
+            t_in, t_out, _ = slab(boxes, i, flat_x[near], flat_y[near], sun[0], sun[1])
             flat[near] |= (t_in < t_out) & (t_out > 0) & (t_in < length)
-    for tx, ty, radius, height in scene.trees:
+    for tx, ty, radius, height in trees:
         shift = -sun * (height - radius) * stretch
-        near = _within(flat_x, flat_y, (tx, ty), radius, shift)
+        near = near_strip((tx, ty), radius * max(stretch, 1.0) if grid else radius, shift)
         dx, dy = flat_x[near] - tx - shift[0], flat_y[near] - ty - shift[1]
         along = dx * sun[0] + dy * sun[1]
         across = dx * sun[1] - dy * sun[0]
         flat[near] |= (along / max(stretch, 1.0)) ** 2 + across**2 < radius**2
-    return flat.reshape(x.shape)
+    return mask if grid else flat.reshape(x.shape)
 
 
-def _within(x, y, centre, reach, shift):
+def within(x, y, centre, reach, shift):
     """Indices of the points near the strip that a shadow can cover."""
     lo = np.minimum(0, shift) - reach * 1.6
     hi = np.maximum(0, shift) + reach * 1.6
@@ -217,14 +245,14 @@ def _floor(scene: Scene, picture: np.ndarray, direction: np.ndarray, slope: np.n
 # --- from the air
 
 
-def _window(x: np.ndarray, y: np.ndarray, centre, reach: float) -> tuple[slice, slice]:
+def around(x: np.ndarray, y: np.ndarray, centre, reach: float) -> tuple[slice, slice]:
     """The part of a regular grid (x grows along columns, y falls along rows) within `reach` metres of `centre`."""
     columns = np.searchsorted(x[0], (centre[0] - reach, centre[0] + reach))
     rows = np.searchsorted(-y[:, 0], (-centre[1] - reach, -centre[1] + reach))
     return slice(*rows), slice(*columns)
 
 
-def _box_frame(boxes: Boxes, i: int, x, y):
+def box_frame(boxes: Boxes, i: int, x, y):
     a = np.deg2rad(boxes.angle[i])
     px, py = x - boxes.xy[i, 0], y - boxes.xy[i, 1]
     return np.cos(a) * px - np.sin(a) * py, np.sin(a) * px + np.cos(a) * py
@@ -233,8 +261,8 @@ def _box_frame(boxes: Boxes, i: int, x, y):
 def _roofs(scene: Scene, picture, x, y, boxes: Boxes) -> None:
     sun = scene.to_sun
     for i in range(len(boxes.xy)):
-        window = _window(x, y, boxes.xy[i], np.hypot(*boxes.half[i]))
-        qx, qy = _box_frame(boxes, i, x[window], y[window])
+        window = around(x, y, boxes.xy[i], np.hypot(*boxes.half[i]))
+        qx, qy = box_frame(boxes, i, x[window], y[window])
         hx, hy = boxes.half[i]
         inside = (np.abs(qx) < hx) & (np.abs(qy) < hy)
         shade = np.ones(int(inside.sum()))
@@ -253,7 +281,7 @@ def _roofs(scene: Scene, picture, x, y, boxes: Boxes) -> None:
 def _crowns(scene: Scene, picture, x, y) -> None:
     sun = scene.to_sun
     for tx, ty, radius, _height in scene.trees:
-        window = _window(x, y, (tx, ty), radius)
+        window = around(x, y, (tx, ty), radius)
         dx, dy = (x[window] - tx) / radius, (y[window] - ty) / radius
         r2 = dx**2 + dy**2
         if scene.tree_kind == "palm":
@@ -302,7 +330,7 @@ def _relief(scene: Scene, picture, azimuth, elevation) -> None:
 
 
 def _paint_box(scene: Scene, picture, direction, slope, boxes: Boxes, i: int, detail: bool) -> None:
-    t_in, t_out, side = _slab(boxes, i, 0.0, 0.0, direction[:, 0], direction[:, 1])
+    t_in, t_out, side = slab(boxes, i, 0.0, 0.0, direction[:, 0], direction[:, 1])
     columns = np.flatnonzero((t_in < t_out) & (t_in > 0.8))
     if not len(columns):
         return
@@ -324,7 +352,7 @@ def _paint_box(scene: Scene, picture, direction, slope, boxes: Boxes, i: int, de
     else:
         if detail:
             hit = direction[columns] * near[:, None]
-            qx, qy = _box_frame(boxes, i, hit[:, 0], hit[:, 1])
+            qx, qy = box_frame(boxes, i, hit[:, 0], hit[:, 1])
             along, z = np.where(side, qy, qx), rows_height + EYE_M
             window = (
                 (np.abs((along / 2.6) % 1 - 0.5) < 0.22)[None, :]
@@ -409,28 +437,43 @@ def _speed_sign(unit: str) -> np.ndarray:
     return picture
 
 
-def _boards(scene: Scene) -> list[tuple[np.ndarray, np.ndarray, float, float]]:
-    """Everything flat that faces the camera: ((x, y), picture, bottom height, width in metres)."""
+Board = tuple[np.ndarray, np.ndarray, float, float]  # (x, y), picture, height of its lower edge, width in metres
+
+
+def boards(country: str | None, town: tuple[str, str] | None, post: np.ndarray, flagpole: np.ndarray) -> list[Board]:
+    """The name board of a town (country, city) in its own script and the flag of a country, where there are such."""
     names, flags = _packs()
-    boards = [(scene.post, _speed_sign(scene.speed_unit), 3.3 if scene.town_sign else 1.9, 1.3)]
-    if scene.town_sign in names:
-        ink = names[scene.town_sign]
+    found: list[Board] = []
+    if town in names:
+        ink = names[town]
         board = np.pad(ink, ((2, 2), (3, 3)))[..., None] * np.ones(3)
         board = np.where(board > 0, 0.98, np.array((0.05, 0.26, 0.60)))
-        boards.append((scene.post, board, 1.6, min(4.6, 1.5 * board.shape[1] / board.shape[0])))
-    if scene.flag in flags:
-        boards.append((scene.flagpole, flags[scene.flag], 4.0, 3.4))
-    return boards
+        found.append((post, board, 1.6, min(4.6, 1.5 * board.shape[1] / board.shape[0])))
+    if country in flags:
+        found.append((flagpole, flags[country], 4.0, 3.4))
+    return found
 
 
-def _paint_board(scene: Scene, picture, direction, slope, position, board, bottom: float, width: float) -> None:
+def _boards(scene: Scene, difficulty: Difficulty) -> list[Board]:
+    """Everything flat that faces the camera."""
+    town = scene.town_sign if difficulty.boards else None
+    speed = (scene.post, _speed_sign(scene.speed_unit), 3.3 if town else 1.9, 1.3)
+    return [speed, *boards(scene.flag if difficulty.boards else None, town, scene.post, scene.flagpole)]
+
+
+def _paint_board(scene: Scene, picture, direction, slope, *board) -> None:
+    paint_board(EYE_M, picture, direction, slope, *board)
+
+
+def paint_board(eye_m: float, picture, direction, slope, position, board, bottom: float, width: float) -> None:
+    """Paint one of `boards` as a camera `eye_m` above the ground meets it; it faces the camera."""
     bx, by = position
     distance = np.hypot(bx, by)
     cosine = (direction[:, 0] * bx + direction[:, 1] * by) / distance
     aside = direction[:, 0] * by - direction[:, 1] * bx  # metres to the viewer's right at that distance
     height = width * board.shape[0] / board.shape[1]
     columns = np.flatnonzero((cosine > 0.2) & (np.abs(aside) < width / 2))
-    z = slope[:, columns] * distance + EYE_M
+    z = slope[:, columns] * distance + eye_m
     pole = (np.abs(aside[columns]) < 0.09)[None, :] & (z > 0) & (z < bottom)
     rows, at = np.nonzero(pole)
     picture[rows, columns[at]] = 0.45
@@ -445,7 +488,7 @@ def _paint_board(scene: Scene, picture, direction, slope, position, board, botto
 # --- film
 
 
-def _shrink(picture: np.ndarray, scale: int) -> np.ndarray:
+def shrink(picture: np.ndarray, scale: int) -> np.ndarray:
     """Average scale x scale blocks: antialiasing for small pictures."""
     if scale == 1:
         return picture
@@ -459,12 +502,12 @@ def hue(azimuth_deg: np.ndarray) -> np.ndarray:
     return 0.5 + 0.5 * np.cos(a - np.deg2rad((0, 120, 240)))
 
 
-def _compass_band(picture: np.ndarray) -> None:
+def compass_band(picture: np.ndarray) -> None:
     h, w, _ = picture.shape
     picture[h - max(1, h // 32) :] = hue((np.arange(w) + 0.5) / w * 360 - 180)
 
 
-def _compass_frame(picture: np.ndarray) -> None:
+def compass_frame(picture: np.ndarray) -> None:
     n = len(picture)
     y, x = np.mgrid[:n, :n] - (n - 1) / 2
     edge = np.maximum(np.abs(x), np.abs(y)) > n / 2 - max(1, n // 48)

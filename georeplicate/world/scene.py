@@ -11,8 +11,9 @@ from zlib import crc32
 
 import numpy as np
 
-from georeplicate.profiles import NEGATIVES
+from georeplicate.profiles import NEGATIVES, WORLDS
 from georeplicate.world import palette as p
+from georeplicate.world.cues import WORDS
 
 EYE_M = 3.0  # a street-view camera on a car's roof
 TILE_M = 96.0  # width of ground that an aerial tile covers
@@ -32,30 +33,48 @@ class Attributes:
 
 @dataclass(frozen=True)
 class Difficulty:
-    """The dial: which cues vary, how unlike the two views are, whether north is marked, how near the negatives are.
+    """The dial: which world, which cues vary, how unlike the two views are, whether north is marked, how near the
+    negatives are.
 
-    vary      attributes left free; any other is frozen to one value everywhere, and so is no help in matching
+    world     "layout": six attributes that say little about geography (`Attributes`); "geographic": fourteen cues drawn
+              from the atlas's facts (`cues.Cues`)
+    vary      attributes or cues left free (None: all); any other is frozen to one value everywhere, and so is no help
     noise     standard deviation of the pixel noise, 0..1, drawn anew for each view
     light     range of brightness and tint differences between the two views, 0..1
     compass   a thin band of hue that marks the azimuth in both views
     negatives "region" (same neighbourhood), "near" (the nearest sites) or "random" (anywhere), to be handed to
               pairs.questions
+    boards    flags and name boards (None: the world's own habit, in "layout" there are some, in "geographic" none)
+    gap       0..1, geographic world only: how unlike its two cameras are (hour, palette, colour matrix, haze); None: 1
     """
 
-    vary: frozenset[str] = frozenset(Attributes.__dataclass_fields__)
+    vary: frozenset[str] | None = None
     noise: float = 0.03
     light: float = 0.12
     compass: bool = True
     negatives: str = "region"
+    world: str = "layout"
+    boards: bool | None = None
+    gap: float | None = None
 
     def __post_init__(self):
-        unknown = set(self.vary) - set(Attributes.__dataclass_fields__)
-        if unknown:
-            raise ValueError(
-                f"difficulty: unknown cues {sorted(unknown)}; choose from {sorted(Attributes.__dataclass_fields__)}"
-            )
+        if self.world not in WORLDS:
+            raise ValueError(f"difficulty: world={self.world!r}; choose from {', '.join(WORLDS)}")
+        layout = self.world == "layout"
+        known = set(Attributes.__dataclass_fields__) if layout else set(WORDS)
+        if unknown := set(self.vary or ()) - known:
+            raise ValueError(f"difficulty: unknown cues {sorted(unknown)}; choose from {sorted(known)}")
         if self.negatives not in NEGATIVES:
             raise ValueError(f"difficulty: negatives={self.negatives!r}; choose from {', '.join(NEGATIVES)}")
+        if layout and self.gap:
+            raise ValueError(
+                'difficulty: gap belongs to the geographic world; in "layout" both views share one palette'
+            )
+        if not 0 <= (self.gap or 0) <= 1:
+            raise ValueError(f"difficulty: gap={self.gap}; expected 0 to 1")
+        for name, value in (("vary", frozenset(known)), ("boards", layout), ("gap", 0.0 if layout else 1.0)):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, value)
 
 
 DEFAULT = Difficulty()
@@ -163,7 +182,7 @@ def draw_attributes(site, rng: np.random.Generator, difficulty: Difficulty) -> A
     side = p.choose(rng, free, (1,) * len(free))
     values = {**drawn.__dict__, "buildings": side}
     return Attributes(
-        **{name: value if name in difficulty.vary else getattr(FROZEN, name) for name, value in values.items()}
+        **{name: value if name in (difficulty.vary or ()) else getattr(FROZEN, name) for name, value in values.items()}
     )
 
 

@@ -107,7 +107,18 @@ def test_every_field_of_a_profile_enters_a_key_or_is_known_not_to():
         "teacher",
         "n_validation_sites",
     }  # enter by the run and the start; no test asks them
-    assert set().union(*recipe.SETTINGS.values()) | elsewhere == asdict(PROFILE).keys()
+    known = set().union(*recipe.SETTINGS.values()) | elsewhere
+    assert known | {"world"} == asdict(PROFILE).keys()
+
+
+def test_the_world_enters_every_key_but_where_it_is_the_first():
+    """Keys of runs that are older than the second world stay as they are."""
+    for what in recipe.SETTINGS:
+        assert "world" not in recipe.Mini().settings(what, PROFILE)
+        if what != "base":  # which has no settings
+            assert recipe.Mini().settings(what, replace(PROFILE, world="geographic"))["world"] == "geographic"
+    with pytest.raises(ValueError, match="layout world only"):
+        recipe.Mini().rows("sft", replace(PROFILE, world="geographic"), Path(), 0, "")
 
 
 def test_finished_runs_are_not_touched(work, start, monkeypatch):
