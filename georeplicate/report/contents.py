@@ -15,6 +15,11 @@ PROFILE = "mini"
 # {figure: (notebook, what is drawn)}, in the order in which the notebooks show them
 FIGURES = {
     "loop": ("00", "Six boxes from left to right, joined by arrows: pairs, data engine, SFT, GRPO, evaluation, tables"),
+    "before_after": (
+        "00",
+        "A panorama above five aerial tiles, and what the base and GRPO from the base wrote about them, each word "
+        "coloured by whether it is true: the first test question, whatever was answered",
+    ),
     "splits": (
         "01",
         "World map with a point for each city of the synthetic world, coloured by split; training cities are stars",

@@ -14,7 +14,8 @@ from datasets import Dataset
 from matplotlib.figure import Figure
 
 from georeplicate import files, pairs, world
-from georeplicate.mini import base, wording
+from georeplicate.evaluation import faithfulness
+from georeplicate.mini import base, inputs, wording
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
 from georeplicate.report import by_hand, maps, plots, tables, worst
@@ -31,6 +32,8 @@ def figures(profile: Profile, p: pd.DataFrame, tables_at: Path) -> Iterator[tupl
     yield from by_hand_figures(profile, tables_at)
     if STEP_TIMES.is_file():
         yield "grpo_step", lambda: plots.step_times(pd.read_csv(STEP_TIMES))
+    if pair := before_after(p):
+        yield "before_after", partial(two_cards, pair, profile)
     chosen = p[p.stands_for == tables.R1]
     first = chosen[chosen.run == chosen.run.min()]
     if len(located := worst.places(first)):
@@ -71,3 +74,31 @@ def picture_tokens(profile: Profile) -> Figure:
     rows, asked = few_questions(profile, regions=1)
     row = {"images": pairs.images(rows, asked[0]), "prompt": wording.PAIR}
     return by_hand.picture_tokens(policy.load(base.SHIPPED), row)
+
+
+def before_after(p: pd.DataFrame) -> list[pd.Series]:
+    """The greedy answers of the base and of GRPO from the base (its first seed) to the first question of the test
+    split, whatever they are; [] where one of the two runs is not there."""
+    rows = p[(p.task == "pairing") & (p.decoding == "greedy")]
+    found = [rows[rows.stands_for == name] for name in (tables.BASE, tables.ZERO)]
+    if any(one.empty for one in found):
+        return []
+    first = found[0].iloc[0].id
+    return [one[(one.run == one.run.min()) & (one.id == first)].iloc[0] for one in found]
+
+
+def two_cards(rows: list[pd.Series], profile: Profile) -> Figure:
+    """`before_after` beside the question's pictures."""
+    row = rows[0]
+    question = worst.questions(profile).loc[row.id].to_dict()
+    words = inputs.true_words(inputs.sites(profile, "test"))
+    return plots.answers(
+        pairs.images(inputs.rendered(profile, "test"), question),
+        [
+            (f"{when}: {one.run}", one.text, one.choice, list(faithfulness.thoughts(one.text, wording.WORDING)))
+            for when, one in zip(("before", "after"), rows, strict=True)
+        ],
+        true_words=[words[name] for name in (row.id, *question["candidate_ids"])],
+        letter=row.truth,
+        title=f"{row.id}: which tile shows this place?",
+    )

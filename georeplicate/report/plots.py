@@ -18,6 +18,7 @@ from IPython.core.pylabtools import print_figure
 from IPython.display import HTML
 from matplotlib import style as styles
 from matplotlib.artist import Artist
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.offsetbox import AnchoredOffsetbox, HPacker, TextArea, VPacker
 from numpy.typing import ArrayLike
@@ -276,20 +277,52 @@ def answer(
     figure = new_figure(figsize=(11.5, 3.7), layout="constrained")
     pictures, page = figure.subfigures(1, 2, width_ratios=(1.15, 1), squeeze=False)[0]
     _question(pictures, images, letter, title)
+    _written(page.add_subplot(), text, thoughts, images, true_words, letter, choice)
+    page.supxlabel(COLOURED, fontsize=8, color="0.4")
+    return figure
+
+
+COLOURED = "blue: true, orange with ✗: false, of the picture spoken of"
+
+
+def answers(
+    images: Sequence,
+    written: Sequence[tuple[str, str, str, Sequence[tuple[str, Mapping[str, str], str]]]],
+    *,
+    true_words: Sequence[Sequence[str]],
+    letter: str,
+    title: str = "",
+) -> Figure:
+    """What several models wrote about one question, below each other beside its pictures; see `answer`.
+
+    written: (who, text, choice, thoughts) of each.
+    """
+    figure = new_figure(figsize=(11, 4.2), layout="constrained")
+    pictures, page = figure.subfigures(1, 2, width_ratios=(1.2, 1), squeeze=False)[0]
+    _question(pictures, images, letter, title)
+    longest = [len(thoughts) + 3 for *_, thoughts in written]
+    for axes, (who, text, choice, thoughts) in zip(
+        page.subplots(len(written), 1, height_ratios=longest, squeeze=False)[:, 0], written, strict=True
+    ):
+        _written(axes, text, thoughts, images, true_words, letter, choice)
+        axes.set_title(who, fontsize=10, loc="left")
+    page.supxlabel(COLOURED, fontsize=8, color="0.4")
+    return figure
+
+
+def _written(axes: Axes, text: str, thoughts, images, true_words, letter: str, choice: str) -> None:
+    """An answer, line by line."""
     lines = [_thought(name, words, verdict, images, true_words, letter) for name, words, verdict in thoughts]
     if not lines:
         lines = [[(line, "0.2", False)] for line in textwrap.wrap(text or "(nothing was written)", 62)[:14]]
     right = choice == letter
     ending = f"answer {choice or '(none)'}   {'right' if right else 'wrong, it is ' + letter}"
     lines += [[("", "0", False)], [(ending, TRUE if right else FALSE, True)]]
-    axes = page.add_subplot()
     axes.axis("off")
     rows: list[Artist] = [
         HPacker(children=[_word(*word) for word in line], pad=0, sep=5, align="baseline") for line in lines
     ]
     axes.add_artist(AnchoredOffsetbox("center left", child=VPacker(children=rows, pad=0, sep=5), frameon=False, pad=0))
-    page.supxlabel("blue: true, orange with ✗: false, of the picture spoken of", fontsize=8, color="0.4")
-    return figure
 
 
 def _thought(name, words, verdict, images, true_words, letter) -> list[tuple[str, str, bool]]:
