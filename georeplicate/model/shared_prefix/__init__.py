@@ -23,6 +23,7 @@ for pictures, one of the layouts in `PICTURES`. `unsupported` says what a model 
     support       which models this works with; exchanging their attention
     logprob       log-probabilities and entropies of completions, and their naive twin
     generation    sampling
+    decoding      a step of it, fast on a CPU
 """
 
 from georeplicate.model.shared_prefix.attention import ATTENTION

@@ -11,7 +11,8 @@ import torch
 from transformers import PreTrainedModel
 
 from georeplicate.model.shared_prefix.attention import Packed, two_part
-from georeplicate.model.shared_prefix.prompts import Prompts, positions
+from georeplicate.model.shared_prefix.decoding import FastDecoder, Prefix
+from georeplicate.model.shared_prefix.prompts import Prompts, mrope, positions
 from georeplicate.model.shared_prefix.support import decoder, disable, enable, no_mask, plain_inputs, shares
 from georeplicate.model.shared_prefix.vision import vision_inputs
 
@@ -46,12 +47,24 @@ class Sampling:
 
 
 class _Decoding:
-    """KV cache of a decoding step: one copy of every prompt, one slot per row for the tokens written so far."""
+    """Decoding steps by the model's own modules: one copy of every prompt's keys and values, one slot per row for the
+    tokens written so far. `decoding.FastDecoder` stands in its place where it can."""
 
     def __init__(
-        self, prefix: dict[int, tuple[torch.Tensor, torch.Tensor]], valid: torch.Tensor, group: int, size: int
+        self,
+        model: PreTrainedModel,
+        prefix: Prefix,
+        valid: torch.Tensor,
+        group: int,
+        spots: torch.Tensor,
+        size: int,
     ):
         self.prefix, self.valid, self.group, self.size, self.step = prefix, valid, group, size, 0
+        self.spots, self.three_axes = spots, mrope(model)
+        self.text = decoder(model)
+        self.embed: Any = model.get_input_embeddings()
+        self.head: Any = model.get_output_embeddings()
+        self.mask = no_mask(valid.device)
         self.empty = None if valid.all() else ~valid
         self.own: dict[int, torch.Tensor] = {}
 
@@ -64,7 +77,21 @@ class _Decoding:
         k, v = own[:, :, :, : self.step + 1]
         return two_part(query, k, v, *self.prefix[layer], None, self.empty, scale).transpose(1, 2)
 
+    def __call__(self, token: torch.Tensor) -> torch.Tensor:
+        """[rows] tokens -> [rows, vocabulary] logits of what follows."""
+        spot = self.spots + self.step
+        hidden = self.text(
+            inputs_embeds=self.embed(token)[:, None],
+            position_ids=spot.expand(3, -1)[..., None] if self.three_axes else spot[:, None],
+            attention_mask=self.mask,
+            use_cache=False,
+            shared=self,
+        )[0][:, 0]
+        self.step += 1
+        return self.head(hidden)
+
     def keep(self, prompts: torch.Tensor, rows: torch.Tensor, group: int) -> None:
+        self.spots = self.spots[rows]
         self.prefix = {layer: (k[prompts], v[prompts]) for layer, (k, v) in self.prefix.items()}
         self.valid, self.group = self.valid[prompts], group
         self.empty = None if self.valid.all() else ~self.valid
@@ -112,21 +139,20 @@ def generate(
     ends = torch.tensor(prompts.lengths, device=device).cumsum(0) - 1
     three_axes = place.shape[0] == 3
     head = model.get_output_embeddings()
-    text, embed = decoder(model), model.get_input_embeddings()
     N, G = len(prompts), num_generations
     enable(model)
-    mask = no_mask(device)
     hidden = model.base_model(
         input_ids=prompts.input_ids[valid][None],
         position_ids=(place[:, valid][:, None] if three_axes else place[:, valid]),
-        attention_mask=mask,
+        attention_mask=no_mask(device),
         use_cache=False,
         shared=layout,
         **vision_inputs(model, prompts),
     )[0][0]
     logits = head(hidden.index_select(0, ends)).repeat_interleave(G, 0)
-    state = _Decoding(layout.keep, layout.prompts.valid, G, max_new_tokens)
-    next_place = (place.amax((0, 2)) + 1).repeat_interleave(G)
+    spots = (place.amax((0, 2)) + 1).repeat_interleave(G)
+    begun = model, layout.keep, layout.prompts.valid, G, spots, max_new_tokens
+    state = FastDecoder.of(*begun) or _Decoding(*begun)
     rows = torch.arange(N * G)  # output row of each batch row; -1 for a filler
     output = torch.full((N * G, max_new_tokens), -1, dtype=torch.long)
     ending = torch.tensor(list(eos_token_ids), device=device)
@@ -148,21 +174,12 @@ def generate(
             order = (order + members[:, None] * state.group).flatten()
             state.keep(members.to(device), order.to(device), group)
             alive, rows = alive[order], rows[order]
-            token, next_place = token[order.to(device)], next_place[order.to(device)]
+            token = token[order.to(device)]
             luck = None if luck is None else luck[order.to(device)]
             used = None if used is None else used[order.to(device)]
         if used is not None:
             used[torch.arange(len(token), device=device), token] = True
-        state.step = step
-        spot = next_place + step
-        hidden = text(
-            inputs_embeds=embed(token)[:, None],
-            position_ids=spot.expand(3, -1)[..., None] if three_axes else spot[:, None],
-            attention_mask=mask,
-            use_cache=False,
-            shared=state,
-        )[0][:, 0]
-        logits = head(hidden)
+        logits = state(token)
     lists = [[t for t in row if t >= 0] for row in output.tolist()]
     return [lists[i * G : (i + 1) * G] for i in range(N)]
 
