@@ -101,6 +101,8 @@ def train(which, path, base, dataset, calls=None, peft_config=None, reward_funcs
     if calls is not None:
         calls.count = 0
     made = policies.load(base)
+    if more.pop("frozen_tower", False):
+        made.model.model.visual.requires_grad_(False)
     trainer = BOTH[which](
         model=made.model,
         reward_funcs=reward_funcs,
@@ -132,6 +134,8 @@ RUNS = {
     "in epochs": dict(max_steps=-1, num_train_epochs=2, per_device_train_batch_size=8),
     "in order": dict(shuffle_dataset=False),
     "another temperature": dict(temperature=0.7, beta=0.04),
+    "checkpointing": dict(gradient_checkpointing=True, beta=0.04, num_iterations=2, max_steps=2),
+    "frozen tower": dict(frozen_tower=True, beta=0.04, loss_type="grpo"),
     "adapters": dict(
         beta=0.04, peft_config=LoraConfig(r=4, target_modules=r".*language_model.*(q_proj|v_proj)"), max_steps=4
     ),
