@@ -71,6 +71,13 @@ def test_results_name_the_server_and_the_model_and_never_a_password():
         baselines.get("GLOBE-7B", "https://me:" + "secret@here/v1")
 
 
+def test_rows_without_pictures_are_refused_and_not_counted_as_wrong(command):
+    with Server(completion(LYON)) as server:
+        code, out, told = command("evaluate", "--baseline", "GLOBE-7B", "--weights", server.url, "--profile", "smoke")
+    assert code == 1 and "Prompted looks at pictures; the mini world's rows hold pixels" in told and not server.seen
+    assert "right" not in out
+
+
 def test_vllm_is_given_the_same_turns_and_a_seed_for_each_row(tmp_path, monkeypatch):
     """Against a stand-in with the signature of vllm.LLM.chat; vLLM itself needs a GPU."""
     calls = []

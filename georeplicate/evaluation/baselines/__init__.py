@@ -12,7 +12,8 @@ folder of a stand-in that was trained here (`georeplicate train table1`).
 
 A new one is a file with a class or function and a line in BASELINES. It takes `weights` (None: its own default) and
 gives an object with `predict(images: Sequence[PIL.Image.Image]) -> pandas.DataFrame` with columns lat and lon in
-degrees (NaN where it cannot say), and optionally country (ISO code) and text (what was answered). What needs weights or
+degrees (NaN where it cannot say), and optionally country (ISO code) and text (what was answered); an attribute `looks`
+that is true where an answer without a picture would be none. What needs weights or
 a package that is not there says so in one sentence when it is made.
 """
 
@@ -98,6 +99,11 @@ class Located:
         if isinstance(self.baseline, SeesRows):
             found = self.baseline.predict_rows(shown)
         else:
+            if getattr(self.baseline, "looks", False) and any("pixels" in row for row in shown):
+                raise ValueError(
+                    f"{type(self.baseline).__name__} looks at pictures; the mini world's rows hold pixels for its own "
+                    "policies: choose a profile of photographs, or a stand-in with --weights"
+                )
             found = self.baseline.predict([row["images"][0] if row.get("images") else None for row in shown])
         if len(found) != len(rows) or not {"lat", "lon"} <= set(found.columns):
             raise ValueError(f"the baseline gave {len(found)} rows of {list(found.columns)} for {len(rows)} images")

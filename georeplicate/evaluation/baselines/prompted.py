@@ -94,6 +94,8 @@ def _predictor(name: str, weights: str | Path | None) -> Predictor:
 class Prompted:
     """One model and one prompt, decoded greedily."""
 
+    looks = True
+
     def __init__(self, name: str, weights: str | Path | None = None):
         """ValueError or CheckpointError in one sentence where there is no such model."""
         self.licence = PUBLISHED[name][1]

@@ -30,6 +30,7 @@ class Published:
     licence = ""
     package = ""
     install = ""
+    looks = True
 
     def __init__(self, revision: str | None = None):
         """ValueError in one sentence where the package is missing or the weights cannot be had."""
