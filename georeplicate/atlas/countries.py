@@ -19,7 +19,9 @@ _FORM_OF_STATE = re.compile(
 )
 
 # Abbreviations of official tables ("Congo, Dem. Rep.", "Micronesia, Fed. Sts.").
-_WRITTEN_OUT = {"dem": "democratic", "rep": "republic", "fed": "federated", "sts": "states"}
+_WRITTEN_OUT = {"dem": "democratic", "rep": "republic", "fed": "federated", "sts": "states", "eq": "equatorial"}
+_WRITTEN_OUT |= {"herz": "herzegovina"}
+_COMPASS = re.compile(r"^([NS])\.? (?=(Korea|Ireland|Africa|Macedonia|Sudan))", re.IGNORECASE)
 _FILLING = frozenset({"the", "of", "and"})
 _INVERTED = re.compile(r"^([^,(（]+)[,(（]\s*([^)）]+?)\s*[)）]?\s*$")
 
@@ -33,7 +35,7 @@ _MORE_NAMES = {
     "PF": ("Tahiti",),
     "HK": ("香港", "홍콩", "ホンコン"),
     "MO": ("澳门", "澳門", "마카오", "マカオ"),
-    "CD": ("刚果民主共和国", "剛果民主共和國", "刚果金", "Congo-Kinshasa", "Democratic Republic Congo"),
+    "CD": ("刚果民主共和国", "剛果民主共和國", "刚果金", "Congo-Kinshasa", "Democratic Republic Congo", "Congo DR"),
     "CG": ("刚果共和国", "剛果共和國", "刚果布", "Congo-Brazzaville"),
     "KP": ("Democratic Republic of Korea", "Democratic People's Republic Korea"),
     "KR": ("ROK", "韓國"),
@@ -55,6 +57,11 @@ _MORE_NAMES = {
     "TW": ("Taiwan, China", "Taiwan (China)", "Taiwan ROC"),
     "TT": ("Trinidad", "Tobago"),
     "AG": ("Antigua", "Barbuda"),
+    "ST": ("Sao Tome",),
+    "AT": ("Oesterreich",),
+    "CI": ("Cote d Ivoire",),
+    "RU": ("Russian Fed.",),
+    "US": ("US of A",),
     "WF": ("Wallis", "Futuna"),
 }
 # Bare names of several countries: only a city, or more words, can tell which is meant.
@@ -129,6 +136,9 @@ def _ambiguous_keys() -> dict[str, tuple[str, ...]]:
 
 @functools.lru_cache(maxsize=4096)
 def _lookup(name: str) -> str | None:
+    name = _COMPASS.sub(
+        lambda found: f"{'North' if found[1] in 'nN' else 'South'}{'ern' * (found[2][0] in 'iI')} ", name
+    )
     key = names.key(name)
     if key in _by_name():
         return _by_name()[key]
