@@ -49,7 +49,8 @@ _TOKEN = re.compile(
     re.IGNORECASE,
 )
 _DECIMAL_COMMAS = re.compile(
-    r"(?<![\d.,])([-+]?\d{1,3}),(\d{1,10})( ?°? ?[NSEW]?(?: ?[;/|] ?|, | (?:et|und|and|y|e) |[ \n]))([-+]?\d{1,3}),(\d{1,10})(?![\d.,])",
+    r"(?<![\d.,])([-+]?\d{1,3}),(\d{1,10})( ?°? ?[NSEW]?(?: ?[;/|] ?|, | (?:et|und|and|y|e) |[ \n]))"
+    r"([-+]?\d{1,3}),(\d{1,10})(?![\d.,])",
     re.IGNORECASE,
 )
 _ONE_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{1,10})(?![\d.,])")
@@ -175,9 +176,7 @@ class _Reader:
         readable &= not parts or "." not in number  # "48.5°51'"
         if not hemisphere and self._peek().kind == "hemisphere":
             hemisphere = self._take()
-        elif (
-            not hemisphere and [self._peek(i).text for i in (0, 2)] == ["(", ")"] and self._peek(1).kind == "hemisphere"
-        ):
+        elif not hemisphere and self._bracketed_hemisphere():
             hemisphere = self._peek(1).text  # "33.9 (South)"
             self.i += 3
         elif bare and self._peek().kind == "hemisphere" and self._peek(1).kind not in ("number", "sign"):
@@ -193,6 +192,10 @@ class _Reader:
         size = abs(float(number)) + sum(part / 60**power for power, part in enumerate(parts, 1))
         negative = sign == "-" or side in ("S", "W")
         return _Angle(-size if negative else size, axis, precise or parts != [], readable, bare, start, self.i)
+
+    def _bracketed_hemisphere(self) -> bool:
+        opening, side, closing = (self._peek(i) for i in range(3))
+        return (opening.text, side.kind, closing.text) == ("(", "hemisphere", ")")
 
     def _minutes(self, hemisphere: str) -> list[float]:
         """After a degree sign: 51', 51'24", or 51.4 without a mark when a hemisphere stands before or behind."""
@@ -317,11 +320,8 @@ def find_pair(
             continue
         spans.append((first.start, second.end))
         begin = tokens[first.start].start
-        if (
-            longitude_first
-            and not (first.axis or second.axis)
-            or _LONGITUDE_FIRST.search(text[max(0, begin - _LONGITUDE_FIRST_REACH) : begin])
-        ):
+        turned = longitude_first and not (first.axis or second.axis)
+        if turned or _LONGITUDE_FIRST.search(text[max(0, begin - _LONGITUDE_FIRST_REACH) : begin]):
             first, second = second, first
         here = _point(first, second, labelled=False)
         if point is None or isinstance(here, Unusable):

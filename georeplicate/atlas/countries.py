@@ -21,6 +21,7 @@ _FORM_OF_STATE = re.compile(
 # Abbreviations of official tables ("Congo, Dem. Rep.", "Micronesia, Fed. Sts.").
 _WRITTEN_OUT = {"dem": "democratic", "rep": "republic", "fed": "federated", "sts": "states", "eq": "equatorial"}
 _WRITTEN_OUT |= {"herz": "herzegovina"}
+_DIRECTIONS = {("N", False): "North ", ("S", False): "South ", ("N", True): "Northern ", ("S", True): "Southern "}
 _COMPASS = re.compile(r"^([NS])\.? (?=(Korea|Ireland|Africa|Macedonia|Sudan))", re.IGNORECASE)
 _FILLING = frozenset({"the", "of", "and"})
 _INVERTED = re.compile(r"^([^,(（]+)[,(（]\s*([^)）]+?)\s*[)）]?\s*$")
@@ -136,9 +137,7 @@ def _ambiguous_keys() -> dict[str, tuple[str, ...]]:
 
 @functools.lru_cache(maxsize=4096)
 def _lookup(name: str) -> str | None:
-    name = _COMPASS.sub(
-        lambda found: f"{'North' if found[1] in 'nN' else 'South'}{'ern' * (found[2][0] in 'iI')} ", name
-    )
+    name = _COMPASS.sub(lambda found: _DIRECTIONS[found[1].upper(), found[2].title() == "Ireland"], name)
     key = names.key(name)
     if key in _by_name():
         return _by_name()[key]

@@ -90,7 +90,8 @@ MAX_ANSWER_CHARS = 10_000
 # Models spell the tag of their thinking in several ways; all mean the same.
 _TAG = re.compile(
     r"<\s{0,3}+(/?)\s{0,3}+(?=[tarsfp])"
-    r"(think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|analysis|plan(?:ning)?|(?:final[ _-]?)?answer)\s{0,3}>"
+    r"(think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|analysis|plan(?:ning)?"
+    r"|(?:final[ _-]?)?answer)\s{0,3}>"
     r"|[\[◁](/?)(think)[\]▷]|<\|(begin|end)_of_(thought)\|>",
     re.ASCII | re.IGNORECASE,
 )

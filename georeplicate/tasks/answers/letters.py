@@ -57,8 +57,8 @@ _AFTER_CUE = re.compile(
 _NEXT_WORD = re.compile(r"[ \t]([a-z]{2,}|[a-z]-[a-z]{2,})")
 _NOT_AFTER_ARTICLE = frozenset(
     "is was are has does because since as and or nor but not with for from in on at to by if so the this that these "
-    "it its there then matches fits shows looks seems corresponds depicts contains appears must would should can could may "
-    "might will".split()
+    "it its there then matches fits shows looks seems corresponds depicts contains appears must would should can could "
+    "may might will".split()
 )
 _NOT_AFTER_PRONOUN = frozenset(
     "is has does matches fits shows looks seems corresponds depicts contains appears".split()

@@ -44,17 +44,17 @@ _BOTH_TURNED = re.compile(
 _BOTH_UNORDERED = re.compile(r"[经經経][纬緯]度|경위도")
 # Keys by what they mean. "" is a key that says nothing about the place's name, and ends the value before it.
 _KEYS = {
-    "country": "country nation pays país pais land paese страна 国家 國家 国 국가 나라 البلد الدولة देश ülke negara kraj "
-    "χώρα ประเทศ",
-    "city": "city town municipality ville ciudad cidade stadt città citta город 城市 都市 도시 المدينة शहर şehir kota "
-    "miasto stad πόλη เมือง",
+    "country": "country nation pays país pais land paese страна 国家 國家 国 국가 나라 البلد الدولة देश ülke negara "
+    "kraj χώρα ประเทศ",
+    "city": "city town municipality ville ciudad cidade stadt città citta город 城市 都市 도시 المدينة शहर şehir "
+    "kota miasto stad πόλη เมือง",
     "state": "state province prefecture oblast canton bundesland estado provincia 州 省 省份 都道府県",
     "place": "location place answer 地点 地點 位置 地名 答案 回答 lieu ort lugar luogo",
     "coordinates": "coordinates coordinate coords gps 坐标 座標 좌표 koordinaten coordonnées coordenadas",
-    "lat": "latitude lat latitud breite breitengrad широта 纬度 緯度 위도 latitudine szerokość breedtegraad enlem lintang "
-    "अक्षांश ละติจูด",
-    "lon": "longitude long lng lon longitud länge längengrad долгота 经度 經度 経度 경도 longitudine długość lengtegraad "
-    "boylam bujur देशांतर ลองจิจูด",
+    "lat": "latitude lat latitud breite breitengrad широта 纬度 緯度 위도 latitudine szerokość breedtegraad enlem "
+    "lintang अक्षांश ละติจูด",
+    "lon": "longitude long lng lon longitud länge längengrad долгота 经度 經度 経度 경도 longitudine długość "
+    "lengtegraad boylam bujur देशांतर ลองจิจูด",
     "lonlat": "lonlat",
     "unordered": "unordered",
     "": "region county district continent area neighbourhood neighborhood street confidence reason reasoning "
@@ -90,8 +90,9 @@ _MAX_NAME_CHARS = 100  # no place name of a gazetteer is longer; bounds what is 
 _EDGES = " \t\n\"'`,;:*_-[]{}<>|=!?"
 _HEDGE = re.compile(r"^(?:(?:most|very) )?(?:likely|probably|possibly|perhaps|maybe) (?:in )?", re.IGNORECASE)
 _LEAD = re.compile(
-    r"^(?:\d{1,2}[.)] |i (?:think|believe|guess|would say|estimate) |(?:that )?(?:this|it|that)(?: is|['’]s| looks like| seems"
-    r" to be| must be| appears to be) |(?:my )?(?:best )?(?:guess|estimate|answer)(?: is|:) |in |near )+",
+    r"^(?:\d{1,2}[.)] |i (?:think|believe|guess|would say|estimate) "
+    r"|(?:that )?(?:this|it|that)(?: is|['’]s| looks like| seems to be| must be| appears to be) "
+    r"|(?:my )?(?:best )?(?:guess|estimate|answer)(?: is|:) |in |near )+",
     re.IGNORECASE,
 )
 _REASON = re.compile(r"(?<=\w)[,;]? (?:because|since|as|given|judging|based on|due to)\b.*", re.IGNORECASE)
@@ -116,7 +117,7 @@ def _from_json(region: str) -> dict[str, list[str]] | None:
     start = region.find("{")
     if start < 0 or region.find("}") < start:
         return None
-    data = []
+    data: list[object] = []
     while start >= 0 and len(data) < _MAX_OBJECTS:
         try:
             one, start = json.JSONDecoder().raw_decode(region, start)
@@ -308,12 +309,9 @@ def _prose_place(text: str) -> tuple[str, _Land] | Malformed | None:
             found.setdefault((_fold(place[0]), place[1].code), place)
         elif isinstance(place, Malformed) and place.reason == "two_places":
             return place
-    full = {
-        key: place for key, place in found.items() if place[0] or not any(code == key[1] and c for c, code in found)
-    }
+    with_city = {code for city, code in found if city}
+    full = {key: place for key, place in found.items() if key[0] or key[1] not in with_city}
     if len(full) > 1:
-        if isinstance(whole, tuple) and len({code for _, code in full}) == 1 and not all(city for city, _ in full):
-            return whole
         return refuse("two_places", text)
     if full and (isinstance(whole, Malformed) or next(iter(full))[0]):
         return next(iter(full.values()))
@@ -500,13 +498,8 @@ def _meant(land: _Land, city: str, state: str) -> _Land | Malformed:
 
     codes = atlas.ambiguous(land.name)
     if not codes:
-        elsewhere = (
-            city
-            and _fold(city) != _fold(land.name)
-            and not state
-            and not land.state
-            and not atlas.geocode(city, land.code)
-        )
+        alone = city and not (state or land.state) and _fold(city) != _fold(land.name)
+        elsewhere = alone and not atlas.geocode(city, land.code)
         if elsewhere and (code := atlas.country_of(f"{city}, {land.name}")) and code != land.code:
             return _Land(atlas.country_name(code), code, land.name)  # "Los Angeles, CA" is not in Canada
         return land
