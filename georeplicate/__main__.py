@@ -187,6 +187,8 @@ def engine(
     from georeplicate import engine as data_engine
     from georeplicate import pairs
 
+    if source == "world" and root is not None:
+        raise ValueError("the synthetic world has no folder of data: leave --root out")
     folder = out or files.WORK / "records" / source
     rows = pairs.load(source, split, None if source == "world" else root or files.CHECKOUT / "data" / source)
     chosen = pairs.sample(rows, limit, seed=seed).select_columns(["id", "lat", "lon", "taken_at", "city", "country"])

@@ -181,6 +181,11 @@ def teacher(kind: str, model: str = "", base_url: str = "", cache: str | Path | 
     """The teacher of that kind: "template" (true facts in words, no model), "local" (`model`: a folder or hub name), or
     "openai" (`model` behind `base_url`, answers kept in `cache`). ValueError says which kinds there are, or what is
     missing."""
+    for value, option, kinds in ((model, "model", ("local", "openai")), (base_url, "base_url", ("openai",))):
+        if value and kind in TEACHERS and kind not in kinds:
+            raise ValueError(f"the teacher {kind!r} has no {option}: leave {value!r} out")
+    if base_url and not base_url.startswith(("http://", "https://")):
+        raise ValueError(f"base_url {base_url!r} is no address: it begins with http:// or https://")
     if kind == "template":
         from georeplicate.engine.template import Template
 

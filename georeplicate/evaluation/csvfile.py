@@ -20,6 +20,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run: writ
 
 def decode(path: Path) -> str:
     """The text of a UTF-8 file, with or without byte order mark, gzipped or not; ValueError in one sentence."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a CSV file")
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; name a CSV file")
     data = path.read_bytes()

@@ -10,6 +10,7 @@ from georeplicate import files
 from georeplicate.model import checkpoint
 from georeplicate.model.checkpoint import CheckpointError
 
+_NAME = re.compile(r"[\w.-]+(?:/[\w.-]+)?", re.ASCII)  # of a model on the hub
 _SNAPSHOT = re.compile(r"models--(?P<name>[^/]+)/snapshots/(?P<commit>[0-9a-f]{40})$")
 
 
@@ -21,6 +22,10 @@ def folder(name: str, revision: str | None = None) -> Path:
     """
     if Path(name).is_dir():
         return Path(name).resolve()
+    if Path(name).is_file():
+        raise CheckpointError(f"{name} is a file: name the folder of a checkpoint, or a model of the hub")
+    if not _NAME.fullmatch(name):
+        raise CheckpointError(f"there is no folder {name}: name that of a checkpoint, or a model of the hub")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, LocalEntryNotFoundError, RepositoryNotFoundError
 

@@ -17,6 +17,7 @@ from typing import Any
 
 import torch
 from PIL import Image
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
@@ -288,14 +289,26 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def check_device(name: str) -> str:
+    """The name again; ValueError in one sentence for what is no device, or is none of this machine."""
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or number and not number.isdecimal():
+        raise ValueError(f"unknown device {name!r}: choose cpu or cuda, or leave it out")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device {name} is not there: PyTorch sees {torch.cuda.device_count()} GPUs here; use cpu")
+    return name
+
+
 # --------------------------------------------------------------------------------------------------------- on the disk
 
 
 def load(path_or_name: str | os.PathLike, *, dtype: torch.dtype | str = "auto", device: str = "cpu") -> Policy:
     """Any Qwen2.5-VL- or InternVL3-like checkpoint, from a directory or by hub name.
 
-    Raises CheckpointError when it is missing, incomplete or damaged (a SHA256SUMS file is checked when present).
+    Raises CheckpointError when it is missing, incomplete or damaged (a SHA256SUMS file is checked when present), and
+    ValueError where the device is not there.
     """
+    check_device(device)
     name = str(path_or_name)
     local = Path(name)
     if local.exists():
@@ -310,8 +323,11 @@ def load(path_or_name: str | os.PathLike, *, dtype: torch.dtype | str = "auto", 
         loaded: Any = AutoModelForImageTextToText.from_pretrained(name, dtype=dtype, output_loading_info=True)
         model, info = loaded  # transformers types the model alone
         processor = load_processor(name, config.model_type)
-    except (OSError, ValueError, RuntimeError, KeyError) as error:
-        raise CheckpointError(f"cannot load the checkpoint {name}: {error}") from error
+    except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError) as error:
+        said = " ".join(str(error).split())[:300]  # a damaged file ends in any of these
+        raise CheckpointError(
+            f"cannot load the checkpoint {name}: {said}; restore its files or get it again"
+        ) from error
     lost = sorted(info["missing_keys"]) + sorted(info["unexpected_keys"]) + sorted(map(str, info["mismatched_keys"]))
     if lost:
         raise CheckpointError(f"{name} does not fit its config: {len(lost)} weights differ, first {lost[0]}")
