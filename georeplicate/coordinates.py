@@ -267,7 +267,9 @@ def read_pair(lat: str, lon: str) -> tuple[float, float] | Unusable:
         reader = _Reader(_ONE_DECIMAL_COMMA.sub(r"\1.\2", _plain(text).strip(" ,;\n")))
         angles += reader.angles()[:1]
         used = angles[-1].end if angles else 0
-        if not angles or any(token.text[-1].isdigit() for token in reader.tokens[used:]):  # "40.4 - 40.5", "40.4.5"
+        if not angles or any(
+            token.text[-1].isdigit() or token.text == "%" for token in reader.tokens[used:]
+        ):  # "40.4 - 40.5", "40.4.5", "40 %"
             angles = []
             break
     if len(angles) < 2:
