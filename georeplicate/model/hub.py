@@ -10,7 +10,7 @@ from georeplicate import files
 from georeplicate.model import checkpoint
 from georeplicate.model.checkpoint import CheckpointError
 
-_NAME = re.compile(r"[\w.-]+(?:/[\w.-]+)?", re.ASCII)  # of a model on the hub
+_NAME = re.compile(r"(?:\w(?:[\w.-]{0,94}\w)?(?:/|$)){1,2}(?<!/)", re.ASCII)  # of a model on the hub
 _SNAPSHOT = re.compile(r"models--(?P<name>[^/]+)/snapshots/(?P<commit>[0-9a-f]{40})$")
 
 
@@ -20,9 +20,9 @@ def folder(name: str, revision: str | None = None) -> Path:
     revision: a branch, tag or commit. CheckpointError in one sentence where the hub cannot be reached and the snapshot
     is not in the cache, or where the model does not exist or is gated.
     """
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         return Path(name).resolve()
-    if Path(name).is_file():
+    if os.path.isfile(name):
         raise CheckpointError(f"{name} is a file: name the folder of a checkpoint, or a model of the hub")
     if not _NAME.fullmatch(name):
         raise CheckpointError(f"there is no folder {name}: name that of a checkpoint, or a model of the hub")

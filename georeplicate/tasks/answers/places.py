@@ -180,13 +180,15 @@ def _from_tables(region: str) -> str:
     lines: list[str] = []
     header: list[str] = []
     for line in region.split("\n"):
-        cells = [cell.strip(_EDGES) for cell in line.strip().strip("|").split("|")]
+        cells = [
+            cell.strip(_EDGES.replace("-", "")) for cell in line.strip().strip("|").split("|")
+        ]  # "-" is a sign too
         known = [cell.lower() in _KEY_NAMES for cell in cells]
         if len(cells) < 2:
             header = []
         elif all(known):
             header, line = cells, ""
-        elif header and not any(cells):  # the rule below the header
+        elif header and not any(cell.strip(_EDGES) for cell in cells):  # the rule below the header
             line = ""
         elif header and len(cells) == len(header):
             line = "\n".join(f"{key}: {value}" for key, value in zip(header, cells))
