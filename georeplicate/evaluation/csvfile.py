@@ -39,7 +39,10 @@ def decode(path: Path) -> str:
             raise ValueError(f"{path} is a damaged gzip file ({error}); get it again") from None
         if len(data) > most:
             raise ValueError(f"{path} unpacks to over {PACKED_TIMES} times its size; unpack it if it is what you want")
-    if b"\0" in data[:_HEADER_BYTES].split(b"\n")[0] and data[:2] not in (b"\xff\xfe", b"\xfe\xff"):
+    if b"\0" in re.split(rb"[\r\n]", data[:_HEADER_BYTES].lstrip(b"\r\n"), maxsplit=1)[0] and data[:2] not in (
+        b"\xff\xfe",
+        b"\xfe\xff",
+    ):
         raise ValueError(f"{path} is no text (its first line holds zero bytes); save the table as CSV in UTF-8")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise ValueError(f"{path} is UTF-16; save it as UTF-8 and try again")

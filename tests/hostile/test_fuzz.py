@@ -9,6 +9,8 @@ import math
 import os
 import random
 import warnings
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -25,9 +27,11 @@ from georeplicate.tasks import answers
 from georeplicate.tasks.answers import Choice, Malformed, Place
 from georeplicate.training import rewards
 
+LONG = "HYPOTHESIS_EXAMPLES" in os.environ
 EXAMPLES = int(os.environ.get("HYPOTHESIS_EXAMPLES", "25"))
 FUZZ = settings(
     max_examples=EXAMPLES,
+    derandomize=not LONG,  # the suite tries the same ones each time, so that it fails where something changed
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -212,13 +216,20 @@ def test_any_tags_are_a_place_on_earth_or_none(numbers, letters, times):
     assert seen.taken_at is None or seen.taken_at.endswith("+00:00")
 
 
+@dataclass(repr=False)
+class Sound:
+    folder: Path
+    photo: bytes
+    tile: bytes
+
+
 @pytest.fixture(scope="module")
 def pictures(tmp_path_factory):
     """A folder with a sound photo and tile, and the bytes of one of each, to be damaged."""
     folder = tmp_path_factory.mktemp("pictures")
     photo(folder / "photos/good.jpg", 10.0, 20.0, local="2023:07:01 14:30:00", offset="+02:00")
     geotiff(folder / "tiles/good.tif", "EPSG:4326", (19.99, 9.99, 20.01, 10.01))
-    return folder, (folder / "photos/good.jpg").read_bytes(), (folder / "tiles/good.tif").read_bytes()
+    return Sound(folder, (folder / "photos/good.jpg").read_bytes(), (folder / "tiles/good.tif").read_bytes())
 
 
 DAMAGES = st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6)
@@ -233,17 +244,13 @@ def damaged(data, damages, cut):
 
 @settings(FUZZ, max_examples=max(8, EXAMPLES // 4))
 @given(DAMAGES, DAMAGES, st.sampled_from([1, 1, 1, 0.9, 0.1, 0]))
+@example([], [(0.291015625, 0)], 1)  # a projection that is none of the Earth
 def test_a_damaged_photo_or_tile_never_ends_a_load(pictures, in_photo, in_tile, cut):
-    folder, jpg, tif = pictures
-    (folder / "photos/bad.jpg").write_bytes(damaged(jpg, in_photo, cut))
-    (folder / "tiles/bad.tif").write_bytes(damaged(tif, in_tile, cut))
+    (pictures.folder / "photos/bad.jpg").write_bytes(damaged(pictures.photo, in_photo, cut))
+    (pictures.folder / "tiles/bad.tif").write_bytes(damaged(pictures.tile, in_tile, cut))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            read = pairs.read("photos", "all", folder).set_index("id")
-        except ValueError as error:  # a tile that can be read and has no place ends the load, by name
-            assert "bad.tif" in str(error) and "\n" not in str(error)
-            return
+        read = pairs.read("photos", "all", pictures.folder).set_index("id")
     assert set(read.index) == {"good.jpg", "bad.jpg"} and read.problem["good.jpg"] == ""
     sound = read[read.problem == ""]
     assert geo.is_valid(sound.lat, sound.lon).all()
