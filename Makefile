@@ -7,13 +7,14 @@ SHELL := bash
 PYTHON ?= python3
 PROFILE ?= mini
 SEEDS ?=
+EXAMPLES ?= 4000
 COUNT := $(if $(SEEDS),--seeds "$(SEEDS)")
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m georeplicate
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help reproduce smoke test coverage check pair pages figures publish verify reliability base table1 table2 ablations bench site atlas sbom data clean
+.PHONY: help reproduce smoke test coverage check pair pages figures publish verify reliability fuzz base table1 table2 ablations bench site atlas sbom data clean
 
 help:  ## list what can be made
 	@echo "usage: make TARGET [PROFILE=mini] [SEEDS=3] [PYTHON=python3]"
@@ -71,6 +72,9 @@ ablations: $(INSTALLED)  ## train and evaluate the controls: random reward, shuf
 
 reliability: $(INSTALLED)  ## inject faults into smoke runs and write results/reliability.md (SHORT=1: a few, nothing is written)
 	$(BIN)/python tests/bench/reliability.py $(if $(SHORT),--short,--out results/reliability.md)
+
+fuzz: $(INSTALLED)  ## try invented answers, tables, photographs and tiles, EXAMPLES=4000 of each kind (ten minutes)
+	OMP_NUM_THREADS=1 HYPOTHESIS_EXAMPLES=$(EXAMPLES) $(BIN)/pytest -p no:xdist -q tests/hostile/test_fuzz.py
 
 bench: $(INSTALLED)  ## measure sizes and speeds on this machine into results/bench/
 	$(BIN)/python tests/bench/bench_data.py

@@ -187,6 +187,8 @@ def engine(
     from georeplicate import engine as data_engine
     from georeplicate import pairs
 
+    if source == "world" and root is not None:
+        raise ValueError("the synthetic world has no folder of data: leave --root out")
     folder, photographs = out or files.WORK / "records" / source, source != "world"
     home = root or files.CHECKOUT / "data" / source if photographs else None
     chosen = pairs.sample(pairs.load(source, split, home), limit, seed=seed)

@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from typing import Literal
 
 # Signs that are written for degrees, minutes, seconds and minus, brought to one each.
-_DEGREES, _MINUTES, _SECONDS = "°º˚∘⁰ᵒ度", "'′’‘ʹ´`‵＇分", '"″”“ʺ‶〃＂״秒'
+_DEGREES, _MINUTES, _SECONDS = "°º˚∘⁰ᵒ度도", "'′’‘ʹ´`‵＇分분", '"″”“ʺ‶〃＂״秒초'
 _MINUS = "−﹣－"
 _MARKS = str.maketrans(
     dict.fromkeys(_DEGREES, "°") | dict.fromkeys(_MINUTES, "'") | dict.fromkeys(_SECONDS, '"')
     | dict.fromkeys(_MINUS, "-") | dict.fromkeys("٫．", ".") | dict.fromkeys("،，、", ",") | dict.fromkeys("؛；", ";")
-    | {"：": ":"}
+    | dict.fromkeys("≈≃∼～", " ") | {"：": ":"}
 )  # fmt: skip
 _UNSTABLE_MARKS = {mark: plain for mark, plain in _MARKS.items() if chr(mark) in "º˚´″⁰ᵒ‶＂"}
 _DASH = re.compile(r"(?:(?<=^)|(?<=[\s(\[,;:=|/]))[‐‑‒–—―](?=\d)")  # a dash where only a sign can stand
@@ -36,7 +36,8 @@ _HEMISPHERES = {
     "西 غرب غربا غرباً पश्चिम",
 }
 _SIDE = {word: side for side, words in _HEMISPHERES.items() for word in words.split()}
-_CJK_SIDE = re.compile(r"([北南东東西])(?:纬|緯|经|經|経)")
+_CJK_SIDE = re.compile(r"([北南东東西])(?:纬|緯|经|經|経)|(북|남|동|서)[위경](?=[ \d])")
+_KOREAN_SIDE = dict(zip("북남동서", "NSEW", strict=True))
 _WORDS = "|".join(sorted((re.escape(word) for word in _SIDE if len(word) > 1), key=len, reverse=True))
 _AXIS = r"latitud(?:e|en)?|longitud(?:e|en)?|lat|long?|lng|breite|länge|纬度?|緯度?|经度?|經度?|経度?"
 _TOKEN = re.compile(
@@ -48,7 +49,8 @@ _TOKEN = re.compile(
     re.IGNORECASE,
 )
 _DECIMAL_COMMAS = re.compile(
-    r"(?<![\d.,])([-+]?\d{1,3}),(\d{1,10})( ?°? ?[NSEW]?(?: ?[;/|] ?|, |[ \n]))([-+]?\d{1,3}),(\d{1,10})(?![\d.,])",
+    r"(?<![\d.,])([-+]?\d{1,3}),(\d{1,10})( ?°? ?[NSEW]?(?: ?[;/|] ?|, | (?:et|und|and|y|e) |[ \n]))"
+    r"([-+]?\d{1,3}),(\d{1,10})(?![\d.,])",
     re.IGNORECASE,
 )
 _ONE_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{1,10})(?![\d.,])")
@@ -97,6 +99,7 @@ def before_folding(text: str) -> str:
     """The text without the marks that Unicode's compatibility folding (NFKC) would turn into letters or tear apart, and
     with one kind of minus."""
     text = re.sub(r"\^ ?(?:\{ ?\\circ ?\}|\\circ\b)", "°", text)
+    text = re.sub(f"[{_MINUS}] (?=\\d)", "-", text)
     return _DASH.sub("-", text.translate(_UNSTABLE_MARKS).translate(dict.fromkeys(map(ord, _MINUS), "-")))
 
 
@@ -106,7 +109,7 @@ def _plain(text: str) -> str:
     if not text.isascii():
         text = _MOMAYYEZ.sub(".", text)
         text = _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
-        text = _CJK_SIDE.sub(lambda side: f"{_SIDE[side[1]]} ", text)
+        text = _CJK_SIDE.sub(lambda side: f"{_SIDE[side[1]] if side[1] else _KOREAN_SIDE[side[2]]} ", text)
     text = _MARKED_DECIMAL_COMMA.sub(r"\1.\2", text)
     text = _LED_DECIMAL_COMMA.sub(r"\1\2.\3", text)
     return _DECIMAL_COMMAS.sub(r"\1.\2\3\4.\5", text)
@@ -154,6 +157,7 @@ class _Reader:
             return None
         # "48.85-2.35": a dash that may be a sign; "48·85": a decimal sign that is not known
         before = self._peek(-1)
+        readable &= not (before.kind == "sign" and self._peek().text[0] in "-+")  # "--33.9"
         if before.end == self._peek().start and not hemisphere and not sign:
             glued = before.kind in ("number", "other", "degrees", "minutes", "seconds", "colon")
             torn = before.kind in ("other", "colon") and self._peek(-2).kind == "number" == self._peek().kind
@@ -169,8 +173,12 @@ class _Reader:
         elif "." not in number:
             parts = self._bare_minutes(bool(hemisphere))
             bare = len(parts)
+        readable &= not parts or "." not in number  # "48.5°51'"
         if not hemisphere and self._peek().kind == "hemisphere":
             hemisphere = self._take()
+        elif not hemisphere and self._bracketed_hemisphere():
+            hemisphere = self._peek(1).text  # "33.9 (South)"
+            self.i += 3
         elif bare and self._peek().kind == "hemisphere" and self._peek(1).kind not in ("number", "sign"):
             readable = False  # "N 48 2 E": whose are the numbers?
         side = _SIDE.get(hemisphere.casefold(), "")
@@ -184,6 +192,10 @@ class _Reader:
         size = abs(float(number)) + sum(part / 60**power for power, part in enumerate(parts, 1))
         negative = sign == "-" or side in ("S", "W")
         return _Angle(-size if negative else size, axis, precise or parts != [], readable, bare, start, self.i)
+
+    def _bracketed_hemisphere(self) -> bool:
+        opening, side, closing = (self._peek(i) for i in range(3))
+        return (opening.text, side.kind, closing.text) == ("(", "hemisphere", ")")
 
     def _minutes(self, hemisphere: str) -> list[float]:
         """After a degree sign: 51', 51'24", or 51.4 without a mark when a hemisphere stands before or behind."""
@@ -255,7 +267,9 @@ def read_pair(lat: str, lon: str) -> tuple[float, float] | Unusable:
         reader = _Reader(_ONE_DECIMAL_COMMA.sub(r"\1.\2", _plain(text).strip(" ,;\n")))
         angles += reader.angles()[:1]
         used = angles[-1].end if angles else 0
-        if not angles or any(token.text[-1].isdigit() for token in reader.tokens[used:]):  # "40.4 - 40.5", "40.4.5"
+        if not angles or any(
+            token.text[-1].isdigit() or token.text == "%" for token in reader.tokens[used:]
+        ):  # "40.4 - 40.5", "40.4.5", "40 %"
             angles = []
             break
     if len(angles) < 2:
@@ -264,12 +278,30 @@ def read_pair(lat: str, lon: str) -> tuple[float, float] | Unusable:
     return _point(angles[0], angles[1], labelled=True)
 
 
-def find_pair(text: str, expected: bool = False) -> tuple[tuple[float, float] | Unusable | None, str]:
+def order_unclear(text: str) -> bool:
+    """Does a pair stand here that could be (latitude, longitude) as well as (longitude, latitude)?"""
+    angles = _Reader(_plain(text)).angles()[:2]
+    return len(angles) == 2 and not any(one.axis or abs(one.degrees) > 90 for one in angles)
+
+
+def longitude_leads(text: str) -> bool:
+    """Can the first number of the text's pair be no latitude?"""
+    return any(abs(one.degrees) > 90 for one in _Reader(_plain(text)).angles()[:1])
+
+
+def names_hemisphere(text: str) -> bool:
+    """Does a hemisphere stand beside the first angle of the text?"""
+    return any(one.axis for one in _Reader(_plain(text)).angles()[:1])
+
+
+def find_pair(
+    text: str, expected: bool = False, longitude_first: bool = False
+) -> tuple[tuple[float, float] | Unusable | None, str]:
     """The coordinates that stand as a pair in ``text`` (None if there are none), and the text without them.
 
     Two numbers are a pair if nothing but a separator parts them and both have marks or two decimals; other numbers
     only if they are the whole text. ``expected``: the text was announced as coordinates, so that any two numbers are a
-    pair and none is a fault.
+    pair and none is a fault. ``longitude_first``: so it was announced; hemispheres may still say otherwise.
     """
     reader = _Reader(_plain(text))  # sign by sign: same positions
     tokens, angles = reader.tokens, reader.angles()
@@ -284,11 +316,14 @@ def find_pair(text: str, expected: bool = False) -> tuple[tuple[float, float] | 
         if not (expected or alone or (first.precise and second.precise)):
             continue
         if spans and first.start < spans[-1][1]:
+            if "\n" in text[tokens[first.end - 1].end : tokens[second.start].start]:
+                continue  # the pair ended with its line
             point = Unusable("bad_coordinates", text.strip())  # three in a row
             continue
         spans.append((first.start, second.end))
         begin = tokens[first.start].start
-        if _LONGITUDE_FIRST.search(text[max(0, begin - _LONGITUDE_FIRST_REACH) : begin]):
+        turned = longitude_first and not (first.axis or second.axis)
+        if turned or _LONGITUDE_FIRST.search(text[max(0, begin - _LONGITUDE_FIRST_REACH) : begin]):
             first, second = second, first
         here = _point(first, second, labelled=False)
         if point is None or isinstance(here, Unusable):

@@ -87,6 +87,8 @@ def explain(error: OSError, path: str | Path) -> str:
         return f"cannot write {path}: the folder is read-only for this user; choose another or change its permissions"
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
         return f"cannot write {path}: a file stands where a folder should be; move it out of the way"
+    if error.errno in (errno.EISDIR, errno.EBUSY):
+        return f"cannot write {path}: a folder of that name is there; name a file"
     return f"cannot write {path}: {error.strerror or error}"
 
 

@@ -10,7 +10,8 @@ The numbers of `paper` come from the official release (its one training script a
 in place) unless a comment calls them ours, which means that the paper and the release do not say.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 from typing import ClassVar, Literal, Self, get_args
 
 DRY_BASE = "dry-base"  # the random model of a dry run: see runs.dry
@@ -93,6 +94,15 @@ class Profile:
         return cls(name=name, **_PROFILES[name])
 
     def __post_init__(self):
+        for one in fields(self):
+            value = getattr(self, one.name)
+            whole = isinstance(value, int) and not isinstance(value, bool)
+            if one.type is int and not whole:
+                self._refuse(f"{one.name} must be a whole number, got {value!r}")
+            if one.type is float and not (whole or isinstance(value, float) and value != math.inf):
+                self._refuse(f"{one.name} must be a finite number, got {value!r}")
+            if one.type is str and not isinstance(value, str) or one.type is bool and not isinstance(value, bool):
+                self._refuse(f"{one.name} must be a {one.type.__name__}, got {value!r}")
         positive = {f: getattr(self, f) for f in self.__dataclass_fields__ if f not in _MAY_BE_ZERO}
         for field, value in positive.items():
             if isinstance(value, int | float) and not isinstance(value, bool) and not value > 0:
@@ -126,6 +136,14 @@ class Profile:
             self._refuse("group_size must be at least 2: an advantage compares answers to the same question")
         if not 0 < self.epsilon < 1:
             self._refuse(f"epsilon must lie between 0 and 1, got {self.epsilon}")
+        for field in ("adam_betas", "sft_adam_betas"):
+            betas = getattr(self, field)
+            if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
+                self._refuse(f"{field} are two numbers from 0 to below 1, got {betas}")
+        if not 0 <= self.sft_warmup <= 1:
+            self._refuse(f"sft_warmup is a share from 0 to 1, got {self.sft_warmup}")
+        if len(self.panorama_px) != 2:
+            self._refuse(f"panorama_px is (height, width), got {self.panorama_px}")
         height, width = self.panorama_px
         if height <= 0 or width % height:
             self._refuse(f"panorama_px is (height, width) with width a multiple of height, got {self.panorama_px}")

@@ -19,7 +19,10 @@ _FORM_OF_STATE = re.compile(
 )
 
 # Abbreviations of official tables ("Congo, Dem. Rep.", "Micronesia, Fed. Sts.").
-_WRITTEN_OUT = {"dem": "democratic", "rep": "republic", "fed": "federated", "sts": "states"}
+_WRITTEN_OUT = {"dem": "democratic", "rep": "republic", "fed": "federated", "sts": "states", "eq": "equatorial"}
+_WRITTEN_OUT |= {"herz": "herzegovina"}
+_DIRECTIONS = {("N", False): "North ", ("S", False): "South ", ("N", True): "Northern ", ("S", True): "Southern "}
+_COMPASS = re.compile(r"^([NS])\.? (?=(Korea|Ireland|Africa|Macedonia|Sudan))", re.IGNORECASE)
 _FILLING = frozenset({"the", "of", "and"})
 _INVERTED = re.compile(r"^([^,(（]+)[,(（]\s*([^)）]+?)\s*[)）]?\s*$")
 
@@ -33,7 +36,7 @@ _MORE_NAMES = {
     "PF": ("Tahiti",),
     "HK": ("香港", "홍콩", "ホンコン"),
     "MO": ("澳门", "澳門", "마카오", "マカオ"),
-    "CD": ("刚果民主共和国", "剛果民主共和國", "刚果金", "Congo-Kinshasa", "Democratic Republic Congo"),
+    "CD": ("刚果民主共和国", "剛果民主共和國", "刚果金", "Congo-Kinshasa", "Democratic Republic Congo", "Congo DR"),
     "CG": ("刚果共和国", "剛果共和國", "刚果布", "Congo-Brazzaville"),
     "KP": ("Democratic Republic of Korea", "Democratic People's Republic Korea"),
     "KR": ("ROK", "韓國"),
@@ -55,6 +58,11 @@ _MORE_NAMES = {
     "TW": ("Taiwan, China", "Taiwan (China)", "Taiwan ROC"),
     "TT": ("Trinidad", "Tobago"),
     "AG": ("Antigua", "Barbuda"),
+    "ST": ("Sao Tome",),
+    "AT": ("Oesterreich",),
+    "CI": ("Cote d Ivoire",),
+    "RU": ("Russian Fed.",),
+    "US": ("US of A",),
     "WF": ("Wallis", "Futuna"),
 }
 # Bare names of several countries: only a city, or more words, can tell which is meant.
@@ -129,6 +137,7 @@ def _ambiguous_keys() -> dict[str, tuple[str, ...]]:
 
 @functools.lru_cache(maxsize=4096)
 def _lookup(name: str) -> str | None:
+    name = _COMPASS.sub(lambda found: _DIRECTIONS[found[1].upper(), found[2].title() == "Ireland"], name)
     key = names.key(name)
     if key in _by_name():
         return _by_name()[key]

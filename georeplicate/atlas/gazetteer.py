@@ -125,6 +125,8 @@ def _within_name(key: str, city: str) -> bool:
 
 def in_country(division: str, code: str) -> bool:
     """Is this the name or abbreviation of a first-order division of the country with this code?"""
+    if not isinstance(division, str):
+        return False
     key = names.key(division)
     divisions = _divisions()
     return bool(key) and ((code, _bare(key)) in divisions or (code, key) in _places().admin_by_code)
@@ -132,7 +134,7 @@ def in_country(division: str, code: str) -> bool:
 
 def countries_with(division: str) -> set[str]:
     """Codes of the countries that have a first-order division of this name (abbreviations are not looked up)."""
-    bare = _bare(names.key(division))
+    bare = _bare(names.key(division)) if isinstance(division, str) else ""
     return {code for code, name in _divisions() if name == bare}
 
 

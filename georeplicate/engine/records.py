@@ -237,6 +237,8 @@ def build(
     EngineError where the folder holds a run of other rows or settings. The same arguments give the same shards, byte
     for byte, whatever num_proc is.
     """
+    if seed < 0:
+        raise EngineError(f"a seed is 0 or more, got {seed}")
     if num_proc > 1 and not teacher.in_processes:
         raise EngineError(f"the teacher {teacher.name!r} counts and loads in one process: use num_proc=1")
     settings = {"teacher": _describe_teacher(teacher), "seed": seed, "shard": shard}

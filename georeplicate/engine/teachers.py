@@ -191,16 +191,17 @@ def teacher(
     "openai" (`model` behind `base_url`, answers kept in `cache`). photographs: the pictures are not drawn from the
     facts, so that the template, which looks at none, marks what it says as knowledge of the atlas. ValueError says
     which kinds there are, or what is missing or of no use."""
+    for value, option, kinds in ((model, "model", ("local", "openai")), (base_url, "base_url", ("openai",))):
+        if value and kind in TEACHERS and kind not in kinds:
+            raise ValueError(f"the teacher {kind!r} has no {option}: leave {value!r} out")
+    if base_url and not base_url.startswith(("http://", "https://")):
+        raise ValueError(f"base_url {base_url!r} is no address: it begins with http:// or https://")
     if kind == "template":
         from georeplicate.engine.template import Template
 
-        if model or base_url:
-            raise ValueError("the teacher 'template' is no model: it takes neither a model nor a base_url")
         return Template(unseen=photographs)
     if kind not in TEACHERS:
         raise ValueError(f"unknown teacher {kind!r}: choose one of {', '.join(TEACHERS)}")
-    if kind == "local" and base_url:
-        raise ValueError("the teacher 'local' runs in this process: it takes no base_url")
     if kind == "local" and model:
         return Local(model)
     if kind == "openai" and model and base_url and cache:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 import sys
+import zlib
 from pathlib import Path
 
 import pandas as pd
@@ -15,19 +17,33 @@ from georeplicate.evaluation.report import Report
 
 DELIMITERS = ",;\t"
 ROW = "(row)"  # column of the records' numbers; no file has one of that name
+PLAIN_BYTES, PACKED_TIMES = 1 << 26, 200  # of a gzip file: what it may always, and else, unpack to
+_HEADER_BYTES = 4096
+_EXCEL = re.compile(r"sep=([,;\t])\r?\n", re.IGNORECASE)  # the line with which Excel names its delimiter
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run: written with an apostrophe before it
 
 
 def decode(path: Path) -> str:
     """The text of a UTF-8 file, with or without byte order mark, gzipped or not; ValueError in one sentence."""
+    if path.is_dir():
+        raise IsADirectoryError(f"{path} is a folder; name a CSV file")
     if not path.is_file():
         raise FileNotFoundError(f"{path} does not exist; name a CSV file")
     data = path.read_bytes()
     if data[:2] == b"\x1f\x8b":
+        most = max(PLAIN_BYTES, PACKED_TIMES * len(data))
         try:
-            data = gzip.decompress(data)
-        except (OSError, EOFError) as error:
+            with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
+                data = file.read(most + 1)
+        except (OSError, EOFError, zlib.error) as error:
             raise ValueError(f"{path} is a damaged gzip file ({error}); get it again") from None
+        if len(data) > most:
+            raise ValueError(f"{path} unpacks to over {PACKED_TIMES} times its size; unpack it if it is what you want")
+    if b"\0" in re.split(rb"[\r\n]", data[:_HEADER_BYTES].lstrip(b"\r\n"), maxsplit=1)[0] and data[:2] not in (
+        b"\xff\xfe",
+        b"\xfe\xff",
+    ):
+        raise ValueError(f"{path} is no text (its first line holds zero bytes); save the table as CSV in UTF-8")
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise ValueError(f"{path} is UTF-16; save it as UTF-8 and try again")
     try:
@@ -52,6 +68,8 @@ def read(path: str | Path, header: list[str] | None = None, delimiter: str | Non
     """
     path = Path(path)
     text = decode(path)
+    if excel := _EXCEL.match(text):
+        text, delimiter = text[excel.end() :], delimiter or excel[1]
     first = text.lstrip("\r\n").splitlines()[0]
     delimiter = delimiter or max(DELIMITERS, key=first.count)
     records, broken = _records(text, delimiter, None if header is None else len(header))
@@ -59,6 +77,9 @@ def read(path: str | Path, header: list[str] | None = None, delimiter: str | Non
         if not records:
             raise ValueError(f"{path}, row 1: the header cannot be read; put column names there")
         header = [name.strip() for name in records.pop(0)[1]]
+    if broken and not records:
+        number, _, why = broken[0]
+        raise ValueError(f"{path}: no row can be read; row {number}: {why}; mend its lines and try again")
     notes = []
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated:

@@ -40,7 +40,7 @@ def open_policy(model: str | None, synthetic_demo: bool, device: str | None) -> 
             "name a model with --model, such as --model Qwen/Qwen2.5-VL-7B-Instruct or a folder; the mini model never "
             "saw a photograph and answers only with --synthetic-demo"
         )
-    policy = policies.load(hub.named(model) if model else MINI, device=device or policies.device())
+    policy = policies.load(hub.named(model) if model else MINI, device=policies.device() if device is None else device)
     if is_synthetic(policy) and not synthetic_demo:
         raise ValueError(f"{model} is a mini model, which never saw a photograph; --synthetic-demo lets it answer")
     return policy

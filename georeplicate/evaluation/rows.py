@@ -31,7 +31,7 @@ _NAMES = {
 TEXT = "text answer prediction response output completion pred generated_text"
 _PREDICTED = ("pred_{}", "predicted_{}", "prediction_{}", "{}_pred", "{}_predicted", "{}_prediction")
 _TRUE = ("true_{}", "gt_{}", "truth_{}", "target_{}", "{}_true", "{}_gt", "{}_truth", "{}_target")
-_MISSING = frozenset(("", "nan", "none", "null", "na", "n/a"))
+_MISSING = frozenset(("", "nan", "none", "null", "na", "n/a", "#n/a", "-"))
 
 SWAPPED_FAR_KM, SWAPPED_NEAR_KM = 1000.0, 200.0  # a point this far off whose mirror image lies this near
 
@@ -105,7 +105,7 @@ def predictions_from(frame: pd.DataFrame, source: str = "predictions", found: Re
     lat, lon, why = _degrees(out.pop("lat"), out.pop("lon"))
     out["lat"], out["lon"], out["problem"] = lat, lon, why
     kept, doubled = _once(out, source)
-    return Rows(kept, (found or Report()) + given + doubled, source)
+    return Rows(kept, (Report() if found is None else found) + given + doubled, source)
 
 
 def truth_from(frame: pd.DataFrame, source: str = "truth", found: Report | None = None) -> Rows:
@@ -127,7 +127,7 @@ def truth_from(frame: pd.DataFrame, source: str = "truth", found: Report | None 
     why[bad & (why == "")] = "no coordinates"
     said = report.about(source, out.row[bad], out.id[bad], why[bad], "set aside")
     kept, doubled = _once(out[~bad] if bad.any() else out, source)
-    return Rows(kept.reset_index(drop=True), (found or Report()) + given + said + doubled, source)
+    return Rows(kept.reset_index(drop=True), (Report() if found is None else found) + given + said + doubled, source)
 
 
 # --- columns ---------------------------------------------------------------------------------------------------------
@@ -147,7 +147,7 @@ def _column(frame: pd.DataFrame, names: Iterable[str]) -> str | None:
 
 
 def _listed(frame: pd.DataFrame) -> str:
-    names = [str(name) for name in frame.columns if name != csvfile.ROW]
+    names = [str(name)[:40] for name in frame.columns if name != csvfile.ROW]
     return ", ".join(names[:12]) + (" ..." if len(names) > 12 else "")
 
 

@@ -47,7 +47,7 @@ def verify_manifest(path: str | os.PathLike) -> None:
     path = Path(path)
     if not (path / MANIFEST).is_file():
         raise CheckpointError(f"{path} has no {MANIFEST}: it was not completely written; delete it")
-    lines = (path / MANIFEST).read_text().splitlines()
+    lines = (path / MANIFEST).read_text(errors="replace").splitlines()
     if not lines:
         raise CheckpointError(f"{path / MANIFEST} is empty; restore it or delete this checkpoint")
     for line in lines:

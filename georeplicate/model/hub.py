@@ -25,7 +25,7 @@ from georeplicate.model.checkpoint import CheckpointError
 FAMILIES = ("qwen2_5_vl", "qwen3_vl", "internvl", "llava")
 KEPT = ("*.json", "*.jinja", "*.txt", "*.model", "*.safetensors")  # no code and nothing that has to be unpickled
 _SNAPSHOT = re.compile(r"models--(?P<name>[^/]+)/snapshots/(?P<commit>[0-9a-f]{40})$")
-_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_NAME = re.compile(r"\w(?:[\w.-]{0,94}\w)?/\w(?:[\w.-]{0,94}\w)?", re.ASCII)  # OWNER/NAME
 _DISK = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EEXIST)
 _CHECKED = "checked.json"  # beside the blobs: those that were compared with their sums
 
@@ -37,10 +37,12 @@ def folder(name: str, revision: str | None = None) -> Path:
     CheckpointError in one sentence where the model does not exist, is gated, of a family that cannot be used here, too
     large for the disk, or damaged, and where the hub cannot be reached and the snapshot is not whole in the cache.
     """
-    if Path(name).is_dir():
+    if os.path.isdir(name):  # a name of any length and with any character
         if revision:
             raise CheckpointError(f"{name} is a folder, which has no revision {revision!r}: leave the revision out")
         return Path(name).resolve()
+    if os.path.isfile(name):
+        raise CheckpointError(f"{name} is a file: name the folder of a checkpoint, or a model of the hub")
     if not _NAME.fullmatch(name):
         raise CheckpointError(
             f"there is no checkpoint at {name}; build it, or give the name of a published model (OWNER/NAME)"
@@ -64,7 +66,7 @@ def folder(name: str, revision: str | None = None) -> Path:
 
 def named(name: str) -> Path:
     """The folder of a policy as people name it: a folder, NAME or NAME@REVISION of the hub; raises as `folder`."""
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         return folder(name)
     model, _, revision = name.partition("@")
     return folder(model, revision or None)
@@ -74,7 +76,7 @@ def out_of_reach(name: str, revision: str | None = None) -> str:
     """Why a model can be neither found nor fetched, as far as that can be told without asking the hub; "" if it may."""
     from huggingface_hub import constants
 
-    if Path(name).is_dir() or not constants.HF_HUB_OFFLINE or _held(name, revision):
+    if os.path.isdir(name) or not constants.HF_HUB_OFFLINE or _held(name, revision):
         return ""
     return _absent(name, revision, "HF_HUB_OFFLINE is set")
 

@@ -290,6 +290,16 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def check_device(name: str) -> str:
+    """The name again; ValueError in one sentence for what is no device, or is none of this machine."""
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or number and not number.isdecimal():
+        raise ValueError(f"unknown device {name!r}: choose cpu or cuda, or leave it out")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise ValueError(f"device {name} is not there: PyTorch sees {torch.cuda.device_count()} GPUs here; use cpu")
+    return name
+
+
 # --------------------------------------------------------------------------------------------------------- on the disk
 
 
@@ -304,8 +314,9 @@ def load(
 
     revision: a branch, tag or commit of a hub's model; the policy's `origin` says which commit it is. Raises
     CheckpointError when it is missing, cannot be used here, is incomplete or damaged (a SHA256SUMS file is checked when
-    present).
+    present), and ValueError where the device is not there.
     """
+    check_device(device)
     name = str(path_or_name)
     local = Path(name)
     if local.exists() and not local.is_dir():
@@ -322,9 +333,11 @@ def load(
         loaded: Any = AutoModelForImageTextToText.from_pretrained(found, dtype=dtype, output_loading_info=True)
         model, info = loaded  # transformers types the model alone
         processor = load_processor(str(found), config.model_type)
-    except (OSError, ValueError, RuntimeError, KeyError, SafetensorError) as error:
-        unread = _unreadable(found)
-        raise CheckpointError(f"cannot load the checkpoint {name}: {unread or ' '.join(str(error).split())}") from error
+    except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError) as error:
+        said = _unreadable(found) or " ".join(str(error).split())[:300]  # a damaged file ends in any of these
+        raise CheckpointError(
+            f"cannot load the checkpoint {name}: {said}; restore its files or get it again"
+        ) from error
     lost = sorted(info["missing_keys"]) + sorted(info["unexpected_keys"]) + sorted(map(str, info["mismatched_keys"]))
     if lost:
         raise CheckpointError(f"{name} does not fit its config: {len(lost)} weights differ, first {lost[0]}")

@@ -194,8 +194,10 @@ def questions(
 def sample(rows: Dataset, count: int, *, seed: int = 0) -> Dataset:
     """At most `count` rows, about equally many of each area, chosen by (seed, id): more rows keep those chosen before.
 
-    In the order of the source.
+    In the order of the source. ValueError for fewer than one.
     """
+    if count < 1:
+        raise ValueError(f"a sample needs one row at least, got {count}")
     if len(rows) <= count:
         return rows
     areas: dict[str, list[int]] = {}

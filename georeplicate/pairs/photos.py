@@ -279,12 +279,21 @@ def _few(names: list[str]) -> str:
 
 def _tiles(paths: list[Path]) -> list[_Tile]:
     """The tiles that can be read; a warning names the others, and ValueError says that none is left."""
-    tiles, broken = [], []
+    tiles, broken, placeless = [], [], []
     for path in paths:
         try:
             tiles.append(_outline(path))
         except OSError:  # rasterio's as well: empty, cut short, a web page, the shadow file that a Mac leaves
             broken.append(path.name)
+        except _NoPlace:
+            placeless.append(path.name)
+    if placeless:
+        said = (
+            f"photos: {_few(placeless)} is not georeferenced (it has no projection of the Earth); remove it or add one"
+        )
+        if not tiles:
+            raise ValueError(said)
+        warnings.warn(f"{said}: left out", stacklevel=5)
     if not tiles:
         raise ValueError(f"photos: no tile can be read as GeoTIFF: {_few(broken)}; get them again")
     if broken:
@@ -292,8 +301,17 @@ def _tiles(paths: list[Path]) -> list[_Tile]:
     return tiles
 
 
+class _NoPlace(ValueError):
+    """A tile that lies nowhere on Earth."""
+
+
+def _turns_back(affine: "Affine") -> bool:
+    """Can a place be turned into a pixel?"""
+    return bool(np.isfinite(affine.determinant) and affine.determinant != 0)
+
+
 def _outline(path: Path) -> _Tile:
-    """Where a tile lies; ValueError if it has no place, OSError if it cannot be read."""
+    """Where a tile lies; _NoPlace if nowhere on Earth, OSError if it cannot be read."""
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
     from rasterio.warp import transform
@@ -303,13 +321,16 @@ def _outline(path: Path) -> _Tile:
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         tile = rasterio.open(path)
     with tile:
-        if tile.crs is None or tile.transform.is_identity:
-            raise ValueError(f"photos: {path} is not georeferenced (it has no projection); remove it or add one")
+        earthly = tile.crs is not None and (tile.crs.is_geographic or tile.crs.is_projected)  # a site's own plan is not
+        if not earthly or tile.transform.is_identity or not _turns_back(tile.transform):
+            raise _NoPlace(path)
         for row in (0, tile.height - 1):  # a file that is cut short opens well, but has no last row
             tile.read(1, window=Window(0, row, tile.width, 1))
         across, down = tile.width, tile.height
         corners = [tile.transform @ at for at in ((0, 0), (across, down), (across / 2, down / 2))]
         lon, lat = transform(tile.crs, "EPSG:4326", *zip(*corners))
+        if not np.isfinite([*lon, *lat]).all():
+            raise _NoPlace(path)
         lon = [(degrees + 180) % 360 - 180 for degrees in lon]
         km_per_pixel = geo.haversine_km(lat[0], lon[0], lat[1], lon[1]) / math.hypot(across, down)
         a, b, _, d, e, _ = tuple(tile.transform)[:6]

@@ -25,6 +25,7 @@ run that was killed goes on, and a picture that changed is looked at again.
 """
 
 import json
+import math
 import os
 import re
 from collections.abc import Iterator
@@ -95,6 +96,8 @@ def check(
     """
     if source not in pairs.ON_DISK:
         raise ValueError(f"validate: {source!r} is no source on disk; choose from {', '.join(pairs.ON_DISK)}")
+    if workers < 1 or not 0 <= leak_km < math.inf:
+        raise ValueError(f"validate: workers from 1 and leak_km from 0 are needed, got {workers} and {leak_km:g}")
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:

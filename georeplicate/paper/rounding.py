@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import fields
 from fractions import Fraction
@@ -51,6 +52,9 @@ def rounding() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+_REORDERING = re.compile("[\u202a-\u202e\u2066-\u2069\u200e\u200f\x00-\x08]")  # marks that turn what follows around
+
+
 def markdown(rows: pd.DataFrame | Iterable, columns: Sequence[str] | None = None) -> str:
     """A Markdown table from a DataFrame or a sequence of the records above; text is escaped, None an empty cell."""
     if hasattr(rows, "to_dict") and hasattr(rows, "columns"):
@@ -72,4 +76,5 @@ def _cell(value: object) -> str:
         return "yes" if value else "no"
     if isinstance(value, tuple):
         return ", ".join(map(_cell, value))
-    return str(value).replace("\\", "\\\\").replace("|", "\\|").replace("\n", " ").replace("<", "&lt;")
+    text = _REORDERING.sub("", " ".join(str(value).splitlines()))
+    return text.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -59,6 +59,9 @@ def train(
         print(f"the base policy is in {mini_base.build(work / 'base', seed=0)}")
         return
     size = Profile.get(profile)
+    if workers < 1:
+        raise ValueError(f"runs need one worker at least, got {workers}")
+    _check_root(size, root)
     wanted, recipe = chosen(what, size, seeds), recipes.of(size)
     if records is not None:
         if not hasattr(recipe, "with_records"):
@@ -108,6 +111,7 @@ def evaluate(
         raise ValueError("--weights are those of a --baseline; a policy is named with --model")
     if split not in ("validation", "test"):
         raise ValueError(f"unknown split {split!r}: choose one of validation, test")
+    _check_root(size, root)
     recipe = recipes.of(size)
     recipes.check(recipe, size, root, training=False, model=not (model or baseline))
     published = (model or "").partition("@")[0]
@@ -162,6 +166,7 @@ def evaluate(
 def list_runs(profile: str, *, base: str | None, root: Path | None, work: Path) -> None:
     """Print each run of a profile with its state, and what was set aside."""
     size = Profile.get(profile)
+    _check_root(size, root)
     recipes.check(recipes.of(size), size, root, model=base is None)
     for job in runner.jobs(spec.all_runs(size), size, work / size.name, _folder(base), root):
         print(f"{job.run.name:>28}  {runner.state(job)}")
@@ -174,6 +179,7 @@ def adopt(name: str, why: str, profile: str, *, base: str | None, root: Path | N
     from georeplicate.runs import golden
 
     size = Profile.get(profile)
+    _check_root(size, root)
     out = work / size.name
     by_name = {job.run.name: job for job in runner.jobs(spec.all_runs(size), size, out, _folder(base), root)}
     stale = out / "stale" / name
@@ -202,6 +208,11 @@ def golden_runs(write: bool) -> int:
     moved = golden.check()
     print("\n".join(moved) if moved else "the golden runs make the numbers they made")
     return int(bool(moved))
+
+
+def _check_root(profile: Profile, root: Path | None) -> None:
+    if profile.source == "world" and root is not None:
+        raise ValueError(f"profile {profile.name} is of the synthetic world, which has no folder: leave --root out")
 
 
 def _folder(name: str | None) -> Path | None:

@@ -601,7 +601,7 @@ def plan(profile: Profile, *, gpus: int, gpu_gb: float, rate: float = 2.5, mfu: 
 
     ValueError where a number makes no sense, the model is unknown or the work does not divide among the GPUs.
     """
-    if gpus < 1 or not gpu_gb > 0 or not rate >= 0 or not 0 < mfu <= 1:
+    if gpus < 1 or not 0 < gpu_gb < math.inf or not 0 <= rate < math.inf or not 0 < mfu <= 1:
         raise ValueError(
             f"a plan needs --gpus from 1, --gpu-gb above 0, --rate from 0 and --mfu in 0..1; got {gpus}, {gpu_gb:g}, "
             f"{rate:g}, {mfu:g}"

@@ -247,7 +247,7 @@ def place(
     answer = parse_place(text)
     right = 0  # how many of country and city; a city counts in its country alone
     if isinstance(answer, Place) and country and answer.country_code == country:
-        right = 2 if city and (answer.city or "").casefold() == city.casefold() else 1
+        right = 2 if isinstance(city, str) and city and (answer.city or "").casefold() == city.casefold() else 1
     parts = {"accuracy": PLACE_VALUES[right], "format": format(text, mode)}
     return Reward(sum(weights[name] * part for name, part in parts.items()), parts)
 

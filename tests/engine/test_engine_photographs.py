@@ -160,8 +160,8 @@ def test_a_picture_that_cannot_be_read_rejects_its_row_alone(tree, tmp_path):
         (("--teacher", "oracle"), "unknown teacher 'oracle': choose one of template, local, openai"),
         (("--teacher", "openai"), "needs a model, a base_url and a cache folder"),
         (("--teacher", "local"), "'local' needs a model"),
-        (("--teacher", "template", "--model", "x"), "it takes neither a model nor a base_url"),
-        (("--teacher", "local", "--model", "x", "--base-url", "http://y"), "it takes no base_url"),
+        (("--teacher", "template", "--model", "x"), "has no model: leave 'x' out"),
+        (("--teacher", "local", "--model", "x", "--base-url", "http://y"), "has no base_url: leave"),
     ],
 )
 def test_a_teacher_that_cannot_be_had_is_one_sentence(tree, tmp_path, command, words, sentence):

@@ -17,6 +17,8 @@ class Constant:
     2,000 largest cities of the gazetteer. The place with most others within 750 km is taken, the first among equals."""
 
     def __init__(self, weights: str | Path | None = None):
+        if weights is not None and not Path(weights).is_file():
+            raise ValueError(f"{weights} is no file: the constant answer takes a CSV with lat and lon, or none")
         places = atlas.cities(min_population=100_000).head(CITIES) if weights is None else pd.read_csv(weights)
         if not {"lat", "lon"} <= set(places.columns):
             raise ValueError(f"{weights} has no columns lat and lon; it has {', '.join(places.columns)}")

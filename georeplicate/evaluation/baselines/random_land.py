@@ -12,6 +12,8 @@ class RandomLand:
     """weights: a seed, as text (None: 0). The i-th image ever shown gets the i-th point of the seed's sequence."""
 
     def __init__(self, weights: object = None):
+        if not str(weights or 0).isdecimal():
+            raise ValueError(f"random land takes a seed of 0 or more, got {weights!r}")
         self.seed, self.shown = int(str(weights or 0)), 0
 
     def predict(self, images: Sequence) -> pd.DataFrame:

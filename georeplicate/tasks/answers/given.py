@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 import string
 from dataclasses import dataclass
@@ -88,12 +89,14 @@ MAX_ANSWER_CHARS = 10_000
 
 # Models spell the tag of their thinking in several ways; all mean the same.
 _TAG = re.compile(
-    r"<\s{0,3}+(/?)\s{0,3}+(?=[tarsf])"
-    r"(think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|(?:final[ _-]?)?answer)\s{0,3}>"
-    r"|[\[◁](/?)(think)[\]▷]",
+    r"<\s{0,3}+(/?)\s{0,3}+(?=[tarsfp])"
+    r"(think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|analysis|plan(?:ning)?"
+    r"|(?:final[ _-]?)?answer)\s{0,3}>"
+    r"|[\[◁](/?)(think)[\]▷]|<\|(begin|end)_of_(thought)\|>",
     re.ASCII | re.IGNORECASE,
 )
 SPECIAL_TOKEN = re.compile(r"<\|[^<>|]{1,40}\|>")
+_FINAL_CHANNEL = "<|channel|>final<|message|>"  # what stands before it was thought
 
 
 @dataclass
@@ -109,15 +112,21 @@ def given_in(text: str) -> Given | Malformed:
 
     Answers inside closed thinking are drafts. A ``</think>`` that nothing opened means that the prompt ended in
     ``<think>``: all before it was thought. If the thinking is never closed, an answer block that ends the text counts:
-    the model forgot the tag, not the answer. If it thinks on after the block, the block was a draft.
+    the model forgot the tag, not the answer. If it thinks on after the block, the block was a draft. Closed thinking
+    with which an answer block begins is left out of it.
     """
+    if "&lt;" in text:
+        text = html.unescape(text)
+    if _FINAL_CHANNEL in text:
+        text = text.rsplit(_FINAL_CHANNEL, 1)[1]
     parts = [Given([], [])]
     drafts: list[str] = []
     block: list[str] | None = None
     thinking, at = False, 0
+    inner: int | None = None  # where thinking began within the block
     for tag in _TAG.finditer(text):
         piece, at = text[at : tag.start()], tag.end()
-        closing, word = (tag[1] or tag[3]) == "/", (tag[2] or tag[4]).lower()
+        closing, word = (tag[1] or tag[3]) == "/" or tag[5] == "end", (tag[2] or tag[4] or tag[6]).lower()
         name = "answer" if word.endswith("answer") else "think"
         if block is not None:
             block.append(piece)
@@ -125,11 +134,17 @@ def given_in(text: str) -> Given | Malformed:
             parts[-1].loose.append(piece)
         if name == "answer":
             if not closing and block is None:
-                block = []
+                block, inner = [], None
             elif closing and block is not None:
                 (drafts if thinking else parts[-1].blocks).append(" ".join(block))
                 block = None
-        elif not closing and not thinking and block is None:
+        elif block is not None and not thinking:
+            if not closing:
+                inner = len(block) if not "".join(block).strip() else inner
+            elif inner is not None:
+                del block[inner:]
+                inner = None
+        elif not closing and not thinking:
             thinking, drafts = True, []
         elif closing and thinking:
             thinking, drafts, block = False, [], None

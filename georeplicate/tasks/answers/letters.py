@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import re
 import unicodedata
 from collections import Counter
@@ -30,14 +32,22 @@ _LONE_LETTER = re.compile(
     r"(?<![0-9A-Za-z]['’&@+\-][A-Za-z])(?<![^A-Za-z][A-Za-z]\.[A-Za-z])(?<!^[A-Za-z]\.[A-Za-z])"
 )
 _OPENING, _CLOSING = frozenset("([{\"'‘“«<"), frozenset(")]}\"'’”»>")
-_NOUN = r"(?:images?|tiles?|options?|choices?|candidates?|letters?|pictures?|photos?|labels?|satellite|aerial|views?)"
-_LIST_MARK = re.compile(r"(?:[.):\]]|,? [-–—])(?:[ \n]|$)|[:：]")
+_NOUN = (
+    r"(?:images?|tiles?|options?|choices?|candidates?|letters?|pictures?|photos?|labels?|satellite|aerial|views?"
+    r"|opci[oó]n|opção|opzione|optie|bild|kachel|imagen|imagem|immagine|вариант|изображение)"
+)
+# "answer", where a colon or "is" may follow
+_ANSWER_WORD = (
+    r"(?:answer|antwort|réponse|respuesta|resposta|risposta|antwoord|odpowiedź|cevap|jawaban|ответ|答案|回答|正解|答え"
+    r"|정답|답|الإجابة|उत्तर)"
+)
+_LIST_MARK = re.compile(r"(?:[.):\]]|,? [-–—])(?:[ \n]|$)|[:：]|,? (?:because|since)\b")
 _LINE_START = re.compile(r"(?:^|\n)[ (\[\"'‘“>-]{0,4}$")
 _NAME_HYPHEN = re.compile(r"-(?<=[A-Za-z]{4}-)(?=[A-Za-z]\b)")
 _AFTER_NOUN = re.compile(rf"\b{_NOUN}[ #(\[\"'‘“<]{{0,4}}$")
 _AFTER_CUE = re.compile(
-    r"\b(?:answer|ans|choice|match|pick|choose|chose|select|selected|letter|option|image)"
-    r" ?(?:is|are|be|was|would be|must be|should be)? ?[:=]?[ (\[\"'‘“<]{0,4}$"
+    rf"(?:\b(?:ans|choice|match|pick|choose|chose|select|selected|letter|option|image)|{_ANSWER_WORD})"
+    r" ?(?:is|are|be|was|would be|must be|should be|ist|est|es|é|è|は|은|는)? ?[:：=]?[ (\[\"'‘“<]{0,4}$"
     r"|(?:\bit ?(?:is|['’]s|must be)|\b(?:i|we) (?:think|say|guess)|\bgo(?:ing)? (?:with|for)"
     r"|答案|选项?|選項?|选择|選擇)"
     r" ?[是为為]? ?[:=]?[ (\[\"'‘“<]{0,4}$"
@@ -47,8 +57,8 @@ _AFTER_CUE = re.compile(
 _NEXT_WORD = re.compile(r"[ \t]([a-z]{2,}|[a-z]-[a-z]{2,})")
 _NOT_AFTER_ARTICLE = frozenset(
     "is was are has does because since as and or nor but not with for from in on at to by if so the this that these "
-    "it its there matches fits shows looks seems corresponds depicts contains appears must would should can could may "
-    "might will".split()
+    "it its there then matches fits shows looks seems corresponds depicts contains appears must would should can could "
+    "may might will".split()
 )
 _NOT_AFTER_PRONOUN = frozenset(
     "is has does matches fits shows looks seems corresponds depicts contains appears".split()
@@ -56,7 +66,8 @@ _NOT_AFTER_PRONOUN = frozenset(
 # "A best matches", "A clearly shows": an adverb that a verb of the third person follows
 _VERB_NEXT = re.compile(rf"[ \t](?:best|also|most|only|[a-z]{{2,20}}ly) (?:{'|'.join(sorted(_NOT_AFTER_PRONOUN))})\b")
 _FILLER = (
-    r"(?:the|a|an|be|it|is|in|satellite|aerial|image|option|tile|candidate|view|picture|photo|choice|letter|answer)"
+    r"(?:the|a|an|be|it|is|in|satellite|aerial|image|option|tile|candidate|view|picture|photo|choice|letter|answer"
+    r"|think|choose|pick|select|say)"
 )
 # At least one of these stands in every text that either of the next two patterns can match: a quick way past them.
 _NEGATIONS = tuple(
@@ -64,7 +75,7 @@ _NEGATIONS = tuple(
 )
 _NEGATIONS += ("unlikely", "neither")
 _NEGATED_BEFORE = re.compile(
-    rf"\b(?:not|isn['’]t|never|nor|neither|except|without|excluding|ruled? out|than|instead of)"
+    rf"\b(?:not|\w{{1,6}}n['’]t|cannot|never|nor|neither|except|without|excluding|ruled? out|than|instead of)"
     rf"(?: {_FILLER}){{0,5}} ?[(\[\"'‘“]{{0,2}}$"
 )
 _NEGATED_AFTER = re.compile(
@@ -73,10 +84,10 @@ _NEGATED_AFTER = re.compile(
     r"|(?:is|are|was|looks|seems) (?:wrong|incorrect|false|impossible|unlikely|excluded|ruled out|out)\b)"
 )
 _DECLARATION = re.compile(
-    r"\b(?:answer ?(?:is|would be|must be|should be|[:=])"
-    r"|(?:final|best|correct|right|true|my) (?:\w{1,20} ){0,2}\w{1,20} ?(?:is|would be|must be|[:=])"
-    r"|the (?:match|choice) ?(?:is|[:=])"
-    r"|i(?: would| will|['’]ll|['’]d)? (?:choose|pick|select|go with|conclude)\b)"
+    rf"(?:{_ANSWER_WORD} ?(?:is|would be|must be|should be|ist|est|es|é|è|は|은|는|[:：=])"
+    r"|\b(?:final|best|correct|right|true|my) (?:\w{1,20} ){0,2}\w{1,20} ?(?:is|would be|must be|[:=])"
+    r"|\bthe (?:match|choice) ?(?:is|[:=])"
+    r"|\bi(?: would| will|['’]ll|['’]d)? (?:choose|pick|select|go with|conclude)\b)"
     r"|(?:答案|选择|選擇) ?[是为為:]"
 )
 _DECLARED_AFTER = re.compile(
@@ -93,12 +104,25 @@ _CLAUSE_END = re.compile(
     r"[.!?;](?=[\s)\]\"'’”]|$)|[\n。]|[,，]? ?因为|,? ?\b(?:because|since|whereas|while|unlike)\b|, as\b"
 )
 _SECOND_THOUGHT = re.compile(
-    r"(?:^|[\s,(])(?:wait|actually|hmm+|no,|oops|sorry|correction|scratch that|on second thoughts?|alternatively|"
-    r"however|unless|maybe|perhaps|possibly|but|or)\b"
+    r"(?:^|[\s,(])(?:wait|actually|hmm+|no(?=[,.:;!]| [a-z]\b)|oops|sorry|correction|scratch that|on second thoughts?|"
+    r"alternatively|however|unless|maybe|perhaps|possibly|or"
+    r"|but(?! (?:it |that |this |the \w{1,15} )?(?:has no|shows no|is not|does not|lacks?|without|misses|no|not)\b))\b"
     r"|\b(?:could|might|may|can|would|should) (?:\w{1,12} ){0,2}be\b|\balso (?:possible|be)\b"
     r"|\b(?:better|closer|(?:more|as|equally|most) (?:likely|plausible|probable)|instead)\b"
     r"|\bchanged? my mind\b|\bi was wrong\b"
     r"|(?:但|不过|或者|也可能|其实|不对)"
+)
+# "B, not A", "B rather than A", "not A but B": what is ruled out is named beside what is meant
+_NOT_THE_OTHER = re.compile(r"[)\]\"'’”]{0,2},? ?(?:and )?(?:not|rather than|instead of)\b")
+_BUT = re.compile(rf"\bbut(?: {_FILLER}){{0,3}} ?[(\[\"'‘“]{{0,2}}$")
+# What HTML writes around words. Only where something is closed: "<b>" alone may be a letter in brackets.
+_MARKUP = re.compile(
+    r"</?(?:b|i|u|s|p|em|strong|span|div|code|pre|li|ul|ol|td|th|tr|table|tbody|thead|h[1-6]|mark|font|center)"
+    r"(?: [^<>]{0,200})?>",
+    re.IGNORECASE,
+)
+_KEYS_OF_LETTERS = frozenset(
+    "answer final_answer letter choice option tile image match prediction selected selection label result".split()
 )
 _LETTER_LINE = re.compile(r"[^\w\n]{0,4}([A-Za-z])[^\w\n]{0,4}")
 _DECLARATION_REACH = 60  # characters within which a declaration names its letter
@@ -107,6 +131,10 @@ _DECLARATION_REACH = 60  # characters within which a declaration names its lette
 def plain(region: str) -> str:
     """An answer without its typography: compatibility forms folded, Markdown, LaTeX and chat tokens removed."""
     region = SPECIAL_TOKEN.sub(" ", region)
+    if "&" in region:
+        region = html.unescape(region)
+    if "</" in region:
+        region = _MARKUP.sub(" ", region)
     region = re.sub(r"\\boxed\b", " answer: ", region)
     region = _NAME_HYPHEN.sub(" ", region)  # "image-B"
     if not region.isascii():
@@ -175,11 +203,35 @@ def _one_letter(region: str, declared: bool) -> str | Malformed:
     if not letters:
         return refuse("no_letter", region)
     if len(letters) > 1:
-        found = _declared_letter(region, mentions) if declared else None
+        found = _not_the_others(region, mentions) or (_declared_letter(region, mentions) if declared else None)
         return found or refuse("two_letters", ", ".join(letters))
     if any(mention.negated for mention in mentions):
         return refuse("negated", region)
     return letters[0]
+
+
+def _not_the_others(region: str, mentions: Sequence[_Mention]) -> str | None:
+    """The letter of "B, not A" and of "not A but B": one is meant, all others are ruled out beside it."""
+    meant = [m for m in mentions if not m.negated]
+    if len({m.letter for m in meant}) != 1 or meant[0].letter in {m.letter for m in mentions if m.negated}:
+        return None
+    lowered, last = _lower(region), meant[-1]
+    first = mentions[0] is meant[0] and _NOT_THE_OTHER.match(lowered, last.end)
+    but = mentions[-1] is last and len(meant) == 1 and _BUT.search(lowered[max(0, last.start - 60) : last.start])
+    return last.letter if first or but else None
+
+
+def _value_of_json(region: str) -> str:
+    """What stands under "answer", "letter" or the like of a JSON object within the text; else the text itself."""
+    start, end = region.find("{"), region.rfind("}")
+    if start < 0 or end < start or '"' not in region:
+        return region
+    try:
+        data = json.loads(region[start : end + 1])
+    except (ValueError, RecursionError):
+        return region
+    said = [value for key, value in data.items() if key.strip().lower().replace(" ", "_") in _KEYS_OF_LETTERS]
+    return "\n".join(value if isinstance(value, str) else json.dumps(value) for value in said) if said else region
 
 
 def _declared_letter(region: str, mentions: Sequence[_Mention]) -> str | None:
@@ -197,7 +249,7 @@ def _declared_letter(region: str, mentions: Sequence[_Mention]) -> str | None:
     last = max(m.start for m in declared)
     if len(letters) > 1 or any(m.negated for m in mentions if m.start >= last and m.letter in letters):
         return None
-    others = [m for m in mentions if m.start > last and m.letter not in letters]
+    others = [m for m in mentions if m.start > last and m.letter not in letters and not m.negated]
     if others:  # "The answer is B. Note that A has the same kind of roof."
         clause = _CLAUSE_END.search(lowered, next(m.end for m in mentions if m.start == last))
         if clause is None or others[0].start < clause.end() or _SECOND_THOUGHT.search(lowered, clause.start()):
@@ -237,7 +289,7 @@ def parse_choice(text: object, mode: Mode = "paper", letters: str = LETTERS) -> 
     region = "\n".join(given.blocks or given.loose)
     if len(region) > MAX_ANSWER_CHARS:
         return refuse("too_long", region)
-    region = plain(region)
+    region = plain(_value_of_json(region))
     if len(region) > MAX_ANSWER_CHARS:  # one character can stand for eighteen
         return refuse("too_long", region)
     letter = _one_letter(region, declared=not given.blocks)

@@ -29,31 +29,52 @@ _NOT_SAID = frozenset(
     "not sure", "not specified", "not known", "cannot determine", "cannot be determined", "not applicable",
     "country name", "city name",
 }  # fmt: skip
-_BOTH_KEYS = re.compile(r"\blat(?:itude)? ?(?:,|/|and|&) ?(?:longitude|long|lng|lon)\b", re.IGNORECASE)
+# Keys of a pair, in the order of its numbers ...
+_BOTH_KEYS = re.compile(
+    r"\(?(?:\blat(?:itude)? ?(?:,|/|-|and|&| ) ?(?:longitude|long|lng|lon)\b|\blatl(?:ng|on)\b"
+    r"|[纬緯]度?[・·/、,和]?[经經経]度|위도?[・·/, ]{0,2}경도)\)?",
+    re.IGNORECASE,
+)
+_BOTH_TURNED = re.compile(
+    r"\(?(?:\b(?:longitude|long|lng|lon) ?(?:,|/|-|and|&| ) ?lat(?:itude)?\b|\b(?:lng|lon)lat\b"
+    r"|[经經経]度[・·/、,和]?[纬緯]度|경도[・·/, ]{0,2}위도)\)?",
+    re.IGNORECASE,
+)
+# ... and the Chinese word for both, which says nothing of the order.
+_BOTH_UNORDERED = re.compile(r"[经經経][纬緯]度|경위도")
 # Keys by what they mean. "" is a key that says nothing about the place's name, and ends the value before it.
 _KEYS = {
-    "country": "country nation pays país pais land paese страна 国家 國家 国 국가 나라 البلد الدولة देश ülke negara",
-    "city": "city town municipality ville ciudad cidade stadt città citta город 城市 都市 도시 المدينة शहर şehir kota",
+    "country": "country nation pays país pais land paese страна 国家 國家 国 국가 나라 البلد الدولة देश ülke negara "
+    "kraj χώρα ประเทศ",
+    "city": "city town municipality ville ciudad cidade stadt città citta город 城市 都市 도시 المدينة शहर şehir "
+    "kota miasto stad πόλη เมือง",
     "state": "state province prefecture oblast canton bundesland estado provincia 州 省 省份 都道府県",
     "place": "location place answer 地点 地點 位置 地名 答案 回答 lieu ort lugar luogo",
     "coordinates": "coordinates coordinate coords gps 坐标 座標 좌표 koordinaten coordonnées coordenadas",
-    "lat": "latitude lat latitud breite breitengrad широта 纬度 緯度 위도",
-    "lon": "longitude long lng lon longitud länge längengrad долгота 经度 經度 経度 경도",
+    "lat": "latitude lat latitud breite breitengrad широта 纬度 緯度 위도 latitudine szerokość breedtegraad enlem "
+    "lintang अक्षांश ละติจูด",
+    "lon": "longitude long lng lon longitud länge längengrad долгота 经度 經度 経度 경도 longitudine długość "
+    "lengtegraad boylam bujur देशांतर ลองจิจูด",
+    "lonlat": "lonlat",
+    "unordered": "unordered",
     "": "region county district continent area neighbourhood neighborhood street confidence reason reasoning "
     "explanation notes note landmark landmarks 地区 區域 区域 大洲 理由 原因",
 }
 _KEY_NAMES = {word: name for name, words in _KEYS.items() for word in words.split()}
+_KEY_NAMES |= {"quốc gia": "country", "thành phố": "city", "vĩ độ": "lat", "kinh độ": "lon"}  # of two words
+_KEY_NAMES |= {"خط العرض": "lat", "خط الطول": "lon", "دائرة العرض": "lat"}
 # Of these the other languages' words for a value's key ("Land", "Ort") are words of English too: only with a colon.
 _PLAIN_KEYS = frozenset(
     "country nation city town location place answer coordinate coordinates coords gps latitude lat longitude long"
-    " lng lon state province".split()
+    " lng lon latitud longitud lonlat unordered state province".split()
 )
 _KEY = re.compile(
     r"(?<![^\W\d_]|/)(?:(?P<plain>" + "|".join(sorted(_PLAIN_KEYS, key=len, reverse=True)) + r")"
     r"|(?P<more>" + "|".join(sorted((k for k in _KEY_NAMES if k not in _PLAIN_KEYS), key=len, reverse=True)) + r"))"
     r"(?:(?: |/ ?)(?:name|code|coordinates|territory|region|province|state|town))?(?![^\W\d_](?<![是为為]))"
-    r"(?:['\"]? ?[:=>]|(?P<says>(?<=[\u3400-\u9fff])[是为為])"
-    r"|(?(plain)(?: [-–—] |(?P<is> is\b)|(?<=[etngs]) ?(?=[-+]?\d|[NSEW] ?\d))|(?<=[纬緯经經経]度) ?(?=[-+]?\d)))",
+    r"(?:['\"]? ?(?:[:=>]>?|->|→)|(?P<says>(?<=[\u3400-\u9fff])[是为為])"
+    r"|(?(plain)(?:(?P<dash> [-–—] )|(?P<is> is\b)|(?<=[etngsd])(?: of(?=\W))?(?: ?about| around| approximately|"
+    r" approx\.?| roughly| ~)? ?(?=[-+]?\d|[NSEW] ?\d))|(?<=[纬緯经經経위경][度도]) ?(?=[-+]?\d)))",
     re.IGNORECASE,
 )
 _CLAUSE_OF_ANOTHER = re.compile(
@@ -61,10 +82,25 @@ _CLAUSE_OF_ANOTHER = re.compile(
     r"the|its|nearest|closest|most|likely|probable|specific|capital)[ ,]*)+$",
     re.IGNORECASE,
 )
-_FIELDS = frozenset({"country", "city", "state", "place", "lat", "lon", "coordinates"})
+_PAIRS = ("coordinates", "lonlat", "unordered")
+_MAX_OBJECTS = 20  # of JSON in one answer
+_FIELDS = frozenset({"country", "city", "state", "place", "lat", "lon", *_PAIRS})
+_MAX_PIECES = 50  # sentences and lines that are read one by one
 _MAX_NAME_CHARS = 100  # no place name of a gazetteer is longer; bounds what is looked up
 _EDGES = " \t\n\"'`,;:*_-[]{}<>|=!?"
 _HEDGE = re.compile(r"^(?:(?:most|very) )?(?:likely|probably|possibly|perhaps|maybe) (?:in )?", re.IGNORECASE)
+_LEAD = re.compile(
+    r"^(?:\d{1,2}[.)] |i (?:think|believe|guess|would say|estimate) "
+    r"|(?:that )?(?:this|it|that)(?: is|['’]s| looks like| seems to be| must be| appears to be) "
+    r"|(?:my )?(?:best )?(?:guess|estimate|answer)(?: is|:) |in |near )+",
+    re.IGNORECASE,
+)
+_REASON = re.compile(r"(?<=\w)[,;]? (?:because|since|as|given|judging|based on|due to)\b.*", re.IGNORECASE)
+_NAME_AT_END = re.compile(r"(?:[^\W\d_a-z][^\s,]*[ ]?){1,4}$")
+_CONTINENTS = frozenset(
+    "africa|asia|europe|oceania|america|north america|south america|central america|latin america|the americas|"
+    "caribbean|the caribbean|middle east|the middle east|southeast asia|eu".split("|")
+)
 _PARENTHESES = re.compile(r"\([^()]*\)")
 
 
@@ -78,15 +114,19 @@ def _clean_name(value: str) -> str:
 
 def _from_json(region: str) -> dict[str, list[str]] | None:
     """The fields of a JSON object in ``region``, nesting flattened; None if it holds no known key."""
-    start, end = region.find("{"), region.rfind("}")
-    if start < 0 or end < start:
+    start = region.find("{")
+    if start < 0 or region.find("}") < start:
         return None
-    try:
-        data = json.loads(region[start : end + 1])
-    except (ValueError, RecursionError):
-        return None
+    data: list[object] = []
+    while start >= 0 and len(data) < _MAX_OBJECTS:
+        try:
+            one, start = json.JSONDecoder().raw_decode(region, start)
+        except (ValueError, RecursionError):
+            break
+        data.append(one)
+        start = region.find("{", start)
     fields: dict[str, list[str]] = {}
-    items = [("", data)]
+    items = [("", one) for one in data]
     for key, value in items:  # grows by what the objects hold
         key = key.strip().lower().replace("_", " ").removesuffix(" name").removesuffix(" code")
         key = _KEY_NAMES.get(key, key)
@@ -112,17 +152,19 @@ def _scalar(value: str | int | float) -> str:
 
 def _from_keys(region: str) -> tuple[dict[str, list[str]], str]:
     """The fields of "key: value" text in any order and on any number of lines, and the text around them."""
-    region = _BOTH_KEYS.sub("coordinates", _from_tables(region))
+    region = _BOTH_KEYS.sub("coordinates", _BOTH_TURNED.sub("lonlat", _from_tables(region)))
+    region = _BOTH_UNORDERED.sub("unordered", region)
     keys = list(_KEY.finditer(region))
     fields: dict[str, list[str]] = {}
     prose = [region[: keys[0].start()] if keys else region]
     for key, following in zip_longest(keys, keys[1:]):
         value = region[key.end() : following.start() if following else len(region)].lstrip()
         says = key["is"] or key["says"]
-        value, *rest = re.split(
-            r"[\n<]|\. |[,。;]" if key["says"] else r"[\n<]|\. " if says else r"[\n<]", value, maxsplit=1
-        )
         name = _KEY_NAMES[(key["plain"] or key["more"]).lower()]
+        ends = r"[\n<]|\. " if says else r"[\n<]"
+        value, *rest = re.split(ends + "|[,。;]" if key["says"] and name not in _PAIRS else ends, value, maxsplit=1)
+        if key["dash"] and name in ("lat", "lon", *_PAIRS) and not coordinates.names_hemisphere(value):
+            name, value = "unsigned", key[0] + value  # "latitude - 33.9": a minus, or a dash?
         if says:
             value = _CLAUSE_OF_ANOTHER.sub("", value.rstrip(" .。"))
         if name and not (says and name in fields):  # "the country is known for ..." behind an answer
@@ -138,13 +180,15 @@ def _from_tables(region: str) -> str:
     lines: list[str] = []
     header: list[str] = []
     for line in region.split("\n"):
-        cells = [cell.strip(_EDGES) for cell in line.strip().strip("|").split("|")]
+        cells = [
+            cell.strip(_EDGES.replace("-", "")) for cell in line.strip().strip("|").split("|")
+        ]  # "-" is a sign too
         known = [cell.lower() in _KEY_NAMES for cell in cells]
         if len(cells) < 2:
             header = []
         elif all(known):
             header, line = cells, ""
-        elif header and not any(cells):  # the rule below the header
+        elif header and not any(cell.strip(_EDGES) for cell in cells):  # the rule below the header
             line = ""
         elif header and len(cells) == len(header):
             line = "\n".join(f"{key}: {value}" for key, value in zip(header, cells))
@@ -180,13 +224,18 @@ def _country(value: str, bare: bool = False) -> _Land | Malformed | None:
     for spelling in (value.strip(), name):
         if (found := _code(spelling, bare)) and not _split_name(spelling):
             return _Land(name, found)
+    if (other := re.search(r"\((?:or|possibly|perhaps|maybe) ([^()]+)\)", value)) and _code(_clean_name(other[1])):
+        return refuse("two_places", name)  # "Spain (or Portugal)"
     if two := _split_name(name):
         if isinstance(land := _of_two(name, *two), _Land | Malformed):
             return land
     for spelling in (value.strip(), name, _PARENTHESES.sub("", name).strip()):
         if found := _code(spelling, bare):
             return _Land(name if spelling == value.strip() else spelling, found)
-    several = {found for part in re.split(r"/| or |\|", name) if (found := _code(_clean_name(part), bare))}
+    parts = [_clean_name(part) for part in re.split(r"/| or | and |[|;]", name)]
+    several = {found for part in parts if (found := _code(part, bare))}
+    if len(several) == 1 and len(parts) > 1 and all(_code(part, bare) for part in parts):  # "Burma/Myanmar"
+        return _Land(parts[0], several.pop())
     return refuse("two_places" if len(several) > 1 else "unknown_country", name)
 
 
@@ -222,10 +271,16 @@ def _bare_place(text: str) -> tuple[str, _Land] | Malformed | None:
         return None
     if " or " in text:
         return refuse("two_places", text)
+    if len(parts) > 1 and parts[-1].casefold() in _CONTINENTS:
+        parts.pop()
     names = [_clean_name(part.rsplit(" in ", 1)[-1]) for part in parts]
     if len(names) > 2 and _code(whole := ", ".join(names[-2:]), bare=True):  # "Kinshasa, Congo, Dem. Rep."
         names, parts = [*names[:-2], whole], [*parts[:-2], whole]
     last = _country(names[-1], bare=True)
+    if isinstance(last, _Land) and len(parts) == 1 and " in " in parts[0]:  # "The photo shows Lyon in France"
+        named = _NAME_AT_END.search(parts[0].rsplit(" in ", 1)[0])
+        if named and _is_city(named[0], last.code):
+            return named[0], last
     if isinstance(last, _Land):  # "Based on the signs, it is in Waco, Texas, USA": what follows "in", else the first
         after_in = [name for part, name in zip(parts[:-1], names) if " in " in part]
         city = (after_in or names[:-1] or [""])[0 if not after_in else -1]
@@ -233,12 +288,47 @@ def _bare_place(text: str) -> tuple[str, _Land] | Malformed | None:
     first = _country(names[0], bare=True)
     if isinstance(first, _Land) and all(len(name.split()) <= 3 for name in names[1:]):  # "Japan, Tokyo"
         return names[1], first
-    if len(names) > 1 and (land := _of_state(names[-1])):  # "Paris, Texas"
+    if len(names) > 1 and (land := _of_state(names[-1]) or _abbreviated(names[-2], names[-1])):  # "Paris, Texas"
         return names[-2], land
     for said in (last, first):
         if isinstance(said, Malformed) and said.reason == "two_places":
             return said
     return refuse("no_country", text)
+
+
+def _prose_place(text: str) -> tuple[str, _Land] | Malformed | None:
+    """(city, country) of lines and sentences: the one place that they name; refused where they name two."""
+    found: dict[tuple[str, str], tuple[str, _Land]] = {}
+    pieces = [piece for line in text.split("\n") for piece in re.split(r"(?<=[a-zà-ÿ]{4})[.!](?: |$)", line)]
+    pieces = [_LEAD.sub("", _REASON.sub("", piece.strip(" \t-*•>")), count=1) for piece in pieces]
+    pieces = [piece for piece in pieces if piece.strip(_EDGES)]
+    whole = _bare_place("\n".join(pieces))
+    if len(pieces) < 2:
+        return whole
+    for piece in pieces[:_MAX_PIECES]:
+        place = _bare_place(piece)
+        if isinstance(place, tuple):
+            found.setdefault((_fold(place[0]), place[1].code), place)
+        elif isinstance(place, Malformed) and place.reason == "two_places":
+            return place
+    with_city = {code for city, code in found if city}
+    full = {key: place for key, place in found.items() if key[0] or key[1] not in with_city}
+    if len(full) > 1:
+        return refuse("two_places", text)
+    if full and (isinstance(whole, Malformed) or next(iter(full))[0]):
+        return next(iter(full.values()))
+    return whole
+
+
+def _abbreviated(city: str, division: str) -> _Land | None:
+    """The country of "Portland, OR": the city lies in the division of this abbreviation."""
+    from georeplicate import atlas
+
+    letters = division.replace(".", "")
+    if not (2 <= len(letters) <= 3 and letters.isascii() and letters.isupper()):
+        return None
+    code = atlas.country_of(f"{city}, {letters}")
+    return _Land(atlas.country_name(code), code, letters) if code else None
 
 
 def _with_state(city: str, between: Sequence[str], land: _Land) -> _Land:
@@ -251,15 +341,26 @@ def _with_state(city: str, between: Sequence[str], land: _Land) -> _Land:
     return _Land(land.name, land.code, state)
 
 
+# First-order divisions in the gazetteer of which two states, or a state and its own government, both say that they are
+# theirs: as the name of a country they stay unknown.
+_DISPUTED = frozenset({"crimea", "sevastopol", "abkhazia"})
+
+
+def _division_for_country(name: str, city: str) -> _Land | None:
+    """The country of a division that stands where a country should ("country: Texas"), with such a city in it."""
+    return None if _fold(name) in _DISPUTED else _of_state(name, city)
+
+
 def _of_state(state: str, city: str | None = None) -> _Land | None:
     """The country that alone has a division of this name (and such a city in it)."""
     from georeplicate import atlas
 
-    if len(state) > _MAX_NAME_CHARS or len(codes := atlas.countries_with(state)) != 1:
+    codes = atlas.countries_with(state) if len(state) <= _MAX_NAME_CHARS else set()
+    if city is not None:
+        codes = {code for code in codes if atlas.geocode(city, code, state)}
+    if len(codes) != 1:
         return None
     code = codes.pop()
-    if city is not None and not atlas.geocode(city, code, state):
-        return None
     return _Land(atlas.country_name(code), code, state)
 
 
@@ -277,12 +378,20 @@ def _place(region: str) -> Place | Malformed:
     prose = ", ".join(fields.pop("place", [])) or prose
 
     point: tuple[float, float] | coordinates.Unusable | None = None
-    if any(len(set(fields.get(key, []))) > 1 for key in ("lat", "lon", "coordinates")):
+    if "unsigned" in fields:
+        return refuse("bad_coordinates", fields["unsigned"][0].strip())
+    for key in ("lat", "lon", *_PAIRS):  # "latitude: unknown"
+        if key in fields and not any(map(_clean_name, fields[key])):
+            del fields[key]
+    if any(len(set(fields.get(key, []))) > 1 for key in ("lat", "lon", *_PAIRS)):
         return refuse("two_places", region.strip())
     if "lat" in fields or "lon" in fields:
         point = coordinates.read_pair(fields.get("lat", [""])[0], fields.get("lon", [""])[0])
-    elif "coordinates" in fields:
-        point, _ = coordinates.find_pair(fields["coordinates"][0], expected=True)
+    elif "unordered" in fields and coordinates.order_unclear(fields["unordered"][0]):
+        return refuse("bad_coordinates", f"which is the latitude? {fields['unordered'][0]}")
+    elif pair := next((key for key in _PAIRS if key in fields), ""):
+        turned = pair == "lonlat" or pair == "unordered" and coordinates.longitude_leads(fields[pair][0])
+        point, _ = coordinates.find_pair(fields[pair][0], expected=True, longitude_first=turned)
     elif "country" in fields or "city" in fields:
         for key in ("country", "city"):  # "city: Paris, France (48.85, 2.35)"
             for i, value in enumerate(fields.get(key, [])):
@@ -308,6 +417,8 @@ def _place(region: str) -> Place | Malformed:
                 land = bare[1]
                 if not cities or _is_city(bare[0], land.code):  # else a landscape: "Russia, Siberia"
                     cities.setdefault(_fold(bare[0]), bare[0])
+        if isinstance(land, Malformed) and land.reason == "unknown_country" and len(cities) == 1:
+            land = _division_for_country(land.found, next(iter(cities.values()))) or land
         if isinstance(land, Malformed):
             return land
         if land:
@@ -318,7 +429,7 @@ def _place(region: str) -> Place | Malformed:
         land = _of_state(next(iter(states.values())), next(iter(cities.values())))
         lands = {land.code: land} if land else {}
     if not lands and (cities or not fields.keys() & {"country", "city"}):
-        bare = _bare_place(", ".join(cities.values()) or prose)
+        bare = _bare_place(", ".join(cities.values())) if cities else _prose_place(prose)
         if isinstance(bare, Malformed) and (cities or point is None):
             return bare
         if isinstance(bare, tuple):
@@ -336,7 +447,10 @@ def _place(region: str) -> Place | Malformed:
     land = land and _meant(land, city, state)
     if isinstance(land, Malformed):
         return land
+    if land and (two := _two_cities(city, land.code)):
+        return refuse("two_places", two)
     country, code = (land.name, land.code) if land else ("", None)
+    state = state or (land.state[:_MAX_NAME_CHARS] if land else "")
     if point is not None and city and code and _exchanged(*point, city, code):
         return refuse("swapped", f"{point[0]:g}, {point[1]:g} for {city}")
     lat, lon = point or (None, None)
@@ -366,6 +480,14 @@ def _told_apart(city: str, code: str | None, state: str) -> str:
     return f"{city}, {state}" if there and there != atlas.geocode(city, code) else city
 
 
+def _two_cities(city: str, code: str) -> str:
+    """The name again if it is two cities of the country ("Madrid/Seville"), else ""."""
+    parts = [part.strip() for part in re.split(r"[,/]| and ", city)]
+    if len(parts) == 1 or not all(parts) or _is_city(city, code):
+        return ""
+    return city if all(_is_city(part, code) for part in parts) else ""
+
+
 def _is_city(name: str, code: str) -> bool:
     from georeplicate import atlas
 
@@ -378,8 +500,15 @@ def _meant(land: _Land, city: str, state: str) -> _Land | Malformed:
 
     codes = atlas.ambiguous(land.name)
     if not codes:
+        alone = city and not (state or land.state) and _fold(city) != _fold(land.name)
+        elsewhere = alone and not atlas.geocode(city, land.code)
+        if elsewhere and (code := atlas.country_of(f"{city}, {land.name}")) and code != land.code:
+            return _Land(atlas.country_name(code), code, land.name)  # "Los Angeles, CA" is not in Canada
         return land
-    having = [code for code in codes if city and atlas.geocode(city, code, state)]
+    if not city and land.state:  # "Congo (Brazzaville)"
+        having = [code for code in codes if atlas.in_country(land.state, code)]
+    else:
+        having = [code for code in codes if city and atlas.geocode(city, code, state)]
     return _Land(land.name, having[0], land.state) if len(having) == 1 else refuse("ambiguous", land.name)
 
 
