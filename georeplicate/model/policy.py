@@ -7,6 +7,7 @@ questions, generates answers (each prompt is prefilled once) and scores them.
 from __future__ import annotations
 
 import itertools
+import json
 import os
 import re
 import reprlib
@@ -250,10 +251,12 @@ class Policy:
         prompts = rows if isinstance(rows, shared_prefix.Prompts) else self.encode(rows)
         return shared_prefix.logprobs(self.model, prompts, completions)
 
-    def save(self, path: str | os.PathLike) -> None:
-        """A complete checkpoint directory with SHA-256 sums, or none at all: it appears under `path` at the end."""
+    def save(self, path: str | os.PathLike, state: dict[str, torch.Tensor] | None = None) -> None:
+        """A complete checkpoint directory with SHA-256 sums, or none at all: it appears under `path` at the end.
+
+        state: the weights, where the model's own lie in shares."""
         with writing(path) as new:
-            self.model.save_pretrained(new)
+            self.model.save_pretrained(new, state_dict=state)
             self.processor.save_pretrained(new)
 
 
@@ -329,6 +332,26 @@ def load(
     if lost:
         raise CheckpointError(f"{name} does not fit its config: {len(lost)} weights differ, first {lost[0]}")
     return Policy(model.to(device).eval(), processor, hub.identity(found) if not local.exists() else str(found))
+
+
+def merge(adapter: str | os.PathLike, base: str | None = None) -> Policy:
+    """The whole policy of an adapter that training kept (`adapter/` beside `policy/`): its base, with the adapter's
+    weights added in fp32.
+
+    base: where that lies, if not where the adapter was trained from. CheckpointError where either is missing or damaged.
+    """
+    folder = Path(adapter)
+    if not (folder / "adapter_config.json").is_file():
+        raise CheckpointError(f"{folder} holds no adapter: adapter_config.json is missing")
+    if (folder / MANIFEST).is_file():
+        verify_manifest(folder)
+    from peft import PeftModel
+
+    named = str(base or json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"])
+    stored = load(named)  # in the type of its weights, which the merged ones get again
+    dtype = stored.model.dtype
+    made: Any = PeftModel.from_pretrained(stored.model.float(), str(folder))
+    return Policy(made.merge_and_unload().to(dtype).eval(), stored.processor, stored.origin)
 
 
 def _unreadable(folder: Path) -> str:

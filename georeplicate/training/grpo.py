@@ -53,7 +53,7 @@ from georeplicate.model import policy as policies
 from georeplicate.model import shared_prefix
 from georeplicate.model.processors import load_processor
 from georeplicate.tasks.rows import Rows
-from georeplicate.training import common, options, scoring
+from georeplicate.training import common, options, processes, scoring
 from georeplicate.training.loss import Level, LossType, Scale, group_advantages, loss
 
 __all__ = ["DEFAULTS", "SharedPrefixGRPOTrainer", "group_advantages", "loss", "train"]
@@ -152,6 +152,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
                 f"attention_dropout={dropout} is not honoured by the shared-prefix trainer: set it to 0 in the model's "
                 "config, or train with TRL's own GRPOTrainer"
             )
+        self.bf16 = bool(args.bf16) if bf16 is None else bf16
         super().__init__(
             model=model,
             reward_funcs=functions,
@@ -163,19 +164,12 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
             optimizers=optimizers,
             peft_config=peft_config,
         )
-        plugin = self.accelerator.state.deepspeed_plugin
-        if self.is_fsdp_enabled or (plugin is not None and plugin.zero_stage == 3):
-            raise ValueError(
-                "the answers are sampled from whole weights, which FSDP and ZeRO-3 do not keep in one place; use DDP, "
-                "ZeRO-1 or ZeRO-2, or adapters"
-            )
         if self.aux_loss_enabled:
             raise ValueError(
                 "the load-balancing loss of a mixture of experts is not honoured by the shared-prefix trainer: set "
                 "router_aux_loss_coef to 0.0, or train with TRL's own GRPOTrainer"
             )
         self.rows, self.functions = rows, functions
-        self.bf16 = bool(args.bf16) if bf16 is None else bf16
         assert args.steps_per_generation is not None  # GRPOConfig works out what is left open
         self.steps_per_generation = args.steps_per_generation
         self.policy = policies.Policy(common.bare(self), processing_class)
@@ -236,19 +230,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         """Answers, rewards, advantages and fixed logprobs of one generation batch, in micro-batches of whole groups."""
         started = time.perf_counter()  # (1) answers
         asked = [self._asked(row) for row in rows]
-        prompts = shared_prefix.remember_features(self.policy.model, self.policy.encode(asked))
-        with common.autocast(self.bf16 and self.accelerator.device.type == "cuda"):
-            answers = self.policy.generate(
-                prompts,
-                num_generations=group,
-                max_new_tokens=self.max_completion_length,
-                temperature=self.temperature,
-                top_k=self.args.top_k,
-                top_p=self.args.top_p,
-                min_p=self.args.min_p,
-                repetition_penalty=self.args.repetition_penalty,
-                seeds=seeds,
-            )
+        prompts, answers = self._sample(asked, seeds, group)
         generated = time.perf_counter()
         rewards, advantages = self._score(rows, asked, answers, group)  # (2), (3)
         counts = [done or not self.mask_truncated_completions for done in answers.finished]
@@ -271,12 +253,13 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
             with torch.no_grad():  # (4) log-probabilities that stay fixed
                 cycle = self.steps_per_generation * self.num_iterations
                 if self._mode == "train" and self.args.gradient_accumulation_steps % cycle:
-                    piece["old"] = self._logprobs(self.policy.model, piece)
+                    piece["old"] = self._logprobs(self.policy.model, piece, self._hooked)
                 if self.beta and self.ref_model is not None:
-                    piece["reference"] = self._logprobs(self.ref_model, piece)
+                    own = self.accelerator.unwrap_model(self.ref_model)
+                    piece["reference"] = self._logprobs(own, piece, self.ref_model)
                 elif self.beta:
                     with self.accelerator.unwrap_model(self.model).disable_adapter():
-                        piece["reference"] = self._logprobs(self.policy.model, piece)
+                        piece["reference"] = self._logprobs(self.policy.model, piece, self._hooked)
             pieces.append(piece)
         total = sum(answers.lengths)
         self._record(
@@ -295,6 +278,31 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         )
         self._record_lengths(prompts, answers, group)
         return pieces
+
+    def _sample(
+        self, asked: list[dict], seeds: list[tuple[int, ...]], group: int
+    ) -> tuple[shared_prefix.Prompts, policies.Answers]:
+        """The encoded prompts and their answers. Weights that are kept in shares are gathered for the duration, so that
+        each process draws as many tokens as its own answers need."""
+
+        def draw() -> tuple[shared_prefix.Prompts, policies.Answers]:
+            with processes.whole(self.model, self.model_wrapped, self.accelerator):
+                prompts = shared_prefix.remember_features(self.policy.model, self.policy.encode(asked))
+                answers = self.policy.generate(
+                    prompts,
+                    num_generations=group,
+                    max_new_tokens=self.max_completion_length,
+                    temperature=self.temperature,
+                    top_k=self.args.top_k,
+                    top_p=self.args.top_p,
+                    min_p=self.args.min_p,
+                    repetition_penalty=self.args.repetition_penalty,
+                    seeds=seeds,
+                )
+            return prompts, answers
+
+        with common.autocast(self.bf16 and self.accelerator.device.type == "cuda"), torch.no_grad():
+            return processes.through_root(self.model, draw)
 
     def _asked(self, row: dict) -> dict:
         """What the policy encodes of a row: a conversation with its images in place, or a text as it stands."""
@@ -419,9 +427,16 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
 
     # -- loss
 
-    def _logprobs(self, model, piece: dict) -> torch.Tensor:
+    @property
+    def _hooked(self) -> Any:
+        """What to call instead of the model where its weights are gathered by its wrapper's hooks; else None."""
+        return self.model_wrapped if processes.shards_weights() else None
+
+    def _logprobs(self, model, piece: dict, forward=None) -> torch.Tensor:
         with common.autocast(self.bf16):
-            return shared_prefix.logprobs(model, piece["prompts"], piece["ids"], temperature=self.temperature)
+            return shared_prefix.logprobs(
+                model, piece["prompts"], piece["ids"], temperature=self.temperature, forward=forward
+            )
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         started = time.perf_counter()
