@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +39,7 @@ PROVENANCE = {
 _PLACES = ("source", "panorama_px", "tile_px", "crop_px", "image_factor")
 _QUESTION = ("k", "negatives", "max_completion_length")
 _BOTH = ("n_train_sites", "freeze_vision", "precision", "gradient_checkpointing", "weight_decay", "max_grad_norm")
+_ADAPTERS = ("adapters", "lora_rank", "lora_alpha", "lora_rate")
 _TEACH = ("sft_schedule", "sft_warmup", "sft_adam_betas")
 _SFT = ("sft_steps", "sft_batch", "sft_accumulation", "sft_learning_rate")
 _RL = ("rl_steps", "prompts_per_update", "group_size", "learning_rate")
@@ -49,11 +49,11 @@ _GRPO = (
 )
 SETTINGS = {
     "base": (),
-    "sft": (*_PLACES, *_BOTH, *_TEACH, *_SFT),
-    "grpo": (*_PLACES, *_QUESTION, *_BOTH, *_RL, *_GRPO),
-    "supervised": (*_PLACES, *_QUESTION, *_BOTH, *_TEACH, *_RL),
-    "grpo-places": (*_PLACES, "max_completion_length", *_BOTH, *_RL, *_GRPO),
-    "sft-lora": (*_PLACES, *_BOTH, *_TEACH, *_SFT),
+    "sft": (*_PLACES, *_BOTH, *_ADAPTERS, *_TEACH, *_SFT),
+    "grpo": (*_PLACES, *_QUESTION, *_BOTH, *_ADAPTERS, *_RL, *_GRPO),
+    "supervised": (*_PLACES, *_QUESTION, *_BOTH, *_ADAPTERS, *_TEACH, *_RL),
+    "grpo-places": (*_PLACES, "max_completion_length", *_BOTH, *_ADAPTERS, *_RL, *_GRPO),
+    "sft-lora": (*_PLACES, *_BOTH, *_ADAPTERS, *_TEACH, *_SFT),
     "stand-in": (*_PLACES, "n_train_sites"),
     "evaluation": (*_PLACES, *_QUESTION, "n_test_sites"),
 }
@@ -92,8 +92,8 @@ class Mini:
 
     def settings(self, what: str, profile: Profile) -> dict[str, Any]:
         """The resolved settings of a stage, or of "evaluation", as JSON has them."""
-        values = asdict(profile)
-        return json.loads(json.dumps({name: values[name] for name in SETTINGS[what]}))
+        values = profile.keyed()
+        return json.loads(json.dumps({name: values[name] for name in SETTINGS[what] if name in values}))
 
     def data_sha256(self, profile: Profile, root: Path | None = None) -> str:
         """Of everything that the places and pictures are made from."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -103,7 +102,7 @@ class Photographs:
 
     def settings(self, what: str, profile: Profile) -> dict[str, Any]:
         """The resolved settings of a stage, or of "evaluation", as JSON has them."""
-        values = json.loads(json.dumps(asdict(profile)))
+        values = json.loads(json.dumps(profile.keyed()))
         if what == "base":
             return {}
         if what == "evaluation":

@@ -8,6 +8,7 @@ training would go on from the base model with the checkpoint's optimizer and end
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import os
 import re
@@ -38,6 +39,7 @@ class Shared(TypedDict, total=False):
     the terms of transformers. freeze_vision: the vision tower stays as it is. bf16: autocast of the training forward
     passes (None: where the hardware has it). save_steps: updates between checkpoints, from which a later call with the
     same arguments goes on, exactly (None: no checkpoints). peft_config: train adapters instead of the weights.
+    four_bits: on weights held in four bits (QLoRA). report_to: one of TRACKERS.
     """
 
     steps: Required[int]
@@ -55,6 +57,8 @@ class Shared(TypedDict, total=False):
     save_steps: int | None
     save_total_limit: int
     peft_config: Any
+    four_bits: bool
+    report_to: str
     callbacks: Sequence[TrainerCallback]
 
 
@@ -85,6 +89,8 @@ class Settings:
     save_steps: int | None = None
     save_total_limit: int = 2
     peft_config: Any = None
+    four_bits: bool = False
+    report_to: str = "none"
     callbacks: Sequence[TrainerCallback] = ()
 
     @property
@@ -123,7 +129,7 @@ class Settings:
             "save_steps": self.save_steps or 500,
             "save_total_limit": self.save_total_limit,
             "logging_steps": 1,
-            "report_to": [],
+            "report_to": trackers(self.report_to),
             "disable_tqdm": True,
             "dataloader_pin_memory": False,
         }
@@ -131,10 +137,27 @@ class Settings:
 
 def start(path: str | os.PathLike, settings: Settings) -> policies.Policy:
     """The policy that a stage begins with, ready to be trained."""
-    policy = load(path, whole=settings.peft_config is None)
+    if settings.four_bits and (settings.peft_config is None or processes.engine() not in ("one", "ddp")):
+        raise ValueError(
+            "weights in four bits (qlora) are not trained, and not kept in shares: give a peft_config, and train on "
+            "one GPU or with --launch ddp"
+        )
+    policy = load(path, whole=settings.peft_config is None, four_bits=settings.four_bits)
     if settings.freeze_vision:
         freeze_vision(policy.model)
     return policy
+
+
+TRACKERS = ("none", "tensorboard", "wandb", "trackio")
+
+
+def trackers(name: str) -> list[str]:
+    """What transformers' `report_to` takes; ValueError for a tracker that is unknown or not installed."""
+    if name not in TRACKERS:
+        raise ValueError(f"unknown tracker {name!r}: choose one of {', '.join(TRACKERS)}")
+    if name != "none" and importlib.util.find_spec(name) is None:
+        raise ValueError(f"{name} is not installed: pip install {name}, or report to none")
+    return [] if name == "none" else [name]
 
 
 def order(rows: int, count: int, seed: int) -> list[int]:
@@ -163,7 +186,7 @@ def autocast(bf16: bool):
     return torch.autocast(device, dtype=torch.bfloat16) if bf16 else contextlib.nullcontext()
 
 
-def load(path: str | os.PathLike, *, whole: bool) -> policies.Policy:
+def load(path: str | os.PathLike, *, whole: bool, four_bits: bool = False) -> policies.Policy:
     """A policy to be trained, on this process's GPU if there is one (weights that will be shared are taken there share
     by share). whole: all of its weights will be trained, and are held in fp32.
 
@@ -171,8 +194,10 @@ def load(path: str | os.PathLike, *, whole: bool) -> policies.Policy:
     run keeps fp32 masters). The weights, their gradients and AdamW's two moments then take 16 bytes a parameter.
     """
     device = processes.take_device()
+    processes.load_whole()
     dtype = torch.float32 if whole else "auto"
-    return policies.load(path, dtype=dtype, device="cpu" if processes.shards_weights() else device)
+    keeps = "cpu" if processes.shards_weights() else device
+    return policies.load(path, dtype=dtype, device=keeps, four_bits=four_bits)
 
 
 def freeze_vision(model: PreTrainedModel) -> None:
@@ -203,8 +228,8 @@ def kept_by(path: str | os.PathLike) -> str:
                     "on from an older one"
                 )
         return "zero"
-    fsdp = {name: [path / f"{name}_0" / ".metadata", path / f"{name}.bin"] for name in ("pytorch_model_fsdp", "optimizer")}
-    there = {name: any(one.exists() for one in places) for name, places in fsdp.items()}
+    parts = ("pytorch_model_fsdp", "optimizer")
+    there = {name: (path / f"{name}_0" / ".metadata").is_file() or (path / f"{name}.bin").is_file() for name in parts}
     if any(there.values()) or (path / "pytorch_model_fsdp_0").exists():
         if lost := [name for name, found in there.items() if not found]:
             raise CheckpointError(
@@ -212,7 +237,9 @@ def kept_by(path: str | os.PathLike) -> str:
             )
         return "fsdp2"
     if not (path / "optimizer.pt").is_file():
-        raise CheckpointError(f"{path} cannot be resumed: optimizer.pt is missing; delete it to go on from an older one")
+        raise CheckpointError(
+            f"{path} cannot be resumed: optimizer.pt is missing; delete it to go on from an older one"
+        )
     return "one"
 
 
@@ -317,10 +344,12 @@ def _save(trainer: Trainer, policy: policies.Policy, out_dir: Path, state: dict[
         policies.Policy(model, policy.processor).save(out_dir / "policy", state)
         return
     with writing(out_dir / "adapter") as new:
-        model.save_pretrained(new, state_dict=state)
+        model.save_pretrained(str(new), state_dict=state)
         policy.processor.save_pretrained(new)
     if state is None and not getattr(model, "is_quantized", False):
         merged: Any = model.merge_and_unload()  # what goes on from here is a whole policy
         policies.Policy(merged, policy.processor).save(out_dir / "policy")
     else:  # the weights lie in shares, or in four bits: they are read again
-        policies.merge(out_dir / "adapter", model.get_base_model().config._name_or_path).save(out_dir / "policy")
+        processes.load_whole()
+        base: Any = model.get_base_model()
+        policies.merge(out_dir / "adapter", base.config._name_or_path).save(out_dir / "policy")

@@ -59,7 +59,7 @@ def take_device() -> str:
 
 
 def engine() -> str:
-    """Which of ENGINES keeps the weights, as `accelerate launch` was told; LaunchError for one that is not known here."""
+    """Which of ENGINES keeps the weights, as `accelerate launch` was told; LaunchError for one that cannot be had."""
 
     def on(name: str) -> bool:
         return os.environ.get(name, "false").lower() in ("true", "1")
@@ -79,6 +79,15 @@ def engine() -> str:
 def shards_weights() -> bool:
     """Whether no process has all weights between two steps."""
     return engine() in ("fsdp2", "zero3")
+
+
+def load_whole() -> None:
+    """To be called before a checkpoint is read in one process alone, or before it is checked: while a trainer under
+    ZeRO-3 lives, transformers would have all processes read it together, in shares."""
+    if engine() == "zero3":
+        from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+        unset_hf_deepspeed_config()
 
 
 @functools.cache

@@ -1,5 +1,5 @@
-"""Run by test_training.py and test_processes.py under torchrun: the same short runs in however many processes there are,
-and however these keep their weights."""
+"""Run by test_processes.py under torchrun: the same short runs in however many processes there are, and however these
+keep their weights."""
 
 import json
 import shutil
@@ -11,6 +11,7 @@ import torch
 from accelerate.utils import DistributedType
 from peft import LoraConfig
 from toy import questions
+from transformers import TrainerCallback
 from trl import GRPOConfig
 
 from georeplicate.training import grpo, processes, rewards, sft
@@ -22,6 +23,19 @@ def says_its_letter(text: str, row: dict, length: int) -> rewards.Reward:
     """With a part that only the rows of one letter, and so of one process, have."""
     said = float(row["letter"] in text.split())
     return rewards.Reward(said, {"said": said, f"length_of_{row['letter']}": length})
+
+
+class Shares(TrainerCallback):
+    """Writes which part of all weights this process holds, and in which types."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def on_step_end(self, args, state, control, model, **_):
+        weights = list(model.parameters())
+        held = [weight.to_local() if hasattr(weight, "to_local") else weight for weight in weights]
+        share = sum(map(torch.numel, held)) / sum(map(torch.numel, weights))
+        self.path.write_text(json.dumps({"share": share, "types": sorted({str(weight.dtype) for weight in held})}))
 
 
 def share_on_cpus() -> None:
@@ -78,7 +92,7 @@ def main(base: str, out: Path, stages: tuple[str, ...]) -> None:
         adapters = LoraConfig(r=4, lora_alpha=8, target_modules=r".*language_model.*\.(q|v)_proj")
         reinforce("lora", steps=1, peft_config=adapters)
     if "bf16" in stages:
-        tune("bf16", steps=1, bf16=True)
+        tune("bf16", steps=1, bf16=True, callbacks=[Shares(out / "bf16" / "shares.json")])
 
 
 def _leave_first_checkpoint(whole: Path, killed: Path) -> None:
