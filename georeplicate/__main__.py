@@ -226,6 +226,10 @@ def train(
         typer.Option(metavar="SYSTEM=WEIGHTS", help="of a published system of table1: official@COMMIT or a folder"),
     ] = None,
     adapters: Annotated[str, typer.Option(help="train adapters alone: lora, or qlora (a base of four bits)")] = "",
+    rollouts: Annotated[
+        str,
+        typer.Option(help="who samples in GRPO: shared-prefix, vllm, or vllm-server ($GEOREPLICATE_VLLM)"),
+    ] = "",
     report_to: Annotated[
         str | None, typer.Option(help="tensorboard, wandb, trackio or none (default: tensorboard for photographs)")
     ] = None,
@@ -242,7 +246,7 @@ def train(
         from georeplicate.report import table1
         from georeplicate.runs import published
 
-        if (seeds, base, records, adapters, launch) != (None, None, None, "", None):
+        if (seeds, base, records, adapters, rollouts, launch) != (None, None, None, "", "", None):
             raise ValueError(
                 "published systems are not trained: table1 of this profile takes no seeds, no base, no records, no "
                 "adapters and no way to launch"
@@ -260,12 +264,12 @@ def train(
     if weights:
         raise ValueError("--weights are those of published systems: train table1 --profile paper, or single_gpu")
     options: dict[str, object] = {"--seeds": seeds, "--base": base, "--root": root, "--records": records}
-    options |= {"--adapters": adapters or None, "--report-to": report_to}
+    options |= {"--adapters": adapters or None, "--rollouts": rollouts or None, "--report-to": report_to}
     words = ["train", what, "--profile", profile, "--work", str(work)]
     words += [str(word) for name, value in options.items() if value is not None for word in (name, value)]
     code = commands.train(
         what, profile, seeds, base=base, root=root, workers=workers, work=work, records=records, adapters=adapters,
-        report_to=report_to, launch=launch, gpus=gpus, words=words,
+        rollouts=rollouts, report_to=report_to, launch=launch, gpus=gpus, words=words,
     )  # fmt: skip
     raise typer.Exit(code)
 

@@ -17,13 +17,14 @@ DRY_BASE = "dry-base"  # the random model of a dry run: see runs.dry
 NEGATIVES = ("region", "near", "random", "neighbourhood")
 PRECISIONS = ("auto", "fp32", "bf16")
 ADAPTERS = ("", "lora", "qlora")
+ROLLOUTS = ("shared-prefix", "vllm", "vllm-server")
 RewardMode = Literal["paper", "released"]
 REWARD_MODES: tuple[RewardMode, ...] = get_args(RewardMode)
 # Not checked to be above 0: texts, tuples, and numbers for which 0 means "none".
 _MAY_BE_ZERO = ("name", "seeds", "weight_decay", "sft_warmup", "warmup_steps", "top_k")
 
 # Fields that runs were trained without, and what held then.
-_LATER: dict[str, Any] = {"adapters": "", "lora_rank": 16, "lora_alpha": 32, "lora_rate": 2.0}
+_LATER: dict[str, Any] = dict(adapters="", lora_rank=16, lora_alpha=32, lora_rate=2.0, rollouts="shared-prefix")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +88,7 @@ class Profile:
     temperature: float = 1.0
     top_k: int = 50  # most likely tokens that sampling chooses from; 0 is all of them
     max_completion_length: int
+    rollouts: str = "shared-prefix"  # who samples: our kernel, or "vllm" in the same GPUs, or "vllm-server"
     reward_mode: RewardMode = "paper"  # the rewards as described, or "released": as the official code computes them
     reward_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # accuracy, format, length, repetition
     seeds: tuple[int, ...]
@@ -113,6 +115,8 @@ class Profile:
             self._refuse(f"k must be 2 to 26, one letter a candidate, got {self.k}")
         if self.precision not in PRECISIONS:
             self._refuse(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        if self.rollouts not in ROLLOUTS:
+            self._refuse(f"rollouts must be one of {', '.join(ROLLOUTS)}, got {self.rollouts!r}")
         if self.adapters not in ADAPTERS:
             self._refuse(f"adapters must be one of {', '.join(filter(None, ADAPTERS))}, or none, got {self.adapters!r}")
         if self.reward_mode not in REWARD_MODES:

@@ -45,7 +45,7 @@ _SFT = ("sft_steps", "sft_batch", "sft_accumulation", "sft_learning_rate")
 _RL = ("rl_steps", "prompts_per_update", "group_size", "learning_rate")
 _GRPO = (
     *("accumulation", "num_iterations", "schedule", "warmup_steps", "adam_betas", "beta", "epsilon", "temperature"),
-    *("top_k", "reward_mode", "reward_weights"),
+    *("top_k", "reward_mode", "reward_weights", "rollouts"),
 )
 SETTINGS = {
     "base": (),

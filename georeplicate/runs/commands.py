@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -49,6 +50,7 @@ def train(
     work: Path,
     records: Path | None = None,
     adapters: str = "",
+    rollouts: str = "",
     report_to: str | None = None,
     launch: str | None = None,
     gpus: int = 1,
@@ -57,8 +59,8 @@ def train(
     """Bring runs up to date and print what each got right; "base" trains the base of the mini world instead. Returns an
     exit code.
 
-    records: what the data engine wrote, for SFT on photographs; ValueError where the profile has none. adapters: see
-    `Profile.adapters`. report_to: tensorboard, wandb, trackio or none (None: tensorboard for photographs, if it is
+    records: what the data engine wrote, for SFT on photographs; ValueError where the profile has none. adapters,
+    rollouts: see `Profile`. report_to: tensorboard, wandb, trackio or none (None: tensorboard for photographs, if it is
     installed). launch, gpus: one of training.launch.WAYS, by which `georeplicate WORDS...` is started in one
     process for each GPU instead."""
     if what == "base":
@@ -74,6 +76,8 @@ def train(
     size = Profile.get(profile)
     if adapters:
         size = replace(size, adapters=adapters)
+    if rollouts:
+        size = replace(size, rollouts=rollouts)
     wanted, recipe = chosen(what, size, seeds), recipes.of(size)
     if records is not None:
         if not hasattr(recipe, "with_records"):
@@ -120,6 +124,17 @@ def _check_installed(tracker: str, size: Profile) -> None:
         from georeplicate.training import common  # loads torch
 
         common.trackers(tracker)
+    if size.rollouts != "shared-prefix":
+        from georeplicate.training import grpo
+
+        server = os.environ.get("GEOREPLICATE_VLLM")
+        if size.rollouts == "vllm-server" and not server:
+            raise ValueError(
+                "set GEOREPLICATE_VLLM to the address of the server (trl vllm-serve), such as http://HOST:8000"
+            )
+        if size.source == "world":
+            raise ValueError("vLLM answers about pictures, and the mini world's rows hold pixels: take shared-prefix")
+        grpo.refuse_rollouts(size.rollouts, server if size.rollouts == "vllm-server" else None)
     if size.adapters == "qlora":
         from georeplicate.model import policy as policies
 

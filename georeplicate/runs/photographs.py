@@ -43,6 +43,7 @@ _SFT_ALL = (*_SFT, "sft_adam_betas", "teacher")
 _RL = (
     *("rl_steps", "prompts_per_update", "group_size", "accumulation", "num_iterations", "learning_rate", "schedule"),
     *("warmup_steps", "adam_betas", "beta", "epsilon", "temperature", "top_k", "reward_mode", "reward_weights"),
+    *("rollouts",),
 )
 _EVALUATION = ("source", "panorama_px", "tile_px", "k", "negatives", "max_completion_length", "n_test_sites")
 

@@ -33,6 +33,7 @@ Values differ at mini scale only where a caller passes them. TRL 1.16 has other 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,11 +53,12 @@ from georeplicate import provenance
 from georeplicate.model import policy as policies
 from georeplicate.model import shared_prefix
 from georeplicate.model.processors import load_processor
+from georeplicate.profiles import ROLLOUTS
 from georeplicate.tasks.rows import Rows
 from georeplicate.training import common, options, processes, scoring
 from georeplicate.training.loss import Level, LossType, Scale, group_advantages, loss
 
-__all__ = ["DEFAULTS", "SharedPrefixGRPOTrainer", "group_advantages", "loss", "train"]
+__all__ = ["DEFAULTS", "SharedPrefixGRPOTrainer", "VLLMGRPOTrainer", "group_advantages", "loss", "train"]
 
 # Of the settings that both stages share, those in which the paper's GRPO differs from its SFT.
 DEFAULTS = common.Own(learning_rate=1e-6, schedule="linear", warmup_steps=0)
@@ -565,6 +567,50 @@ def _updates(args: GRPOConfig, rows: int) -> int:
     return math.ceil(args.num_train_epochs * max(-(-micro_batches // args.gradient_accumulation_steps), 1))
 
 
+class VLLMGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
+    """TRL's own GRPOTrainer, with answers by vLLM in the trainer's GPUs ("colocate") or from a server.
+
+    vLLM computes in another way than the trainer, so its probabilities are not the trainer's: TRL computes the old
+    log-probabilities itself and corrects for the difference (`vllm_importance_sampling_correction`). Prompts are
+    repeated for each answer. rows: as of `SharedPrefixGRPOTrainer`, with images and not with pixels.
+    """
+
+    def __init__(self, policy: policies.Policy, rows: Sequence[dict[str, Any]], args: GRPOConfig, *, bf16, **more):
+        self.bf16, self.rows = bf16, rows
+        draws = Dataset.from_dict({"prompt": [""] * len(rows), "draw": range(len(rows))})
+        super().__init__(model=policy.model, args=args, train_dataset=draws, processing_class=policy.processor, **more)
+
+    def _get_train_sampler(self, dataset=None):
+        sampler: Any = super()._get_train_sampler(dataset)
+        fixed = ("mini_repeat_count", "batch_size", "repeat_count", "shuffle", "seed")
+        given = {name: getattr(sampler, name) for name in fixed}
+        return _Order(sampler.data_source, **given, epoch=lambda: int(self.state.epoch or 0))
+
+    def _generate_and_score_completions(self, inputs):
+        read = {draw: self.rows[draw] for draw in dict.fromkeys(x["draw"] for x in inputs)}  # each picture once
+        apart = ("completion", "messages")  # TRL would look there for what is asked
+        rows = [{name: value for name, value in read[x["draw"]].items() if name not in apart} for x in inputs]
+        with common.autocast(self.bf16):
+            return super()._generate_and_score_completions(rows)
+
+    def compute_loss(self, *args, **options):
+        with common.autocast(self.bf16):
+            return super().compute_loss(*args, **options)
+
+
+def refuse_rollouts(rollouts: str, server: str | None) -> None:
+    """ValueError in one sentence where answers cannot be had in that way."""
+    if rollouts not in ROLLOUTS:
+        raise ValueError(f"unknown rollouts {rollouts!r}: choose one of {', '.join(ROLLOUTS)}")
+    if (rollouts == "vllm-server") != (server is not None):
+        raise ValueError("rollouts by vllm-server want the address of a server (trl vllm-serve), and no other do")
+    if rollouts != "shared-prefix" and importlib.util.find_spec("vllm") is None:
+        raise ValueError(
+            f"rollouts by {rollouts} want vLLM, which is not installed: pip install 'georeplicate[serve]', or take "
+            "shared-prefix"
+        )
+
+
 def train(
     policy_path: str | Path,
     dataset: Sequence[dict[str, Any]] | Dataset,
@@ -579,6 +625,8 @@ def train(
     temperature: float = 1.0,
     top_k: int = 50,
     num_iterations: int = 1,
+    rollouts: str = "shared-prefix",
+    server: str | None = None,
     **shared: Unpack[common.Shared],
 ) -> Path:
     """Train a policy by GRPO; returns the folder of the trained policy, `out_dir/policy`.
@@ -588,7 +636,10 @@ def train(
     micro-batches) with num_generations completions each. shared: see `common.Shared`, and DEFAULTS for what is left
     out. With bf16 a GPU also samples in it (on a CPU fp32 is faster there). A frozen vision tower runs once a batch.
     Also writes `out_dir/log.csv`, one row an update. ValueError where the prompts do not divide into micro-batches.
+
+    rollouts: one of ROLLOUTS; with vLLM, in the trainer's GPUs or behind the address `server`, TRL's own trainer runs.
     """
+    refuse_rollouts(rollouts, server)
     out_dir = Path(out_dir)
     chosen: common.Shared = {**DEFAULTS, **shared}
     settings = common.Settings(**chosen)
@@ -608,12 +659,27 @@ def train(
         use_bias_correction_kl=False,
         scale_rewards="group",
         shuffle_dataset=False,
+        use_vllm=rollouts != "shared-prefix",
+        vllm_mode="server" if rollouts == "vllm-server" else "colocate",
+        vllm_server_base_url=server,
+        vllm_importance_sampling_correction=True,
     )
+    rows = Rows(_drawn(len(dataset), args), functools.partial(_chat, policy, dataset))
+    if args.use_vllm:
+        by_vllm = VLLMGRPOTrainer(
+            policy,
+            rows,
+            args,
+            reward_funcs=scoring.of_answers(reward_fn),
+            peft_config=settings.peft_config,
+            bf16=settings.autocast,
+        )
+        return common.run(by_vllm, policy, out_dir, settings.callbacks)
     trainer = SharedPrefixGRPOTrainer(
         model=policy.model,
         reward_funcs=scoring.of_answers(reward_fn),
         args=args,
-        train_dataset=Rows(_drawn(len(dataset), args), functools.partial(_chat, policy, dataset)),
+        train_dataset=rows,
         processing_class=policy.processor,
         peft_config=settings.peft_config,
         bf16=settings.autocast,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -81,7 +82,8 @@ def train(
     city, id}, rewarded by these labels. report is told of every update, and of those that a checkpoint spares
     (skipped=True). report_to: one of common.TRACKERS. ValueError for another stage.
 
-    A profile with `adapters` trains adapters in every stage; each of them leaves `adapter/` and, merged, `policy/`.
+    A profile whose `rollouts` come from a vLLM server reads its address from the variable GEOREPLICATE_VLLM. A profile
+    with `adapters` trains adapters in every stage; each of them leaves `adapter/` and, merged, `policy/`.
     """
     shared: dict[str, Any] = {
         "seed": seed,
@@ -140,5 +142,7 @@ def train(
         schedule=profile.schedule,
         warmup_steps=profile.warmup_steps,
         adam_betas=profile.adam_betas,
+        rollouts=profile.rollouts,
+        server=os.environ.get("GEOREPLICATE_VLLM") if profile.rollouts == "vllm-server" else None,
         **shared,
     )

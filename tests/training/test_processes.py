@@ -225,7 +225,7 @@ def test_two_processes_give_the_numbers_of_one_and_resume_to_their_own(way, by_o
     """Full fine-tuning by SFT (with checkpointing) and GRPO, adapters, bf16; at the same global batch.
 
     The first update's loss and gradient norm agree to 1e-5, the second's, whose rounding Adam has enlarged, to 1e-3,
-    and the weights after both to 1e-2 of how far they moved (measured: 2e-5). A resumed run ends in the very same weights.
+    and the weights after both to 1e-2 of how far they moved (measured: 2e-5). A resumed run ends in the same weights.
     """
     if way.startswith("zero") and importlib.util.find_spec("deepspeed") is None:
         pytest.skip("DeepSpeed is not installed")
