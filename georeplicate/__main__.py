@@ -411,6 +411,41 @@ def adopt(
 
 
 @runs_app.command()
+def merge(
+    adapter: Annotated[Path, typer.Argument(help="folder adapter/ of a run that trained adapters")],
+    out: Annotated[Path, typer.Option(help="folder for the whole policy")],
+    base: Base = None,
+) -> None:
+    """Add an adapter's weights to those of its base: one whole policy."""
+    from georeplicate.model import policy as policies
+
+    if out.exists():
+        raise ValueError(f"{out} exists already: name another folder")
+    policies.merge(adapter, base).save(out)
+    print(out)
+
+
+@runs_app.command()
+def card(folder: Annotated[Path, typer.Argument(help="folder of a finished run that was trained")]) -> None:
+    """Write the model card of a finished run into its policy, from its manifest and its evaluation."""
+    from georeplicate.runs import share
+
+    print(share.write_card(folder))
+
+
+@runs_app.command()
+def push(
+    folder: Annotated[Path, typer.Argument(help="folder of a finished run, or of the data engine's records")],
+    to: Annotated[str, typer.Option(help="OWNER/NAME on the hub")],
+    public: Annotated[bool, typer.Option("--public", help="let everybody see it (default: private)")] = False,
+) -> None:
+    """Upload a trained policy, or records, with its card; needs a token of the hub."""
+    from georeplicate.runs import share
+
+    print(share.push(folder, to, public=public))
+
+
+@runs_app.command()
 def golden(
     write: Annotated[
         bool, typer.Option("--write", help="replace the snapshot; read tests/invariant/README.md first")

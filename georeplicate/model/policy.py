@@ -372,7 +372,7 @@ def merge(adapter: str | os.PathLike, base: str | None = None) -> Policy:
     from peft import PeftModel
 
     named = str(base or json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"])
-    stored = load(named)  # in the type of its weights, which the merged ones get again
+    stored = load(hub.named(named))  # in the type of its weights, which the merged ones get again
     dtype = stored.model.dtype
     made: Any = PeftModel.from_pretrained(stored.model.float(), str(folder))
     return Policy(made.merge_and_unload().to(dtype).eval(), stored.processor, stored.origin)
