@@ -123,9 +123,7 @@ def push(folder: str | Path, to: str, *, public: bool = False) -> str:
     token = huggingface_hub.get_token()
     if not token:
         raise ShareError("there is no token of the hub: log in with `hf auth login` or set HF_TOKEN; nothing was sent")
-    kind, source, patterns = (
-        ("dataset", folder, RECORDS) if records else ("model", folder / "policy", (*POLICY, "*.md"))
-    )
+    kind, source, patterns = ("dataset", folder, RECORDS) if records else ("model", folder / "policy", POLICY)
     hub = huggingface_hub.HfApi(token=token)
     try:
         address = hub.create_repo(to, repo_type=kind, private=not public, exist_ok=True)

@@ -99,9 +99,8 @@ def test_an_adapter_stays_an_adapter_and_merges_into_the_policy_beside_it(tmp_pa
     trained = sft.train(tmp_path / "base", questions(2), tmp_path / "out", **settings)
     code, printed, _ = command("runs", "merge", tmp_path / "out" / "adapter", "--out", tmp_path / "merged")
     assert code == 0 and printed.strip() == str(tmp_path / "merged")
-    base, beside, merged = (
-        policy.load(p).model.state_dict() for p in (tmp_path / "base", trained, tmp_path / "merged")
-    )
+    paths = (tmp_path / "base", trained, tmp_path / "merged")
+    base, beside, merged = (policy.load(path).model.state_dict() for path in paths)
     assert all(torch.allclose(beside[name], merged[name], atol=1e-7) for name in beside)
     moved = {name for name in base if not torch.equal(base[name], merged[name])}
     assert moved and all("q_proj" in name or "v_proj" in name for name in moved)
