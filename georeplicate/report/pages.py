@@ -327,7 +327,7 @@ What differs, beside the class:
 
 ## Several GPUs
 
-`georeplicate train r1 --profile paper --launch WAY --gpus 8` prints and runs `accelerate launch` with one of the configs in
+`georeplicate train r1 --profile paper --launch WAY --gpus 8` prints and runs `accelerate launch` with a config of
 `georeplicate/training/launch`; the same command line works without it, in a batch job too (`slurm_one_node.sh`,
 `slurm_two_nodes.sh` there).
 
@@ -336,15 +336,15 @@ What differs, beside the class:
 {ways}
 
 - The kernel needs no fallback under any of them. Its forward passes go through the wrapped model, and the vision tower
-  runs inside, so that the hooks that gather weights see every use. Answers are sampled from whole weights: FSDP2 and ZeRO-3
-  gather all of them, in the type they are computed in, for as long as a batch is sampled, so that no process waits for
-  another one's longest answer.
-- The profile's `precision` decides what is computed in bf16, and the configs say nothing of it: under DDP by autocast over
-  fp32 weights, under FSDP2 by its policy over fp32 masters in shares (gradients are summed in fp32), under ZeRO by
+  runs inside, so that the hooks that gather weights see every use. Answers are sampled from whole weights: FSDP2 and
+  ZeRO-3 gather all of them, in the type they are computed in, for as long as a batch is sampled, so that no process
+  waits for another one's longest answer.
+- The profile's `precision` decides what is computed in bf16, and the configs say nothing of it: under DDP by autocast
+  over fp32 weights, under FSDP2 by its policy over fp32 masters in shares (gradients are summed in fp32), under ZeRO by
   DeepSpeed's bf16 mode (the policy that is saved is then bf16).
 - Tested on CPUs, two processes by gloo: SFT and GRPO, full and by adapters, give the loss and the gradient norm of one
-  process at the same batch to 1e-5 in the first update and 1e-3 in the second, and a resumed run ends in the same weights
-  (`tests/training/test_processes.py`; ZeRO where DeepSpeed is installed). On GPUs nothing was run by us.
+  process at the same batch to 1e-5 in the first update and 1e-3 in the second, and a resumed run ends in the same
+  weights (`tests/training/test_processes.py`; ZeRO where DeepSpeed is installed). On GPUs nothing was run by us.
 - A checkpoint is gone on from by the way that wrote it. Evaluation before any training works under DDP alone.
 - Process 0 fetches, writes, prints and evaluates; the others wait.
 - Weights in four bits (`--adapters qlora`) are for one GPU or DDP.

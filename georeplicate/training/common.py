@@ -282,12 +282,18 @@ class CompleteCheckpoints(Trainer):
 
     def create_accelerator_and_postprocess(self):
         super().create_accelerator_and_postprocess()
-        if processes.engine() == "fsdp2":
+        engine, kept = processes.engine(), {"fsdp2": self.is_fsdp_enabled}
+        if not kept.get(engine, self.is_deepspeed_enabled or not engine.startswith("zero")):
+            raise processes.LaunchError(
+                f"{engine} was asked for and accelerate keeps no weights in shares here, as it does on several GPUs "
+                "alone: leave --launch out, or take ddp"
+            )
+        if engine == "fsdp2":
             # Computed in bf16 from fp32 masters, summed in fp32; what the model returns (it may be log-probabilities,
             # see shared_prefix.logprob) keeps its type. No autocast beside it.
             precise = {"param_dtype": torch.bfloat16, "reduce_dtype": torch.float32} if self.bf16 else {}
             self.accelerator.state.fsdp_plugin.mixed_precision_policy = MixedPrecisionPolicy(**precise)
-        if processes.engine() not in ("one", "ddp"):
+        if engine not in ("one", "ddp"):
             self.bf16 = False  # the weights are bf16 by then
 
     def create_model_card(self, *args, **kwargs):

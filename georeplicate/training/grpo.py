@@ -643,10 +643,11 @@ def train(
     out_dir = Path(out_dir)
     chosen: common.Shared = {**DEFAULTS, **shared}
     settings = common.Settings(**chosen)
+    each = settings.per_device(prompts_per_step, "prompts", num_generations)
     policy = common.start(policy_path, settings)
     args = GRPOConfig(
         **settings.arguments(out_dir),
-        per_device_train_batch_size=settings.per_device(prompts_per_step, "prompts", num_generations),
+        per_device_train_batch_size=each,
         num_generations=num_generations,
         num_iterations=num_iterations,
         max_completion_length=max_new_tokens,

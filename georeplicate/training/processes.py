@@ -67,6 +67,11 @@ def engine() -> str:
     if on("ACCELERATE_USE_FSDP"):
         if os.environ.get("FSDP_VERSION", "1") != "2":
             raise LaunchError("FSDP of version 1 is not honoured: set fsdp_version to 2, as in --launch fsdp2")
+        if on("FSDP_CPU_RAM_EFFICIENT_LOADING"):
+            raise LaunchError(
+                "fsdp_cpu_ram_efficient_loading is not honoured, as TRL's reference policy would stay empty in all "
+                "processes but one: set it to false, as in --launch fsdp2"
+            )
         return "fsdp2"
     if on("ACCELERATE_USE_DEEPSPEED"):
         if importlib.util.find_spec("deepspeed") is None:

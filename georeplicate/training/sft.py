@@ -104,10 +104,11 @@ def train(
     ours = common.Own(learning_rate=1e-5, schedule="cosine", warmup_steps=round(0.03 * shared["steps"]))
     chosen: common.Shared = {**ours, **shared}
     settings = common.Settings(**chosen)
+    each = settings.per_device(batch_size, "rows")
     policy = common.start(policy_path, settings)
     args = SFTConfig(
         **settings.arguments(out_dir),
-        per_device_train_batch_size=settings.per_device(batch_size, "rows"),
+        per_device_train_batch_size=each,
         max_length=None,  # truncation would cut image tokens
         dataset_kwargs={"skip_prepare_dataset": True},
     )

@@ -16,11 +16,11 @@ import yaml
 from accelerate.commands import launch as accelerate_launch
 from accelerate.utils import launch as accelerate_environment
 from safetensors.torch import load_file
-from toy import tiny_policy
+from toy import questions, tiny_policy
 
 from georeplicate.model import checkpoint
 from georeplicate.model import policy as policies
-from georeplicate.training import common, launch, processes
+from georeplicate.training import common, launch, processes, sft
 
 HERE = Path(__file__).parent
 WITHOUT = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "ACCELERATE_USE_FSDP", "ACCELERATE_USE_DEEPSPEED", "FSDP_VERSION")
@@ -90,6 +90,18 @@ def test_shipped_configs_are_accelerates_and_say_which_engine(way, alone):
     alone.setenv("FSDP_VERSION", "1")
     with pytest.raises(processes.LaunchError, match="fsdp_version to 2"):
         processes.engine()
+
+
+@pytest.mark.parametrize("environment, said", [
+    ({"FSDP_VERSION": "2"}, "accelerate keeps no weights in shares here"),
+    ({"FSDP_VERSION": "2", "FSDP_CPU_RAM_EFFICIENT_LOADING": "true"}, "reference policy would stay empty"),
+])  # fmt: skip
+def test_what_accelerate_would_ignore_is_refused(environment, said, alone, tmp_path):
+    tiny_policy().save(tmp_path / "base")
+    for name, value in {"ACCELERATE_USE_FSDP": "true", **environment}.items():
+        alone.setenv(name, value)
+    with pytest.raises(processes.LaunchError, match=said):
+        sft.train(tmp_path / "base", questions(2), tmp_path / "out", steps=1, batch_size=2, seed=0, bf16=False)
 
 
 def test_what_a_launch_lacks_is_one_sentence_before_any_cost(alone, command):
