@@ -18,7 +18,7 @@ Map of the package, from what knows least to what knows most (a line imports fro
     tasks        questions to a model: how each is worded, read and scored
     model        the vision-language model: load, generate, score; a prompt shared by a group of completions
     engine       the data engine: facts -> teacher -> fact check -> supervised records
-    training     the four rewards; SFT and GRPO
+    training     the four rewards; SFT and GRPO, in one process or several
     evaluation   any predictor on any task -> rows; benchmarks, baselines, protocols, scores, statistics
     mini         the mini stand-in: its words, its base, its inputs, tasks and recipe; what dry runs are made of
     runs         which runs there are, whether each is up to date, doing the rest, publishing

@@ -43,6 +43,8 @@ Device = Annotated[str | None, typer.Option(help="cpu or cuda (default: the GPU,
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the exit code."""
+    if int(os.environ.get("RANK", "0")) > 0:  # of several processes of one command, the first speaks
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
     try:
         app(args=arguments, prog_name="georeplicate")
     except SystemExit as end:
@@ -225,6 +227,18 @@ def train(
         list[str] | None,
         typer.Option(metavar="SYSTEM=WEIGHTS", help="of a published system of table1: official@COMMIT or a folder"),
     ] = None,
+    adapters: Annotated[str, typer.Option(help="train adapters alone: lora, or qlora (a base of four bits)")] = "",
+    rollouts: Annotated[
+        str,
+        typer.Option(help="who samples in GRPO: shared-prefix, vllm, or vllm-server ($GEOREPLICATE_VLLM)"),
+    ] = "",
+    report_to: Annotated[
+        str | None, typer.Option(help="tensorboard, wandb, trackio or none (default: tensorboard for photographs)")
+    ] = None,
+    launch: Annotated[
+        str | None, typer.Option(help="on several GPUs: ddp, fsdp2, zero2 or zero3, through accelerate launch")
+    ] = None,
+    gpus: Annotated[int, typer.Option(help="with --launch: GPUs, one process each")] = 8,
     work: Work = files.WORK,
 ) -> None:
     """Train and evaluate whatever is not up to date; a killed run goes on from its newest checkpoint."""
@@ -234,9 +248,10 @@ def train(
         from georeplicate.report import table1
         from georeplicate.runs import published
 
-        if (seeds, base, records) != (None, None, None):
+        if (seeds, base, records, adapters, rollouts, launch) != (None, None, None, "", "", None):
             raise ValueError(
-                "published systems are not trained: table1 of this profile takes no seeds, no base and no records"
+                "published systems are not trained: table1 of this profile takes no seeds, no base, no records, no "
+                "adapters and no way to launch"
             )
         given = {}
         for one in weights or ():
@@ -250,7 +265,15 @@ def train(
         return
     if weights:
         raise ValueError("--weights are those of published systems: train table1 --profile paper, or single_gpu")
-    commands.train(what, profile, seeds, base=base, root=root, workers=workers, work=work, records=records)
+    options: dict[str, object] = {"--seeds": seeds, "--base": base, "--root": root, "--records": records}
+    options |= {"--adapters": adapters or None, "--rollouts": rollouts or None, "--report-to": report_to}
+    words = ["train", what, "--profile", profile, "--work", str(work)]
+    words += [str(word) for name, value in options.items() if value is not None for word in (name, value)]
+    code = commands.train(
+        what, profile, seeds, base=base, root=root, workers=workers, work=work, records=records, adapters=adapters,
+        rollouts=rollouts, report_to=report_to, launch=launch, gpus=gpus, words=words,
+    )  # fmt: skip
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -387,6 +410,41 @@ def adopt(
     from georeplicate.runs import commands
 
     commands.adopt(name, why, profile, base=base, root=root, work=work)
+
+
+@runs_app.command()
+def merge(
+    adapter: Annotated[Path, typer.Argument(help="folder adapter/ of a run that trained adapters")],
+    out: Annotated[Path, typer.Option(help="folder for the whole policy")],
+    base: Base = None,
+) -> None:
+    """Add an adapter's weights to those of its base: one whole policy."""
+    from georeplicate.model import policy as policies
+
+    if out.exists():
+        raise ValueError(f"{out} exists already: name another folder")
+    policies.merge(adapter, base).save(out)
+    print(out)
+
+
+@runs_app.command()
+def card(folder: Annotated[Path, typer.Argument(help="folder of a finished run that was trained")]) -> None:
+    """Write the model card of a finished run into its policy, from its manifest and its evaluation."""
+    from georeplicate.runs import share
+
+    print(share.write_card(folder))
+
+
+@runs_app.command()
+def push(
+    folder: Annotated[Path, typer.Argument(help="folder of a finished run, or of the data engine's records")],
+    to: Annotated[str, typer.Option(help="OWNER/NAME on the hub")],
+    public: Annotated[bool, typer.Option("--public", help="let everybody see it (default: private)")] = False,
+) -> None:
+    """Upload a trained policy, or records, with its card; needs a token of the hub."""
+    from georeplicate.runs import share
+
+    print(share.push(folder, to, public=public))
 
 
 @runs_app.command()

@@ -11,17 +11,24 @@ in place) unless a comment calls them ours, which means that the paper and the r
 """
 
 import math
-from dataclasses import dataclass, fields
-from typing import ClassVar, Literal, Self, get_args
+from dataclasses import asdict, dataclass, fields
+from typing import Any, ClassVar, Literal, Self, get_args
 
 DRY_BASE = "dry-base"  # the random model of a dry run: see runs.dry
 WORLDS = ("layout", "geographic")
 NEGATIVES = ("region", "near", "random", "neighbourhood")
 PRECISIONS = ("auto", "fp32", "bf16")
+ADAPTERS = ("", "lora", "qlora")
+ROLLOUTS = ("shared-prefix", "vllm", "vllm-server")
 RewardMode = Literal["paper", "released"]
 REWARD_MODES: tuple[RewardMode, ...] = get_args(RewardMode)
 # Not checked to be above 0: texts, tuples, and numbers for which 0 means "none".
 _MAY_BE_ZERO = ("name", "seeds", "weight_decay", "sft_warmup", "warmup_steps", "top_k")
+
+# Fields that runs were trained without, and what held then.
+_LATER: dict[str, Any] = dict(
+    world="layout", adapters="", lora_rank=16, lora_alpha=32, lora_rate=2.0, rollouts="shared-prefix"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +61,12 @@ class Profile:
     gradient_checkpointing: bool = False
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
+    # Adapters are no part of the paper: "" trains the weights themselves, "lora" adapters of the decoder's linear maps,
+    # "qlora" the same on a base held in four bits. The three below hold for every stage that trains adapters.
+    adapters: str = ""
+    lora_rank: int = 16
+    lora_alpha: int = 32
+    lora_rate: float = 2.0  # learning rate of adapters, in those of the stage
 
     # supervised fine-tuning
     teacher: str = "template"  # who writes the chains of thought: see engine.teacher
@@ -80,6 +93,7 @@ class Profile:
     temperature: float = 1.0
     top_k: int = 50  # most likely tokens that sampling chooses from; 0 is all of them
     max_completion_length: int
+    rollouts: str = "shared-prefix"  # who samples: our kernel, or "vllm" in the same GPUs, or "vllm-server"
     reward_mode: RewardMode = "paper"  # the rewards as described, or "released": as the official code computes them
     reward_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # accuracy, format, length, repetition
     seeds: tuple[int, ...]
@@ -119,6 +133,10 @@ class Profile:
             self._refuse(f"k must be 2 to 26, one letter a candidate, got {self.k}")
         if self.precision not in PRECISIONS:
             self._refuse(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
+        if self.rollouts not in ROLLOUTS:
+            self._refuse(f"rollouts must be one of {', '.join(ROLLOUTS)}, got {self.rollouts!r}")
+        if self.adapters not in ADAPTERS:
+            self._refuse(f"adapters must be one of {', '.join(filter(None, ADAPTERS))}, or none, got {self.adapters!r}")
         if self.reward_mode not in REWARD_MODES:
             self._refuse(f"reward_mode must be one of {', '.join(REWARD_MODES)}, got {self.reward_mode!r}")
         for field in _MAY_BE_ZERO[2:]:
@@ -155,6 +173,11 @@ class Profile:
 
     def _refuse(self, why: str):
         raise ValueError(f"profile {self.name!r}: {why}")
+
+    def keyed(self) -> dict[str, Any]:
+        """The fields of which a run's key is made: those that came later only where they are not what they were when
+        nothing named them, so that older runs keep their keys."""
+        return {name: value for name, value in asdict(self).items() if _LATER.get(name, ...) != value}
 
     @property
     def recipe(self) -> str:

@@ -84,3 +84,15 @@ def test_resolved_settings_are_those_of_the_written_table():
         profile = Profile.get(name)
         assert {f: repr(getattr(profile, f)) for f in fields} == {f: table[f][name] for f in fields}, name
     assert all(row["where the paper's value comes from"] for row in table.values())
+
+
+def test_fields_that_came_later_stay_out_of_keys_until_they_say_something_new():
+    """Runs that were trained before these fields keep their keys."""
+    plain = Profile.get("mini")
+    later = {"adapters", "lora_rank", "lora_alpha", "lora_rate", "rollouts"}
+    assert not later & plain.keyed().keys() and plain.keyed()["beta"] == plain.beta
+    changed = dataclasses.replace(plain, adapters="lora", lora_rank=8, rollouts="vllm")
+    assert later & changed.keyed().keys() == {"adapters", "lora_rank", "rollouts"}
+    for change in ({"adapters": "dora"}, {"rollouts": "sglang"}, {"lora_rank": 0}):
+        with pytest.raises(ValueError, match=f"profile 'mini': {next(iter(change))} must be"):
+            dataclasses.replace(plain, **change)

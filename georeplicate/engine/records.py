@@ -417,7 +417,8 @@ UNSEEN = "- the teacher saw no picture: what it says of signs, traffic and groun
 
 
 def _card(counts: dict[str, Any], settings: dict) -> str:
-    teacher = ", ".join(f"{name} {value}" for name, value in settings["teacher"].items())
+    # A server's address is nobody's business, and the card may be published.
+    teacher = ", ".join(f"{name} {value}" for name, value in settings["teacher"].items() if name != "base_url")
     all_rows = counts["accepted"] + counts["rejected"]
     share = counts["accepted"] / all_rows if all_rows else 0.0
     reasons = [f"| {reason} | {n} |" for reason, n in sorted(counts["reasons"].items(), key=lambda x: (-x[1], x[0]))]

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,20 +39,21 @@ PROVENANCE = {
 _PLACES = ("source", "panorama_px", "tile_px", "crop_px", "image_factor")
 _QUESTION = ("k", "negatives", "max_completion_length")
 _BOTH = ("n_train_sites", "freeze_vision", "precision", "gradient_checkpointing", "weight_decay", "max_grad_norm")
+_ADAPTERS = ("adapters", "lora_rank", "lora_alpha", "lora_rate")
 _TEACH = ("sft_schedule", "sft_warmup", "sft_adam_betas")
 _SFT = ("sft_steps", "sft_batch", "sft_accumulation", "sft_learning_rate")
 _RL = ("rl_steps", "prompts_per_update", "group_size", "learning_rate")
 _GRPO = (
     *("accumulation", "num_iterations", "schedule", "warmup_steps", "adam_betas", "beta", "epsilon", "temperature"),
-    *("top_k", "reward_mode", "reward_weights"),
+    *("top_k", "reward_mode", "reward_weights", "rollouts"),
 )
 SETTINGS = {
     "base": (),
-    "sft": (*_PLACES, *_BOTH, *_TEACH, *_SFT),
-    "grpo": (*_PLACES, *_QUESTION, *_BOTH, *_RL, *_GRPO),
-    "supervised": (*_PLACES, *_QUESTION, *_BOTH, *_TEACH, *_RL),
-    "grpo-places": (*_PLACES, "max_completion_length", *_BOTH, *_RL, *_GRPO),
-    "sft-lora": (*_PLACES, *_BOTH, *_TEACH, *_SFT),
+    "sft": (*_PLACES, *_BOTH, *_ADAPTERS, *_TEACH, *_SFT),
+    "grpo": (*_PLACES, *_QUESTION, *_BOTH, *_ADAPTERS, *_RL, *_GRPO),
+    "supervised": (*_PLACES, *_QUESTION, *_BOTH, *_ADAPTERS, *_TEACH, *_RL),
+    "grpo-places": (*_PLACES, "max_completion_length", *_BOTH, *_ADAPTERS, *_RL, *_GRPO),
+    "sft-lora": (*_PLACES, *_BOTH, *_ADAPTERS, *_TEACH, *_SFT),
     "stand-in": (*_PLACES, "n_train_sites"),
     "evaluation": (*_PLACES, *_QUESTION, "n_test_sites"),
 }
@@ -92,10 +92,10 @@ class Mini:
 
     def settings(self, what: str, profile: Profile) -> dict[str, Any]:
         """The resolved settings of a stage, or of "evaluation", as JSON has them."""
-        values = asdict(profile)
-        chosen = {name: values[name] for name in SETTINGS[what]}
-        if chosen and profile.world != "layout":  # left out where it is as it always was, so that no key of a run moves
-            chosen["world"] = profile.world
+        values = profile.keyed()
+        chosen = {name: values[name] for name in SETTINGS[what] if name in values}
+        if chosen and "world" in values:
+            chosen["world"] = values["world"]
         return json.loads(json.dumps(chosen))
 
     def data_sha256(self, profile: Profile, root: Path | None = None) -> str:

@@ -37,8 +37,10 @@ def writing(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def write_manifest(path: str | os.PathLike) -> None:
-    """SHA256SUMS over all files of a directory; call it last."""
-    lines = [f"{value}  {name}\n" for name, value in checksums(path, without=(MANIFEST,)).items()]
+    """SHA256SUMS over all files of a directory; call it last. Of hidden files it has those that say what lies in
+    which share of a distributed checkpoint."""
+    hidden = {str(one.relative_to(path)): sha256_file(one) for one in sorted(Path(path).rglob(".metadata"))}
+    lines = [f"{value}  {name}\n" for name, value in {**checksums(path, without=(MANIFEST,)), **hidden}.items()]
     write_bytes(Path(path) / MANIFEST, "".join(lines).encode())
 
 

@@ -6,7 +6,9 @@ questions, generates answers (each prompt is prefilled once) and scores them.
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
+import json
 import os
 import re
 import reprlib
@@ -21,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from transformers import (
     AutoConfig,
     AutoModelForImageTextToText,
+    BitsAndBytesConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     ProcessorMixin,
@@ -250,10 +253,12 @@ class Policy:
         prompts = rows if isinstance(rows, shared_prefix.Prompts) else self.encode(rows)
         return shared_prefix.logprobs(self.model, prompts, completions)
 
-    def save(self, path: str | os.PathLike) -> None:
-        """A complete checkpoint directory with SHA-256 sums, or none at all: it appears under `path` at the end."""
+    def save(self, path: str | os.PathLike, state: dict[str, torch.Tensor] | None = None) -> None:
+        """A complete checkpoint directory with SHA-256 sums, or none at all: it appears under `path` at the end.
+
+        state: the weights, where the model's own lie in shares."""
         with writing(path) as new:
-            self.model.save_pretrained(new)
+            self.model.save_pretrained(new, state_dict=state)
             self.processor.save_pretrained(new)
 
 
@@ -309,15 +314,18 @@ def load(
     revision: str | None = None,
     dtype: torch.dtype | str = "auto",
     device: str = "cpu",
+    four_bits: bool = False,
 ) -> Policy:
     """Any checkpoint of the families of `hub.FAMILIES`, from a directory or by hub name.
 
     revision: a branch, tag or commit of a hub's model; the policy's `origin` says which commit it is. Raises
     CheckpointError when it is missing, cannot be used here, is incomplete or damaged (a SHA256SUMS file is checked when
-    present), and ValueError where the device is not there.
+    present), and ValueError where the device is not there. four_bits: weights of linear maps are held in four bits
+    (NF4) and computed in bf16, by bitsandbytes.
     """
     check_device(device)
     name = str(path_or_name)
+    placed = four_bit_arguments(device) if four_bits else {}
     local = Path(name)
     if local.exists() and not local.is_dir():
         raise CheckpointError(f"{local} is a file; a checkpoint is a folder")
@@ -330,7 +338,9 @@ def load(
         raise CheckpointError(f"{found} is no whole checkpoint: {lost[0]} is missing; get it again")
     try:
         config = AutoConfig.from_pretrained(found)
-        loaded: Any = AutoModelForImageTextToText.from_pretrained(found, dtype=dtype, output_loading_info=True)
+        loaded: Any = AutoModelForImageTextToText.from_pretrained(
+            found, dtype=dtype, output_loading_info=True, **placed
+        )
         model, info = loaded  # transformers types the model alone
         processor = load_processor(str(found), config.model_type)
     except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError) as error:
@@ -341,7 +351,45 @@ def load(
     lost = sorted(info["missing_keys"]) + sorted(info["unexpected_keys"]) + sorted(map(str, info["mismatched_keys"]))
     if lost:
         raise CheckpointError(f"{name} does not fit its config: {len(lost)} weights differ, first {lost[0]}")
-    return Policy(model.to(device).eval(), processor, hub.identity(found) if not local.exists() else str(found))
+    model = model if four_bits else model.to(device)
+    return Policy(model.eval(), processor, hub.identity(found) if not local.exists() else str(found))
+
+
+def four_bit_arguments(device: str) -> dict[str, Any]:
+    """Arguments of `from_pretrained`; CheckpointError where they cannot be had."""
+    if importlib.util.find_spec("bitsandbytes") is None:
+        raise CheckpointError(
+            "weights in four bits want bitsandbytes, which is not installed: pip install bitsandbytes"
+        )
+    if not torch.cuda.is_available():
+        raise CheckpointError("weights in four bits want a GPU: train adapters on whole weights (lora) instead")
+    config = BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=torch.bfloat16,
+    )
+    return {"quantization_config": config, "device_map": {"": device}}
+
+
+def merge(adapter: str | os.PathLike, base: str | None = None) -> Policy:
+    """The whole policy of an adapter that training kept (`adapter/` beside `policy/`): its base, with the adapter's
+    weights added in fp32.
+
+    base: where that lies, if not where the adapter was trained from. CheckpointError where either is missing.
+    """
+    folder = Path(adapter)
+    if not (folder / "adapter_config.json").is_file():
+        raise CheckpointError(f"{folder} holds no adapter: adapter_config.json is missing")
+    if (folder / MANIFEST).is_file():
+        verify_manifest(folder)
+    from peft import PeftModel
+
+    named = str(base or json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"])
+    stored = load(hub.named(named))  # in the type of its weights, which the merged ones get again
+    dtype = stored.model.dtype
+    made: Any = PeftModel.from_pretrained(stored.model.float(), str(folder))
+    return Policy(made.merge_and_unload().to(dtype).eval(), stored.processor, stored.origin)
 
 
 def _unreadable(folder: Path) -> str:

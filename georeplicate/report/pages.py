@@ -325,6 +325,38 @@ What differs, beside the class:
 - Reward functions are plain functions: reward models, coroutines, tools, environments and own rollouts are refused.
 - In one micro-batch, tokens whose logits would be more than {large} numbers are scored {chunk:,} at a time.
 
+## Several GPUs
+
+`georeplicate train r1 --profile paper --launch WAY --gpus 8` prints and runs `accelerate launch` with a config of
+`georeplicate/training/launch`; the same command line works without it, in a batch job too (`slurm_one_node.sh`,
+`slurm_two_nodes.sh` there).
+
+| way | on each GPU |
+| --- | --- |
+{ways}
+
+- The kernel needs no fallback under any of them. Its forward passes go through the wrapped model, and the vision tower
+  runs inside, so that the hooks that gather weights see every use. Answers are sampled from whole weights: FSDP2 and
+  ZeRO-3 gather all of them, in the type they are computed in, for as long as a batch is sampled, so that no process
+  waits for another one's longest answer.
+- The profile's `precision` decides what is computed in bf16, and the configs say nothing of it: under DDP by autocast
+  over fp32 weights, under FSDP2 by its policy over fp32 masters in shares (gradients are summed in fp32), under ZeRO by
+  DeepSpeed's bf16 mode (the policy that is saved is then bf16).
+- Tested on CPUs, two processes by gloo: SFT and GRPO, full and by adapters, give the loss and the gradient norm of one
+  process at the same batch to 1e-5 in the first update and 1e-3 in the second, and a resumed run ends in the same
+  weights (`tests/training/test_processes.py`; ZeRO where DeepSpeed is installed). On GPUs nothing was run by us.
+- A checkpoint is gone on from by the way that wrote it. Evaluation before any training works under DDP alone.
+- Process 0 fetches, writes, prints and evaluates; the others wait.
+- Weights in four bits (`--adapters qlora`) are for one GPU or DDP.
+
+## Answers by vLLM
+
+`--rollouts vllm` samples in the trainer's GPUs, `--rollouts vllm-server` behind `trl vllm-serve` (its address in
+`GEOREPLICATE_VLLM`), both through TRL's own client and by TRL's own trainer, in which prompts are repeated. vLLM's
+probabilities are not the trainer's: TRL computes the old log-probabilities itself and corrects for the difference
+(`vllm_importance_sampling_correction`, on). Without vLLM, and for the mini profiles, this is refused. Tested with a
+stand-in of TRL's bridge; vLLM itself was not run by us.
+
 ## Metrics
 
 TRL's, by TRL's names, but for one: `reward_std` is the mean of the groups' standard deviations (TRL's, over all
@@ -340,9 +372,9 @@ Of TRL {version}. A value that is not honoured raises before anything is loaded.
 {fields}
 
 All other fields are those of transformers' `TrainingArguments`, most of which concern its own loop: they do what they
-do with TRL's trainer. `save_steps` must fall between two generations, FSDP and ZeRO-3 are refused, and what concerns
-labels and predictions (such as `label_names` and `include_for_metrics`) does nothing, as there are none. Of the rest,
-those that the loss or the sampling would not follow are taken at one value alone:
+do with TRL's trainer. `save_steps` must fall between two generations, and what concerns labels and predictions (such as
+`label_names` and `include_for_metrics`) does nothing, as there are none. Of the rest, those that the loss or the
+sampling would not follow are taken at one value alone:
 
 | field | taken | what it does, or why no more is taken |
 | --- | --- | --- |
@@ -381,7 +413,8 @@ def trainer_page() -> str:
     import trl
 
     from georeplicate.model import head, shared_prefix  # loads torch, as does the next
-    from georeplicate.training import options
+    from georeplicate.runs import plan
+    from georeplicate.training import launch, options
 
     expected = options.expected()
     fields = []
@@ -402,6 +435,7 @@ def trainer_page() -> str:
         families=", ".join(f"`{family}`" for family in shared_prefix.PICTURES),
         large=f"2^{head.LARGE.bit_length() - 1}",
         chunk=head.CHUNK,
+        ways="\n".join(f"| `{way}` | {plan.WAYS[way]} |" for way in launch.WAYS),
         version=".".join(trl.__version__.split(".")[:2]),
         fields="\n".join(fields),
         loop="\n".join(f"| `{name}` | only `{value!r}` | {why} |" for name, (value, why) in options.LOOP.items()),

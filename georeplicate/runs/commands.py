@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -9,6 +12,8 @@ from georeplicate import files
 from georeplicate.profiles import Profile
 from georeplicate.runs import recipes, runner, spec
 from georeplicate.runs.spec import Run
+from georeplicate.training import launch as launcher
+from georeplicate.training import processes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,32 +49,58 @@ def train(
     workers: int,
     work: Path,
     records: Path | None = None,
-) -> None:
-    """Bring runs up to date and print what each got right; "base" trains the base of the mini world instead.
+    adapters: str = "",
+    rollouts: str = "",
+    report_to: str | None = None,
+    launch: str | None = None,
+    gpus: int = 1,
+    words: Sequence[str] = (),
+) -> int:
+    """Bring runs up to date and print what each got right; "base" trains the base of the mini world instead. Returns an
+    exit code.
 
-    records: what the data engine wrote, for SFT on photographs; ValueError where the profile has none."""
+    records: what the data engine wrote, for SFT on photographs; ValueError where the profile has none. adapters,
+    rollouts: see `Profile`. report_to: tensorboard, wandb, trackio or none (None: tensorboard for photographs, if it is
+    installed). launch, gpus: one of training.launch.WAYS, by which `georeplicate WORDS...` is started in one
+    process for each GPU instead."""
     if what == "base":
         from georeplicate.mini import base as mini_base
 
-        if (profile, seeds, base, root, records) != ("mini", None, None, None, None):
+        if (profile, seeds, base, root, records, adapters, launch) != ("mini", None, None, None, None, "", None):
             raise ValueError(
                 "`train base` makes the one base of the mini world: it takes no profile, seeds, base or root, and no "
-                "records"
+                "records, adapters or way to launch"
             )
         print(f"the base policy is in {mini_base.build(work / 'base', seed=0)}")
-        return
+        return 0
     size = Profile.get(profile)
     if workers < 1:
         raise ValueError(f"runs need one worker at least, got {workers}")
     _check_root(size, root)
+    if adapters:
+        size = replace(size, adapters=adapters)
+    if rollouts:
+        size = replace(size, rollouts=rollouts)
     wanted, recipe = chosen(what, size, seeds), recipes.of(size)
     if records is not None:
         if not hasattr(recipe, "with_records"):
             raise ValueError(f"profile {size.name} makes its own records: --records are those of photographs")
         recipe = recipe.with_records(records)
-    recipes.check(recipe, size, root, model=base is None)
+    tracker = report_to or ("none" if size.source == "world" or size.recipe == "dry" else _at_scale())
+    _check_installed(tracker, size)
+    if launch is not None:
+        recipes.check(recipe, size, root, model=base is None)
+        return launcher.run(launch, gpus, words)
+    # Under `accelerate launch` this runs in every process; the first finds out what is missing and fetches the model.
+    processes.by_first(lambda: recipes.check(recipe, size, root, model=base is None))
+    processes.by_first(lambda: str(_folder(base) or recipe.start(size, root)))
     start = _folder(base)
-    folders = runner.ensure(wanted, size, work / size.name, base_path=start, root=root, workers=workers, recipe=recipe)
+    folders = runner.ensure(
+        wanted, size, work / size.name, base_path=start, root=root, workers=workers, recipe=recipe,
+        report_to=tracker,
+    )  # fmt: skip
+    if not processes.is_first():
+        return 0
     from georeplicate.evaluation import predict
 
     for name, folder in folders.items():
@@ -81,6 +112,36 @@ def train(
             continue
         right, tokens = (pairing.choice == pairing.truth).mean(), pairing.completion_tokens.mean()
         print(f"{name:>28}  {right:6.1%} of {len(pairing)} pairing questions right, {tokens:.1f} tokens a completion")
+    return 0
+
+
+def _at_scale() -> str:
+    import importlib.util
+
+    return "tensorboard" if importlib.util.find_spec("tensorboard") else "none"
+
+
+def _check_installed(tracker: str, size: Profile) -> None:
+    """What was asked for by name must be there, before any cost."""
+    if tracker != "none":
+        from georeplicate.training import common  # loads torch
+
+        common.trackers(tracker)
+    if size.rollouts != "shared-prefix":
+        from georeplicate.training import grpo
+
+        server = os.environ.get("GEOREPLICATE_VLLM")
+        if size.rollouts == "vllm-server" and not server:
+            raise ValueError(
+                "set GEOREPLICATE_VLLM to the address of the server (trl vllm-serve), such as http://HOST:8000"
+            )
+        if size.source == "world":
+            raise ValueError("vLLM answers about pictures, and the mini world's rows hold pixels: take shared-prefix")
+        grpo.refuse_rollouts(size.rollouts, server if size.rollouts == "vllm-server" else None)
+    if size.adapters == "qlora":
+        from georeplicate.model import policy as policies
+
+        policies.four_bit_arguments("cuda")
 
 
 def evaluate(

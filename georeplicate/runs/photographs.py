@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -44,6 +43,7 @@ _SFT_ALL = (*_SFT, "sft_adam_betas", "teacher")
 _RL = (
     *("rl_steps", "prompts_per_update", "group_size", "accumulation", "num_iterations", "learning_rate", "schedule"),
     *("warmup_steps", "adam_betas", "beta", "epsilon", "temperature", "top_k", "reward_mode", "reward_weights"),
+    *("rollouts",),
 )
 _EVALUATION = ("source", "panorama_px", "tile_px", "k", "negatives", "max_completion_length", "n_test_sites")
 
@@ -103,7 +103,7 @@ class Photographs:
 
     def settings(self, what: str, profile: Profile) -> dict[str, Any]:
         """The resolved settings of a stage, or of "evaluation", as JSON has them."""
-        values = json.loads(json.dumps(asdict(profile)))
+        values = json.loads(json.dumps(profile.keyed()))
         if what == "base":
             return {}
         if what == "evaluation":

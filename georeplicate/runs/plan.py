@@ -6,15 +6,19 @@ for granted, and the plan prints all of it. GB = 1e9 bytes. It follows what this
     weights      fp32 where all of them are trained, under bf16 autocast, which keeps a bf16 copy of each while a
                  forward pass lives; GRPO's reference has the policy's type, so fp32. LoRA: a bf16 base, fp32 adapters,
                  and the reference is the base itself.
-    "zero2"      whole weights on each GPU; gradients and moments in shares.
-    "fsdp2"      everything in shares (bf16 weights and gradients, fp32 masters and moments, bf16 reference), besides
-                 two whole layers. SFT could be run so; our GRPO refuses it, as it samples from whole weights.
+    "zero2"      whole bf16 weights and reference on each GPU; bf16 gradients, fp32 masters and moments in shares, and
+                 two buckets of DeepSpeed's default size.
+    "fsdp2"      fp32 weights (the masters), gradients, moments and reference in shares; in bf16 two whole layers with
+                 embedding and head, and for as long as answers are sampled, or the reference is asked, all weights.
+    "zero3"      the same in shares as DeepSpeed keeps them: bf16 weights, gradients and reference, fp32 masters.
     activations  what autograd saves in one micro-batch, tensor by tensor: of each token in each decoder layer both
                  RMSNorms keep 2 fp32 copies, each of the 6 linear maps that take a hidden state a bf16 copy of its own
                  (autocast does not share them), attention q, k, v and its output, the gated MLP 4 tensors of its width.
                  tests/runs/test_plan.py counts the same tensors in the mini base.
-    logits       of answer tokens only, and of no more of them than the kernel scores at once: bf16, their fp32 copy and
-                 the log-softmax, 10 bytes each.
+    logits       of answer tokens only, and of no more of them than the kernel scores at once: 12 bytes each, which are
+                 three fp32 tensors at the head's backward pass (the log-softmax, its gradient and the gradient of the
+                 logits). Where GRPO's entropies cover few of them, more: see `logit_bytes`; tests/runs/test_plan.py
+                 counts them as they are made.
 
 An independent calculation of the same profiles agrees on parameters, on 16 bytes a parameter for full training (its
 60.1 and 132.7 GB for 3B and 7B), the fp32 reference, ZeRO-2, full sharding, the KV cache and the bytes of a checkpoint.
@@ -51,11 +55,15 @@ from georeplicate.profiles import DRY_BASE, Profile
 GB = 1e9
 WAYS = {
     "ddp": "all weights trained, whole on each GPU (DDP)",
-    "zero2": "all weights trained, gradients and moments in shares (ZeRO-2)",
-    "fsdp2": "all weights trained, everything in shares (FSDP2 or ZeRO-3)",
+    "zero2": "all weights trained, gradients, masters and moments in shares (DeepSpeed ZeRO-2)",
+    "fsdp2": "all weights trained, everything in shares (FSDP2)",
+    "zero3": "all weights trained, everything in shares (DeepSpeed ZeRO-3)",
     "lora": "adapters in the decoder, on a frozen bf16 base (LoRA)",
 }
 STAGES = ("sft", "grpo")
+SHARED = ("zero2", "fsdp2", "zero3")  # ways that need more than one GPU
+BUCKET = 5e8  # numbers in one of DeepSpeed's buffers of gradients, by default
+AT_ONCE = 2**24  # logits whose entropies are computed at a time: model.shared_prefix.logprob
 CARDS = ((1, 24.0), (1, 48.0), (1, 80.0), (8, 80.0))
 PATCHES = 4  # of a visual token: 2 x 2 in every model here
 LONG = 192  # tokens of an answer from which attention is fused: georeplicate.model.shared_prefix.attention
@@ -64,6 +72,7 @@ ASSUMPTIONS: dict[str, float] = {
     "text_tokens": 150,  # of a question besides its pictures
     "world_text_tokens": 25,  # the same in the mini world's wording
     "record_tokens": 350,  # of a chain of thought that SFT learns
+    "world_record_tokens": 51,  # the same in the mini world: 1.8 answers of 28 tokens a record, counted
     "mean_answer": 0.3,  # of the limit; a batch lasts until its longest answer, taken to be the limit
     "lora_rank": 16,
     "pair_mb": 2.3,  # a panorama of 4096 x 2048 at 2 bits a pixel and a tile: a guess, no size is published
@@ -245,9 +254,9 @@ def load(profile: Profile, stage: str, gpus: int, *, whole: bool = False, mean: 
         answer *= ASSUMPTIONS["mean_answer"] if mean else 1
     else:
         count, parts, group = profile.sft_batch, profile.sft_accumulation, 1
-        answer = min(ASSUMPTIONS["record_tokens"], profile.max_completion_length)
-        if not world:  # the photographs' records are about one panorama
-            pictures = pictures[:1]
+        answer = min(ASSUMPTIONS["world_record_tokens" if world else "record_tokens"], profile.max_completion_length)
+        # The photographs' records are about one panorama; of the world's every other one asks about a pair.
+        pictures = pictures[: 1 + profile.k // 2] if world else pictures[:1]
     parts = gpus if whole else gpus * parts
     if count % parts:
         what, field = ("prompts", "accumulation") if stage == "grpo" else ("records", "sft_accumulation")
@@ -290,6 +299,13 @@ def activation_bytes(s: Shape, work: Load, kind: str, *, checkpointing: bool, vi
     return {"activations": text, "vision": tower}
 
 
+def logit_bytes(count: float, *, fp32: bool, entropies: bool) -> float:
+    """Of `count` logits at the peak of a loss: in its backward pass, or (few logits) where entropies are computed,
+    which takes two fp32 copies of as many as are done at a time, beside the logits and their log-softmax."""
+    forward = (8 if fp32 else 6) * count + (8 * min(count, AT_ONCE) if entropies else 0)
+    return max(12 * count, forward)
+
+
 @dataclass(frozen=True)
 class Memory:
     """Bytes on one GPU. held: always; training and rollout: besides, one after the other."""
@@ -309,25 +325,30 @@ def memory(s: Shape, profile: Profile, stage: str, way: str, gpus: int) -> Memor
         raise ValueError(f"way is one of {', '.join(WAYS)} and stage one of {', '.join(STAGES)}; got {way}, {stage}")
     n, lora = s.parameters, way == "lora"
     fp32 = profile.precision == "fp32" or (profile.source == "world" and profile.precision == "auto")
-    kind = "lora" if lora else "bf16" if way == "fsdp2" else "fp32" if fp32 else "autocast"
+    computed = 4 if fp32 else 2  # bytes of a number that is computed with
+    zero = way in ("zero2", "zero3")
+    kind = "lora" if lora else "fp32" if fp32 else "bf16" if way in SHARED else "autocast"
     trained = s.adapter_parameters if lora else n - (s.vision_parameters if profile.freeze_vision else 0)
-    shares = gpus if way in ("zero2", "fsdp2") else 1
+    shares = gpus if way in SHARED else 1
     held: dict[str, float] = {}
     if way == "fsdp2":
-        held["weights"] = 2 * n / gpus
+        held["weights"] = 4 * n / gpus
+    elif zero:
+        held["weights"] = computed * n / (gpus if way == "zero3" else 1)
         held["masters"] = 4 * trained / gpus
-        held["layers in use"] = 2 * 2 * max(s.layer_parameters, s.vocabulary * s.hidden)
-        gradients = 2 * trained / gpus
+        held["buckets"] = 2 * computed * min(trained, BUCKET)
     else:
         held["weights"] = 2 * n + 4 * trained if lora else 4 * n
-        gradients = 4 * trained / shares
+    if way in ("fsdp2", "zero3"):
+        held["layers in use"] = computed * (2 * s.layer_parameters + s.embedding_parameters)
+    gradients = (computed if zero else 4) * trained / shares
     held["moments"] = 8 * trained / shares
     if stage == "grpo" and profile.beta and not lora:
-        held["reference"] = 2 * n / gpus if way == "fsdp2" else 4 * n
+        held["reference"] = (computed if zero else 4) * n / (gpus if way in ("fsdp2", "zero3") else 1)
     copies = {"bf16 copies": 2.0 * trained} if kind == "autocast" else {}
     work = load(profile, stage, gpus)
     at_once = head.scored_at_once(math.ceil(work.answers * work.answer_tokens), s.vocabulary)
-    logits = at_once * s.vocabulary * (8 if fp32 else 10)
+    logits = logit_bytes(at_once * s.vocabulary, fp32=fp32, entropies=stage == "grpo")
     saved = activation_bytes(
         s, work, kind, checkpointing=profile.gradient_checkpointing, vision=not profile.freeze_vision
     )
@@ -336,7 +357,8 @@ def memory(s: Shape, profile: Profile, stage: str, way: str, gpus: int) -> Memor
     if stage == "grpo":
         update = load(profile, stage, gpus, whole=True)
         cache = s.kv_bytes * (2 if fp32 else 1) * update.tokens
-        rollout = {**copies, "KV cache": cache, "logits": update.answers * s.vocabulary * 10}
+        gathered = {"gathered weights": float(computed * n)} if way in ("fsdp2", "zero3") else {}
+        rollout = {**copies, **gathered, "KV cache": cache, "logits": update.answers * s.vocabulary * 10}
     return Memory(held, training, rollout)
 
 
@@ -375,15 +397,14 @@ def remedies(profile: Profile, gpus: int) -> list[tuple[dict[str, Any], Profile]
 def fit(s: Shape, profile: Profile, way: str, gpus: int, gpu_gb: float) -> str:
     """One line: it fits as it is, or with which changes, or by how much it does not."""
     room = capacity(gpu_gb)
-    if way in ("zero2", "fsdp2") and gpus == 1:
+    if way in SHARED and gpus == 1:
         return "needs more than one GPU"
     try:
         need = largest(s, profile, way, gpus).peak
     except ValueError as error:
         return f"cannot be run: {error}"
-    note = "; SFT only, our GRPO refuses it" if way == "fsdp2" else ""
     if need <= room:
-        return f"fits ({need / GB:.1f} of {room / GB:.1f} GB){note}"
+        return f"fits ({need / GB:.1f} of {room / GB:.1f} GB)"
     said: dict[str, str] = {}
     least = need
     for fields, changed in remedies(profile, gpus):
@@ -392,7 +413,7 @@ def fit(s: Shape, profile: Profile, way: str, gpus: int, gpu_gb: float) -> str:
             least, said = now, said | {name: f"{name}={value}" for name, value in fields.items()}
         if now <= room:
             sizes = f"{now / GB:.1f} of {room / GB:.1f} GB; {need / GB:.1f} without"
-            return f"fits with {', '.join(said.values())} ({sizes}){note}"
+            return f"fits with {', '.join(said.values())} ({sizes})"
     others = [w for w in WAYS if w != way and least_bytes(s, profile, w, gpus) <= room]
     instead = " or ".join(others) or "more GPUs, larger ones, or a smaller model"
     return f"no: {least / GB:.1f} GB of {room / GB:.1f} at the least ({need / GB:.1f} as it is); take {instead}"
@@ -400,7 +421,7 @@ def fit(s: Shape, profile: Profile, way: str, gpus: int, gpu_gb: float) -> str:
 
 def least_bytes(s: Shape, profile: Profile, way: str, gpus: int) -> float:
     """Peak with all remedies; infinite where a way needs more GPUs or the work does not divide."""
-    if way in ("zero2", "fsdp2") and gpus == 1:
+    if way in SHARED and gpus == 1:
         return math.inf
     try:
         changed = [profile, *(changed for _, changed in remedies(profile, gpus))]
@@ -410,11 +431,12 @@ def least_bytes(s: Shape, profile: Profile, way: str, gpus: int) -> float:
 
 
 def feasible(s: Shape, profile: Profile, gpus: int, gpu_gb: float) -> str:
-    """The first way of training both stages that fits, if need be with remedies; "ddp" where none does."""
-    for way in ("ddp", "zero2", "lora"):
-        if fit(s, profile, way, gpus, gpu_gb).startswith("fits"):
-            return way
-    return "ddp"
+    """The first way of training both stages that fits as it is, of those that train all weights; failing that, the
+    first that fits with remedies, adapters last; "ddp" where none does."""
+    whole = ("ddp", "fsdp2", "zero2", "zero3")
+    said = {way: fit(s, profile, way, gpus, gpu_gb) for way in (*whole, "lora")}
+    as_it_is = [way for way in whole if said[way].startswith("fits (")]
+    return next((way for way in (*as_it_is, *said) if said[way].startswith("fits")), "ddp")
 
 
 def _last(said: list[str]) -> list[str]:

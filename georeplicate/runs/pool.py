@@ -171,7 +171,7 @@ def _serve(pipe: connection.Connection) -> None:
         except Exception as error:
             traceback.print_exc()
             pipe.send(("failed", _sentence(error, task.log)))
-        _give_back_memory()
+        give_back_memory()
 
 
 def _end_with_parent() -> None:
@@ -181,9 +181,11 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _give_back_memory() -> None:
+def give_back_memory() -> None:
     """The C library keeps what was freed, up to a gigabyte after each training, unless it is asked."""
     gc.collect()
+    if (torch := sys.modules.get("torch")) is not None and torch.cuda.is_available():
+        torch.cuda.empty_cache()
     with contextlib.suppress(OSError, AttributeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
 

@@ -15,6 +15,7 @@ Nothing heavy is imported before there is something to do.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -31,6 +32,7 @@ from georeplicate.profiles import Profile
 from georeplicate.runs import pool, recipes, stand_ins
 from georeplicate.runs.recipes import Recipe
 from georeplicate.runs.spec import Run
+from georeplicate.training import processes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,7 +45,8 @@ def code_now(recipe: Recipe) -> dict[str, dict[str, str]]:
 
 @dataclass(frozen=True)
 class Job:
-    """A run, and all that decides whether it is up to date. root: the folder of the data, where there is one."""
+    """A run, and all that decides whether it is up to date. root: the folder of the data, where there is one.
+    report_to: which tracker is told how training goes; it decides nothing."""
 
     run: Run
     profile: Profile
@@ -51,6 +54,7 @@ class Job:
     base_path: Path
     recipe: Recipe
     root: Path | None = None
+    report_to: str = "none"
 
     @property
     def folder(self) -> Path:
@@ -145,11 +149,7 @@ class Job:
 
     def train(self, report: pool.Report) -> None:
         """The trained policy. A run of this key goes on where it stopped; one of another key is renamed first."""
-        key, begun = self.training_key(), self.folder / "begun.json"
-        if self.folder.exists() and _begun(self.folder).get("key") != key:
-            set_aside(self)
-        if not begun.is_file():
-            files.write_json(begun, {"key": key, "inputs": self.training_inputs()})
+        processes.by_first(self._begin)
         started, resumed_at = time.time(), 0
 
         def told(updates: int, doing: str, skipped: bool = False) -> None:
@@ -159,18 +159,35 @@ class Job:
 
         report(0, "prepares")
         self._train(told)
+        if not processes.is_first():
+            return
+        key = self.training_key()
         trained = {"key": key, "inputs": self.training_inputs(), "seconds": round(time.time() - started, 1)}
+        if processes.count() > 1:
+            trained |= {"processes": processes.count(), "engine": processes.engine()}
         trained |= {"resumed_at_update": resumed_at, "git": provenance.git_state()}
         trained |= {"machine": provenance.machine(), "versions": provenance.versions()}
         files.write_json(self.folder / "trained.json", trained)
+
+    def _begin(self) -> None:
+        key, begun = self.training_key(), self.folder / "begun.json"
+        if self.folder.exists() and _begun(self.folder).get("key") != key:
+            set_aside(self)
+        if not begun.is_file():
+            files.write_json(begun, {"key": key, "inputs": self.training_inputs()})
 
     def _train(self, told: Callable[..., None]) -> None:
         from georeplicate.training import stages
 
         run, profile, work = self.run, self.profile, self.out / "data"
 
-        def rows(what: str) -> Sequence[dict[str, Any]]:
+        def made(what: str) -> Sequence[dict[str, Any]]:
             return self.recipe.rows(what, profile, self.base_path, run.seed, run.control, root=self.root, work=work)
+
+        def rows(what: str) -> Sequence[dict[str, Any]]:
+            if processes.count() > 1:  # what has to be written first is written once
+                processes.by_first(lambda: len(made(what)))
+            return made(what)
 
         if run.baseline:
             depends = ("recipe", "recipe_version", "settings", "data_sha256", "start")
@@ -179,7 +196,7 @@ class Job:
                 run, profile, self.base_path, lambda: rows("places"), self.folder, work=work, key=key, told=told
             )
             return
-        settings: dict[str, Any] = {"seed": run.seed, "reward": run.reward, "report": told}
+        settings: dict[str, Any] = {"seed": run.seed, "reward": run.reward, "report": told, "report_to": self.report_to}
         if run.stage == "sft-lora":  # first to reason about what is seen, then to name the place
             first = self.folder / "reasoning"
             if not (first / "policy").exists():
@@ -187,10 +204,7 @@ class Job:
             else:
                 told(profile.sft_steps, "has learnt to reason", skipped=True)
             stages.train("sft-lora", first / "policy", rows("places"), self.folder, profile, **settings)
-            done = first.rename(
-                self.folder / ".policy-reasoning"
-            )  # whole or gone: half of it would not be gone on from
-            shutil.rmtree(done)
+            processes.by_first(lambda: _remove_whole(first))
             return
         data = rows("places" if run.stage == "grpo-places" else run.stage)
         stages.train(run.stage, self.start, data, self.folder, profile, **settings)
@@ -227,7 +241,7 @@ class Job:
             data_sha256=self.recipe.data_sha256(self.profile, self.root),
             started=started - (trained["seconds"] if trained else 0.0),
             device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-            apart=("policy", "trained.json", "begun.json"),
+            apart=("policy", "adapter", "runs", "trained.json", "begun.json"),
             run=asdict(run) | {"checkpoint": run.checkpoint},
             settings=json.loads(json.dumps(asdict(self.profile))),
             benchmarks={task.name: task.benchmark for task in tasks},
@@ -238,6 +252,11 @@ class Job:
             evaluation=evaluated,
             code=code_now(self.recipe),
         )
+
+
+def _remove_whole(folder: Path) -> None:
+    """Whole or gone: half of it would not be gone on from."""
+    shutil.rmtree(folder.rename(folder.parent / f".policy-{folder.name}"))
 
 
 class _Counted:
@@ -322,6 +341,7 @@ def jobs(
     base_path: str | Path | None = None,
     root: str | Path | None = None,
     recipe: Recipe | None = None,
+    report_to: str = "none",
 ) -> list[Job]:
     """What `ensure` would see to. ValueError: a run that starts from none of these runs, or an unknown profile.
 
@@ -329,7 +349,7 @@ def jobs(
     profile = Profile.get(profile) if isinstance(profile, str) else profile
     recipe, root = recipe or recipes.of(profile), None if root is None else Path(root).resolve()
     start = Path(base_path).resolve() if base_path else recipe.start(profile, root)
-    made = [Job(run, profile, Path(out).resolve(), start, recipe, root) for run in runs]
+    made = [Job(run, profile, Path(out).resolve(), start, recipe, root, report_to) for run in runs]
     names = {job.run.name for job in made}
     for job in made:
         if job.after and job.after not in names and not job.start.exists():
@@ -380,6 +400,7 @@ def ensure(
     root: str | Path | None = None,
     workers: int = 2,
     recipe: Recipe | None = None,
+    report_to: str = "none",
 ) -> dict[str, Path]:
     """Train and evaluate whatever of `runs` is not up to date; {name: folder} of all of them.
 
@@ -389,7 +410,7 @@ def ensure(
     Raises ValueError, CheckpointError (the base is missing or damaged), FileError (a folder cannot be written) or
     WorkError (some runs failed; the others were finished).
     """
-    made = jobs(runs, profile, out, base_path, root, recipe)
+    made = jobs(runs, profile, out, base_path, root, recipe, report_to)
     for job in made[:1]:
         if not job.base_path.exists():
             raise CheckpointError(
@@ -397,13 +418,21 @@ def ensure(
                 "georeplicate/mini/weights`; one of your own is made with `make base` and given with --base"
             )
         hub.verify(job.base_path)
-    todo = unfinished(made)
+    todo = processes.by_first(lambda: [job.run.name for job in unfinished(made)])
     if todo:
-        _work(todo, workers)
+        _work([job for job in made if job.run.name in todo], workers)
     return {job.run.name: job.folder for job in made}
 
 
 def _work(todo: list[Job], count: int) -> None:
+    if processes.count() > 1:  # all of them at one run after another, each on its own device
+        if alone := [job.run.name for job in todo if job.run.baseline]:
+            raise ValueError(f"{alone[0]} is a small network, which one process trains: leave --launch out for it")
+        for job in todo:
+            if processes.is_first():
+                print(f"{job.run.name}, in {processes.count()} processes", flush=True)
+            execute(job)
+        return
     runs = todo[0].out / "runs"
     try:
         runs.mkdir(parents=True, exist_ok=True)
@@ -422,15 +451,22 @@ def execute(job: Job, report: Callable[..., None] = lambda *_, **__: None) -> Pa
     import torch
 
     torch.set_num_threads(1)
-    name = job.run.name
-    with files.alone(job.out / "runs" / f".{name}.lock", f"another process works at {name}; waiting until it ends"):
-        if not job.is_trained():
+    with contextlib.ExitStack() as held:
+        processes.by_first(lambda: _lock(held, job))
+        if not processes.by_first(job.is_trained):
             job.train(report)
         elif job.updates:
             report(job.updates * job.recipe.update_s[job.run.stage], "is trained", skipped=True)
-        if not job.is_finished():
-            job.evaluate(report)
+        if processes.count() > 1:
+            pool.give_back_memory()  # what was trained makes room for what is evaluated
+        processes.by_first(lambda: None if job.is_finished() else job.evaluate(report))
     return job.folder
+
+
+def _lock(held: contextlib.ExitStack, job: Job) -> None:
+    name = job.run.name
+    waiting = f"another process works at {name}; waiting until it ends"
+    held.enter_context(files.alone(job.out / "runs" / f".{name}.lock", waiting))
 
 
 def predictions(runs_folder: str | Path) -> pd.DataFrame:

@@ -33,6 +33,7 @@ Values differ at mini scale only where a caller passes them. TRL 1.16 has other 
 from __future__ import annotations
 
 import functools
+import importlib.util
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -52,11 +53,12 @@ from georeplicate import provenance
 from georeplicate.model import policy as policies
 from georeplicate.model import shared_prefix
 from georeplicate.model.processors import load_processor
+from georeplicate.profiles import ROLLOUTS
 from georeplicate.tasks.rows import Rows
-from georeplicate.training import common, options, scoring
+from georeplicate.training import common, options, processes, scoring
 from georeplicate.training.loss import Level, LossType, Scale, group_advantages, loss
 
-__all__ = ["DEFAULTS", "SharedPrefixGRPOTrainer", "group_advantages", "loss", "train"]
+__all__ = ["DEFAULTS", "SharedPrefixGRPOTrainer", "VLLMGRPOTrainer", "group_advantages", "loss", "train"]
 
 # Of the settings that both stages share, those in which the paper's GRPO differs from its SFT.
 DEFAULTS = common.Own(learning_rate=1e-6, schedule="linear", warmup_steps=0)
@@ -152,6 +154,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
                 f"attention_dropout={dropout} is not honoured by the shared-prefix trainer: set it to 0 in the model's "
                 "config, or train with TRL's own GRPOTrainer"
             )
+        self.bf16 = bool(args.bf16) if bf16 is None else bf16
         super().__init__(
             model=model,
             reward_funcs=functions,
@@ -163,19 +166,12 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
             optimizers=optimizers,
             peft_config=peft_config,
         )
-        plugin = self.accelerator.state.deepspeed_plugin
-        if self.is_fsdp_enabled or (plugin is not None and plugin.zero_stage == 3):
-            raise ValueError(
-                "the answers are sampled from whole weights, which FSDP and ZeRO-3 do not keep in one place; use DDP, "
-                "ZeRO-1 or ZeRO-2, or adapters"
-            )
         if self.aux_loss_enabled:
             raise ValueError(
                 "the load-balancing loss of a mixture of experts is not honoured by the shared-prefix trainer: set "
                 "router_aux_loss_coef to 0.0, or train with TRL's own GRPOTrainer"
             )
         self.rows, self.functions = rows, functions
-        self.bf16 = bool(args.bf16) if bf16 is None else bf16
         assert args.steps_per_generation is not None  # GRPOConfig works out what is left open
         self.steps_per_generation = args.steps_per_generation
         self.policy = policies.Policy(common.bare(self), processing_class)
@@ -236,19 +232,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         """Answers, rewards, advantages and fixed logprobs of one generation batch, in micro-batches of whole groups."""
         started = time.perf_counter()  # (1) answers
         asked = [self._asked(row) for row in rows]
-        prompts = shared_prefix.remember_features(self.policy.model, self.policy.encode(asked))
-        with common.autocast(self.bf16 and self.accelerator.device.type == "cuda"):
-            answers = self.policy.generate(
-                prompts,
-                num_generations=group,
-                max_new_tokens=self.max_completion_length,
-                temperature=self.temperature,
-                top_k=self.args.top_k,
-                top_p=self.args.top_p,
-                min_p=self.args.min_p,
-                repetition_penalty=self.args.repetition_penalty,
-                seeds=seeds,
-            )
+        prompts, answers = self._sample(asked, seeds, group)
         generated = time.perf_counter()
         rewards, advantages = self._score(rows, asked, answers, group)  # (2), (3)
         counts = [done or not self.mask_truncated_completions for done in answers.finished]
@@ -271,12 +255,13 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
             with torch.no_grad():  # (4) log-probabilities that stay fixed
                 cycle = self.steps_per_generation * self.num_iterations
                 if self._mode == "train" and self.args.gradient_accumulation_steps % cycle:
-                    piece["old"] = self._logprobs(self.policy.model, piece)
+                    piece["old"] = self._logprobs(self.policy.model, piece, self._hooked)
                 if self.beta and self.ref_model is not None:
-                    piece["reference"] = self._logprobs(self.ref_model, piece)
+                    own = self.accelerator.unwrap_model(self.ref_model)
+                    piece["reference"] = self._logprobs(own, piece, self.ref_model)
                 elif self.beta:
                     with self.accelerator.unwrap_model(self.model).disable_adapter():
-                        piece["reference"] = self._logprobs(self.policy.model, piece)
+                        piece["reference"] = self._logprobs(self.policy.model, piece, self._hooked)
             pieces.append(piece)
         total = sum(answers.lengths)
         self._record(
@@ -295,6 +280,31 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         )
         self._record_lengths(prompts, answers, group)
         return pieces
+
+    def _sample(
+        self, asked: list[dict], seeds: list[tuple[int, ...]], group: int
+    ) -> tuple[shared_prefix.Prompts, policies.Answers]:
+        """The encoded prompts and their answers. Weights that are kept in shares are gathered for the duration, so that
+        each process draws as many tokens as its own answers need."""
+
+        def draw() -> tuple[shared_prefix.Prompts, policies.Answers]:
+            with processes.whole(self.model, self.model_wrapped, self.accelerator):
+                prompts = shared_prefix.remember_features(self.policy.model, self.policy.encode(asked))
+                answers = self.policy.generate(
+                    prompts,
+                    num_generations=group,
+                    max_new_tokens=self.max_completion_length,
+                    temperature=self.temperature,
+                    top_k=self.args.top_k,
+                    top_p=self.args.top_p,
+                    min_p=self.args.min_p,
+                    repetition_penalty=self.args.repetition_penalty,
+                    seeds=seeds,
+                )
+            return prompts, answers
+
+        with common.autocast(self.bf16 and self.accelerator.device.type == "cuda"), torch.no_grad():
+            return processes.through_root(self.model, draw)
 
     def _asked(self, row: dict) -> dict:
         """What the policy encodes of a row: a conversation with its images in place, or a text as it stands."""
@@ -419,9 +429,16 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
 
     # -- loss
 
-    def _logprobs(self, model, piece: dict) -> torch.Tensor:
+    @property
+    def _hooked(self) -> Any:
+        """What to call instead of the model where its weights are gathered by its wrapper's hooks; else None."""
+        return self.model_wrapped if processes.shards_weights() else None
+
+    def _logprobs(self, model, piece: dict, forward=None) -> torch.Tensor:
         with common.autocast(self.bf16):
-            return shared_prefix.logprobs(model, piece["prompts"], piece["ids"], temperature=self.temperature)
+            return shared_prefix.logprobs(
+                model, piece["prompts"], piece["ids"], temperature=self.temperature, forward=forward
+            )
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         started = time.perf_counter()
@@ -550,6 +567,50 @@ def _updates(args: GRPOConfig, rows: int) -> int:
     return math.ceil(args.num_train_epochs * max(-(-micro_batches // args.gradient_accumulation_steps), 1))
 
 
+class VLLMGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
+    """TRL's own GRPOTrainer, with answers by vLLM in the trainer's GPUs ("colocate") or from a server.
+
+    vLLM computes in another way than the trainer, so its probabilities are not the trainer's: TRL computes the old
+    log-probabilities itself and corrects for the difference (`vllm_importance_sampling_correction`). Prompts are
+    repeated for each answer. rows: as of `SharedPrefixGRPOTrainer`, with images and not with pixels.
+    """
+
+    def __init__(self, policy: policies.Policy, rows: Sequence[dict[str, Any]], args: GRPOConfig, *, bf16, **more):
+        self.bf16, self.rows = bf16, rows
+        draws = Dataset.from_dict({"prompt": [""] * len(rows), "draw": range(len(rows))})
+        super().__init__(model=policy.model, args=args, train_dataset=draws, processing_class=policy.processor, **more)
+
+    def _get_train_sampler(self, dataset=None):
+        sampler: Any = super()._get_train_sampler(dataset)
+        fixed = ("mini_repeat_count", "batch_size", "repeat_count", "shuffle", "seed")
+        given = {name: getattr(sampler, name) for name in fixed}
+        return _Order(sampler.data_source, **given, epoch=lambda: int(self.state.epoch or 0))
+
+    def _generate_and_score_completions(self, inputs):
+        read = {draw: self.rows[draw] for draw in dict.fromkeys(x["draw"] for x in inputs)}  # each picture once
+        apart = ("completion", "messages")  # TRL would look there for what is asked
+        rows = [{name: value for name, value in read[x["draw"]].items() if name not in apart} for x in inputs]
+        with common.autocast(self.bf16):
+            return super()._generate_and_score_completions(rows)
+
+    def compute_loss(self, *args, **options):
+        with common.autocast(self.bf16):
+            return super().compute_loss(*args, **options)
+
+
+def refuse_rollouts(rollouts: str, server: str | None) -> None:
+    """ValueError in one sentence where answers cannot be had in that way."""
+    if rollouts not in ROLLOUTS:
+        raise ValueError(f"unknown rollouts {rollouts!r}: choose one of {', '.join(ROLLOUTS)}")
+    if (rollouts == "vllm-server") != (server is not None):
+        raise ValueError("rollouts by vllm-server want the address of a server (trl vllm-serve), and no other do")
+    if rollouts != "shared-prefix" and importlib.util.find_spec("vllm") is None:
+        raise ValueError(
+            f"rollouts by {rollouts} want vLLM, which is not installed: pip install 'georeplicate[serve]', or take "
+            "shared-prefix"
+        )
+
+
 def train(
     policy_path: str | Path,
     dataset: Sequence[dict[str, Any]] | Dataset,
@@ -564,6 +625,8 @@ def train(
     temperature: float = 1.0,
     top_k: int = 50,
     num_iterations: int = 1,
+    rollouts: str = "shared-prefix",
+    server: str | None = None,
     **shared: Unpack[common.Shared],
 ) -> Path:
     """Train a policy by GRPO; returns the folder of the trained policy, `out_dir/policy`.
@@ -573,14 +636,18 @@ def train(
     micro-batches) with num_generations completions each. shared: see `common.Shared`, and DEFAULTS for what is left
     out. With bf16 a GPU also samples in it (on a CPU fp32 is faster there). A frozen vision tower runs once a batch.
     Also writes `out_dir/log.csv`, one row an update. ValueError where the prompts do not divide into micro-batches.
+
+    rollouts: one of ROLLOUTS; with vLLM, in the trainer's GPUs or behind the address `server`, TRL's own trainer runs.
     """
+    refuse_rollouts(rollouts, server)
     out_dir = Path(out_dir)
     chosen: common.Shared = {**DEFAULTS, **shared}
     settings = common.Settings(**chosen)
+    each = settings.per_device(prompts_per_step, "prompts", num_generations)
     policy = common.start(policy_path, settings)
     args = GRPOConfig(
         **settings.arguments(out_dir),
-        per_device_train_batch_size=settings.per_device(prompts_per_step, "prompts", num_generations),
+        per_device_train_batch_size=each,
         num_generations=num_generations,
         num_iterations=num_iterations,
         max_completion_length=max_new_tokens,
@@ -593,12 +660,27 @@ def train(
         use_bias_correction_kl=False,
         scale_rewards="group",
         shuffle_dataset=False,
+        use_vllm=rollouts != "shared-prefix",
+        vllm_mode="server" if rollouts == "vllm-server" else "colocate",
+        vllm_server_base_url=server,
+        vllm_importance_sampling_correction=True,
     )
+    rows = Rows(_drawn(len(dataset), args), functools.partial(_chat, policy, dataset))
+    if args.use_vllm:
+        by_vllm = VLLMGRPOTrainer(
+            policy,
+            rows,
+            args,
+            reward_funcs=scoring.of_answers(reward_fn),
+            peft_config=settings.peft_config,
+            bf16=settings.autocast,
+        )
+        return common.run(by_vllm, policy, out_dir, settings.callbacks)
     trainer = SharedPrefixGRPOTrainer(
         model=policy.model,
         reward_funcs=scoring.of_answers(reward_fn),
         args=args,
-        train_dataset=Rows(_drawn(len(dataset), args), functools.partial(_chat, policy, dataset)),
+        train_dataset=rows,
         processing_class=policy.processor,
         peft_config=settings.peft_config,
         bf16=settings.autocast,

@@ -54,7 +54,7 @@ VALUES: dict[str, tuple[Any, ...]] = {
 # Why no other value than the default is taken: {pattern of names: the reason}; the first that fits counts.
 REFUSED = {
     "sapo_.*|vespo_.*": "it belongs to a loss that is not computed here",
-    "(use_)?vllm.*": "answers are sampled by the shared-prefix kernel in the trainer's own process",
+    "(use_)?vllm.*": "answers are sampled by the shared-prefix kernel (VLLMGRPOTrainer takes vLLM's)",
     "use_transformers_.*|transformers_.*": "answers are sampled by the shared-prefix kernel, not by transformers",
     "cache_implementation": "the kernel keeps one copy of each prompt's keys and values, which no cache class does",
     "generation_kwargs": "the shared-prefix kernel samples by temperature, top_k, top_p, min_p and repetition_penalty",
@@ -63,7 +63,7 @@ REFUSED = {
     "model_init_kwargs": "the model is loaded whole and in fp32: load it yourself and hand it over",
     "trust_remote_code": "no code of a checkpoint is run",
     "cast_lm_head_to_fp32": "log-probabilities are computed in fp32 from the head's own data type",
-    "ds3_gather_for_generation": "answers are sampled from whole weights, which ZeRO-3 does not keep in one place",
+    "ds3_gather_for_generation": "under ZeRO-3 weights are gathered for as long as answers are sampled",
     "sync_ref_model|ref_model_.*": "the reference is the starting policy, for the whole run",
     "top_entropy_quantile": "all tokens enter the loss",
     ".*entropy.*": "the loss has no bonus for entropy, which is logged alone",

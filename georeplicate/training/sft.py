@@ -23,7 +23,7 @@ from trl import SFTConfig, SFTTrainer
 
 from georeplicate.model import policy as policies
 from georeplicate.model import shared_prefix
-from georeplicate.training import common
+from georeplicate.training import common, processes
 
 
 def loss(policy: policies.Policy, rows: Sequence[dict[str, Any]], forward=None) -> tuple[torch.Tensor, int]:
@@ -53,8 +53,9 @@ class SharedPrefixSFTTrainer(common.CompleteCheckpoints, SFTTrainer):
     loss_is_scaled_for_ga: Any = True  # by compute_loss; else the trainer would divide once more
 
     def __init__(self, policy: policies.Policy, rows: Sequence[dict[str, Any]], args: SFTConfig, *, bf16, peft_config):
-        per_update = args.per_device_train_batch_size * args.gradient_accumulation_steps * common.processes()
+        per_update = args.per_device_train_batch_size * args.gradient_accumulation_steps * processes.count()
         drawn = common.order(len(rows), args.max_steps * per_update, args.seed)
+        self.bf16 = bf16
         super().__init__(
             model=policy.model,
             args=args,
@@ -65,7 +66,7 @@ class SharedPrefixSFTTrainer(common.CompleteCheckpoints, SFTTrainer):
             processing_class=policy.processor,
             peft_config=peft_config,
         )
-        self.rows, self.bf16 = rows, bf16
+        self.rows = rows
         self.policy = policies.Policy(common.bare(self), policy.processor)
 
     def _get_train_sampler(self, dataset=None):
@@ -103,10 +104,11 @@ def train(
     ours = common.Own(learning_rate=1e-5, schedule="cosine", warmup_steps=round(0.03 * shared["steps"]))
     chosen: common.Shared = {**ours, **shared}
     settings = common.Settings(**chosen)
+    each = settings.per_device(batch_size, "rows")
     policy = common.start(policy_path, settings)
     args = SFTConfig(
         **settings.arguments(out_dir),
-        per_device_train_batch_size=settings.per_device(batch_size, "rows"),
+        per_device_train_batch_size=each,
         max_length=None,  # truncation would cut image tokens
         dataset_kwargs={"skip_prepare_dataset": True},
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,8 +20,7 @@ from georeplicate.training import grpo, rewards, sft
 # "paper": mode and weights of the profile; "paper with length" and "released": all weights 1, as described and as
 # released; "random": a coin
 REWARDS = ("paper", "paper with length", "released", "random")
-# Adapters of the stage "sft-lora": GeoReasoner's way, on the language model alone.
-LORA_RANK, LORA_ALPHA = 16, 32
+# Adapters, of the stage "sft-lora" (GeoReasoner's way) and of profiles that want them, are those of the language model.
 LORA_MODULES = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 CHECKPOINTS = 8  # a run that is killed loses no more than this part of it (or the updates on one batch of answers)
 
@@ -72,14 +72,18 @@ def train(
     seed: int,
     reward: str = "paper",
     report: Report = lambda *_, **__: None,
+    report_to: str = "none",
 ) -> Path:
     """Train from the newest good checkpoint in `folder`, if there is one; returns the folder of the policy.
 
     stage: "sft" on rows {images or pixels, prompt, completion}; "grpo" on rows {images or pixels, prompt, letter, id};
     "supervised" on the same rows, told the right letter: as many completions an update as GRPO samples; "sft-lora" as
-    "sft", by adapters at twice its learning rate; "grpo-places" on rows {images or pixels, prompt, country, city, id},
-    rewarded by these labels. report is told of every update, and of those that a checkpoint spares (skipped=True).
-    ValueError for another stage.
+    "sft", by adapters at `lora_rate` times its learning rate; "grpo-places" on rows {images or pixels, prompt, country,
+    city, id}, rewarded by these labels. report is told of every update, and of those that a checkpoint spares
+    (skipped=True). report_to: one of common.TRACKERS. ValueError for another stage.
+
+    A profile whose `rollouts` come from a vLLM server reads its address from the variable GEOREPLICATE_VLLM. A profile
+    with `adapters` trains adapters in every stage; each of them leaves `adapter/` and, merged, `policy/`.
     """
     shared: dict[str, Any] = {
         "seed": seed,
@@ -92,17 +96,22 @@ def train(
     steps = profile.sft_steps if stage in ("sft", "sft-lora") else profile.rl_steps
     whole = profile.num_iterations if stage.startswith("grpo") else 1  # checkpoints fall between batches of answers
     every = max(1, steps // CHECKPOINTS // whole) * whole
-    shared |= {"steps": steps, "save_steps": every, "callbacks": [_Progress(report, steps)]}
+    shared |= {"steps": steps, "save_steps": every, "callbacks": [_Progress(report, steps)], "report_to": report_to}
+    faster = 1.0
+    if profile.adapters or stage == "sft-lora":
+        faster = profile.lora_rate
+        shared["four_bits"] = profile.adapters == "qlora"
+        shared["peft_config"] = LoraConfig(
+            r=profile.lora_rank, lora_alpha=profile.lora_alpha, target_modules=LORA_MODULES
+        )
     if stage in ("sft", "sft-lora", "supervised"):
         size: dict[str, Any] = {"batch_size": profile.completions_per_update, "learning_rate": profile.learning_rate}
         if stage != "supervised":
             size = {"batch_size": profile.sft_batch, "learning_rate": profile.sft_learning_rate}
             size["accumulation"] = profile.sft_accumulation
-            if stage == "sft-lora":
-                size["learning_rate"] *= 2
-                size["peft_config"] = LoraConfig(r=LORA_RANK, lora_alpha=LORA_ALPHA, target_modules=LORA_MODULES)
         else:
             rows = Rows(rows, lambda row: row | {"completion": f"<answer> {row['letter']} </answer>"})
+        size["learning_rate"] *= faster
         return sft.train(
             start,
             rows,
@@ -125,7 +134,7 @@ def train(
         num_generations=profile.group_size,
         num_iterations=profile.num_iterations,
         accumulation=profile.accumulation,
-        learning_rate=profile.learning_rate,
+        learning_rate=profile.learning_rate * faster,
         beta=profile.beta,
         clip=profile.epsilon,
         temperature=profile.temperature,
@@ -133,5 +142,7 @@ def train(
         schedule=profile.schedule,
         warmup_steps=profile.warmup_steps,
         adam_betas=profile.adam_betas,
+        rollouts=profile.rollouts,
+        server=os.environ.get("GEOREPLICATE_VLLM") if profile.rollouts == "vllm-server" else None,
         **shared,
     )

@@ -10,6 +10,7 @@ import torch
 from peft import LoraConfig
 from toy import change_kernel, questions, tiny_policy
 from transformers import TrainerCallback
+from trl.trainer import grpo_trainer
 
 from georeplicate import paper
 from georeplicate.model import policy, shared_prefix
@@ -258,3 +259,50 @@ def test_accumulation_gives_the_gradient_of_the_whole_batch(base, tmp_path):
 def test_prompts_must_divide_into_micro_batches(base, tmp_path):
     with pytest.raises(ValueError, match="do not divide"):
         grpo.train(base, questions(4), says_its_letter, tmp_path, steps=1, accumulation=3, **SMALL)
+
+
+class _Sampler:
+    """In the place of TRL's bridge to vLLM: short answers, and probabilities that are not quite the trainer's."""
+
+    made: list = []
+
+    def __init__(self, **settings):
+        self.settings, self.pushed = settings, 0
+        _Sampler.made.append(self)
+
+    def sync_weights(self):
+        self.pushed += 1
+
+    def generate(self, prompts, images, num_generations, profiler=None):
+        assert all(len(shown) == 3 for shown in images)
+        generator = torch.Generator().manual_seed(self.pushed)
+        ids = [torch.randint(20, 30, (4,), generator=generator).tolist() for _ in prompts]
+        logprobs = [[[-3.0] for _ in one] for one in ids]
+        return prompts, ids, logprobs, [[[token] for token in one] for one in ids]
+
+
+def test_answers_of_vllm_are_corrected_for_by_trls_own_trainer(tmp_path, monkeypatch):
+    tiny_policy(sharpen=2.0).save(tmp_path / "base")
+    settings = dict(steps=2, prompts_per_step=2, num_generations=4, max_new_tokens=8, seed=0, learning_rate=1e-3)
+
+    def train(**more):
+        def reward(text, row, n_tokens):
+            return len(set(text.split())) + 0.1 * ("A" in text)
+
+        return grpo.train(tmp_path / "base", questions(4), reward, tmp_path / "out", bf16=False, **settings, **more)
+
+    with pytest.raises(ValueError, match=r"vLLM, which is not installed: pip install 'georeplicate\[serve\]'"):
+        train(rollouts="vllm")
+    with pytest.raises(ValueError, match="want the address of a server"):
+        train(rollouts="vllm-server")
+    with pytest.raises(ValueError, match="unknown rollouts 'sglang'"):
+        train(rollouts="sglang")
+    monkeypatch.setattr(grpo, "refuse_rollouts", lambda *_: None)
+    monkeypatch.setattr(grpo_trainer, "VLLMGeneration", _Sampler)
+    trained = train(rollouts="vllm")
+    log = pd.read_csv(tmp_path / "out" / "log.csv")
+    (sampler,) = _Sampler.made
+    assert sampler.pushed == 2 and sampler.settings["mode"] == "colocate"  # the new weights, for every batch
+    assert (log["sampling/importance_sampling_ratio/mean"] != 1).all() and (log.grad_norm > 0).any()
+    before, after = (policy.load(path).model.state_dict() for path in (tmp_path / "base", trained))
+    assert any(not torch.equal(before[name], after[name]) for name in before)

@@ -29,3 +29,16 @@ def test_a_profile_with_several_updates_a_batch_trains(tmp_path):
     log = pd.read_csv(tmp_path / "out" / "log.csv")
     assert len(log) == 6 and common.latest(tmp_path / "out").name == "checkpoint-6"
     assert {"rewards/weighted/mean", "reward_accuracy", "entropy"} <= set(log)
+
+
+@pytest.mark.parametrize("stage, kind", [("sft", "sft"), ("grpo", "grpo"), ("sft-lora", "sft")])
+def test_a_profile_of_adapters_trains_them_in_every_stage(stage, kind, monkeypatch):
+    seen = {}
+    monkeypatch.setattr(getattr(stages, kind), "train", lambda *a, **given: seen.update(given))
+    profile = Profile.get("smoke")
+    rate = profile.sft_learning_rate if kind == "sft" else profile.learning_rate
+    stages.train(stage, "start", [], "folder", profile, seed=0)
+    assert ("peft_config" in seen) == (stage == "sft-lora") and seen["report_to"] == "none"
+    assert seen["learning_rate"] == rate * (2 if stage == "sft-lora" else 1)
+    stages.train(stage, "start", [], "folder", replace(profile, adapters="qlora", lora_rank=4, lora_rate=3.0), seed=0)
+    assert seen["peft_config"].r == 4 and seen["four_bits"] and seen["learning_rate"] == rate * 3

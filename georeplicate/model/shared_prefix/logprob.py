@@ -15,7 +15,7 @@ from georeplicate.model import head as head_size
 from georeplicate.model.shared_prefix.attention import Packed
 from georeplicate.model.shared_prefix.prompts import Prompts, count_tokens, mrope, positions
 from georeplicate.model.shared_prefix.support import disable, enable, no_mask, plain_inputs, shares
-from georeplicate.model.shared_prefix.vision import vision_inputs
+from georeplicate.model.shared_prefix.vision import vision_inside
 
 
 def logprobs(
@@ -77,9 +77,10 @@ def _packed(model, prompts, completions, temperature, forward, *, entropies: boo
         "use_cache": False,
         "logits_to_keep": source,
         "shared": layout,
-        **vision_inputs(model, prompts),
     }
-    scored = _scores(model, lambda: (forward or model)(**inputs).logits, tokens[None], temperature, entropies)
+    with vision_inside(model, prompts) as pictures:
+        inputs |= pictures
+        scored = _scores(model, lambda: (forward or model)(**inputs).logits, tokens[None], temperature, entropies)
     width = max((len(c) for c in flat), default=0)
     lengths = torch.tensor([len(c) for c in flat], device=device)
     mask = torch.arange(width, device=device) < lengths[:, None]

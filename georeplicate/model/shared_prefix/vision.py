@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import itertools
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -98,6 +99,24 @@ def vision_inputs(model: PreTrainedModel, prompts: Prompts) -> dict:
     if qwen_vision(model):
         return {"mm_encoder_outputs": {"image": image_features(model, prompts)}}
     return {"pixel_values": prompts.pixel_values}
+
+
+@contextlib.contextmanager
+def vision_inside(model: PreTrainedModel, prompts: Prompts) -> Iterator[dict]:
+    """As `vision_inputs`, but for the time of the context the vision tower runs inside the model's forward pass: only
+    there are its weights whole where FSDP keeps them in shares (its own hook, set before, comes first)."""
+    if prompts.pixel_values is None or prompts.features is not None or not qwen_vision(model):
+        yield vision_inputs(model, prompts)
+        return
+
+    def add(_, args, inputs):
+        return args, {**inputs, **vision_inputs(model, prompts)}
+
+    hook = model.register_forward_pre_hook(add, with_kwargs=True)
+    try:
+        yield {}
+    finally:
+        hook.remove()
 
 
 AttentionInterface.register(VISION_ATTENTION, _grouped_vision_attention)

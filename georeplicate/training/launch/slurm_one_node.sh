@@ -1,0 +1,14 @@
+#!/bin/bash
+# An example for one node with eight GPUs; copy it, and change what your cluster calls otherwise.
+#SBATCH --job-name=geo-r1
+#SBATCH --nodes=1
+#SBATCH --ntasks-per-node=1
+#SBATCH --gpus-per-node=8
+#SBATCH --cpus-per-task=64
+#SBATCH --time=48:00:00
+#SBATCH --signal=TERM@120
+#SBATCH --requeue
+# A job that was ended, or requeued, goes on from its newest checkpoint.
+set -euo pipefail
+export OMP_NUM_THREADS=8
+srun georeplicate train r1 --profile paper --root "$DATA" --launch fsdp2 --gpus 8
