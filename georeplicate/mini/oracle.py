@@ -38,10 +38,16 @@ def _counted(
 
 
 @cache
-def _near(km: float) -> np.ndarray:
-    """[city, city]: whether they lie within km of each other. The base's cities are those of either world."""
+def _centres() -> tuple[np.ndarray, np.ndarray]:
+    """Mean (lat, lon) in degrees of the places of each of the base's cities, which are those of either world."""
     cities = world.sites("base", PLACES).groupby(["city", "country"], sort=False)
-    lat, lon = cities.lat.mean().to_numpy(float), cities.lon.mean().to_numpy(float)
+    return cities.lat.mean().to_numpy(float), cities.lon.mean().to_numpy(float)
+
+
+@cache
+def _near(km: float) -> np.ndarray:
+    """[city, city]: whether they lie within km of each other."""
+    lat, lon = _centres()
     return geo.haversine_km(lat[:, None], lon[:, None], lat, lon) <= km
 
 

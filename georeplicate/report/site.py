@@ -28,7 +28,7 @@ CONTENTS = {
     "Results": ["results/README", "results/tables", "results/LOG"],
     "Pages": [
         *(f"georeplicate/docs/{name}" for name in ("details", "paper", "rewards_paper", "rewards_released")),
-        *(f"georeplicate/docs/{name}" for name in ("malformed_answers", "trainer")),
+        *(f"georeplicate/docs/{name}" for name in ("malformed_answers", "trainer", "dependencies")),
         "georeplicate/mini/weights/mini-base/README",
     ],
     "Work on it": ["CONTRIBUTING", "CHANGELOG", "ATTRIBUTION", "api"],

@@ -254,7 +254,7 @@ def test_a_column_that_is_there_twice_is_said(tmp_path):
 
 # --- things that are no text, no number, no moment ----------------------------------------------------------------
 
-NO_TEXT = [None, b"x", 3, 3.5, math.nan, math.inf, True, [], ["Paris"], {}, {"a": 1}, object()]
+NO_TEXT = [None, b"x", 3, 3.5, math.nan, math.inf, True, [], ["Paris"], {}, {"a": 1}, frozenset()]
 
 
 @pytest.mark.parametrize("thing", NO_TEXT, ids=repr)

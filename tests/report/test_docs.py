@@ -246,20 +246,15 @@ def test_versions_agree():
 
 # --- what must not be committed ------------------------------------------------------------------------------------
 
-HOSTS = re.compile("|".join(re.escape(name + ".org") for name in ("pypi", "pythonhosted", "npmjs", "anaconda")))
+HOSTS = re.compile(rb"(?:pypi|pythonhosted|npmjs|anaconda)\.org")
 
 
 def test_no_path_of_a_home_and_no_host_of_a_registry():
     names = [name for name in project_files() if name not in ("georeplicate/runs/leaks.py", "tests/runs/test_leaks.py")]
-    assert leaks.leaks(ROOT / name for name in names) == []
-    found = []
-    for name in names:
-        try:
-            text = (ROOT / name).read_text()
-        except UnicodeDecodeError:
-            continue  # packed data
-        found += [f"{name}: {match[0]}" for match in HOSTS.finditer(text)]
-    assert not found
+    # `georeplicate check` looks through the others for what is private.
+    by_hand = [name for name in names if not name.startswith(("results/", "notebooks/", "georeplicate/"))]
+    assert leaks.leaks(ROOT / name for name in by_hand) == []
+    assert not [f"{name}: {match[0]}" for name in names for match in HOSTS.finditer((ROOT / name).read_bytes())]
 
 
 def test_images_are_in_the_repository():
