@@ -34,6 +34,17 @@ def has_stand_ins(profile: str) -> bool:
     return recipes.of(Profile.get(profile)).has_stand_ins
 
 
+def train_base(world: str, seed: int, rule: bool, *, work: Path) -> None:
+    """Train the base of a synthetic world, or go on with it, below `work`: base (layout, seed 0), or
+    base-WORLD-SEED. ValueError for another world."""
+    from georeplicate.mini import base
+
+    if world not in base.CURRICULA:
+        raise ValueError(f"there is no base of a world {world!r}: choose from {', '.join(base.CURRICULA)}")
+    folder = work / ("base" if (world, seed) == ("layout", 0) else f"base-{world}-{seed}")
+    print(f"the base policy is in {base.build(folder, seed=seed, curriculum=base.CURRICULA[world], rule=rule)}")
+
+
 def train(
     what: str,
     profile: str,
@@ -45,19 +56,9 @@ def train(
     work: Path,
     records: Path | None = None,
 ) -> None:
-    """Bring runs up to date and print what each got right; "base" trains the base of the mini world instead.
+    """Bring runs up to date and print what each got right.
 
     records: what the data engine wrote, for SFT on photographs; ValueError where the profile has none."""
-    if what == "base":
-        from georeplicate.mini import base as mini_base
-
-        if (profile, seeds, base, root, records) != ("mini", None, None, None, None):
-            raise ValueError(
-                "`train base` makes the one base of the mini world: it takes no profile, seeds, base or root, and no "
-                "records"
-            )
-        print(f"the base policy is in {mini_base.build(work / 'base', seed=0)}")
-        return
     size = Profile.get(profile)
     wanted, recipe = chosen(what, size, seeds), recipes.of(size)
     if records is not None:

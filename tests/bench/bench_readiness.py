@@ -7,19 +7,21 @@ from georeplicate import files
 from georeplicate.mini import base, inputs
 from georeplicate.mini.readiness import GATE, is_ready, measure
 from georeplicate.model import policy as policies
-from georeplicate.profiles import Profile
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--policy", type=Path, default=base.OUT / "policy")
-    parser.add_argument("--out", type=Path, default=files.RESULTS / "bench" / "base.csv")
+    parser.add_argument("--world", choices=list(base.CURRICULA), default="layout")
+    parser.add_argument("--out", type=Path, default=None, help="default: base.csv, or base_WORLD.csv")
     args = parser.parse_args()
-    profile = Profile.get("mini")
+    profile = base.CURRICULA[args.world].profile
+    name = "base.csv" if args.world == "layout" else f"base_{args.world}.csv"
+    out = args.out or files.RESULTS / "bench" / name
     policy = policies.load(args.policy)
     questions, views = (make(profile, "validation", args.policy) for make in (inputs.questions, inputs.views))
-    measured = measure(policy, questions, views, max_new_tokens=profile.max_completion_length)
-    files.write_csv(args.out, measured)
+    measured = measure(policy, questions, views, max_new_tokens=profile.max_completion_length, world_name=args.world)
+    files.write_csv(out, measured)
     print(measured.round(3).to_string(index=False))
     print("ready for GRPO" if is_ready(measured) else f"not ready for GRPO: the gate is {GATE}")
 

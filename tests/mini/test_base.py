@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from georeplicate import geo, world
-from georeplicate.mini import base, tiny, wording
+from georeplicate.mini import base, sight, tiny, wording
 from georeplicate.model import policy
 from georeplicate.world.words import words
 
@@ -23,10 +23,10 @@ def examples(stream):
     """What the stages show, in their proportions and as they show it."""
     rng = np.random.default_rng(0)
     shown = []
-    for stage in base.STAGES:
-        stream.least, stream.in_order = stage.least, stage.in_order
+    for stage in base.LAYOUT.stages:
+        stage.prepare(stream)
         shown += [e for _ in range(12) for e in stream.batch(rng, stage.mix)]
-    stream.least, stream.in_order = base.Stream.least, base.Stream.in_order
+    base.Stage("as at first", {}, 0).prepare(stream)
     return shown
 
 
@@ -137,7 +137,7 @@ def test_lists_behind_letters_describe_no_tile(stream):
 
 def test_no_other_task_says_a_verdict_about_a_panorama_and_a_tile(stream):
     rng = np.random.default_rng(3)
-    tasks = {name for stage in base.STAGES for name in stage.mix} - {"beside", "toss"}
+    tasks = {name for stage in base.LAYOUT.stages for name in stage.mix} - {"beside", "toss"}
     for e in cross_view(stream.batch(rng, dict.fromkeys(tasks, 60))):
         assert not {wording.MATCH, wording.DIFFERENT} & set(" ".join(e.completions).split())
 
@@ -216,10 +216,9 @@ def test_a_build_that_was_killed_ends_in_the_same_weights(tmp_path, monkeypatch)
     sites = base.base_sites(1, 0, 0).iloc[:24].reset_index(drop=True)
     monkeypatch.setattr(base, "base_sites", lambda *_: sites)
     monkeypatch.setattr(base, "SHAPE", dict(hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1))
-    monkeypatch.setattr(base, "VISION_STEPS", 2)
-    short = tuple(replace(stage, mix=dict.fromkeys(stage.mix, 1), steps=2) for stage in base.STAGES)
-    monkeypatch.setattr(base, "STAGES", short)
-    whole = base.build(tmp_path / "whole")
+    short = tuple(replace(stage, mix=dict.fromkeys(stage.mix, 1), steps=2) for stage in base.LAYOUT.stages)
+    taught = replace(base.LAYOUT, vision_steps=2, stages=short)
+    whole = base.build(tmp_path / "whole", curriculum=taught)
 
     save, saved = policy.Policy.save, []
 
@@ -232,10 +231,10 @@ def test_a_build_that_was_killed_ends_in_the_same_weights(tmp_path, monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(policy.Policy, "save", killed)
         with pytest.raises(KeyboardInterrupt):
-            base.build(tmp_path / "killed")
-    again = base.build(tmp_path / "killed")
+            base.build(tmp_path / "killed", curriculum=taught)
+    again = base.build(tmp_path / "killed", curriculum=taught)
     assert (again / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
-    assert (tmp_path / "killed" / "logs" / f"{base.STAGES[-1].name}.csv").exists()
+    assert (tmp_path / "killed" / "logs" / f"{base.LAYOUT.stages[-1].name}.csv").exists()
 
 
 @pytest.fixture(scope="module")
@@ -266,8 +265,8 @@ def test_settled_tokens_are_centred_and_as_long_as_said(sighted):
     made, album = sighted
     with torch.no_grad():
         made.model.model.visual.merger.mlp[-1].weight.normal_()
-    base.settle(made, album, pictures=12)
+    sight.settle(made, album, pictures=12)
     with torch.no_grad():
-        seen = torch.cat(base.see(made, [album.pixels[v, i, 0] for v in ("tile", "panorama") for i in range(12)]))
-    assert seen.norm(dim=1).mean() == pytest.approx(base.SETTLED, rel=1e-3)
-    assert seen.mean(0).norm() < 1e-3 * base.SETTLED
+        seen = torch.cat(sight.see(made, [album.pixels[v, i, 0] for v in ("tile", "panorama") for i in range(12)]))
+    assert seen.norm(dim=1).mean() == pytest.approx(sight.SETTLED, rel=1e-3)
+    assert seen.mean(0).norm() < 1e-3 * sight.SETTLED
