@@ -241,8 +241,8 @@ def train(
     if what == "base":
         if (profile, seeds, base, root, records, weights) != ("mini", None, None, None, None, None):
             raise ValueError(
-                "`train base` makes a base of the mini world: it takes --world, --seed, --rule and --work, and no "
-                "profile, seeds, base or root, no records and no weights"
+                "`train base` makes a base of the mini world: it takes no profile, seeds, base or root, no records and "
+                "no weights, but --world, --seed, --rule and --work"
             )
         commands.train_base(world, seed, rule, work=work)
         return

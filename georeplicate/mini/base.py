@@ -192,6 +192,9 @@ class Curriculum:
     tile_px: int
     stages: tuple[Stage, ...]
     vision_steps: int = 1000  # see probe_vision
+    vision_batch: int = 48  # pictures of each view in a step
+    vision_lr: float = 1e-3
+    together: bool = False  # one pair of heads a view for all word kinds
     views: tuple[str, ...] = ("panorama", "tile")  # what single pictures are described of
     photo_sites: int = 0  # places of each city that street-level photos name the country of
     known_sites: int = 0  # places of each city of which geography is told in text
@@ -277,6 +280,10 @@ LAYOUT = Curriculum(
 GEOGRAPHIC = Curriculum(
     world="geographic",
     tile_px=64,
+    vision_steps=600,
+    vision_batch=32,
+    vision_lr=1.5e-3,
+    together=True,
     views=("panorama", "tile", "crop"),
     known_sites=20,
     stages=(
@@ -446,11 +453,12 @@ def build(out: Path, *, seed: int = 0, curriculum: Curriculum = LAYOUT, rule: bo
                 album,
                 photos,
                 steps=curriculum.vision_steps,
-                batch=48,
-                lr=1e-3,
+                batch=curriculum.vision_batch,
+                lr=curriculum.vision_lr,
                 seed=seed,
                 wording=wording.of(curriculum.world),
                 views=curriculum.views,
+                together=curriculum.together,
             )
             log = [seen]
             settle(policy, album)

@@ -17,10 +17,11 @@ GATE (a handful of runs of one world: `results/LOG.md`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from georeplicate.evaluation import predict
 from georeplicate.evaluation.faithfulness import Wording, thoughts
@@ -106,6 +107,45 @@ def measure(
         ("country accuracy, most frequent country", located.truth.value_counts(normalize=True).iloc[0], len(located))
     )
     return pd.DataFrame(rows, columns=["what", "value", "n"])
+
+
+def words_read(
+    policy: policies.Policy,
+    pictures: Mapping[str, Sequence[Image.Image]],
+    true_words: Sequence[Sequence[str]],
+    world_name: str = "layout",
+    prompt: str = wording.DESCRIBE,
+) -> pd.DataFrame:
+    """{what, value, n}: how often a picture that is shown alone is put into true words, by view and attribute.
+
+    pictures: {view: a picture of each place}; true_words: of the same places. A word that is not said is not right.
+    Beside each share stands that of the commonest word (`most frequent`), and one row a view has the mean over
+    attributes.
+    """
+    words, rows = wording.of(world_name), []
+    for view, shown in pictures.items():
+        asked = [{"pixels": policy.pixels([picture]), "prompt": prompt} for picture in shown]
+        said = policy.generate(asked, max_new_tokens=2 * len(words.words) + 8, temperature=0.0).texts
+        found = [spoken(text, words) for text in said]
+        shares = []
+        for k, kind in enumerate(words.words):
+            true = [described[k] for described in true_words]
+            right = np.array([one.get(kind) == word for one, word in zip(found, true, strict=True)])
+            most = pd.Series(true).value_counts(normalize=True).iloc[0]
+            shares.append(right.mean())
+            rows.append((f"words read alone, {view}, {kind}", right.mean(), len(right)))
+            rows.append((f"most frequent, {view}, {kind}", most, len(right)))
+        rows.append((f"words read alone, {view}, mean", np.mean(shares), len(shown)))
+    return pd.DataFrame(rows, columns=["what", "value", "n"])
+
+
+def spoken(text: str, words: Wording) -> dict[str, str]:
+    """{attribute: the first word said of it} in a text."""
+    found: dict[str, str] = {}
+    for word in text.split():
+        if word in words.attribute_of:
+            found.setdefault(words.attribute_of[word], word)
+    return found
 
 
 def is_ready(measured: pd.DataFrame) -> bool:

@@ -76,6 +76,7 @@ def probe_vision(
     seed: int,
     wording: Wording = WORDING,
     views: Sequence[str] = ("panorama", "tile"),
+    together: bool = False,
 ) -> dict[str, float]:
     """Teach the vision tower to see before the language model learns to speak, by linear heads that are thrown away.
 
@@ -86,6 +87,7 @@ def probe_vision(
     picture (of `photos`; None: no place is named): flags are small, and some token has to hold them. Returns the
     accuracy of the second heads, their guesses
     averaged over the tokens, and of the country, on the last fifth of the steps (pictures that were trained on).
+    together: one pair of heads a view for all word kinds, which with many kinds takes half the time.
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng([seed, 1])
@@ -95,7 +97,15 @@ def probe_vision(
     labels = torch.tensor(
         [[list(kinds[k].values()).index(described[k]) for k in range(len(kinds))] for described in album.words]
     )
-    heads = nn.ModuleDict({f"{view} {k}": Probe(width, len(kinds[k])) for view in views for k in range(len(kinds))})
+    counts = [len(values) for values in kinds]
+    groups = [range(len(kinds))] if together else [range(k, k + 1) for k in range(len(kinds))]
+    heads = nn.ModuleDict(
+        {
+            f"{view} {group[0]}": Probe(width, sum(counts[k] for k in group), 8 if together else 4)
+            for view in views
+            for group in groups
+        }
+    )
     if photos is not None:
         countries = sorted(set(photos.sites.country))
         country = torch.tensor([countries.index(code) for code in photos.sites.country])
@@ -112,14 +122,16 @@ def probe_vision(
             pixels = [album.pixels[view, int(i), int(rng.integers(2))] for i in chosen]
             with common.autocast(common.bf16_in_hardware()):
                 seen = torch.stack(see(policy, pixels)).float()
-            for k, name in enumerate(names):
-                whole, token = heads[f"{view} {k}"](seen)
-                truth = labels[chosen, k]
-                value = value + nn.functional.cross_entropy(whole, truth)
-                value = value + nn.functional.cross_entropy(token.flatten(0, 1), truth.repeat_interleave(seen.shape[1]))
-                if step >= 0.8 * steps:
-                    guess = token.log_softmax(-1).mean(1).argmax(-1)
-                    right.setdefault(f"{view} {name}", []).append(float((guess == truth).float().mean()))
+            for group in groups:
+                parts = [part.split([counts[k] for k in group], -1) for part in heads[f"{view} {group[0]}"](seen)]
+                for k, whole, token in zip(group, *parts, strict=True):
+                    truth = labels[chosen, k]
+                    value = value + nn.functional.cross_entropy(whole, truth)
+                    each = truth.repeat_interleave(seen.shape[1])
+                    value = value + nn.functional.cross_entropy(token.flatten(0, 1), each)
+                    if step >= 0.8 * steps:
+                        guess = token.log_softmax(-1).mean(1).argmax(-1)
+                        right.setdefault(f"{view} {names[k]}", []).append(float((guess == truth).float().mean()))
         if photos is not None:
             chosen = rng.integers(len(photos.sites), size=batch)
             pixels = [photos.pixels["crop", int(i), int(rng.integers(2))] for i in chosen]
@@ -172,10 +184,10 @@ def settle(policy: policies.Policy, album: Album, pictures: int = 60) -> None:
 class Probe(nn.Module):
     """(B, S, width) -> (B, classes) from attention pooling, and (B, S, classes) from every token on its own."""
 
-    def __init__(self, width: int, classes: int):
+    def __init__(self, width: int, classes: int, queries: int = 4):
         super().__init__()
-        self.norm, self.look = nn.LayerNorm(width), nn.Linear(width, 4)
-        self.whole, self.token = nn.Linear(4 * width, classes), nn.Linear(width, classes)
+        self.norm, self.look = nn.LayerNorm(width), nn.Linear(width, queries)
+        self.whole, self.token = nn.Linear(queries * width, classes), nn.Linear(width, classes)
 
     def forward(self, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         seen = self.norm(seen)
