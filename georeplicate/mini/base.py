@@ -294,11 +294,11 @@ GEOGRAPHIC = Curriculum(
     known_sites=20,
     stages=(
         Stage("pictures", {"form": 10, "caption": 5}, 400, most=6),
-        Stage("letters", {"form": 12, "caption": 2, "see": 2}, 450, most=6),
+        Stage("letters", {"form": 6, "caption": 24, "see": 8}, 450, lr=1.5e-3, most=6),
         Stage(
             "joint",
             {
-                "caption": 3,
+                "caption": 8,
                 "form": 3,
                 "tiles": 6,
                 "panoramas": 4,
@@ -310,12 +310,13 @@ GEOGRAPHIC = Curriculum(
                 "know beside": 3,
                 "fact": 2,
             },
-            400,
+            320,
             most=6,
         ),
         Stage(
             "compare",
             {
+                "caption": 6,
                 "form": 3,
                 "tiles": 5,
                 "panoramas": 3,
@@ -327,7 +328,7 @@ GEOGRAPHIC = Curriculum(
                 "know beside": 2,
                 "fact": 2,
             },
-            300,
+            240,
             most=6,
         ),
         Stage(
@@ -343,7 +344,7 @@ GEOGRAPHIC = Curriculum(
                 "know beside": 3,
                 "fact": 1,
             },
-            160,
+            120,
             most=6,
         ),
         Stage(
@@ -360,7 +361,7 @@ GEOGRAPHIC = Curriculum(
                 "know beside": 3,
                 "fact": 1,
             },
-            160,
+            140,
             most=4,
             in_order=True,
         ),
