@@ -7,7 +7,7 @@
 
 There are two worlds over the same places. In "layout" six attributes are drawn, few of which say where a place is;
 the committed runs are of it. In "geographic" fourteen cues follow from the atlas's facts and show in both views, which
-are otherwise unlike. No model has been trained on the latter yet.
+are otherwise unlike. No run of the latter is published yet.
 
     sites                       which places there are, with their facts
     palette, scene, render      the layout world: colours and habits, attributes and geometry, pictures
