@@ -27,6 +27,16 @@ def of(world_name: str) -> Wording:
 
 
 WORDING = of("layout")
+# For readers that compare words with words and need not know whose they are: no word means two things.
+EITHER = Wording(
+    words={
+        kind: {**of("layout").words.get(kind, {}), **of("geographic").words.get(kind, {})}
+        for kind in {**of("layout").words, **of("geographic").words}
+    },
+    place=PLACE,
+    match=MATCH,
+    different=DIFFERENT,
+)
 CLIMATES = tuple(f"climate-{group}" for group in "abcde")
 
 

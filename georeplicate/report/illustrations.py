@@ -14,7 +14,7 @@ from datasets import Dataset
 from matplotlib.figure import Figure
 
 from georeplicate import files, pairs, world
-from georeplicate.mini import base, wording
+from georeplicate.mini import base, inputs, wording
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
 from georeplicate.report import by_hand, maps, plots, tables, worst
@@ -55,7 +55,15 @@ def _of_table(draw: Callable[[pd.DataFrame], Figure], table: Path) -> Figure:
 def few_questions(profile: Profile, regions: int = 12) -> tuple[Dataset, Dataset]:
     """(places, questions) of a few test cities, at the sizes that the model of the profile sees."""
     height, side = profile.panorama_px[0], profile.tile_px
-    rows = pairs.load("world", "test", per_region=6, regions=regions, panorama_height=height, tile_size=side)
+    rows = pairs.load(
+        "world",
+        "test",
+        per_region=6,
+        regions=regions,
+        panorama_height=height,
+        tile_size=side,
+        difficulty=inputs.dial(profile),
+    )
     return rows, pairs.questions(rows, k=profile.k, negatives=profile.negatives, seed=0)
 
 

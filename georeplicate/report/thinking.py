@@ -24,7 +24,6 @@ from georeplicate.engine import template
 from georeplicate.evaluation import seeds, statistics
 from georeplicate.evaluation.faithfulness import Wording
 from georeplicate.mini import inputs, readings, wording
-from georeplicate.mini.wording import WORDING
 from georeplicate.profiles import Profile
 from georeplicate.report import tables
 from georeplicate.world import cues
@@ -85,11 +84,15 @@ def decomposition(p: pd.DataFrame) -> pd.DataFrame:
 @dataclass(frozen=True)
 class Truth:
     """shown: question id -> the true words of the panorama and of each tile, in order. facts: place id ->
-    {attribute: true word} of the place and of its words. wording: the words of the world they are from."""
+    {attribute: true word} of the place and of its words. world: the one they are from."""
 
     shown: dict[str, list[tuple[str, ...]]]
     facts: dict[str, dict[str, str]]
-    wording: Wording = WORDING
+    world: str = "layout"
+
+    @property
+    def wording(self) -> Wording:
+        return wording.of(self.world)
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -120,7 +123,7 @@ def of_world(p: pd.DataFrame) -> Truth | None:
             words_of = wording.of(profile.world)
             shown = {q: [labels[site] for site in (q, *questions[q][1])] for q in evaluated.index}
             facts = {site.id: _facts(site, labels[site.id], words_of) for site in sites.itertuples()}
-            return Truth(shown, facts, words_of)
+            return Truth(shown, facts, profile.world)
     return None
 
 

@@ -5,7 +5,6 @@ import pandas as pd
 import pytest
 
 from georeplicate import files
-from georeplicate.mini import wording
 from georeplicate.report import tables, thinking
 from georeplicate.runs import runner
 
@@ -99,7 +98,7 @@ def test_thoughts_of_the_geographic_world_are_read_in_its_words():
     told = [f"<think> place {thought} {end}" for thought in thoughts] * 20
     p = rows("mini-SFT", told, task="geolocation", seeds=3)
     true = {"vegetation": "palms", "side": "drives-left", "climate": "climate-a", "region": "Eastern-Africa"}
-    truth = thinking.Truth({}, {name: true for name in p.id}, wording.of("geographic"))
+    truth = thinking.Truth({}, {name: true for name in p.id}, "geographic")
     found = thinking.what_varies(p, truth).set_index("attribute")
     assert found.true.to_dict() == {"side": 0.5, "climate": 0.5, "region": 1.0, "vegetation": 0.5}
     assert found.contradicts_answer.side == 0.5  # Kenya drives on the left
