@@ -295,6 +295,7 @@ GEOGRAPHIC = Curriculum(
     stages=(
         Stage("pictures", {"form": 10, "caption": 5}, 400, most=6),
         Stage("letters", {"form": 6, "caption": 24, "see": 8}, 450, lr=1.5e-3, most=6),
+        Stage("among", {"form": 14, "caption": 4}, 900, most=6),
         Stage(
             "joint",
             {
@@ -310,7 +311,7 @@ GEOGRAPHIC = Curriculum(
                 "know beside": 3,
                 "fact": 2,
             },
-            320,
+            600,
             most=6,
         ),
         Stage(
@@ -328,7 +329,7 @@ GEOGRAPHIC = Curriculum(
                 "know beside": 2,
                 "fact": 2,
             },
-            240,
+            450,
             most=6,
         ),
         Stage(
@@ -344,7 +345,7 @@ GEOGRAPHIC = Curriculum(
                 "know beside": 3,
                 "fact": 1,
             },
-            120,
+            250,
             most=6,
         ),
         Stage(
@@ -361,7 +362,7 @@ GEOGRAPHIC = Curriculum(
                 "know beside": 3,
                 "fact": 1,
             },
-            140,
+            220,
             most=4,
             in_order=True,
         ),
@@ -379,7 +380,7 @@ GEOGRAPHIC = Curriculum(
             "know": 4,
             "know beside": 3,
         },
-        120,
+        150,
         most=4,
         in_order=True,
         rule=True,
