@@ -239,11 +239,32 @@ def train(
         str | None, typer.Option(help="on several GPUs: ddp, fsdp2, zero2 or zero3, through accelerate launch")
     ] = None,
     gpus: Annotated[int, typer.Option(help="with --launch: GPUs, one process each")] = 8,
+    world: Annotated[
+        str, typer.Option(help="of `train base`: the synthetic world whose base is made, layout or geographic")
+    ] = "layout",
+    seed: Annotated[
+        int, typer.Option(min=0, help="of `train base`: its places, pictures, weights and order; another base each")
+    ] = 0,
+    rule: Annotated[
+        bool,
+        typer.Option("--rule", help="of `train base`: on to one that answers the first tile it calls a match"),
+    ] = False,
     work: Work = files.WORK,
 ) -> None:
     """Train and evaluate whatever is not up to date; a killed run goes on from its newest checkpoint."""
     from georeplicate.runs import commands
 
+    if what == "base":
+        other = (profile, seeds, base, root, records, weights, adapters, rollouts, report_to, launch)
+        if other != ("mini", None, None, None, None, None, "", "", None, None):
+            raise ValueError(
+                "`train base` makes a base of the mini world: it takes --world, --seed, --rule and --work, and no "
+                "profile, seeds, base, root, records, weights, adapters, rollouts, tracker or way to launch"
+            )
+        commands.train_base(world, seed, rule, work=work)
+        return
+    if (world, seed, rule) != ("layout", 0, False):
+        raise ValueError(f"--world, --seed and --rule say which base `train base` makes; {what} has its profile's")
     if what == "table1" and not commands.has_stand_ins(profile):
         from georeplicate.report import table1
         from georeplicate.runs import published

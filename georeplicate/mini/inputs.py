@@ -72,7 +72,7 @@ def pairing_rows(
 ) -> Rows:
     """Questions as rows that the policy and GRPO take: {pixels, prompt, letter, id, true_words}.
 
-    true_words: the six true words of the panorama and of each tile in the order shown, or None where `described`, the
+    true_words: the true words of the panorama and of each tile in the order shown, or None where `described`, the
     `true_words` of the sites, is not given. prepared: the `pictures` of rows, if made earlier.
     """
     seen = prepared or pictures(policy, rows)

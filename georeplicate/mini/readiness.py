@@ -7,8 +7,9 @@ this may still pair at chance, as long as its answer does not depend on what it 
 
     words       share of described words that are true, by view and attribute
     match       how often the right tile, and a wrong one, is called `match` where a verdict is given; sampled at T=1
-    pairing     accuracy, greedy and sampled; near 1 / k for a base that was shown no pairs
-    country     of street-level photos, beside the most frequent country
+    pairing     accuracy, greedy and sampled; near 1 / k for a base that was shown no pairs; and the same answers, read
+                by the first tile that they call a match
+    country     of street-level photos, beside the most frequent country; and places within some kilometres
 
 Runs took off from 0.57 and 0.66 of right tiles called a match, and 0.07 and 0.04 of wrong ones; none did from below
 GATE (a handful of runs of one world: `results/LOG.md`).
@@ -16,35 +17,38 @@ GATE (a handful of runs of one world: `results/LOG.md`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from PIL import Image
 
 from georeplicate.evaluation import predict
-from georeplicate.evaluation.faithfulness import thoughts
+from georeplicate.evaluation.faithfulness import Wording, thoughts
 from georeplicate.evaluation.predictors import VLM
-from georeplicate.mini import tasks, wording
+from georeplicate.mini import readings, tasks, wording
 from georeplicate.model import policy as policies
 from georeplicate.tasks.answers import LETTERS
-from georeplicate.world.words import WORDS
 
 GATE = {"match, right tile": 0.5, "match, right tile minus wrong tile": 0.4}
 
 
-def verdicts(answers: pd.DataFrame, described: dict[str, Sequence[Sequence[str]]]) -> pd.DataFrame:
+def verdicts(
+    answers: pd.DataFrame, described: dict[str, Sequence[Sequence[str]]], words: Wording = wording.WORDING
+) -> pd.DataFrame:
     """Every word and verdict of sampled pairing answers: {view, attribute, true} and {right, match} rows in one table.
 
     answers: rows of the pairing task; described: question id -> the true words of the panorama and of each tile.
+    words: of the world whose answers these are.
     """
     rows = []
     for answer in answers.itertuples():
-        for name, spoken, verdict in thoughts(answer.text, wording.WORDING):
+        for name, spoken, verdict in thoughts(answer.text, words):
             view = "panorama" if name == "place" else "tile"
             at = 0 if name == "place" else 1 + LETTERS.index(name)
             if at >= len(described[answer.id]):
                 continue
-            truth = dict(zip(WORDS, described[answer.id][at], strict=True))
+            truth = dict(zip(words.words, described[answer.id][at], strict=True))
             rows += [{"view": view, "attribute": kind, "true": truth[kind] == word} for kind, word in spoken.items()]
             if verdict and view == "tile":
                 rows.append({"right": name == answer.truth, "match": verdict == wording.MATCH})
@@ -52,14 +56,21 @@ def verdicts(answers: pd.DataFrame, described: dict[str, Sequence[Sequence[str]]
 
 
 def measure(
-    policy: policies.Policy, questions: Sequence[dict], views: Sequence[dict], *, max_new_tokens: int
+    policy: policies.Policy,
+    questions: Sequence[dict],
+    views: Sequence[dict],
+    *,
+    max_new_tokens: int,
+    world_name: str = "layout",
 ) -> pd.DataFrame:
     """{what, value, n} of a policy on pairing rows (with `true_words`) and `inputs.place_rows`."""
     predictor = VLM(policy, max_new_tokens)
     sampled, greedy = (
-        predict.evaluate(predictor, tasks.pairing(), questions, decoding=how) for how in ("t1", "greedy")
+        predict.evaluate(predictor, tasks.pairing(world_name=world_name), questions, decoding=how)
+        for how in ("t1", "greedy")
     )
-    found = verdicts(sampled, {row["id"]: row["true_words"] for row in questions})
+    words = wording.of(world_name)
+    found = verdicts(sampled, {row["id"]: row["true_words"] for row in questions}, words)
     seen, judged = found.dropna(subset="view"), found.dropna(subset="right")
     rows = [
         (f"words true, {view}, {attribute}", group.true.astype(float).mean(), len(group))
@@ -75,7 +86,14 @@ def measure(
         (f"pairing accuracy, {how}", (table.choice == table.truth).mean(), len(table))
         for how, table in (("greedy", greedy), ("T=1", sampled))
     ]
-    task = tasks.places(lambda split: [])["geolocation"]
+    rows += [
+        (f"pairing accuracy read by its verdicts, {how}", (table.choice == table.truth).mean(), len(table))
+        for how, table in (
+            ("greedy", readings.read_by_verdicts(greedy)),
+            ("T=1", readings.read_by_verdicts(sampled)),
+        )
+    ]
+    task = tasks.places(lambda split: [], world_name)["geolocation"]
     located = predict.evaluate(predictor, task, views, decoding="greedy")
     for countries, part in (
         ("all", located),
@@ -83,10 +101,51 @@ def measure(
         ("unseen", located[~located.seen_country]),
     ):
         rows.append((f"country accuracy, {countries} countries", (part.choice == part.truth).mean(), len(part)))
+    for km in (750, 2500):
+        rows.append((f"places within {km} km", (located.error_km <= km).mean(), len(located)))
     rows.append(
         ("country accuracy, most frequent country", located.truth.value_counts(normalize=True).iloc[0], len(located))
     )
     return pd.DataFrame(rows, columns=["what", "value", "n"])
+
+
+def words_read(
+    policy: policies.Policy,
+    pictures: Mapping[str, Sequence[Image.Image]],
+    true_words: Sequence[Sequence[str]],
+    world_name: str = "layout",
+    prompt: str = wording.DESCRIBE,
+) -> pd.DataFrame:
+    """{what, value, n}: how often a picture that is shown alone is put into true words, by view and attribute.
+
+    pictures: {view: a picture of each place}; true_words: of the same places. A word that is not said is not right.
+    Beside each share stands that of the commonest word (`most frequent`), and one row a view has the mean over
+    attributes.
+    """
+    words, rows = wording.of(world_name), []
+    for view, shown in pictures.items():
+        asked = [{"pixels": policy.pixels([picture]), "prompt": prompt} for picture in shown]
+        said = policy.generate(asked, max_new_tokens=2 * len(words.words) + 8, temperature=0.0).texts
+        found = [spoken(text, words) for text in said]
+        shares = []
+        for k, kind in enumerate(words.words):
+            true = [described[k] for described in true_words]
+            right = np.array([one.get(kind) == word for one, word in zip(found, true, strict=True)])
+            most = pd.Series(true).value_counts(normalize=True).iloc[0]
+            shares.append(right.mean())
+            rows.append((f"words read alone, {view}, {kind}", right.mean(), len(right)))
+            rows.append((f"most frequent, {view}, {kind}", most, len(right)))
+        rows.append((f"words read alone, {view}, mean", np.mean(shares), len(shown)))
+    return pd.DataFrame(rows, columns=["what", "value", "n"])
+
+
+def spoken(text: str, words: Wording) -> dict[str, str]:
+    """{attribute: the first word said of it} in a text."""
+    found: dict[str, str] = {}
+    for word in text.split():
+        if word in words.attribute_of:
+            found.setdefault(words.attribute_of[word], word)
+    return found
 
 
 def is_ready(measured: pd.DataFrame) -> bool:

@@ -15,13 +15,11 @@ import numpy as np
 import pandas as pd
 
 from georeplicate import geo
-from georeplicate.evaluation.faithfulness import thoughts
+from georeplicate.evaluation.faithfulness import Wording, thoughts
 from georeplicate.mini.wording import LETTERS, MATCH, WORDING
 from georeplicate.tasks import answers
 from georeplicate.tasks.geolocation import located
-from georeplicate.world.words import WORDS
 
-_KIND = {word: kind for kind, values in WORDS.items() for word in values.values()}
 _COUNTRY = re.compile(r"country\s*:\s*(\S+)")
 
 # --- places ----------------------------------------------------------------------------------------------------------
@@ -76,15 +74,17 @@ def read_by_verdicts(rows: pd.DataFrame) -> pd.DataFrame:
 # --- words -----------------------------------------------------------------------------------------------------------
 
 
-def described(text: str, true_words: Sequence[Sequence[str]]) -> Iterator[tuple[str, str, bool]]:
+def described(
+    text: str, true_words: Sequence[Sequence[str]], wording: Wording = WORDING
+) -> Iterator[tuple[str, str, bool]]:
     """(view, attribute, is it true) of every word about a picture in a pairing answer, counted as by `faithful`.
 
-    view: "panorama" or "tile". said: the six true words of the panorama, of tile A, of tile B, ...
+    view: "panorama" or "tile". true_words: of the panorama, of tile A, of tile B, ..., in the order of the wording.
     """
-    for name, words, _ in thoughts(text, WORDING):
+    for name, words, _ in thoughts(text, wording):
         index = 0 if name == "place" else 1 + LETTERS.index(name) if name in LETTERS else len(true_words)
         if index < len(true_words):
-            truth = dict(zip(WORDS, true_words[index], strict=True))
+            truth = dict(zip(wording.words, true_words[index], strict=True))
             for kind, word in words.items():
                 yield ("tile" if index else "panorama"), kind, truth[kind] == word
 

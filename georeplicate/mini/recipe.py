@@ -23,7 +23,8 @@ VERSION = 1  # raised by whoever changes what training makes of the same setting
 # The code that made a run's numbers, by what it is for: its hash goes into the manifest as provenance.
 PROVENANCE = {
     "training": (
-        *("mini.teaching", "mini.base", "mini.inputs", "mini.wording", "training.stages", "training.sft"),
+        *("mini.teaching", "mini.base", "mini.stream", "mini.sight", "mini.inputs", "mini.wording"),
+        *("training.stages", "training.sft"),
         *("runs.stand_ins", "evaluation.baselines.learned", "evaluation.baselines.features"),
         *("training.grpo", "training.common", "training.rewards", "model.policy", "engine.template"),
         *("model.shared_prefix.attention", "model.shared_prefix.generation", "model.shared_prefix.logprob"),
@@ -111,11 +112,6 @@ class Mini:
         """The training rows of a stage."""
         from georeplicate.mini import inputs, teaching
 
-        if stage in ("sft", "places") and profile.world != "layout":
-            raise ValueError(
-                f"profile {profile.name!r}: the template teacher speaks of the layout world only, and no base was made "
-                f'from the {profile.world} one yet; train {stage} with world="layout"'
-            )
         if stage == "sft":
             return teaching.sft_rows(profile, start, seed, profile.sft_steps * profile.sft_batch)
         if stage == "places":

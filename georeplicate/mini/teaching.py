@@ -1,4 +1,8 @@
-"""What SFT is shown in the mini world: the template teacher's records, and replay of the base's tasks."""
+"""What SFT is shown in a mini world: thoughts that end in a place, and replay of the base's tasks.
+
+In the layout world the thoughts are the data engine's template teacher's. In the geographic one they go from what is
+seen, cue by cue, to the climate group and region, and so to the country and city: the base's own form.
+"""
 
 from __future__ import annotations
 
@@ -11,42 +15,55 @@ import numpy as np
 import pandas as pd
 
 from georeplicate import atlas, engine, world
-from georeplicate.mini import base, inputs
+from georeplicate.mini import base, inputs, wording
+from georeplicate.mini.stream import thought
 from georeplicate.mini.wording import WHERE
 from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
 from georeplicate.tasks.rows import Rows
-from georeplicate.world.words import words
+from georeplicate.world import cues
 
 # Share of the teacher's pictures that show cities of the base's split: a model of this size that reads of 16 cities
 # alone forgets all other countries (results/LOG.md).
 ABROAD = 0.5
 REPLAY = 0.4  # share of the SFT records that keep the base's own skills alive
-REPLAYED = ("form", "tiles", "panoramas")  # tasks of base.Stream, equally often, as the base did them last
+# Tasks of base.Stream, equally often, as the base did them last.
+REPLAYED = {
+    "layout": ("form", "tiles", "panoramas"),
+    "geographic": ("form", "tiles", "panoramas", "toss", "beside", "know beside"),
+}
 
 
 @cache
 def _abroad() -> pd.DataFrame:
-    return base.base_sites(base.PHOTO_SITES, 0, 0)
+    return base.base_sites(base.LAYOUT.photo_sites, 0, 0)
 
 
 @cache
-def _replayed_from() -> tuple[base.Stream, pd.DataFrame]:
-    sites = base.base_sites(2, 50, 0)
-    stream = base.Stream(sites, [words(world.build(site).attributes) for site in sites.itertuples()])
-    stream.least, stream.in_order = base.STAGES[-1].least, base.STAGES[-1].in_order
+def _replayed_from(world_name: str) -> tuple[base.Stream, pd.DataFrame]:
+    curriculum, sites = base.CURRICULA[world_name], base.base_sites(2, 50, 0)
+    true = inputs.true_words(sites, curriculum.difficulty)
+    stream = base.Stream(
+        sites,
+        [true[name] for name in sites.id],
+        wording=wording.of(world_name),
+        views=curriculum.views,
+        known=base.known_sites(curriculum, 0),
+    )
+    curriculum.stages[-1].prepare(stream)
     return stream, sites
 
 
 def _replay(profile: Profile, policy: policies.Policy, rng: np.random.Generator, count: int) -> Rows:
     """Examples of the base's own stream, and their pictures: only those are drawn."""
-    stream, sites = _replayed_from()
-    found = stream.batch(rng, dict.fromkeys(REPLAYED, -(-count // len(REPLAYED))))
+    stream, sites = _replayed_from(profile.world)
+    replayed = REPLAYED[profile.world]
+    found = stream.batch(rng, dict.fromkeys(replayed, -(-count // len(replayed))))
     found = [found[j] for j in rng.permutation(len(found))[:count]]
     shown = [picture for example in found for picture in example.pictures]
     needed = sorted({site for _, site, _ in shown})
     sizes = {view: size for view, size in base.sizes(profile).items() if view in {v for v, _, _ in shown}}
-    album = base.Album(policy, sites.iloc[needed], seed=0, sizes=sizes)
+    album = base.Album(policy, sites.iloc[needed], seed=0, sizes=sizes, difficulty=inputs.dial(profile))
     at = {site: i for i, site in enumerate(needed)}
     moved = [replace(e, pictures=tuple((view, at[site], k) for view, site, k in e.pictures)) for e in found]
     return Rows(moved, album.row)
@@ -64,7 +81,8 @@ def labelled_rows(profile: Profile, base_path: Path) -> Sequence[dict]:
 
     def make(i: int) -> dict:
         site = sites.iloc[i]
-        picture = policies.Image.fromarray(world.crop(world.build(site), profile.crop_px))
+        scene = world.build(site, difficulty=inputs.dial(profile))
+        picture = policies.Image.fromarray(world.crop(scene, profile.crop_px))
         country, city = base.country_tokens()[site.country], base.city_token(site.city)
         return {
             **{"id": site.id, "pixels": policy.pixels([picture]), "prompt": WHERE, "lat": site.lat, "lon": site.lon},
@@ -81,6 +99,8 @@ def sft_rows(profile: Profile, base_path: Path, seed: int, count: int) -> Sequen
     The pictures: of the 16 cities, and a share ABROAD of the base's own cities. Never a pairing question with its
     answer: the replay is the base's own stream, on the base's own inputs.
     """
+    if profile.world != "layout":
+        return _seen_and_known(profile, base_path, seed, count)
     rng = np.random.default_rng([seed, 11])
     policy = inputs.base_policy(base_path)
     sites = pd.concat([inputs.sites(profile, "train"), _abroad()], ignore_index=True)
@@ -105,5 +125,46 @@ def sft_rows(profile: Profile, base_path: Path, seed: int, count: int) -> Sequen
         picture, completion = records[i]
         pixels = policy.pixels([policies.Image.fromarray(picture)])
         return {"pixels": pixels, "prompt": WHERE, "completion": completion}
+
+    return Rows(range(count), make)
+
+
+def _seen_and_known(profile: Profile, base_path: Path, seed: int, count: int) -> Sequence[dict]:
+    """`sft_rows` of the geographic world: thoughts from what a street-level photo shows to where it was taken.
+
+    The loss is a mean over each part of a thought (what is seen, the climate and region, the place with the form), so
+    that fourteen cues do not drown four words of a place, nor the other way round; an example that is replayed weighs
+    as much as one part.
+    """
+    rng = np.random.default_rng([seed, 11])
+    policy, words = inputs.base_policy(base_path), wording.of(profile.world)
+    home, abroad = inputs.sites(profile, "train"), base.base_sites(base.CURRICULA[profile.world].known_sites, 0, 0)
+    taught = round(count * (1 - REPLAY))
+    records = []
+    for _ in range(taught):
+        pool = abroad if rng.random() < ABROAD else home
+        site = pool.iloc[int(rng.integers(len(pool)))]
+        scene = world.build(site, difficulty=inputs.dial(profile))
+        picture = world.crop(scene, profile.crop_px, seed=int(rng.integers(1_000_000)))
+        text = thought(world.words_of(scene), site.climate, site.region, site.country, site.city)
+        records.append((picture, text))
+    replay = _replay(profile, policy, rng, count - taught)
+    known = {*wording.CLIMATES, *map(wording.region_word, cues.SUBREGIONS)}
+
+    def part_of(token: str) -> str:
+        return "seen" if token in words.attribute_of else "known" if token in known else "place"
+
+    def make(i: int) -> dict:
+        if i >= len(records):
+            example = replay.items[i - len(records)]
+            row = replay[i - len(records)]
+            counted = base.counted(policy, example)
+            total = sum(map(sum, counted))
+            return row | {"weights": [[w / total for w in weights] for weights in counted]}
+        picture, text = records[i]
+        pixels = policy.pixels([policies.Image.fromarray(picture)])
+        parts = [part_of(token) for token in policy.tokenizer.convert_ids_to_tokens(policy.completion_ids(text))]
+        weights = [1 / parts.count(part) for part in parts]
+        return {"pixels": pixels, "prompt": WHERE, "completion": [text], "weights": [weights]}
 
     return Rows(range(count), make)

@@ -58,7 +58,15 @@ def _of_table(draw: Callable[[pd.DataFrame], Figure], table: Path) -> Figure:
 def few_questions(profile: Profile, regions: int = 12) -> tuple[Dataset, Dataset]:
     """(places, questions) of a few test cities, at the sizes that the model of the profile sees."""
     height, side = profile.panorama_px[0], profile.tile_px
-    rows = pairs.load("world", "test", per_region=6, regions=regions, panorama_height=height, tile_size=side)
+    rows = pairs.load(
+        "world",
+        "test",
+        per_region=6,
+        regions=regions,
+        panorama_height=height,
+        tile_size=side,
+        difficulty=inputs.dial(profile),
+    )
     return rows, pairs.questions(rows, k=profile.k, negatives=profile.negatives, seed=0)
 
 
@@ -91,11 +99,16 @@ def two_cards(rows: list[pd.Series], profile: Profile) -> Figure:
     """`before_after` beside the question's pictures."""
     row = rows[0]
     question = worst.questions(profile).loc[row.id].to_dict()
-    words = inputs.true_words(inputs.sites(profile, "test"))
+    words = inputs.true_words(inputs.sites(profile, "test"), inputs.dial(profile))
     return plots.answers(
         pairs.images(inputs.rendered(profile, "test"), question),
         [
-            (f"{when}: {one.run}", one.text, one.choice, list(faithfulness.thoughts(one.text, wording.WORDING)))
+            (
+                f"{when}: {one.run}",
+                one.text,
+                one.choice,
+                list(faithfulness.thoughts(one.text, wording.of(profile.world))),
+            )
             for when, one in zip(("before", "after"), rows, strict=True)
         ],
         true_words=[words[name] for name in (row.id, *question["candidate_ids"])],

@@ -272,7 +272,7 @@ def model_card() -> str:
     with safe_open(base.SHIPPED / "model.safetensors", "np") as weights:
         count = sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())
     stages = ["| stage | updates | examples an update | words | order |", "| --- | ---: | --- | ---: | --- |"]
-    for stage in base.STAGES:
+    for stage in base.LAYOUT.stages:
         mix = ", ".join(f"{task}: {n}" for task, n in stage.mix.items())
         order = "A, B, C..." if stage.in_order else "any"
         stages.append(f"| {stage.name} | {stage.steps} | {mix} | {stage.least} | {order} |")
@@ -283,7 +283,7 @@ def model_card() -> str:
         notice=_NOTICE,
         millions=count / 1e6,
         words=len(base.vocabulary()),
-        vision=base.VISION_STEPS,
+        vision=base.LAYOUT.vision_steps,
         stages="\n".join([*stages, ""]),
         measured="\n".join([*measured, ""]),
     )

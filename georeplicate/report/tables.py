@@ -304,7 +304,7 @@ FAILURES = (
 
 def failure(text: str, choice: str) -> str:
     """How a wrong answer to a pairing question came about, by what it says itself: one of FAILURES."""
-    spoken = thoughts(text, wording.WORDING)
+    spoken = thoughts(text, wording.EITHER)
     place = next((words for name, words, _ in spoken if name == "place"), {})
     matches = [(name, words) for name, words, verdict in spoken if verdict == wording.MATCH]
     if not choice or not matches:

@@ -22,10 +22,11 @@ from datasets import Dataset
 from georeplicate import atlas, pairs
 from georeplicate.engine import template
 from georeplicate.evaluation import seeds, statistics
-from georeplicate.mini import inputs, readings
+from georeplicate.evaluation.faithfulness import Wording
+from georeplicate.mini import inputs, readings, wording
 from georeplicate.profiles import Profile
 from georeplicate.report import tables
-from georeplicate.world.words import WORDS
+from georeplicate.world import cues
 
 READ = "read by its verdicts"
 DECODINGS = ("greedy", "t1")
@@ -82,16 +83,26 @@ def decomposition(p: pd.DataFrame) -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Truth:
-    """shown: question id -> the six true words of the panorama and of each tile, in order. facts: place id ->
-    {attribute: true word} of the place and of its six words."""
+    """shown: question id -> the true words of the panorama and of each tile, in order. facts: place id ->
+    {attribute: true word} of the place and of its words. world: the one they are from."""
 
     shown: dict[str, list[tuple[str, ...]]]
     facts: dict[str, dict[str, str]]
+    world: str = "layout"
+
+    @property
+    def wording(self) -> Wording:
+        return wording.of(self.world)
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """{word: its attribute} of all that a geography thought can say: facts first, then what is seen."""
+        return FACT_KINDS | self.wording.attribute_of
 
     @property
     def words(self) -> dict[str, tuple[str, ...]]:
-        """Place id -> its six true words, in the order of WORDS."""
-        return {place: tuple(facts[kind] for kind in WORDS) for place, facts in self.facts.items()}
+        """Place id -> its true words, in the order of the wording."""
+        return {place: tuple(facts[kind] for kind in self.wording.words) for place, facts in self.facts.items()}
 
 
 def of_world(p: pd.DataFrame) -> Truth | None:
@@ -108,9 +119,11 @@ def of_world(p: pd.DataFrame) -> Truth | None:
         if set(evaluated.index) <= questions.keys() and all(
             questions[q][0] == letter for q, letter in evaluated.items()
         ):
-            labels = inputs.true_words(sites)
+            labels = inputs.true_words(sites, inputs.dial(profile))
+            words_of = wording.of(profile.world)
             shown = {q: [labels[site] for site in (q, *questions[q][1])] for q in evaluated.index}
-            return Truth(shown, {site.id: _facts(site, labels[site.id]) for site in sites.itertuples()})
+            facts = {site.id: _facts(site, labels[site.id], words_of) for site in sites.itertuples()}
+            return Truth(shown, facts, profile.world)
     return None
 
 
@@ -124,12 +137,12 @@ def _test_questions(profile: Profile) -> tuple[pd.DataFrame, dict[str, tuple[str
     return sites, {row["id"]: (row["letter"], row["candidate_ids"]) for row in made}
 
 
-def _facts(site, six: tuple[str, ...]) -> dict[str, str]:
+def _facts(site, described: tuple[str, ...], words_of: Wording) -> dict[str, str]:
     """{attribute: word} that is true of a site; absent where nothing is true (no sun at night)."""
     # the few fields that are read of Facts are also columns of a site, or added by _Facts
     seen, known = template.fact_words(cast(atlas.Facts, _Facts(site)))
-    true = {FACT_KINDS[word]: word for word in (*seen, *known)}
-    return true | dict(zip(WORDS, six, strict=True))
+    true = {FACT_KINDS[word]: word for word in (*seen, *known, wording.region_word(site.region)) if word}
+    return true | dict(zip(words_of.words, described, strict=True))
 
 
 class _Facts:
@@ -144,7 +157,7 @@ class _Facts:
 
 
 FACT_KINDS = {word: kind for kind, words in template.FACT_WORDS.items() for word in words}
-WORD_KINDS = {word: kind for kind, values in WORDS.items() for word in values.values()}
+FACT_KINDS |= {wording.region_word(name): "region" for name in cues.SUBREGIONS}
 
 
 # --- are the words true? ---------------------------------------------------------------------------------------------
@@ -188,7 +201,7 @@ def words(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
                 | {"standardised": value[0], "base_standardised": base_value[0]}
                 | _difference(value, base_value, labels["stands_for"] == tables.BASE)
                 | {"covered": float(mix[kept].sum() / mix.sum())}
-                | {f"share_{kind}": _share(mine, kind) for kind in WORDS}
+                | {f"share_{kind}": _share(mine, kind) for kind in truth.wording.words}
             )  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -197,7 +210,7 @@ def _cells(rows: pd.DataFrame, truth: Truth) -> dict[tuple[str, str], tables.Sam
     """{(view, attribute): true words of words said}; None where the sums are not those of the predictions."""
     counts: dict[tuple[str, str], dict[str, list[int]]] = {}
     for i, row in enumerate(rows.itertuples()):
-        for view, kind, true in readings.described(row.text, truth.shown.get(row.id, ())):
+        for view, kind, true in readings.described(row.text, truth.shown.get(row.id, ()), truth.wording):
             cell = counts.setdefault((view, kind), {"said": [0] * len(rows), "true": [0] * len(rows)})
             cell["said"][i] += 1
             cell["true"][i] += true
@@ -243,7 +256,7 @@ def what_varies(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
     """
     if truth is None:
         return pd.DataFrame()
-    kinds = FACT_KINDS | WORD_KINDS
+    kinds = truth.kinds
     rows = []
     evaluated = p[(p.task == "geolocation") & (p.decoding == "greedy") & p.stands_for.isin(tables.ORDER)]
     for system, part in tables.systems(evaluated):
@@ -266,7 +279,7 @@ def what_varies(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
             rows.append(
                 system | {"attribute": kind, "answers_saying": float(spoke.mean()), "commonest": word}
                 | {"commonest_share": times / spoke.sum()} | found | constant
-                | {"contradicts_answer": _contradicted(part) if kind == "driving" else np.nan}
+                | {"contradicts_answer": _contradicted(part) if kind in ("driving", "side") else np.nan}
                 | {"above_constant": ("yes" if found["true_low"] > best else "no") if varies else ""}
             )  # fmt: skip
     return pd.DataFrame(rows)

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from georeplicate import paper
+from georeplicate import paper, world
 from georeplicate.mini import baselines
 from georeplicate.profiles import Profile
 from georeplicate.report import diagram, illustrations, maps, plots, table1, tables, thinking, verdicts
@@ -81,7 +81,8 @@ def logs(p: pd.DataFrame, runs: str | Path) -> pd.DataFrame:
 def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
     """{name: (table, caption)} of all that these predictions give."""
     k = round(1 / p[p.task == "pairing"].chance.max()) if (p.task == "pairing").any() else 0
-    rule, truth, photo = baselines.of_world(), thinking.of_world(p), tables.pictured(p)
+    truth, photo = thinking.of_world(p), tables.pictured(p)
+    rule = baselines.of_world(difficulty=world.Difficulty(world=truth.world if truth else "layout"))
     table2 = [part for part in (tables.table2(p), thinking.by_verdicts(p)) if len(part)]
     made = {
         "table2": (

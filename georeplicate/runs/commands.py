@@ -39,6 +39,17 @@ def has_stand_ins(profile: str) -> bool:
     return recipes.of(Profile.get(profile)).has_stand_ins
 
 
+def train_base(world: str, seed: int, rule: bool, *, work: Path) -> None:
+    """Train the base of a synthetic world, or go on with it, below `work`: base (layout, seed 0), or
+    base-WORLD-SEED. ValueError for another world."""
+    from georeplicate.mini import base
+
+    if world not in base.CURRICULA:
+        raise ValueError(f"there is no base of a world {world!r}: choose from {', '.join(base.CURRICULA)}")
+    folder = work / ("base" if (world, seed) == ("layout", 0) else f"base-{world}-{seed}")
+    print(f"the base policy is in {base.build(folder, seed=seed, curriculum=base.CURRICULA[world], rule=rule)}")
+
+
 def train(
     what: str,
     profile: str,
@@ -56,23 +67,12 @@ def train(
     gpus: int = 1,
     words: Sequence[str] = (),
 ) -> int:
-    """Bring runs up to date and print what each got right; "base" trains the base of the mini world instead. Returns an
-    exit code.
+    """Bring runs up to date and print what each got right; returns an exit code.
 
     records: what the data engine wrote, for SFT on photographs; ValueError where the profile has none. adapters,
     rollouts: see `Profile`. report_to: tensorboard, wandb, trackio or none (None: tensorboard for photographs, if it is
     installed). launch, gpus: one of training.launch.WAYS, by which `georeplicate WORDS...` is started in one
     process for each GPU instead."""
-    if what == "base":
-        from georeplicate.mini import base as mini_base
-
-        if (profile, seeds, base, root, records, adapters, launch) != ("mini", None, None, None, None, "", None):
-            raise ValueError(
-                "`train base` makes the one base of the mini world: it takes no profile, seeds, base or root, and no "
-                "records, adapters or way to launch"
-            )
-        print(f"the base policy is in {mini_base.build(work / 'base', seed=0)}")
-        return 0
     size = Profile.get(profile)
     if workers < 1:
         raise ValueError(f"runs need one worker at least, got {workers}")

@@ -3,7 +3,8 @@
 The loss is the mean negative log-likelihood of the answer's tokens (end of turn included) given images and question;
 prompts carry no loss. Rows are question and answer with any number of images; the logprobs come from the packed kernel
 of `georeplicate.model.shared_prefix`, so padding and repeated images cost nothing: several answers to one question,
-given as a list of completions, share its prompt.
+given as a list of completions, share its prompt. A row may weigh the tokens of its answers (`weights`), so that a part
+of few tokens counts as much as one of many; the loss is then the weighted mean.
 
 What is known of the paper's values: the base is Qwen2.5-VL-7B, full fine-tuning, 12.6 thousand chains of thought made
 from CV-Cities with one reasoning template. Learning rate, epochs and batch size are not published. Our choices, named
@@ -26,15 +27,25 @@ from georeplicate.model import shared_prefix
 from georeplicate.training import common, processes
 
 
-def loss(policy: policies.Policy, rows: Sequence[dict[str, Any]], forward=None) -> tuple[torch.Tensor, int]:
+def loss(policy: policies.Policy, rows: Sequence[dict[str, Any]], forward=None) -> tuple[torch.Tensor, float]:
     """Mean negative log-likelihood per answer token of a batch of rows, and the number of these tokens.
 
-    rows: {images or pixels, prompt, completion: str or list of str}.
+    rows: {images or pixels, prompt, completion: str or list of str, weights: of each completion a list with a number
+    for each of its tokens, the end of the turn included (optional: 1 each)}. With weights, the weighted mean and the
+    sum of the weights. ValueError where there are not as many weights as tokens.
     """
     groups = [_answers(policy, row) for row in rows]
-    tokens = sum(len(ids) for group in groups for ids in group)
     logprobs = shared_prefix.logprobs(policy.model, policy.encode(rows), groups, forward=forward)
-    return -logprobs.sum() / tokens, tokens
+    if not any("weights" in row for row in rows):
+        tokens = sum(len(ids) for group in groups for ids in group)
+        return -logprobs.sum() / tokens, tokens
+    weight = torch.zeros_like(logprobs)
+    at = 0
+    for row, group in zip(rows, groups, strict=True):
+        for ids, weights in zip(group, _weights(row, group), strict=True):
+            weight[at, : len(ids)] = torch.tensor(weights, dtype=weight.dtype)
+            at += 1
+    return -(logprobs * weight).sum() / weight.sum(), float(weight.sum())
 
 
 def _answers(policy: policies.Policy, row: dict[str, Any]) -> list[list[int]]:
@@ -42,7 +53,20 @@ def _answers(policy: policies.Policy, row: dict[str, Any]) -> list[list[int]]:
     return [policy.completion_ids(text) for text in texts]
 
 
-def _answer_tokens(policy: policies.Policy, row: dict[str, Any]) -> int:
+def _weights(row: dict[str, Any], group: list[list[int]]) -> Sequence[Sequence[float]]:
+    """Of the tokens of each answer to a row."""
+    found = row.get("weights") or [[1.0] * len(ids) for ids in group]
+    if [len(weights) for weights in found] != [len(ids) for ids in group]:
+        raise ValueError(
+            f"a row has weights for {[len(w) for w in found]} tokens and answers of {[len(i) for i in group]}: give "
+            "one weight a token, with the one that ends the turn"
+        )
+    return found
+
+
+def _answer_tokens(policy: policies.Policy, row: dict[str, Any]) -> float:
+    if "weights" in row:
+        return sum(map(sum, row["weights"]))
     return sum(map(len, _answers(policy, row)))
 
 
@@ -73,7 +97,7 @@ class SharedPrefixSFTTrainer(common.CompleteCheckpoints, SFTTrainer):
         return torch.utils.data.SequentialSampler(self.train_dataset if dataset is None else dataset)
 
     def _get_num_items_in_batch(self, batch_samples, device):
-        """Answer tokens of the whole update, on all processes. The rows are made here, once."""
+        """Answer tokens (or their weights) of the whole update, on all processes. The rows are made here, once."""
         self._made = {i: self.rows[i] for batch in batch_samples for i in batch["row"]}
         tokens = sum(_answer_tokens(self.policy, self._made[i]) for batch in batch_samples for i in batch["row"])
         return self.accelerator.gather(torch.tensor([tokens], device=device)).sum()

@@ -7,7 +7,7 @@
 
 There are two worlds over the same places. In "layout" six attributes are drawn, few of which say where a place is;
 the committed runs are of it. In "geographic" fourteen cues follow from the atlas's facts and show in both views, which
-are otherwise unlike. No model has been trained on the latter yet.
+are otherwise unlike. No run of the latter is published yet.
 
     sites                       which places there are, with their facts
     palette, scene, render      the layout world: colours and habits, attributes and geometry, pictures
@@ -20,7 +20,7 @@ learns from these pictures is to read the renderer, not photographs.
 """
 
 from georeplicate.world.cues import Cues
-from georeplicate.world.depict import GEOGRAPHIC, build, crop, panorama, tile, vocabulary, words_of
+from georeplicate.world.depict import GEOGRAPHIC, build, crop, panorama, tile, tile_m, vocabulary, words_of
 from georeplicate.world.landscape import Landscape
 from georeplicate.world.render import hue
 from georeplicate.world.scene import DEFAULT, EYE_M, TILE_M, Attributes, Difficulty, Scene
@@ -46,6 +46,7 @@ __all__ = [
     "panorama",
     "sites",
     "tile",
+    "tile_m",
     "vocabulary",
     "words_of",
 ]

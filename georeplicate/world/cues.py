@@ -78,6 +78,7 @@ _BUILT: dict[str, tuple[tuple[float, ...], tuple[float, ...], float]] = {
     "Polynesia": ((0.5, 4, 6), (0.3, 0, 6, 4, 1), 0.2),
     "Asia": ((7, 1, 3), (3, 4, 4, 0.3, 1), 0.8),
 }
+SUBREGIONS = tuple(_BUILT)
 _ANYWHERE = ((1.0, 1.0, 1.0), (1.0, 1.0, 1.0, 1.0, 1.0), 0.5)
 
 

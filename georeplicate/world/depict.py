@@ -63,6 +63,11 @@ def crop(
     return _renderer(place).crop(place, size, heading=heading, fov=fov, difficulty=dial, seed=seed)
 
 
+def tile_m(place: Scene | Landscape) -> float:
+    """Metres of ground that an aerial tile of a place is wide."""
+    return scene.TILE_M if isinstance(place, Scene) else landscape.TILE_M
+
+
 def words_of(place: Scene | Landscape) -> tuple[str, ...]:
     """What is true of a place, one word an attribute or cue, in the order of `vocabulary` of its world."""
     return attributes.words(place.attributes) if isinstance(place, Scene) else place.cues.words()

@@ -7,26 +7,43 @@ import pytest
 import torch
 
 from georeplicate import geo, world
-from georeplicate.mini import base, tiny, wording
+from georeplicate.mini import base, sight, tiny, wording
 from georeplicate.model import policy
+from georeplicate.world import cues
 from georeplicate.world.words import words
 
 
+@pytest.fixture(scope="module", params=[base.LAYOUT, base.GEOGRAPHIC], ids=lambda c: c.world)
+def curriculum(request):
+    return request.param
+
+
 @pytest.fixture(scope="module")
-def stream():
+def stream(curriculum):
     sites = base.base_sites(1, 60, 0)
-    return base.Stream(sites, [words(world.build(row).attributes) for row in sites.itertuples()])
+    if curriculum.world == "layout":
+        true = [words(world.build(row).attributes) for row in sites.itertuples()]
+    else:  # nothing has to be built to know them
+        true = [cues.draw(row).words() for row in sites.itertuples()]
+    told = replace(curriculum, known_sites=min(1, curriculum.known_sites))
+    return base.Stream(
+        sites,
+        true,
+        wording=wording.of(curriculum.world),
+        views=curriculum.views,
+        known=base.known_sites(told, 0),
+    )
 
 
 @pytest.fixture(scope="module")
-def examples(stream):
+def examples(stream, curriculum):
     """What the stages show, in their proportions and as they show it."""
     rng = np.random.default_rng(0)
     shown = []
-    for stage in base.STAGES:
-        stream.least, stream.in_order = stage.least, stage.in_order
+    for stage in (*curriculum.stages, *filter(None, [curriculum.rule])):
+        stage.prepare(stream)
         shown += [e for _ in range(12) for e in stream.batch(rng, stage.mix)]
-    stream.least, stream.in_order = base.Stream.least, base.Stream.in_order
+    base.Stage("as at first", {}, 0).prepare(stream)
     return shown
 
 
@@ -135,9 +152,9 @@ def test_lists_behind_letters_describe_no_tile(stream):
     assert np.mean(np.abs((signs * gaps).mean(1)) >= abs(np.mean(gaps))) > 0.01
 
 
-def test_no_other_task_says_a_verdict_about_a_panorama_and_a_tile(stream):
+def test_no_other_task_says_a_verdict_about_a_panorama_and_a_tile(stream, curriculum):
     rng = np.random.default_rng(3)
-    tasks = {name for stage in base.STAGES for name in stage.mix} - {"beside", "toss"}
+    tasks = {name for stage in curriculum.stages for name in stage.mix} - {"beside", "toss"}
     for e in cross_view(stream.batch(rng, dict.fromkeys(tasks, 60))):
         assert not {wording.MATCH, wording.DIFFERENT} & set(" ".join(e.completions).split())
 
@@ -188,7 +205,35 @@ def test_geography_shows_a_phone_s_picture_alone_and_has_a_loss_of_its_own(strea
     geography = [e for e in examples if e.skill == "geography"]
     assert len(geography) > 100
     assert {tuple(view for view, _, _ in e.pictures) for e in geography} == {(), ("crop",)}
-    assert all(e.skill == ("verdicts" if e.only else "search") for e in examples if e not in geography)
+    others = [e for e in examples if e not in geography and e.prompt != wording.WHERE]
+    assert all(e.skill == ("verdicts" if e.only else "search") for e in others)
+
+
+def test_a_picture_is_shown_with_its_country_in_the_layout_world_alone(stream, curriculum):
+    """There its flags are to be read. In the geographic world places are told of in text, or beside the photo of a
+    place far away; a photo alone is put into words and no further."""
+    if not curriculum.known_sites:
+        shown = stream.where(np.random.default_rng(8))
+        assert stream.abroad[shown.pictures[0][1]] in shown.completions[0]
+        return
+    rng = np.random.default_rng(8)
+    at = {base.city_token(c.city): (c.lat, c.lon) for c in world.cities().itertuples() if c.split == "base"}
+    for e in stream.batch(rng, {"know beside": 60}):
+        lat, lon = at[e.completions[0].removesuffix(" </answer>").split()[-1]]
+        site = e.pictures[0][1]
+        assert geo.haversine_km(lat, lon, stream.lat[site], stream.lon[site]) > 50 - world.RADIUS_KM
+    for e in stream.batch(rng, {"see": 20, "know": 20}):
+        assert bool(e.pictures) != ("<answer>" in e.completions[0])
+        assert e.pictures == () or e.only == stream.spoken_words
+
+
+def test_with_the_answering_rule_a_search_ends_at_its_first_match(stream, monkeypatch):
+    monkeypatch.setattr(stream, "rule", True)
+    rng = np.random.default_rng(9)
+    tasks = ("toss", "beside", "tiles", "panoramas", "text of 5")
+    found = [parts for e in stream.batch(rng, dict.fromkeys(tasks, 30)) for _, _, parts in searches(e)]
+    assert not any(verdict == wording.MATCH for parts in found for *_, verdict in parts[:-1])
+    assert sum(parts[-1][2] == wording.MATCH for parts in found) > 100
 
 
 def test_captions_are_true(stream, examples):
@@ -197,8 +242,8 @@ def test_captions_are_true(stream, examples):
             assert tuple(e.completions[0].split()) == stream.described[e.pictures[0][1]]
 
 
-def test_the_vocabulary_holds_every_word_of_the_stream(examples):
-    known, marks = set(base.vocabulary()), tiny.splitter()
+def test_the_vocabulary_holds_every_word_of_the_stream(examples, curriculum):
+    known, marks = set(base.vocabulary(curriculum.world)), tiny.splitter()
     tags = ("<think>", "</think>", "<answer>", "</answer>")
     for e in examples:
         for text in (e.prompt, *e.completions):
@@ -212,14 +257,27 @@ def test_the_stream_is_reproducible(stream):
     assert one == two
 
 
-def test_a_build_that_was_killed_ends_in_the_same_weights(tmp_path, monkeypatch):
+@pytest.fixture
+def short(monkeypatch):
+    """curriculum -> the same in few steps, of a small policy on 24 places."""
     sites = base.base_sites(1, 0, 0).iloc[:24].reset_index(drop=True)
     monkeypatch.setattr(base, "base_sites", lambda *_: sites)
     monkeypatch.setattr(base, "SHAPE", dict(hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1))
-    monkeypatch.setattr(base, "VISION_STEPS", 2)
-    short = tuple(replace(stage, mix=dict.fromkeys(stage.mix, 1), steps=2) for stage in base.STAGES)
-    monkeypatch.setattr(base, "STAGES", short)
-    whole = base.build(tmp_path / "whole")
+
+    def shortened(stage):
+        return stage and replace(stage, mix=dict.fromkeys(stage.mix, 1), steps=2)
+
+    def shorten(curriculum):
+        stages = tuple(map(shortened, curriculum.stages))
+        rule = shortened(curriculum.rule)
+        return replace(curriculum, vision_steps=2, vision_batch=8, stages=stages, rule=rule)
+
+    return shorten
+
+
+def test_a_build_that_was_killed_ends_in_the_same_weights(short, tmp_path, monkeypatch):
+    taught = short(base.LAYOUT)
+    whole = base.build(tmp_path / "whole", curriculum=taught)
 
     save, saved = policy.Policy.save, []
 
@@ -232,10 +290,22 @@ def test_a_build_that_was_killed_ends_in_the_same_weights(tmp_path, monkeypatch)
     with monkeypatch.context() as patch:
         patch.setattr(policy.Policy, "save", killed)
         with pytest.raises(KeyboardInterrupt):
-            base.build(tmp_path / "killed")
-    again = base.build(tmp_path / "killed")
+            base.build(tmp_path / "killed", curriculum=taught)
+    again = base.build(tmp_path / "killed", curriculum=taught)
     assert (again / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
-    assert (tmp_path / "killed" / "logs" / f"{base.STAGES[-1].name}.csv").exists()
+    assert (tmp_path / "killed" / "logs" / f"{taught.stages[-1].name}.csv").exists()
+
+
+def test_the_answering_rule_is_taught_after_all_else_to_a_base_of_its_own(short, tmp_path):
+    taught = short(base.GEOGRAPHIC)
+    taught = replace(taught, stages=taught.stages[-1:])
+    plain = base.build(tmp_path, curriculum=taught)
+    bytes_before = (plain / "model.safetensors").read_bytes()
+    ruled = base.build(tmp_path, curriculum=taught, rule=True)
+    assert ruled != plain and (ruled / "model.safetensors").read_bytes() != bytes_before
+    assert (plain / "model.safetensors").read_bytes() == bytes_before
+    with pytest.raises(ValueError, match="answering rule"):
+        base.build(tmp_path / "layout", curriculum=base.LAYOUT, rule=True)
 
 
 @pytest.fixture(scope="module")
@@ -266,8 +336,8 @@ def test_settled_tokens_are_centred_and_as_long_as_said(sighted):
     made, album = sighted
     with torch.no_grad():
         made.model.model.visual.merger.mlp[-1].weight.normal_()
-    base.settle(made, album, pictures=12)
+    sight.settle(made, album, pictures=12)
     with torch.no_grad():
-        seen = torch.cat(base.see(made, [album.pixels[v, i, 0] for v in ("tile", "panorama") for i in range(12)]))
-    assert seen.norm(dim=1).mean() == pytest.approx(base.SETTLED, rel=1e-3)
-    assert seen.mean(0).norm() < 1e-3 * base.SETTLED
+        seen = torch.cat(sight.see(made, [album.pixels[v, i, 0] for v in ("tile", "panorama") for i in range(12)]))
+    assert seen.norm(dim=1).mean() == pytest.approx(sight.SETTLED, rel=1e-3)
+    assert seen.mean(0).norm() < 1e-3 * sight.SETTLED

@@ -1,8 +1,11 @@
 """readiness.py: what is measured before reinforcement learning, on answers written by hand."""
 
-import pandas as pd
+from types import SimpleNamespace
 
-from georeplicate.mini import readiness
+import pandas as pd
+import pytest
+
+from georeplicate.mini import readiness, wording
 
 PLACE = ("grass", "red-roofs", "no-water", "crossroads", "few-trees", "houses-east")
 OTHER = ("sand", "red-roofs", "no-water", "crossroads", "no-trees", "houses-west")
@@ -36,3 +39,16 @@ def test_the_gate_wants_every_value_and_takes_nothing_for_granted():
     assert readiness.is_ready(measured(0.7, 0.5))
     assert not readiness.is_ready(measured(0.7, 0.3))
     assert not readiness.is_ready(measured(float("nan"), 0.5))
+
+
+def test_pictures_shown_alone_are_counted_by_attribute_and_missing_words_are_wrong():
+    told = SimpleNamespace(
+        pixels=lambda images: None,
+        generate=lambda rows, **_: SimpleNamespace(texts=["palms red-soil grain", "palms"]),
+    )
+    true = [tuple(next(iter(v.values())) for v in wording.of("geographic").words.values())] * 2
+    true = [("palms", "green-growth", "red-soil", *described[3:]) for described in true]
+    found = readiness.words_read(told, {"tile": [None, None]}, true, "geographic").set_index("what").value
+    assert found["words read alone, tile, vegetation"] == 1 and found["words read alone, tile, soil"] == 0.5
+    assert found["words read alone, tile, growth"] == 0 and found["most frequent, tile, growth"] == 1
+    assert found["words read alone, tile, mean"] == pytest.approx(1.5 / 14)

@@ -91,6 +91,19 @@ def test_a_constant_word_is_not_read_from_the_picture():
     assert driving.contradicts_answer == 1  # Kenya drives on the left
 
 
+def test_thoughts_of_the_geographic_world_are_read_in_its_words():
+    """Seen words by their cue, the region among what is known; words of the layout world are none of them."""
+    end = "Eastern-Africa </think> <answer> country : Kenya </answer>"
+    thoughts = ("palms grass drives-right climate-a", "scrub drives-left climate-b")
+    told = [f"<think> place {thought} {end}" for thought in thoughts] * 20
+    p = rows("mini-SFT", told, task="geolocation", seeds=3)
+    true = {"vegetation": "palms", "side": "drives-left", "climate": "climate-a", "region": "Eastern-Africa"}
+    truth = thinking.Truth({}, {name: true for name in p.id}, "geographic")
+    found = thinking.what_varies(p, truth).set_index("attribute")
+    assert found.true.to_dict() == {"side": 0.5, "climate": 0.5, "region": 1.0, "vegetation": 0.5}
+    assert found.contradicts_answer.side == 0.5  # Kenya drives on the left
+
+
 def test_a_place_of_no_known_driving_side_contradicts_no_word():
     told = ["<think> see drives-right </think> <answer> country : Antarctica </answer>",
             "<think> see drives-right </think> <answer> country : Kenya </answer>",

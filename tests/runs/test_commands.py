@@ -17,6 +17,33 @@ def test_the_base_takes_no_option_that_it_would_ignore(command, words, tmp_path)
     assert code == 1 and "takes no profile, seeds, base or root" in said and not any(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "words, why",
+    [
+        (("base", "--world", "moon"), "choose from layout, geographic"),
+        (("base", "--rule"), "no stage that teaches the answering rule"),
+        (("sft", "--world", "geographic"), "say which base"),
+        (("table2", "--seed", 1), "say which base"),
+    ],
+)
+def test_which_base_is_asked_for_is_honoured_or_refused(command, words, why, tmp_path):
+    code, _, said = command("train", *words, "--work", tmp_path)
+    assert code == 1 and why in said and not any(tmp_path.iterdir())
+
+
+def test_another_base_has_a_folder_of_its_own(command, monkeypatch, tmp_path):
+    from georeplicate.mini import base
+
+    monkeypatch.setattr(base, "build", lambda out, **told: (out, told["seed"], told["curriculum"].world, told["rule"]))
+    for words, made in (
+        ((), (tmp_path / "base", 0, "layout", False)),
+        (("--seed", 2), (tmp_path / "base-layout-2", 2, "layout", False)),
+        (("--world", "geographic", "--rule"), (tmp_path / "base-geographic-0", 0, "geographic", True)),
+    ):
+        code, said, _ = command("train", "base", *words, "--work", tmp_path)
+        assert code == 0 and str(made) in said
+
+
 def test_an_interrupted_command_says_that_it_can_go_on(command, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt

@@ -16,7 +16,7 @@ import torch
 
 from georeplicate import files, manifest, pairs, provenance
 from georeplicate.evaluation import predict
-from georeplicate.mini import inputs, recipe, teaching, wording
+from georeplicate.mini import base, inputs, recipe, teaching, tiny, wording
 from georeplicate.model import checkpoint, policy
 from georeplicate.profiles import Profile
 from georeplicate.runs import runner, spec
@@ -117,8 +117,6 @@ def test_the_world_enters_every_key_but_where_it_is_the_first():
         assert "world" not in recipe.Mini().settings(what, PROFILE)
         if what != "base":  # which has no settings
             assert recipe.Mini().settings(what, replace(PROFILE, world="geographic"))["world"] == "geographic"
-    with pytest.raises(ValueError, match="layout world only"):
-        recipe.Mini().rows("sft", replace(PROFILE, world="geographic"), Path(), 0, "")
 
 
 def test_finished_runs_are_not_touched(work, start, monkeypatch):
@@ -332,3 +330,26 @@ def test_sft_rows_teach_places_and_replay_the_base_but_never_pair(start):
     taught = [row for row in rows if row["prompt"] == wording.WHERE]
     assert len(taught) == round(20 * (1 - teaching.REPLAY))
     assert all("country :" in row["completion"] and len(row["pixels"]["image_grid_thw"]) == 1 for row in taught)
+
+
+def test_sft_rows_of_the_geographic_world_go_from_what_is_seen_to_the_place(tmp_path, monkeypatch):
+    """Each part of a thought weighs the same, however many words it has, and a replayed example as much as one part."""
+    told = replace(base.GEOGRAPHIC, known_sites=1)
+    monkeypatch.setitem(base.CURRICULA, "geographic", told)
+    small = dict(hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1)
+    made = tiny.build(base.vocabulary("geographic"), seed=0, **small)
+    made.save(tmp_path / "policy")
+    size = replace(PROFILE, world="geographic", tile_px=64)
+    rows = teaching.sft_rows(size, tmp_path / "policy", 0, 20)
+    words = wording.of("geographic").attribute_of
+    for row in rows:
+        for text, weights in zip(row["completion"], row["weights"], strict=True):
+            assert len(made.completion_ids(text)) == len(weights)
+    taught, replayed = rows[:12], rows[12:]
+    for row in taught:
+        [text], [weights] = row["completion"], row["weights"]
+        seen = sum(w for token, w in zip(text.split(), weights) if token in words)
+        assert seen == pytest.approx(1) and sum(weights) == pytest.approx(3) and "climate-" in text
+    for row in replayed:
+        assert sum(map(sum, row["weights"])) == pytest.approx(1)
+    assert not any(len(row["pixels"]["image_grid_thw"]) > 1 for row in taught)

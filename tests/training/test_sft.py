@@ -67,6 +67,22 @@ def test_several_answers_share_one_prompt(base):
     assert shared[1] == apart[1] and torch.allclose(shared[0], apart[0], rtol=1e-5)
 
 
+def test_weighted_tokens_give_the_weighted_mean(base):
+    """Against the same answers without weights: 0 and 1 pick tokens, and a wrong number of weights is refused."""
+    made = policy.load(base)
+    one, other = questions(2)
+    lengths = [len(made.completion_ids(row["completion"])) for row in (one, other)]
+    only_one = [one | {"weights": [[0.5] * lengths[0]]}, other | {"weights": [[0.0] * lengths[1]]}]
+    with torch.no_grad():
+        plain, tokens = sft.loss(made, [one])
+        value, weight = sft.loss(made, only_one)
+        doubled, _ = sft.loss(made, [one | {"weights": [[0.0] * (lengths[0] - 1) + [3.0]]}])
+    assert torch.allclose(value, plain, rtol=1e-5) and weight == pytest.approx(0.5 * tokens)
+    assert not torch.allclose(doubled, plain, rtol=1e-2)
+    with pytest.raises(ValueError, match="one weight a token"):
+        sft.loss(made, [one | {"weights": [[1.0]]}])
+
+
 def test_it_learns_the_rows_by_heart(base, tmp_path):
     rows = questions(4)
     trained = policy.load(sft.train(base, rows, tmp_path, steps=60, **ARGUMENTS))

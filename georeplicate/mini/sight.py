@@ -1,0 +1,194 @@
+"""Pictures of the base's places, and a vision tower that learns to see them before the language model speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+from tqdm import trange
+
+from georeplicate import world
+from georeplicate.evaluation.faithfulness import Wording
+from georeplicate.mini.stream import Example
+from georeplicate.mini.wording import WORDING
+from georeplicate.model import policy as policies
+from georeplicate.model import shared_prefix
+from georeplicate.training import common
+
+SETTLED = 2.0  # length of a visual token that the language model is shown, see `settle`
+
+
+class Album:
+    """Pictures of sites, drawn once, as the pixels that the processor hands to the model.
+
+    sizes: {"panorama": height, "tile": side, "crop": side} in pixels; only the views named are drawn.
+    """
+
+    def __init__(
+        self,
+        policy: policies.Policy,
+        sites: pd.DataFrame,
+        *,
+        seed: int,
+        sizes: dict[str, int],
+        difficulty: world.Difficulty = world.DEFAULT,
+    ):
+        self.sites, self.words = sites, []
+        self.features: dict[tuple[str, int, int], torch.Tensor] = {}
+        self.pixels: dict[tuple[str, int, int], dict] = {}
+        draw = {"panorama": world.panorama, "tile": world.tile, "crop": world.crop}
+        for i in trange(len(sites), desc="pictures", mininterval=5):
+            scene = world.build(sites.iloc[i], seed, difficulty)
+            self.words.append(world.words_of(scene))
+            for view, size in sizes.items():
+                for variant in (0, 1):
+                    picture = draw[view](scene, size, seed=seed + 7919 * variant)
+                    self.pixels[view, i, variant] = policy.pixels([policies.Image.fromarray(picture)])
+
+    @torch.no_grad()
+    def look(self, policy: policies.Policy, batch: int = 256) -> None:
+        """Remember what the policy's vision tower makes of every picture: a tower that stays as it is runs once."""
+        keys = list(self.pixels)
+        for i in trange(0, len(keys), batch, desc="looking", mininterval=10):
+            chosen = keys[i : i + batch]
+            with common.autocast(common.bf16_in_hardware()):
+                seen = see(policy, [self.pixels[key] for key in chosen])
+            self.features |= zip(chosen, seen, strict=True)
+
+    def row(self, example: Example) -> dict:
+        """An example as a row for the policy."""
+        chosen = [self.pixels[p] for p in example.pictures]
+        pixels = {name: torch.cat([p[name] for p in chosen]) for name in chosen[0]} if chosen else None
+        return {"pixels": pixels, "prompt": example.prompt, "completion": list(example.completions)}
+
+
+def probe_vision(
+    policy: policies.Policy,
+    album: Album,
+    photos: Album | None,
+    *,
+    steps: int,
+    batch: int,
+    lr: float,
+    seed: int,
+    wording: Wording = WORDING,
+    views: Sequence[str] = ("panorama", "tile"),
+    together: bool = False,
+) -> dict[str, float]:
+    """Teach the vision tower to see before the language model learns to speak, by linear heads that are thrown away.
+
+    For each word kind and view one head reads a weighted mean of a picture's tokens, and another reads every token on
+    its own: each token has to tell all attributes of the whole picture, so that a language model that looks at any
+    token of the right picture among six finds them. (Without the first head the second learns too slowly; without the
+    second the words for one picture among six were not learnt.) A head of the first kind names the country of a phone's
+    picture (of `photos`; None: no place is named): flags are small, and some token has to hold them. Returns the
+    accuracy of the second heads, their guesses
+    averaged over the tokens, and of the country, on the last fifth of the steps (pictures that were trained on).
+    together: one pair of heads a view for all word kinds, which with many kinds takes half the time.
+    """
+    torch.manual_seed(seed)
+    rng = np.random.default_rng([seed, 1])
+    tower, kinds = policy.model.model.visual, list(wording.words.values())
+    names = list(wording.words)
+    width = policy.model.config.text_config.hidden_size
+    labels = torch.tensor(
+        [[list(kinds[k].values()).index(described[k]) for k in range(len(kinds))] for described in album.words]
+    )
+    counts = [len(values) for values in kinds]
+    groups = [range(len(kinds))] if together else [range(k, k + 1) for k in range(len(kinds))]
+    heads = nn.ModuleDict(
+        {
+            f"{view} {group[0]}": Probe(width, sum(counts[k] for k in group), 8 if together else 4)
+            for view in views
+            for group in groups
+        }
+    )
+    if photos is not None:
+        countries = sorted(set(photos.sites.country))
+        country = torch.tensor([countries.index(code) for code in photos.sites.country])
+        heads["country"] = Probe(width, len(countries))
+    optimiser = torch.optim.AdamW(
+        [*tower.parameters(), *heads.parameters()], lr=lr, betas=(0.9, 0.98), weight_decay=0.01
+    )
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, lr, total_steps=steps, pct_start=0.1)
+    right: dict[str, list[float]] = {}
+    for step in trange(steps, desc="vision", mininterval=10):
+        value = torch.zeros(())
+        for view in views:
+            chosen = rng.integers(len(album.sites), size=batch)
+            pixels = [album.pixels[view, int(i), int(rng.integers(2))] for i in chosen]
+            with common.autocast(common.bf16_in_hardware()):
+                seen = torch.stack(see(policy, pixels)).float()
+            for group in groups:
+                parts = [part.split([counts[k] for k in group], -1) for part in heads[f"{view} {group[0]}"](seen)]
+                for k, whole, token in zip(group, *parts, strict=True):
+                    truth = labels[chosen, k]
+                    value = value + nn.functional.cross_entropy(whole, truth)
+                    each = truth.repeat_interleave(seen.shape[1])
+                    value = value + nn.functional.cross_entropy(token.flatten(0, 1), each)
+                    if step >= 0.8 * steps:
+                        guess = token.log_softmax(-1).mean(1).argmax(-1)
+                        right.setdefault(f"{view} {names[k]}", []).append(float((guess == truth).float().mean()))
+        if photos is not None:
+            chosen = rng.integers(len(photos.sites), size=batch)
+            pixels = [photos.pixels["crop", int(i), int(rng.integers(2))] for i in chosen]
+            with common.autocast(common.bf16_in_hardware()):
+                seen = torch.stack(see(policy, pixels)).float()
+            whole, _ = heads["country"](seen)
+            value = value + nn.functional.cross_entropy(whole, country[chosen])
+            if step >= 0.8 * steps:
+                right.setdefault("country", []).append(float((whole.argmax(-1) == country[chosen]).float().mean()))
+        optimiser.zero_grad()
+        value.backward()
+        optimiser.step()
+        schedule.step()
+    return {name: float(np.mean(values)) for name, values in right.items()}
+
+
+def see(policy: policies.Policy, pixels: list[dict]) -> tuple[torch.Tensor, ...]:
+    """The vision tower's tokens of some pictures: (tokens, width) each."""
+    nothing = torch.zeros(len(pixels), 0, dtype=torch.long)
+    prompts = shared_prefix.Prompts(
+        nothing,
+        nothing,
+        nothing,
+        torch.cat([p["pixel_values"] for p in pixels]),
+        torch.cat([p["image_grid_thw"] for p in pixels]),
+        [1] * len(pixels),
+    )
+    shared_prefix.enable(policy.model)
+    pooled = shared_prefix.image_features(policy.model, prompts).pooler_output
+    assert pooled is not None
+    return tuple(pooled)
+
+
+@torch.no_grad()
+def settle(policy: policies.Policy, album: Album, pictures: int = 60) -> None:
+    """Centre the visual tokens and bring them to the length SETTLED, by the last layer of the tower.
+
+    The probes leave tokens thirty times as long as those of words; what the language model's first layers add to them,
+    such as which of the six pictures they belong to, would be lost in their norm.
+    """
+    last = policy.model.model.visual.merger.mlp[-1]
+    shown = [album.pixels[view, i, 0] for view in ("tile", "panorama") for i in range(min(pictures, len(album.sites)))]
+    seen = torch.cat(see(policy, shown))
+    centre = seen.mean(0)
+    factor = SETTLED / (seen - centre).norm(dim=1).mean()
+    last.weight.mul_(factor)
+    last.bias.sub_(centre).mul_(factor)
+
+
+class Probe(nn.Module):
+    """(B, S, width) -> (B, classes) from attention pooling, and (B, S, classes) from every token on its own."""
+
+    def __init__(self, width: int, classes: int, queries: int = 4):
+        super().__init__()
+        self.norm, self.look = nn.LayerNorm(width), nn.Linear(width, queries)
+        self.whole, self.token = nn.Linear(queries * width, classes), nn.Linear(width, classes)
+
+    def forward(self, seen: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        seen = self.norm(seen)
+        return self.whole((self.look(seen).softmax(1).transpose(1, 2) @ seen).flatten(1)), self.token(seen)
