@@ -368,7 +368,7 @@ def test_a_checkpoint_with_a_damaged_file_is_one_sentence(tmp_path, name, conten
 
 
 @pytest.mark.parametrize(
-    "name", ["../x", "/none", "a/b/c", "a b", "", "https://x/y", "~/x", "a\0b", "x" * 300 + "/" + "y"]
+    "name", ["../there/is/none", "/none", "a/b/c", "a b", "", "https://x/y", "~/x", "a\0b", "x" * 300 + "/" + "y"]
 )
 def test_a_model_that_is_nowhere_is_one_sentence(name):
     with pytest.raises(policy.CheckpointError) as error:
