@@ -116,13 +116,13 @@ def push(folder: str | Path, to: str, *, public: bool = False) -> str:
     folder = Path(folder)
     found: dict[str, Any] = manifest.read(folder)
     records = "run" not in found
-    if not records:
-        write_card(folder)
     if to.count("/") != 1:
         raise ShareError(f"--to names OWNER/NAME on the hub, got {to!r}")
     token = huggingface_hub.get_token()
     if not token:
         raise ShareError("there is no token of the hub: log in with `hf auth login` or set HF_TOKEN; nothing was sent")
+    if not records:
+        write_card(folder)
     kind, source, patterns = ("dataset", folder, RECORDS) if records else ("model", folder / "policy", POLICY)
     hub = huggingface_hub.HfApi(token=token)
     try:

@@ -48,10 +48,10 @@ PUBLISHED = {
 def folder(name: str, weights: str | Path | None) -> Path:
     """The folder of a system's model: `weights` itself if it is one, else a snapshot of the hub, where "official" or
     None is the published model; "@COMMIT" behind either names a revision."""
-    if weights is not None and Path(weights).is_dir():
-        return Path(weights)
-    model, _, revision = str(weights or "official").partition("@")
-    return hub.folder(PUBLISHED[name][0] if model == "official" else model, revision or None)
+    model = str(weights or "official")
+    if model.partition("@")[0] == "official":
+        model = PUBLISHED[name][0] + model.removeprefix("official")
+    return hub.named(model)
 
 
 def identity(name: str, weights: str | Path | None) -> str:
