@@ -31,6 +31,10 @@ ProfileName = Annotated[str, typer.Option("--profile", help=f"size of everything
 Seeds = Annotated[int | None, typer.Option(help="how many training seeds (default: all of the profile)")]
 Root = Annotated[Path | None, typer.Option(help="folder of the data (default: data/SOURCE)")]
 Base = Annotated[str | None, typer.Option(help="policy that all runs start from: a folder or a hub name")]
+Records = Annotated[
+    Path | None, typer.Option(help="what `georeplicate engine` wrote, for SFT on photographs (default: made anew)")
+]
+Adapters = Annotated[str, typer.Option(help="adapters alone are trained: lora, or qlora (a base of four bits)")]
 Workers = Annotated[int, typer.Option(help="runs that are trained at once")]
 Work = Annotated[Path, typer.Option(hidden=True)]
 Results = Annotated[Path, typer.Option(hidden=True)]
@@ -220,14 +224,12 @@ def train(
     base: Base = None,
     root: Root = None,
     workers: Workers = 2,
-    records: Annotated[
-        Path | None, typer.Option(help="what `georeplicate engine` wrote, for SFT on photographs (default: made anew)")
-    ] = None,
+    records: Records = None,
     weights: Annotated[
         list[str] | None,
         typer.Option(metavar="SYSTEM=WEIGHTS", help="of a published system of table1: official@COMMIT or a folder"),
     ] = None,
-    adapters: Annotated[str, typer.Option(help="train adapters alone: lora, or qlora (a base of four bits)")] = "",
+    adapters: Adapters = "",
     rollouts: Annotated[
         str,
         typer.Option(help="who samples in GRPO: shared-prefix, vllm, or vllm-server ($GEOREPLICATE_VLLM)"),
@@ -238,7 +240,7 @@ def train(
     launch: Annotated[
         str | None, typer.Option(help="on several GPUs: ddp, fsdp2, zero2 or zero3, through accelerate launch")
     ] = None,
-    gpus: Annotated[int, typer.Option(help="with --launch: GPUs, one process each")] = 8,
+    gpus: Annotated[int | None, typer.Option(help="with --launch: GPUs, one process each (default: 8)")] = None,
     world: Annotated[
         str, typer.Option(help="of `train base`: the synthetic world whose base is made, layout or geographic")
     ] = "layout",
@@ -255,8 +257,8 @@ def train(
     from georeplicate.runs import commands
 
     if what == "base":
-        other = (profile, seeds, base, root, records, weights, adapters, rollouts, report_to, launch)
-        if other != ("mini", None, None, None, None, None, "", "", None, None):
+        other = (profile, seeds, base, root, records, weights, adapters, rollouts, report_to, launch, gpus)
+        if other != ("mini", None, None, None, None, None, "", "", None, None, None):
             raise ValueError(
                 "`train base` makes a base of the mini world: it takes --world, --seed, --rule and --work, and no "
                 "profile, seeds, base, root, records, weights, adapters, rollouts, tracker or way to launch"
@@ -265,14 +267,16 @@ def train(
         return
     if (world, seed, rule) != ("layout", 0, False):
         raise ValueError(f"--world, --seed and --rule say which base `train base` makes; {what} has its profile's")
+    if gpus is not None and launch is None:
+        raise ValueError("--gpus is how many processes --launch starts: name a way, such as --launch fsdp2")
     if what == "table1" and not commands.has_stand_ins(profile):
         from georeplicate.report import table1
         from georeplicate.runs import published
 
-        if (seeds, base, records, adapters, rollouts, launch) != (None, None, None, "", "", None):
+        if (seeds, base, records, adapters, rollouts, report_to, launch) != (None, None, None, "", "", None, None):
             raise ValueError(
                 "published systems are not trained: table1 of this profile takes no seeds, no base, no records, no "
-                "adapters and no way to launch"
+                "adapters, no tracker and no way to launch"
             )
         given = {}
         for one in weights or ():
@@ -292,7 +296,7 @@ def train(
     words += [str(word) for name, value in options.items() if value is not None for word in (name, value)]
     code = commands.train(
         what, profile, seeds, base=base, root=root, workers=workers, work=work, records=records, adapters=adapters,
-        rollouts=rollouts, report_to=report_to, launch=launch, gpus=gpus, words=words,
+        rollouts=rollouts, report_to=report_to, launch=launch, gpus=8 if gpus is None else gpus, words=words,
     )  # fmt: skip
     raise typer.Exit(code)
 
@@ -411,11 +415,18 @@ def plan(
 
 
 @runs_app.command("list")
-def list_(profile: ProfileName = "mini", root: Root = None, base: Base = None, work: Work = files.WORK) -> None:
+def list_(
+    profile: ProfileName = "mini",
+    root: Root = None,
+    base: Base = None,
+    records: Records = None,
+    adapters: Adapters = "",
+    work: Work = files.WORK,
+) -> None:
     """Every run of a profile: whether it is up to date, trained, begun or of another version."""
     from georeplicate.runs import commands
 
-    commands.list_runs(profile, base=base, root=root, work=work)
+    commands.list_runs(profile, base=base, root=root, work=work, records=records, adapters=adapters)
 
 
 @runs_app.command()
@@ -425,12 +436,14 @@ def adopt(
     profile: ProfileName = "mini",
     root: Root = None,
     base: Base = None,
+    records: Records = None,
+    adapters: Adapters = "",
     work: Work = files.WORK,
 ) -> None:
     """Keep a trained run whose key no longer holds, if the golden runs make the numbers they made."""
     from georeplicate.runs import commands
 
-    commands.adopt(name, why, profile, base=base, root=root, work=work)
+    commands.adopt(name, why, profile, base=base, root=root, work=work, records=records, adapters=adapters)
 
 
 @runs_app.command()

@@ -10,21 +10,21 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from datasets import Dataset
 
-METADATA = ("id", "lat", "lon", "taken_at", "city", "country")
+COLUMNS = ("id", "lat", "lon", "taken_at", "city", "country")
 VIEWS = ("panorama", "aerial")
 
 
 def rows(
     places: Dataset, root: str | Path | None = None, pixels: dict[str, tuple[int, int]] | None = None
 ) -> Iterator[dict[str, Any]]:
-    """A row for each pair: METADATA and, where the pictures are files, `image`: their paths, panorama first, as seen
+    """A row for each pair: COLUMNS and, where the pictures are files, `image`: their paths, panorama first, as seen
     from `root` where they lie below it.
 
     pixels: {"panorama" | "aerial": (height, width)} for a teacher that looks at the pictures: the row then holds a
     function for each, which opens it, upright and no larger, as JPEG. It raises OSError or ValueError for a picture
     that cannot be read; nothing is opened before it is called.
     """
-    metadata = places.select_columns(list(METADATA))
+    metadata = places.select_columns(list(COLUMNS))
     paths = {view: _paths(places, view) for view in VIEWS}
     for i, row in enumerate(metadata):
         found = {view: path for view in VIEWS if (path := paths[view][i]) is not None}

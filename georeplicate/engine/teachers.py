@@ -130,6 +130,8 @@ class OpenAI:
     def _thought(self, reply: Reply | Failure) -> str | Failure:
         if isinstance(reply, Failure):
             return reply
+        if not reply.text.strip():
+            return Failure("an empty answer")
         return thinking(reply.text) if reply.finished else cut_off(self.max_tokens)
 
 

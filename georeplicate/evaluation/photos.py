@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from georeplicate import files
 from georeplicate.evaluation.predictors import VLM
+from georeplicate.model.pictures import ENDINGS
 from georeplicate.tasks import Output, answers
 from georeplicate.tasks.geolocation import Geolocation
 from georeplicate.tasks.pairing import Pairing
@@ -27,7 +28,6 @@ MINI = files.PACKAGE / "mini" / "weights" / "mini-base"
 LONGEST_PX = 1024  # of a photograph's longer side; more makes thousands of visual tokens
 TOKENS = 1024
 AT_ONCE = 8  # photographs that are answered together
-ENDINGS = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif"}
 
 
 def open_policy(model: str | None, synthetic_demo: bool, device: str | None) -> Policy:
@@ -81,7 +81,7 @@ def pictures(paths: Sequence[Path]) -> list[Path]:
             continue
         inside = sorted(one for one in path.iterdir() if one.suffix.lower() in ENDINGS)
         if not inside:
-            raise ValueError(f"{path} holds no picture ({', '.join(sorted(ENDINGS))})")
+            raise ValueError(f"{path} holds no picture ({', '.join(ENDINGS)})")
         found += inside
     return found
 

@@ -11,9 +11,8 @@ from zlib import crc32
 import torch
 from PIL import Image
 
-from georeplicate import files
 from georeplicate.model.policy import Policy
-from georeplicate.model.server import Chat, Failure, turn
+from georeplicate.model.server import Chat, Failure, ServerError, turn
 from georeplicate.tasks import Output, Row, Task
 from georeplicate.tasks.choice import answer
 
@@ -78,7 +77,7 @@ class Served:
     """A model behind an OpenAI-compatible server, shown pictures as PNG. decoding: "greedy" or "t1".
 
     What was answered is kept (`Chat.cache`), so that nothing is computed or paid twice. A request that fails for good
-    is no answer of the model: ServerFailure says how many failed and why, and the others are kept.
+    is no answer of the model: ServerError says how many failed and why, and the others are kept.
     """
 
     chat: Chat
@@ -92,15 +91,11 @@ class Served:
         )
         failed = [(row["id"], reply.reason) for row, reply in zip(rows, replies) if isinstance(reply, Failure)]
         if failed:
-            raise ServerFailure(
+            raise ServerError(
                 f"{self.chat.model}: {len(failed)} of {len(rows)} requests failed, the first ({failed[0][0]}) because: "
                 f"{failed[0][1]}; what was answered is kept in {self.chat.cache}, so go on when this is mended"
             )
         return [Output(reply.text, reply.tokens) for reply in replies if not isinstance(reply, Failure)]
-
-
-class ServerFailure(files.Problem):
-    """Some requests failed for good."""
 
 
 def _turn(inputs: dict) -> list[dict]:

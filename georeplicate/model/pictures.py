@@ -7,6 +7,8 @@ import struct
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
+ENDINGS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")  # by which a folder's pictures are found
+
 
 def as_rgb(image: Image.Image) -> Image.Image:
     """The picture as a person sees it: upright by its EXIF, transparency over white, whatever its mode.

@@ -31,7 +31,8 @@ from transformers import (
 
 from georeplicate.model import hub, shared_prefix
 from georeplicate.model.checkpoint import MANIFEST, CheckpointError, verify_manifest, writing
-from georeplicate.model.processors import SPECIAL_TOKENS, UNKNOWN, as_rgb, load_processor
+from georeplicate.model.pictures import as_rgb
+from georeplicate.model.processors import SPECIAL_TOKENS, UNKNOWN, load_processor
 from georeplicate.tasks.prompts import messages
 
 _SAID = {"content", "tool_calls"}  # of which a message has one at least
@@ -326,12 +327,9 @@ def load(
     check_device(device)
     name = str(path_or_name)
     placed = four_bit_arguments(device) if four_bits else {}
-    local = Path(name)
-    if local.exists() and not local.is_dir():
-        raise CheckpointError(f"{local} is a file; a checkpoint is a folder")
     found = hub.folder(name, revision)
     if not (found / "config.json").is_file():
-        raise CheckpointError(f"{local} is no checkpoint: config.json is missing")
+        raise CheckpointError(f"{found} is no checkpoint: config.json is missing")
     if (found / MANIFEST).is_file():
         verify_manifest(found)
     if lost := hub.missing(found):
@@ -352,7 +350,7 @@ def load(
     if lost:
         raise CheckpointError(f"{name} does not fit its config: {len(lost)} weights differ, first {lost[0]}")
     model = model if four_bits else model.to(device)
-    return Policy(model.eval(), processor, hub.identity(found) if not local.exists() else str(found))
+    return Policy(model.eval(), processor, str(found) if os.path.isdir(name) else hub.identity(found))
 
 
 def four_bit_arguments(device: str) -> dict[str, Any]:
@@ -389,7 +387,7 @@ def merge(adapter: str | os.PathLike, base: str | None = None) -> Policy:
     stored = load(hub.named(named))  # in the type of its weights, which the merged ones get again
     dtype = stored.model.dtype
     made: Any = PeftModel.from_pretrained(stored.model.float(), str(folder))
-    return Policy(made.merge_and_unload().to(dtype).eval(), stored.processor, stored.origin)
+    return Policy(made.merge_and_unload().to(dtype).eval(), stored.processor, str(folder))
 
 
 def _unreadable(folder: Path) -> str:

@@ -21,10 +21,6 @@ from transformers import (
 )
 from transformers.utils import cached_file
 
-from georeplicate.model.pictures import as_rgb
-
-__all__ = ["as_rgb", "image_template", "load_processor"]
-
 SPECIAL_TOKENS = (
     "<|endoftext|>",
     "<|im_start|>",

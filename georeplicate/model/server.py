@@ -141,8 +141,8 @@ class Chat:
     def complete(self, turns: Sequence[list[dict]], *, temperature: float, seed: int = 0) -> list[Reply | Failure]:
         """A Reply or Failure for each list of messages. ServerError if no request can succeed, or none may be paid."""
         requests = [self._request(messages, temperature, seed) for messages in turns]
-        estimate = self._estimate(requests)
-        if self.budget is not None and estimate.cost is not None and self.spent + estimate.cost > self.budget:
+        estimate = None if self.budget is None else self._estimate(requests)  # it reads every picture
+        if estimate and estimate.cost is not None and self.spent + estimate.cost > (self.budget or 0):
             raise ServerError(
                 f"openai: {estimate.calls} calls would cost up to {estimate.cost:.2f}, spent is {self.spent:.2f}; "
                 f"the budget is {self.budget:.2f}; raise it, send fewer requests, or lower max_tokens"
@@ -229,8 +229,8 @@ class Chat:
             raise _Again(f"not a chat completion: {response.text[:80]!r}") from None
         usage = body.get("usage")
         self._count(usage)
-        if not isinstance(text, str) or not text.strip():
-            return Failure("an empty answer")
+        if not isinstance(text, str):
+            return Failure("an empty answer")  # none at all: "" is what a model wrote
         tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
         return Reply(text, tokens if isinstance(tokens, int) else None, choice.get("finish_reason") != "length")
 

@@ -243,8 +243,7 @@ class _Sentence:
             )
         else:
             remedy = "run the same command again, it goes on where it stopped"
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise DownloadError(f"could not get {self.what} ({reason}): {remedy}") from error
+        raise DownloadError(f"could not get {self.what} ({network.first_line(error)}): {remedy}") from error
 
 
 def _check_space(root: Path, needed: int) -> None:

@@ -25,12 +25,12 @@ from georeplicate.evaluation.baselines.constant import Constant
 from georeplicate.evaluation.photos import open_photo
 from georeplicate.evaluation.report import Report
 from georeplicate.evaluation.score import score
+from georeplicate.model.pictures import ENDINGS
 from georeplicate.report import anyones_page, maps, plots
 
 _SAID = "(text)"  # column of the answers' words; no file has one of that name
 MOST_COUNTRIES = 30
-MOST_PICTURES = 1000  # on one page, some 15 kB each
-_PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp", ".gif")
+MOSTENDINGS = 1000  # on one page, some 15 kB each
 NOWHERE = "at sea or in no state"
 
 
@@ -92,7 +92,7 @@ def read(predictions: Path, truth: Path | None = None) -> tuple[pd.DataFrame, Re
     return frame, scores.report
 
 
-def thumbnails(folder: Path, frame: pd.DataFrame, most: int = MOST_PICTURES) -> tuple[dict[str, bytes], list[str]]:
+def thumbnails(folder: Path, frame: pd.DataFrame, most: int = MOSTENDINGS) -> tuple[dict[str, bytes], list[str]]:
     """({id: a small JPEG without metadata}, lines about pictures that are missing or could not be read).
 
     A picture belongs to an id as predictions do to examples: by its path below `folder`, with or without extension and
@@ -102,7 +102,7 @@ def thumbnails(folder: Path, frame: pd.DataFrame, most: int = MOST_PICTURES) -> 
     folder = Path(folder)
     if not folder.is_dir():
         raise ValueError(f"{folder} is no folder: give the folder of the pictures that the ids name")
-    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _PICTURES and path.is_file())
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
     names = [path.relative_to(folder).as_posix() for path in found]
     at, _ = ids.match(frame.id.astype(str).to_numpy(object), names) if names else (np.full(len(frame), -1), None)
     if not (at >= 0).any():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from georeplicate import files
 from georeplicate.profiles import Profile
 from georeplicate.runs import recipes, runner, spec
+from georeplicate.runs.recipes import Recipe
 from georeplicate.runs.spec import Run
 from georeplicate.training import launch as launcher
 from georeplicate.training import processes
@@ -41,7 +42,8 @@ def has_stand_ins(profile: str) -> bool:
 
 def train_base(world: str, seed: int, rule: bool, *, work: Path) -> None:
     """Train the base of a synthetic world, or go on with it, below `work`: base (layout, seed 0), or
-    base-WORLD-SEED. ValueError for another world."""
+    base-WORLD-SEED. rule: from there on to one that answers the first tile it calls a match (`policy-rule`).
+    ValueError for another world."""
     from georeplicate.mini import base
 
     if world not in base.CURRICULA:
@@ -77,15 +79,8 @@ def train(
     if workers < 1:
         raise ValueError(f"runs need one worker at least, got {workers}")
     _check_root(size, root)
-    if adapters:
-        size = replace(size, adapters=adapters)
-    if rollouts:
-        size = replace(size, rollouts=rollouts)
-    wanted, recipe = chosen(what, size, seeds), recipes.of(size)
-    if records is not None:
-        if not hasattr(recipe, "with_records"):
-            raise ValueError(f"profile {size.name} makes its own records: --records are those of photographs")
-        recipe = recipe.with_records(records)
+    size, recipe = _with_options(size, records, adapters, rollouts)
+    wanted = chosen(what, size, seeds)
     tracker = report_to or ("none" if size.source == "world" or size.recipe == "dry" else _at_scale())
     _check_installed(tracker, size)
     if launch is not None:
@@ -93,8 +88,10 @@ def train(
         return launcher.run(launch, gpus, words)
     # Under `accelerate launch` this runs in every process; the first finds out what is missing and fetches the model.
     processes.by_first(lambda: recipes.check(recipe, size, root, model=base is None))
-    processes.by_first(lambda: str(_folder(base) or recipe.start(size, root)))
-    start = _folder(base)
+    start = Path(processes.by_first(lambda: str(_folder(base) or recipe.start(size, root))))
+    processes.by_first(
+        lambda: _refuse_other_options(what, runner.jobs(wanted, size, work / size.name, start, root, recipe))
+    )
     folders = runner.ensure(
         wanted, size, work / size.name, base_path=start, root=root, workers=workers, recipe=recipe,
         report_to=tracker,
@@ -115,6 +112,36 @@ def train(
     return 0
 
 
+def _with_options(size: Profile, records: Path | None, adapters: str, rollouts: str) -> tuple[Profile, Recipe]:
+    """The profile and its recipe under the options of `train` that enter keys."""
+    if adapters:
+        size = replace(size, adapters=adapters)
+    if rollouts:
+        size = replace(size, rollouts=rollouts)
+    recipe = recipes.of(size)
+    if records is not None:
+        if not hasattr(recipe, "with_records"):
+            raise ValueError(f"profile {size.name} makes its own records: --records are those of photographs")
+        recipe = recipe.with_records(records)
+    return size, recipe
+
+
+def _refuse_other_options(what: str, jobs: Sequence[runner.Job]) -> None:
+    """ValueError where a run that is only gone on from was trained with other records or adapters than are given now:
+    it would be set aside and trained anew for want of an option."""
+    for job in jobs:
+        trained = job.folder / "trained.json"
+        if job.run.stage != "sft" or what in ("sft", "table2", job.run.name) or not trained.is_file():
+            continue
+        then, now = json.loads(trained.read_text())["inputs"]["settings"], job.training_inputs()["settings"]
+        other = [option for option in ("records", "adapters") if then.get(option) != now.get(option)]
+        if other:
+            raise ValueError(
+                f"{job.run.name}, from which {what} goes on, was trained with other {' and '.join(other)}: give the "
+                f"same --{' and --'.join(other)} again, or train it anew by its name"
+            )
+
+
 def _at_scale() -> str:
     import importlib.util
 
@@ -130,14 +157,10 @@ def _check_installed(tracker: str, size: Profile) -> None:
     if size.rollouts != "shared-prefix":
         from georeplicate.training import grpo
 
-        server = os.environ.get("GEOREPLICATE_VLLM")
-        if size.rollouts == "vllm-server" and not server:
-            raise ValueError(
-                "set GEOREPLICATE_VLLM to the address of the server (trl vllm-serve), such as http://HOST:8000"
-            )
+        server = grpo.server_of(size.rollouts)
         if size.source == "world":
             raise ValueError("vLLM answers about pictures, and the mini world's rows hold pixels: take shared-prefix")
-        grpo.refuse_rollouts(size.rollouts, server if size.rollouts == "vllm-server" else None)
+        grpo.refuse_rollouts(size.rollouts, server)
     if size.adapters == "qlora":
         from georeplicate.model import policy as policies
 
@@ -224,25 +247,39 @@ def evaluate(
     )
 
 
-def list_runs(profile: str, *, base: str | None, root: Path | None, work: Path) -> None:
-    """Print each run of a profile with its state, and what was set aside."""
+def list_runs(
+    profile: str, *, base: str | None, root: Path | None, work: Path, records: Path | None = None, adapters: str = ""
+) -> None:
+    """Print each run of a profile with its state under these options, and what was set aside."""
     size = Profile.get(profile)
     _check_root(size, root)
-    recipes.check(recipes.of(size), size, root, model=base is None)
-    for job in runner.jobs(spec.all_runs(size), size, work / size.name, _folder(base), root):
+    size, recipe = _with_options(size, records, adapters, "")
+    recipes.check(recipe, size, root, model=base is None)
+    for job in runner.jobs(spec.all_runs(size), size, work / size.name, _folder(base), root, recipe):
         print(f"{job.run.name:>28}  {runner.state(job)}")
     for folder in sorted((work / size.name / "stale").glob("*")):
         print(f"{folder.name:>28}  set aside: georeplicate runs adopt {folder.name} --why '...' takes it back")
 
 
-def adopt(name: str, why: str, profile: str, *, base: str | None, root: Path | None, work: Path) -> None:
+def adopt(
+    name: str,
+    why: str,
+    profile: str,
+    *,
+    base: str | None,
+    root: Path | None,
+    work: Path,
+    records: Path | None = None,
+    adapters: str = "",
+) -> None:
     """Keep a run of another key, once the golden runs have passed; ValueError says what does not fit."""
     from georeplicate.runs import golden
 
     size = Profile.get(profile)
     _check_root(size, root)
+    size, recipe = _with_options(size, records, adapters, "")
     out = work / size.name
-    by_name = {job.run.name: job for job in runner.jobs(spec.all_runs(size), size, out, _folder(base), root)}
+    by_name = {job.run.name: job for job in runner.jobs(spec.all_runs(size), size, out, _folder(base), root, recipe)}
     stale = out / "stale" / name
     found = next(
         (run for run in sorted(by_name, key=len, reverse=True) if name == run or name.startswith(f"{run}-")), ""

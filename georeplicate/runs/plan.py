@@ -74,7 +74,6 @@ ASSUMPTIONS: dict[str, float] = {
     "record_tokens": 350,  # of a chain of thought that SFT learns
     "world_record_tokens": 51,  # the same in the mini world: 1.8 answers of 28 tokens a record, counted
     "mean_answer": 0.3,  # of the limit; a batch lasts until its longest answer, taken to be the limit
-    "lora_rank": 16,
     "pair_mb": 2.3,  # a panorama of 4096 x 2048 at 2 bits a pixel and a tile: a guess, no size is published
     "reserve": 0.06,  # of a GPU's memory: context, fragments, buffers of communication
     "evaluation_batch": 16,
@@ -136,11 +135,10 @@ class Shape:
     def parameters(self) -> int:
         return self.text_parameters + self.embedding_parameters + self.vision_parameters
 
-    @property
-    def adapter_parameters(self) -> int:
-        """Of LoRA on the seven linear maps of each decoder layer."""
+    def adapter_parameters(self, rank: int) -> int:
+        """Of LoRA of that rank on the seven linear maps of each decoder layer."""
         h, kv, f = self.hidden, self.kv, self.intermediate
-        return int(ASSUMPTIONS["lora_rank"]) * self.layers * (2 * 2 * h + 2 * (h + kv) + 3 * (h + f))
+        return rank * self.layers * (2 * 2 * h + 2 * (h + kv) + 3 * (h + f))
 
     @property
     def kv_bytes(self) -> int:
@@ -328,7 +326,9 @@ def memory(s: Shape, profile: Profile, stage: str, way: str, gpus: int) -> Memor
     computed = 4 if fp32 else 2  # bytes of a number that is computed with
     zero = way in ("zero2", "zero3")
     kind = "lora" if lora else "fp32" if fp32 else "bf16" if way in SHARED else "autocast"
-    trained = s.adapter_parameters if lora else n - (s.vision_parameters if profile.freeze_vision else 0)
+    trained = (
+        s.adapter_parameters(profile.lora_rank) if lora else n - (s.vision_parameters if profile.freeze_vision else 0)
+    )
     shares = gpus if way in SHARED else 1
     held: dict[str, float] = {}
     if way == "fsdp2":
@@ -565,7 +565,7 @@ def checkpoint_gb(s: Shape, profile: Profile, way: str = "ddp") -> float:
     """Of one checkpoint to go on from: weights and both moments in fp32 (LoRA: of the adapters)."""
     frozen = s.vision_parameters if profile.freeze_vision else 0
     if way == "lora":
-        return 12 * s.adapter_parameters / GB
+        return 12 * s.adapter_parameters(profile.lora_rank) / GB
     return (4 * s.parameters + 8 * (s.parameters - frozen)) / GB
 
 
@@ -685,16 +685,16 @@ def _in_gb(found: Memory) -> dict[str, Any]:
 def assumptions(profile: Profile, on: Device, rate: float, mfu: float) -> list[str]:
     """Everything taken for granted, a sentence each."""
     a = ASSUMPTIONS
-    text = a["world_text_tokens" if profile.source == "world" else "text_tokens"]
+    prefix = "world_" if profile.source == "world" else ""
+    text, record = a[f"{prefix}text_tokens"], min(a[f"{prefix}record_tokens"], profile.max_completion_length)
     return [
         f"utilisation {mfu:.0%} of {on.name}'s published peak of {on.flops / 1e12:g} TFLOP/s and, for decoding, all of "
         f"its {on.bandwidth / 1e12:g} TB/s; communication between GPUs takes no time",
         f"a decoding step of the Python loop costs at least {on.step_ms:g} ms a layer (a server such as vLLM: less)",
         f"answers have {a['mean_answer']:.0%} of the limit of {profile.max_completion_length} tokens on average, and "
         "the longest of a batch reaches it; memory is for answers that all reach it",
-        f"a question has {text:g} tokens of text, a record of SFT "
-        f"{min(a['record_tokens'], profile.max_completion_length):g} tokens of answer",
-        f"LoRA has rank {a['lora_rank']:g} on all linear maps of the decoder",
+        f"a question has {text:g} tokens of text, a record of SFT {record:g} tokens of answer",
+        f"LoRA has rank {profile.lora_rank} on all linear maps of the decoder",
         f"a pair of photographs takes {a['pair_mb']:g} MB (a guess), twice that while archives are kept",
         f"two checkpoints are kept; {a['reserve']:.0%} of a GPU's memory goes to context, fragments and buffers",
         f"evaluation answers {a['evaluation_batch']:g} questions at once on each GPU (or core)",

@@ -185,9 +185,11 @@ class Job:
             return self.recipe.rows(what, profile, self.base_path, run.seed, run.control, root=self.root, work=work)
 
         def rows(what: str) -> Sequence[dict[str, Any]]:
-            if processes.count() > 1:  # what has to be written first is written once
-                processes.by_first(lambda: len(made(what)))
-            return made(what)
+            if processes.count() == 1:
+                return made(what)
+            first: list[Sequence[dict[str, Any]]] = []
+            processes.by_first(lambda: first.append(made(what)))  # what has to be written is written once
+            return first[0] if first else made(what)
 
         if run.baseline:
             depends = ("recipe", "recipe_version", "settings", "data_sha256", "start")

@@ -127,6 +127,8 @@ def push(folder: str | Path, to: str, *, public: bool = False) -> str:
     hub = huggingface_hub.HfApi(token=token)
     try:
         address = hub.create_repo(to, repo_type=kind, private=not public, exist_ok=True)
+        if not public and not hub.repo_info(to, repo_type=kind).private:
+            raise ShareError(f"{to} is there already and public: name another, or let everybody see it (--public)")
         hub.upload_folder(
             repo_id=to, repo_type=kind, folder_path=source, allow_patterns=list(patterns),
             commit_message="From georeplicate",

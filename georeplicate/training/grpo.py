@@ -35,6 +35,7 @@ from __future__ import annotations
 import functools
 import importlib.util
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -596,6 +597,15 @@ class VLLMGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
     def compute_loss(self, *args, **options):
         with common.autocast(self.bf16):
             return super().compute_loss(*args, **options)
+
+
+def server_of(rollouts: str) -> str | None:
+    """The address of the server that samples, from the environment; None where none does. ValueError: it is not set."""
+    if rollouts != "vllm-server":
+        return None
+    if server := os.environ.get("GEOREPLICATE_VLLM"):
+        return server
+    raise ValueError("set GEOREPLICATE_VLLM to the address of the server (trl vllm-serve), such as http://HOST:8000")
 
 
 def refuse_rollouts(rollouts: str, server: str | None) -> None:

@@ -100,7 +100,7 @@ class SharedPrefixSFTTrainer(common.CompleteCheckpoints, SFTTrainer):
         """Answer tokens (or their weights) of the whole update, on all processes. The rows are made here, once."""
         self._made = {i: self.rows[i] for batch in batch_samples for i in batch["row"]}
         tokens = sum(_answer_tokens(self.policy, self._made[i]) for batch in batch_samples for i in batch["row"])
-        return self.accelerator.gather(torch.tensor([tokens], device=device)).sum()
+        return self.accelerator.gather(torch.tensor([float(tokens)], device=device)).sum()
 
     def compute_loss(self, model, inputs, return_outputs=False, num_items_in_batch=None):
         with common.autocast(self.bf16):

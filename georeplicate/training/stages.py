@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -143,6 +142,6 @@ def train(
         warmup_steps=profile.warmup_steps,
         adam_betas=profile.adam_betas,
         rollouts=profile.rollouts,
-        server=os.environ.get("GEOREPLICATE_VLLM") if profile.rollouts == "vllm-server" else None,
+        server=grpo.server_of(profile.rollouts),
         **shared,
     )

@@ -10,8 +10,8 @@ from PIL import Image
 
 from georeplicate.evaluation import baselines
 from georeplicate.evaluation.baselines import prompted
-from georeplicate.evaluation.predictors import VLLM, Served, ServerFailure
-from georeplicate.model.server import Chat
+from georeplicate.evaluation.predictors import VLLM, Served
+from georeplicate.model.server import Chat, ServerError
 from georeplicate.tasks.geolocation import Geolocation
 
 LYON = "<think>Two rivers.</think> <answer>country: France\ncity: Lyon</answer>"
@@ -48,7 +48,7 @@ def test_a_request_that_fails_for_good_is_no_wrong_answer(tmp_path):
         seen = []
         chat = Chat(server.url, "toy", cache=tmp_path / "kept", concurrency=1)
         rows = [{"id": name, "images": [Image.new("RGB", (4, 4), name)]} for name in ("red", "blue")]
-        with pytest.raises(ServerFailure, match=r"1 of 2 requests failed, the first \(red\).*400: too large.*kept in"):
+        with pytest.raises(ServerError, match=r"1 of 2 requests failed, the first \(red\).*400: too large.*kept in"):
             Served(chat).predict(rows, TASK, "greedy")
         outputs = Served(chat).predict(rows, TASK, "greedy")
         assert len(seen) == 3  # the one that was answered is not sent again
@@ -62,6 +62,14 @@ def test_an_answer_that_was_cut_off_is_still_what_the_model_wrote(tmp_path):
         chat = Chat(server.url, "toy", cache=tmp_path)
         (output,) = Served(chat).predict([{"id": "a", "images": [PICTURE]}], TASK, "greedy")
     assert output.text == "<think>Two rivers"
+
+
+def test_an_empty_answer_is_one_and_is_kept(tmp_path):
+    with Server(completion("")) as server:
+        chat = Chat(server.url, "toy", cache=tmp_path)
+        for _ in range(2):
+            (output,) = Served(chat).predict([{"id": "a", "images": [PICTURE]}], TASK, "greedy")
+    assert output.text == "" and len(server.seen) == 1
 
 
 def test_results_name_the_server_and_the_model_and_never_a_password():

@@ -70,7 +70,7 @@ COMMANDS = [
     (f"locate  {{}}/a.jpg  {DEMO}  --device  tpu", 1, "unknown device 'tpu': choose cpu or cuda"),
     (f"locate  {{}}/a.jpg  {DEMO}  --device  cuda:99", 1, "device cuda:99 is not there"),
     (f"locate  {{}}/a.jpg  {DEMO}  --device  ", 1, "unknown device ''"),
-    (f"locate  {{}}/empty  {DEMO}", 1, "holds no picture (.bmp"),
+    (f"locate  {{}}/empty  {DEMO}", 1, "holds no picture (.jpg"),
     ("pair  {}/a.jpg", 2, "Missing argument"),
     (f"pair  {{}}/a.jpg  {{}}/b.png  {DEMO}", 1, "pair needs 2 to 26 tiles"),
     (f"pair  {{}}/none.jpg  {{}}/b.png  {{}}/b.png  {DEMO}", 1, "none.jpg does not exist"),

@@ -10,7 +10,7 @@ import torch
 from PIL import Image
 
 from georeplicate import atlas, geo
-from georeplicate.model import processors
+from georeplicate.model import pictures
 from georeplicate.report import maps
 from georeplicate.training import grpo
 
@@ -18,7 +18,7 @@ from georeplicate.training import grpo
 
 
 def colour(image):
-    made = processors.as_rgb(image)
+    made = pictures.as_rgb(image)
     assert made.mode == "RGB"
     return np.asarray(made).reshape(-1, 3).mean(0).round().astype(int).tolist()
 
@@ -65,7 +65,7 @@ def test_a_picture_stands_upright(tmp_path, orientation):
     exif[0x0112] = orientation
     image.save(tmp_path / "a.png", exif=exif)
     with Image.open(tmp_path / "a.png") as stored:
-        made = processors.as_rgb(stored)
+        made = pictures.as_rgb(stored)
         lying = orientation in (1, 2, 3, 4, 9)  # 9 is no orientation
         assert made.size == ((64, 32) if lying else (32, 64))
         corner = {1: (0, 0), 2: (1, 0), 3: (1, 1), 4: (0, 1), 5: (0, 0), 6: (1, 0), 7: (1, 1), 8: (0, 1), 9: (0, 0)}[

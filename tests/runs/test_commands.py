@@ -44,6 +44,11 @@ def test_another_base_has_a_folder_of_its_own(command, monkeypatch, tmp_path):
         assert code == 0 and str(made) in said
 
 
+def test_gpus_without_a_way_to_launch_are_refused(command, tmp_path):
+    code, _, said = command("train", "r1", "--gpus", 2, "--work", tmp_path)
+    assert code == 1 and "name a way, such as --launch fsdp2" in said
+
+
 def test_an_interrupted_command_says_that_it_can_go_on(command, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt

@@ -65,6 +65,11 @@ def test_the_engine_then_sft_on_its_records_then_grpo_then_a_table(
     with_records = runner.jobs(runs, DRY, out, root=dry_home, recipe=recipe.with_records(tmp_path / "records"))
     assert runner.unfinished(with_records) == []
     assert "settings.records" in runner.state(*runner.jobs(runs, DRY, out, root=dry_home))
+    # and a run that goes on from it asks for them, instead of training it anew without
+    code, _, error = command(*given)
+    assert code == 1 and "was trained with other records: give the same --records again" in error
+    listed = command("runs", "list", *given[2:], "--records", tmp_path / "records")[1].splitlines()
+    assert listed[1].split()[:2] == ["sft-s42", "up"]
 
 
 def test_records_that_sft_makes_itself_are_of_its_places_and_keep_their_pictures(dry_home, tmp_path):

@@ -1,5 +1,7 @@
 """Cards from manifests, merging adapters, and uploads that happen on request alone."""
 
+from types import SimpleNamespace
+
 import huggingface_hub
 import pytest
 import torch
@@ -18,6 +20,7 @@ class Hub:
     """What would be sent to the hub."""
 
     sent: list = []
+    private = True
 
     def __init__(self, token):
         self.token = token
@@ -25,6 +28,9 @@ class Hub:
     def create_repo(self, name, *, repo_type, private, exist_ok):
         Hub.sent.append((name, repo_type, private, self.token))
         return f"https://hub.invalid/{name}"
+
+    def repo_info(self, name, *, repo_type):
+        return SimpleNamespace(private=Hub.private)
 
     def upload_folder(self, *, repo_id, repo_type, folder_path, allow_patterns, commit_message):
         found = huggingface_hub.utils.filter_repo_objects(
@@ -70,6 +76,10 @@ def test_nothing_is_sent_without_a_token_and_weights_alone_with_one(run, hub, co
     code, printed, _ = command("runs", "push", run, "--to", "me/geo")
     assert code == 0 and printed.strip() == "https://hub.invalid/me/geo"
     assert Hub.sent == [("me/geo", "model", True, "made up"), ["README.md", "config.json", "model.safetensors"]]
+    Hub.sent.clear()
+    hub.setattr(Hub, "private", False)  # of that name there is a public one already
+    code, _, error = command("runs", "push", run, "--to", "me/geo")
+    assert code == 1 and "there already and public" in error and len(Hub.sent) == 1
     code, _, error = command("runs", "push", run, "--to", "geo")
     assert code == 1 and "OWNER/NAME" in error
 

@@ -22,10 +22,10 @@ from urllib.parse import urlsplit, urlunsplit
 import pandas as pd
 
 from georeplicate import files
+from georeplicate.evaluation.photos import is_synthetic
 from georeplicate.evaluation.predictors import VLLM, VLM, Predictor, Served
 from georeplicate.model import hub
 from georeplicate.model import policy as policies
-from georeplicate.model.processors import UNKNOWN
 from georeplicate.model.server import Chat
 from georeplicate.tasks.geolocation import NOWHERE, Geolocation, located
 
@@ -86,7 +86,7 @@ def _predictor(name: str, weights: str | Path | None) -> Predictor:
             raise ValueError(f"{weights} needs vLLM, which is not installed: pip install '.[serve]'") from None
         return VLLM(LLM(str(found)), TOKENS)
     vlm = VLM(policies.load(found, device=policies.device()), TOKENS, batch_size=8)
-    if vlm.policy.tokenizer.unk_token == UNKNOWN:
+    if is_synthetic(vlm.policy):
         raise ValueError(f"{found} is a mini model: it knows no word of this prompt; see `georeplicate train table1`")
     return vlm
 

@@ -17,10 +17,10 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from georeplicate.training.processes import LaunchError
+from georeplicate.training.processes import ENGINES, LaunchError
 
 FOLDER = Path(__file__).parent
-WAYS = ("ddp", "fsdp2", "zero2", "zero3")
+WAYS = ENGINES[1:]
 
 
 def config(way: str) -> Path:
