@@ -28,6 +28,9 @@ TAGS = ["<think>", "</think>", "<answer>", "</answer>"]
 SIZES = ((16, 64), (32, 32), (16, 32))
 
 
+SHAPE = dict(hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1)  # of small mini policies
+
+
 def tiny_policy(seed: int = 0, sharpen: float = 1.0) -> policy.Policy:
     """Two text and two vision layers. `sharpen` scales the matrices: at 1 the logits are nearly uniform, which would
     make any comparison of logprobs weak."""
@@ -160,8 +163,7 @@ def byte_policy(seed: int = 0) -> policy.Policy:
         clean_up_tokenization_spaces=False,
         chat_template=processors.CHAT_TEMPLATE,
     )
-    shape = dict(hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1)
-    return tiny.build(tokenizer, seed=seed, **shape)
+    return tiny.build(tokenizer, seed=seed, **SHAPE)
 
 
 KERNEL = (*(getattr(shared_prefix, name) for name in PARTS), shared_prefix)

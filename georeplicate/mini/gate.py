@@ -6,6 +6,9 @@ the 16 training cities; the test is the pairing question itself, k = 5, negative
 seen. Well above chance says that the views agree; at chance with either side blanked says that the question cannot
 be answered from the tiles, the letters or the panorama alone. This is a control of the world, not a baseline of the
 paper: it is told which pairs belong together.
+
+Of the geographic world a supervised reader also says how well each cue can be read from either view (`train_reader`,
+`read`).
 """
 
 import numpy as np
@@ -18,8 +21,9 @@ from tqdm import trange
 from georeplicate.world import Difficulty
 from georeplicate.world.cues import WORDS
 
-# The dial at its default, without the compass, and with all six attributes frozen: then only where things stand tells.
-DIALS = {
+# Of the layout world: the dial at its default, without the compass, and with all six attributes frozen: then only where
+# things stand tells.
+LAYOUT_DIALS = {
     "default": Difficulty(),
     "no compass": Difficulty(compass=False),
     "attributes frozen": Difficulty(vary=frozenset()),
@@ -205,6 +209,7 @@ def mirrored(
 
 @torch.no_grad()
 def read(model: Reader, pictures: torch.Tensor, values: list[int]) -> torch.Tensor:
-    """(N, C) the value that the probe reads for each cue."""
+    """(N, C) the number of the value that the reader sees for each cue. pictures: (N, 3, H, W) in -1..1; values: how
+    many each cue has, as in `train_reader`."""
     logits = torch.cat([model(part) for part in pictures.split(256)])
     return torch.stack([part.argmax(1) for part in logits.split(values, 1)], 1)

@@ -1,5 +1,5 @@
-"""Is a policy ready for reinforcement learning? Measured on validation places, in a minute, before any long run starts
-(`make bench`).
+"""Is a policy ready for reinforcement learning? Measured on validation places, before any long run starts
+(`tests/bench/bench_readiness.py`).
 
 GRPO raises the probability of what is sometimes done right; what is never done it cannot find. For the pairing question
 this means: describe both views truly, and call a tile `match` more often when it is the right one. A base that does

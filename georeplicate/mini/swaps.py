@@ -34,7 +34,8 @@ def swap(
     """One row a place whose thought says words: {id, attribute, before, after, country_before, country_after}.
 
     rows: {id, pixels} of street-level photos. Thoughts are greedy; behind their last word about the picture they are
-    cut, and continued greedily from the words as they were and with one flipped (`before`, `after`: the texts).
+    cut, and continued greedily from the words as they were and with one flipped (`before`, `after`: the texts; the
+    countries are ISO codes of the first place that each names, "" for none). An empty table where no thought says any.
     """
     rng = np.random.default_rng([seed, 23])
     asked = [{"pixels": row["pixels"], "prompt": WHERE} for row in rows]
@@ -62,7 +63,8 @@ def swap(
 
 
 def summary(swaps: pd.DataFrame) -> pd.DataFrame:
-    """{what, value, n}: how often the answer, and its country, change with one word; of the country by attribute."""
+    """{what, value, n}: how often the answer, and its country, change with one word; of the country by attribute.
+    NaN, with n 0, of no swaps."""
     answers = [swaps[when].str.partition("<answer>")[2] for when in ("before", "after")]
     country = swaps.country_before != swaps.country_after
     rows = [

@@ -100,12 +100,14 @@ def read_exif(path: Path) -> tuple[float, float, str | None]:
     """(lat, lon, taken_at) of a photo: degrees, NaN where EXIF has none; ISO 8601 in UTC or None.
 
     OSError if the file is no picture. A reference letter that is missing leaves the position unknown, for a sign is
-    half a world; so does one that contradicts the sign, and minutes or seconds that are none.
+    half a world; so does one that contradicts the sign, minutes or seconds that are none, and a place beyond the poles.
     """
     with Image.open(path) as picture:
         exif = picture.getexif()
         gps, details = exif.get_ifd(ExifTags.IFD.GPSInfo), exif.get_ifd(ExifTags.IFD.Exif)
     seen = _from_exif(gps, details)
+    if not geo.is_valid(seen.lat, seen.lon):
+        return math.nan, math.nan, seen.taken_at
     return seen.lat, seen.lon, seen.taken_at
 
 
@@ -130,7 +132,7 @@ def _from_exif(gps: dict, details: dict) -> _Seen:
     if (lat, lon) == (0.0, 0.0):
         problem = "GPS position is 0, 0: the receiver had none"
     elif not math.isnan(lat + lon):
-        problem = ""
+        problem = "" if geo.is_valid(lat, lon) else f"GPS position lies nowhere on Earth: {lat:g}, {lon:g}"
     elif None in parts or not all(gps.get(ref) for ref in (ExifTags.GPS.GPSLatitudeRef, ExifTags.GPS.GPSLongitudeRef)):
         problem = "no GPS position in its EXIF"
     else:

@@ -561,7 +561,11 @@ class Experiment:
     cost: str
 
 
-BASES, SEEDS_A_BASE, BASE_MINUTES = 5, 4, 39  # of a second world's bases: `make base` as results/LOG.md timed it
+BASES, SEEDS_A_BASE, BASE_MINUTES = (
+    5,
+    4,
+    39,
+)  # the first world's base as results/LOG.md timed it; the second's is not known
 
 
 def experiments(frames: Frames, seconds_a_seed: float, paper_gpu_hours: float) -> pd.DataFrame:
@@ -583,8 +587,8 @@ def experiments(frames: Frames, seconds_a_seed: float, paper_gpu_hours: float) -
     many = f"at least {n} seeds, {each}" if n else "at least ten seeds"
     hours = BASES * (SEEDS_A_BASE * seconds_a_seed / 3600 + BASE_MINUTES / 60)
     another_world = Experiment(
-        "a world whose shared words tell places apart, with a line for a reader of the true words, and negatives "
-        "from the region against negatives from anywhere",
+        "a world whose shared words tell places apart (`world.GEOGRAPHIC` is drawn, and a base for it is missing), "
+        "with a line for a reader of the true words, and negatives from the region against negatives from anywhere",
         "transfer.base, theory.shortcut",
         "GRPO moves climate and distance where that reader shows that it could, or does not",
         f"{BASES} bases of {SEEDS_A_BASE} seeds each: {hours:.0f} core-hours an arm",

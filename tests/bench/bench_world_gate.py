@@ -42,7 +42,7 @@ def main() -> None:
     parser.add_argument("--part", choices=PARTS, nargs="*", default=PARTS, help="of the geographic world")
     parser.add_argument("--per-region", type=int, default=100, help="training sites in each of the 16 cities")
     parser.add_argument("--steps", type=int, default=150, help="of the matcher in the layout world")
-    parser.add_argument("--told-steps", type=int, default=400, help="of the matcher in the geographic world")
+    parser.add_argument("--told-steps", type=int, default=200, help="of the matcher in the geographic world")
     parser.add_argument("--probe-sites", type=int, default=16, help="in each of the base's cities, for the probes")
     parser.add_argument("--epochs", type=int, default=16, help="of the probes")
     parser.add_argument("--validation-sites", type=int, default=8, help="in each validation city")
@@ -71,7 +71,7 @@ def _write(path: Path, name: str, rows: list[dict]) -> None:
 
 
 def _layout(args: argparse.Namespace) -> list[dict]:
-    found = [_matched(args, dial, difficulty, "test", args.steps) for dial, difficulty in gate.DIALS.items()]
+    found = [_matched(args, dial, difficulty, "test", args.steps) for dial, difficulty in gate.LAYOUT_DIALS.items()]
     return [row for rows in found for row in rows]
 
 

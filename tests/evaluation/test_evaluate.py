@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 import torch
 from PIL import Image
+from toy import SHAPE
 
 from georeplicate import world
 from georeplicate.evaluation import predict, trivial
@@ -120,9 +121,7 @@ def test_the_aerial_task_shows_the_tile():
 
 @pytest.fixture(scope="module")
 def untrained():
-    made = tiny.build(
-        base.vocabulary(), seed=0, hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1
-    )
+    made = tiny.build(base.vocabulary(), seed=0, **SHAPE)
     with torch.no_grad():
         for weight in made.model.parameters():  # far from uniform, so that answers differ from picture to picture
             if weight.ndim > 1:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from toy import SHAPE
 
 from georeplicate import geo, world
 from georeplicate.mini import base, sight, tiny, wording
@@ -262,7 +263,7 @@ def short(monkeypatch):
     """curriculum -> the same in few steps, of a small policy on 24 places."""
     sites = base.base_sites(1, 0, 0).iloc[:24].reset_index(drop=True)
     monkeypatch.setattr(base, "base_sites", lambda *_: sites)
-    monkeypatch.setattr(base, "SHAPE", dict(hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1))
+    monkeypatch.setattr(base, "SHAPE", SHAPE)
 
     def shortened(stage):
         return stage and replace(stage, mix=dict.fromkeys(stage.mix, 1), steps=2)
@@ -277,6 +278,7 @@ def short(monkeypatch):
 
 def test_a_build_that_was_killed_ends_in_the_same_weights(short, tmp_path, monkeypatch):
     taught = short(base.LAYOUT)
+    taught = replace(taught, stages=taught.stages[:3])
     whole = base.build(tmp_path / "whole", curriculum=taught)
 
     save, saved = policy.Policy.save, []
@@ -311,9 +313,7 @@ def test_the_answering_rule_is_taught_after_all_else_to_a_base_of_its_own(short,
 @pytest.fixture(scope="module")
 def sighted():
     """A small policy and the pictures of twelve places."""
-    made = tiny.build(
-        base.vocabulary(), seed=0, hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1
-    )
+    made = tiny.build(base.vocabulary(), seed=0, **SHAPE)
     sites = base.base_sites(1, 0, 0).iloc[:12].reset_index(drop=True)
     return made, base.Album(made, sites, seed=0, sizes={"panorama": 32, "tile": 48})
 

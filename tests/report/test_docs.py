@@ -169,6 +169,17 @@ def test_numbers_in_the_readme_s_sentences_are_the_published_ones():
     assert len(above) == 2 and (control.accuracy_t1_low[above.index] <= 0.2).all()
 
 
+def test_the_gates_of_the_second_world_in_the_readme_are_the_measured_ones():
+    gates = pd.read_csv(ROOT / "results/bench/world_gate.csv").query("world == 'geographic' and bound.notna()")
+    read = gates.dial.str.contains(" read from the ")
+    number = {4: "four"}[int((~gates.passed.astype(bool))[read].sum())]
+    assert (
+        f"pass but for {number} of {read.sum()} readings of a cue (14 cues, two views"
+        in (ROOT / "README.md").read_text()
+    )
+    assert gates.passed.astype(bool)[~read].all()
+
+
 def test_the_readme_s_ratio_of_step_times_is_the_measured_one():
     bench = pd.read_csv(ROOT / "results/bench/grpo_step.csv")
     whole = bench[bench.part == "step"].pivot_table("seconds", ["device", "model", "P", "C", "G"], "impl")

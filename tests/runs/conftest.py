@@ -1,6 +1,7 @@
 """What tests of runs share: a policy to start from, and the model and data of the dry run."""
 
 import pytest
+from toy import SHAPE
 
 from georeplicate.mini import base, tiny
 
@@ -9,9 +10,7 @@ from georeplicate.mini import base, tiny
 def start(tmp_path_factory):
     """The folder of a small untrained policy with the mini world's words."""
     path = tmp_path_factory.mktemp("base") / "mini-base"
-    tiny.build(
-        base.vocabulary(), seed=0, hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1
-    ).save(path)
+    tiny.build(base.vocabulary(), seed=0, **SHAPE).save(path)
     return path
 
 

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from toy import SHAPE
 
 from georeplicate import files, manifest, pairs, provenance
 from georeplicate.evaluation import predict
@@ -214,7 +215,7 @@ def test_a_damaged_run_is_not_finished(copy, start, name, file):
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-sys.path.insert(0, {tests!r})
+sys.path[:0] = [{tests!r}, {tests!r} + "/.."]
 from test_experiment import job_of
 from georeplicate.runs import runner
 
@@ -336,8 +337,7 @@ def test_sft_rows_of_the_geographic_world_go_from_what_is_seen_to_the_place(tmp_
     """Each part of a thought weighs the same, however many words it has, and a replayed example as much as one part."""
     told = replace(base.GEOGRAPHIC, known_sites=1)
     monkeypatch.setitem(base.CURRICULA, "geographic", told)
-    small = dict(hidden_size=32, layers=2, heads=2, vision_hidden_size=48, vision_layers=1)
-    made = tiny.build(base.vocabulary("geographic"), seed=0, **small)
+    made = tiny.build(base.vocabulary("geographic"), seed=0, **SHAPE)
     made.save(tmp_path / "policy")
     size = replace(PROFILE, world="geographic", tile_px=64)
     rows = teaching.sft_rows(size, tmp_path / "policy", 0, 20)

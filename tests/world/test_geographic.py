@@ -161,7 +161,8 @@ def test_no_flag_and_no_board_unless_asked(places, monkeypatch):
     shown = world.panorama(land, difficulty=Difficulty(world="geographic", boards=True))
     assert not np.array_equal(shown, world.panorama(land))
     monkeypatch.setattr(render, "boards", lambda *_: pytest.fail("a board was painted"))
-    world.panorama(land), world.crop(land)
+    for view in (world.panorama, world.crop, world.tile):
+        view(land)
 
 
 def test_a_frozen_cue_is_the_same_everywhere(places):
