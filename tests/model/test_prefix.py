@@ -81,17 +81,27 @@ def shifted_positions(monkeypatch):
 
 
 def leaking_mask(monkeypatch):
-    for name in ("two_part", "two_part_in_blocks"):
-        right = kernel(name)
-        wrong = lambda q, k, v, pk, pv, b, *a, right=right: right(q, k, v, pk, pv, b & False, *a)  # noqa: E731
-        change_kernel(monkeypatch, name, wrong)
+    right = kernel("two_part")
+    change_kernel(monkeypatch, "two_part", lambda q, k, v, pk, pv, b, *a: right(q, k, v, pk, pv, b & False, *a))
+    fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    change_kernel(monkeypatch, "_aten", Fused(lambda q, k, v, p, causal, **o: fused(q, k, v, p, False, **o)))
 
 
 def blind_to_padding(monkeypatch):
-    for name in ("two_part", "two_part_in_blocks"):
-        right = kernel(name)
-        wrong = lambda q, k, v, pk, pv, b, e, *a, right=right: right(q, k, v, pk, pv, b, None, *a)  # noqa: E731
-        change_kernel(monkeypatch, name, wrong)
+    right = kernel("two_part")
+    change_kernel(monkeypatch, "two_part", lambda q, k, v, pk, pv, b, e, *a: right(q, k, v, pk, pv, b, None, *a))
+    fused = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    change_kernel(monkeypatch, "_aten", Fused(lambda *a, attn_mask=None, **o: fused(*a, **o)))
+
+
+class Fused:
+    """PyTorch's operations with another fused forward pass on a CPU."""
+
+    def __init__(self, forward):
+        self._scaled_dot_product_flash_attention_for_cpu = forward
+
+    def __getattr__(self, name):
+        return getattr(torch.ops.aten, name)
 
 
 def swapped_images(monkeypatch):

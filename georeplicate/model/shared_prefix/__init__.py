@@ -20,6 +20,7 @@ for pictures, one of the layouts in `PICTURES`. `unsupported` says what a model 
     prompts       encoded prompts and their rotary positions
     vision        the vision tower, once for each image
     attention     two-part attention on a packed row
+    merged        the same by fused kernels
     support       which models this works with; exchanging their attention
     logprob       log-probabilities and entropies of completions, and their naive twin
     generation    sampling

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 
 import torch
@@ -9,6 +10,8 @@ import torch.nn.functional as F
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.masking_utils import sdpa_mask
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+from georeplicate.model.shared_prefix import merged
 
 ATTENTION = "shared_prefix"
 LONG = 192  # tokens of a completion, from where on PyTorch's fused kernel is faster (measured on a CPU)
@@ -104,15 +107,32 @@ class Packed:
         if self.keep is not None:
             self.keep[layer] = kp.contiguous(), vp.contiguous()
         packed = self.prompts.gather(attend(qp, kp, vp, scale, causal=True))
-        if self.completions.tokens:
+        if self.completions.tokens and merged.runs_on_gpu(q):
+            after = merged.packed(q[cut:], k[cut:], v[cut:], k[:cut], v[:cut], self.ends, self.longest, scale)
+            packed = torch.cat([packed, after])
+        elif self.completions.tokens:
             qc, kc, vc = (self.completions.scatter(x[cut:]) for x in (q, k, v))
-            width = self.completions.width
-            future = torch.ones(width, width, dtype=torch.bool, device=q.device).triu(1)
             empty = None if self.prompts.full else ~self.prompts.valid
-            attention = two_part_in_blocks if _in_blocks(qc) else two_part
-            after = attention(qc, kc, vc, kp, vp, future, empty, scale)
+            if _fused(qc):
+                after = merged.on_grids(qc, kc, vc, kp, vp, empty, scale)
+            else:
+                width = self.completions.width
+                future = torch.ones(width, width, dtype=torch.bool, device=q.device).triu(1)
+                after = two_part(qc, kc, vc, kp, vp, future, empty, scale)
             packed = torch.cat([packed, self.completions.gather(after)])
         return packed[None]
+
+    @functools.cached_property
+    def ends(self) -> list[torch.Tensor]:
+        """Where prompts, groups and completions begin and the last one ends, counted in packed tokens of their kind."""
+        groups = torch.tensor(self.completions.lengths).view(len(self.prompts.lengths), -1).sum(1)
+        lengths = (torch.tensor(self.prompts.lengths), groups, torch.tensor(self.completions.lengths))
+        return [F.pad(x.cumsum(0), (1, 0)).to(self.prompts.device, torch.int32) for x in lengths]
+
+    @functools.cached_property
+    def longest(self) -> list[int]:
+        """Tokens of the longest prompt, group and completion."""
+        return [int(end.diff().max()) for end in self.ends]
 
 
 def two_part(q, k, v, prefix_k, prefix_v, blocked, prefix_empty, scale: float) -> torch.Tensor:
@@ -125,29 +145,12 @@ def two_part(q, k, v, prefix_k, prefix_v, blocked, prefix_empty, scale: float) -
     return _TwoPart.apply(q, k, v, prefix_k, prefix_v, blocked, prefix_empty, scale)
 
 
-def _in_blocks(q: torch.Tensor) -> bool:
-    """Whether the fused kernel is worth repeating the prefix's keys and values for it: without a backward pass, and
-    where completions are long. (On a CPU it is slow in bf16, see `attend`.)"""
-    if q.device.type == "cpu" and q.dtype == torch.bfloat16:
+def _fused(q: torch.Tensor) -> bool:
+    """Whether the fused kernels are worth it on a CPU: without a backward pass, and where completions are long. (In
+    bf16 they are slow there, see `attend`.)"""
+    if q.device.type != "cpu" or q.dtype != torch.float32:
         return False
     return q.shape[2] > LONG or not torch.is_grad_enabled()
-
-
-def two_part_in_blocks(q, k, v, prefix_k, prefix_v, blocked, prefix_empty, scale: float) -> torch.Tensor:
-    """As `two_part`, through PyTorch's fused kernel, which never holds all weights but wants the prefix repeated."""
-    rows, h, C, _ = q.shape
-    N, kv, P, _ = prefix_k.shape
-    k, v = (
-        torch.cat([whole[:, None].expand(-1, rows // N, -1, -1, -1).flatten(0, 1), own], 2)
-        for whole, own in ((prefix_k, k), (prefix_v, v))
-    )
-    seen = torch.cat([blocked.new_ones(C, P), ~blocked], 1)
-    if prefix_empty is not None:
-        there = torch.cat([~prefix_empty, blocked.new_ones(N, C)], 1).repeat_interleave(rows // N, 0)
-        seen = seen & there[:, None, None]
-    if h != kv and q.device.type == "cuda":  # with a mask, no fused kernel there shares keys between heads
-        k, v = (x.repeat_interleave(h // kv, 1) for x in (k, v))
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=seen, scale=scale, enable_gqa=k.shape[1] != h)
 
 
 class _TwoPart(torch.autograd.Function):
