@@ -147,7 +147,7 @@ def questions(count: int, seed: int = 0, images: int = 3) -> list[dict]:
     ]
 
 
-PARTS = ("prompts", "vision", "attention", "merged", "support", "logprob", "generation")
+PARTS = ("prompts", "vision", "attention", "merged", "support", "logprob", "sampling", "generation")
 
 
 def byte_policy(seed: int = 0) -> policy.Policy:

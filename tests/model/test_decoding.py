@@ -41,7 +41,7 @@ MODELS = {
 def logits_of(model, prompts, monkeypatch, *, fast, group=3):
     """Logits of every step of greedy rows that begin apart and of which some leave early; and the decoders' types."""
     seen, made, of = [], [], decoding.FastDecoder.of
-    plain = kernel("_sample")
+    plain = kernel("sample")
     starts = torch.arange(1, 1 + group).repeat(len(prompts))
 
     def begin_apart(logits, banned, sampling, *rest):
@@ -53,7 +53,7 @@ def logits_of(model, prompts, monkeypatch, *, fast, group=3):
         return made[-1]
 
     with monkeypatch.context() as patch:
-        change_kernel(patch, "_sample", begin_apart)
+        change_kernel(patch, "sample", begin_apart)
         patch.setattr(decoding.FastDecoder, "of", classmethod(chosen))
         options = dict(num_generations=group, max_new_tokens=STEPS, eos_token_ids=[2], temperature=0)
         shared_prefix.generate(model, prompts, **options)

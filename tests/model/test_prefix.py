@@ -403,7 +403,7 @@ def test_tokens_are_drawn_from_what_transformers_leaves(options):
     luck = (torch.arange(draws, dtype=torch.double) + 0.5) / draws
     for row, expected in enumerate(theirs(held, logits).softmax(-1)):
         many = (x[row].expand(draws, -1) for x in (logits, used))
-        drawn = kernel("_sample")(next(many), banned, wanted, luck, next(many))
+        drawn = kernel("sample")(next(many), banned, wanted, luck, next(many))
         assert torch.allclose(torch.bincount(drawn, minlength=30) / draws, expected, atol=2 / draws)
     assert not torch.allclose(theirs(held, logits).softmax(-1), logits.index_fill(1, banned, -torch.inf).softmax(-1))
 
@@ -511,13 +511,13 @@ def test_rows_that_finish_early_do_not_disturb_the_others(policy, monkeypatch):
     """Each row starts with its own token and goes on greedily, so a plain forward can check every later token."""
     prompts, group = policy.encode(questions(3)), 10
     starts = [i for i in range(len(policy.tokenizer)) if i not in policy.suppressed][:group]
-    plain, calls, greedy = kernel("_sample"), [], shared_prefix.Sampling(temperature=0)
+    plain, calls, greedy = kernel("sample"), [], shared_prefix.Sampling(temperature=0)
 
     def start_apart(logits, banned, *rest):
         calls.append(len(logits))
         return torch.tensor(starts * 3) if len(calls) == 1 else plain(logits, banned, greedy, None)
 
-    change_kernel(monkeypatch, "_sample", start_apart)
+    change_kernel(monkeypatch, "sample", start_apart)
     arguments = dict(num_generations=group, max_new_tokens=14, suppressed=policy.suppressed)
     free = shared_prefix.generate(policy.model, prompts, eos_token_ids=[], **arguments)
     later = [token for rows in free for completion in rows for token in completion[1:]]

@@ -23,12 +23,14 @@ for pictures, one of the layouts in `PICTURES`. `unsupported` says what a model 
     merged        the same by fused kernels
     support       which models this works with; exchanging their attention
     logprob       log-probabilities and entropies of completions, and their naive twin
-    generation    sampling
-    decoding      a step of it, fast on a CPU
+    generation    completions of prompts, token by token
+    sampling      how a token is drawn
+    decoding      one step of the model, fast on a CPU
+    graphs        such steps recorded and replayed on a GPU
 """
 
 from georeplicate.model.shared_prefix.attention import ATTENTION
-from georeplicate.model.shared_prefix.generation import Sampling, generate
+from georeplicate.model.shared_prefix.generation import generate
 from georeplicate.model.shared_prefix.logprob import (
     logprobs,
     logprobs_and_entropies,
@@ -37,6 +39,7 @@ from georeplicate.model.shared_prefix.logprob import (
     token_logprobs,
 )
 from georeplicate.model.shared_prefix.prompts import Prompts, positions
+from georeplicate.model.shared_prefix.sampling import Sampling
 from georeplicate.model.shared_prefix.support import PICTURES, decoder, disable, enable, unsupported
 from georeplicate.model.shared_prefix.vision import image_features, remember_features
 

@@ -1,11 +1,12 @@
-"""One decoding step without the modules around it: on a CPU, the cost of a few tokens is mostly their overhead.
+"""Decoding steps: by the model's modules, and on a CPU without them, as the cost of few tokens is mostly theirs.
 
     step = FastDecoder.of(model, prefix, valid, group, spots, size)     # None where the model is not of this kind
+    step = Decoder(model, prefix, valid, group, spots, size)            # any model of the kernel's
     logits = step(token)
 
-Queries, keys and values are one product, as are the two halves of the gate; the prompts' keys and values stay where
-they are, once, and a row's own are written into one tensor in place. The numbers are those of the model's own forward
-pass up to rounding (tests/model/test_decoding.py).
+In `FastDecoder` queries, keys and values are one product, as are the two halves of the gate; the prompts' keys and
+values stay where they are, once, and a row's own are written into one tensor in place. The numbers are those of the
+model's own forward pass up to rounding (tests/model/test_decoding.py).
 """
 
 from __future__ import annotations
@@ -21,12 +22,103 @@ from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 from transformers.models.qwen2.modeling_qwen2 import Qwen2DecoderLayer
 from transformers.models.qwen2_5_vl.modeling_qwen2_5_vl import Qwen2_5_VLDecoderLayer
 
+from georeplicate.model.shared_prefix.attention import two_part
 from georeplicate.model.shared_prefix.prompts import mrope
-from georeplicate.model.shared_prefix.support import decoder
+from georeplicate.model.shared_prefix.support import decoder, no_mask
 
 # Of these a layer is norm, attention, norm, gated MLP, and nothing else.
 LAYERS = (Qwen2_5_VLDecoderLayer, Qwen2DecoderLayer, LlamaDecoderLayer)
 Prefix = dict[int, tuple[torch.Tensor, torch.Tensor]]  # {layer: keys and values of the prompts, [N, kv heads, P, d]}
+
+
+class Decoder:
+    """Decoding steps of rows that share prompts, `group` rows each, by the model's own modules: one copy of every
+    prompt's keys and values, one slot per row for the tokens written so far.
+
+    prefix: the prompts' keys and values. valid: [N, P], False where a prompt is padded. spots: [N * group], position of
+    the first token that is decoded. size: steps at most.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        prefix: Prefix,
+        valid: torch.Tensor,
+        group: int,
+        spots: torch.Tensor,
+        size: int,
+    ):
+        self.prefix, self.valid, self.group, self.size, self.step = prefix, valid, group, size, 0
+        self.spots, self.three_axes = spots, mrope(model)
+        self.model, self.text = model, decoder(model)
+        self.embed: Any = model.get_input_embeddings()
+        self.head: Any = model.get_output_embeddings()
+        self.mask = no_mask(valid.device)
+        self.empty = None if valid.all() else ~valid
+        self.own: dict[int, torch.Tensor] = {}
+
+    def attention(self, layer: int, query, key, value, scale: float) -> torch.Tensor:
+        if layer not in self.own:
+            rows, heads, _, d = key.shape
+            self.own[layer] = key.new_empty(2, rows, heads, self.size, d)
+        own = self.own[layer]
+        own[0, :, :, self.step], own[1, :, :, self.step] = key[:, :, 0], value[:, :, 0]
+        k, v = own[:, :, :, : self.step + 1]
+        return two_part(query, k, v, *self.prefix[layer], None, self.empty, scale).transpose(1, 2)
+
+    def __call__(self, token: torch.Tensor) -> torch.Tensor:
+        """[rows] tokens -> [rows, vocabulary] logits of what follows."""
+        logits = self.logits(token, self.spots + self.step)
+        self.step += 1
+        return logits
+
+    def logits(self, token: torch.Tensor, spot: torch.Tensor) -> torch.Tensor:
+        """The same for tokens [rows] at positions [rows]."""
+        hidden = self.text(
+            inputs_embeds=self.embed(token)[:, None],
+            position_ids=spot.expand(3, -1)[..., None] if self.three_axes else spot[:, None],
+            attention_mask=self.mask,
+            use_cache=False,
+            shared=self,
+        )[0][:, 0]
+        found: torch.Tensor = self.head(hidden)
+        return found
+
+    def keep(self, prompts: torch.Tensor, rows: torch.Tensor, group: int) -> None:
+        """Only these prompts and, in this order, these rows go on; `group` of each prompt."""
+        self.spots = self.spots[rows]
+        self.prefix = {layer: (k[prompts], v[prompts]) for layer, (k, v) in self.prefix.items()}
+        self.valid, self.group = self.valid[prompts], group
+        self.empty = None if self.valid.all() else ~self.valid
+        self.own = {layer: own.index_select(1, rows) for layer, own in self.own.items()}
+
+
+class StaticDecoder(Decoder):
+    """As `Decoder`, with every tensor of one shape and in one place from step to step, so that a step can be recorded
+    once and replayed (`graphs`): which step it is, `at`, is known to the device alone, and a row attends to all of its
+    slots, those of later steps hidden."""
+
+    def __init__(self, *begun):
+        super().__init__(*begun)
+        device = self.valid.device
+        self.at = torch.zeros(1, dtype=torch.long, device=device)
+        self.slots = torch.arange(self.size, device=device)[None]
+        self.later = self.slots > self.at
+
+    def attention(self, layer: int, query, key, value, scale: float) -> torch.Tensor:
+        if layer not in self.own:
+            rows, heads, _, d = key.shape
+            self.own[layer] = key.new_zeros(2, rows, heads, self.size, d)  # what is hidden is read, so must be finite
+        k, v = self.own[layer]
+        k.index_copy_(2, self.at, key)
+        v.index_copy_(2, self.at, value)
+        return two_part(query, k, v, *self.prefix[layer], self.later, self.empty, scale).transpose(1, 2)
+
+    def __call__(self, token: torch.Tensor) -> torch.Tensor:
+        torch.gt(self.slots, self.at, out=self.later)
+        logits = self.logits(token, self.spots + self.at)
+        self.at += 1
+        return logits
 
 
 @dataclass(frozen=True)
@@ -65,11 +157,7 @@ def _merged(layer: Any) -> _Layer | None:
 
 
 class FastDecoder:
-    """Decoding steps of rows that share prompts, `group` rows each; for inference in fp32 on a CPU.
-
-    prefix: the prompts' keys and values. valid: [N, P], False where a prompt is padded. spots: [N * group], position of
-    the first token that is decoded. size: steps at most.
-    """
+    """As `Decoder`, for inference in fp32 on a CPU, without modules."""
 
     def __init__(
         self,
@@ -90,7 +178,7 @@ class FastDecoder:
         self.share, self.d = self.heads // self.kv, text.layers[0].self_attn.head_dim
         self.prefix = [prefix[i] for i in range(len(layers))]
         self.empty = None if valid.all() else ~valid
-        self.group, self.spots, self.step = group, spots, 0
+        self.group, self.spots, self.size, self.step = group, spots, size, 0
         places = torch.arange(int(spots.max()) + size)[None]
         if mrope(model):
             places = places.expand(3, 1, -1)  # behind the pictures all three axes are equal
@@ -164,3 +252,15 @@ def _moved(own: torch.Tensor, rows: torch.Tensor, group: int) -> torch.Tensor:
     """[N, kv heads, G, size, d] with these rows, `group` of each prompt."""
     flat = own.transpose(1, 2).flatten(0, 1).index_select(0, rows)
     return flat.unflatten(0, (-1, group)).transpose(1, 2).contiguous()
+
+
+def closer(alive: torch.Tensor, group: int, share: float) -> tuple[torch.Tensor, torch.Tensor, int] | None:
+    """(prompts, rows, group) that hold the living rows in less space, at most `share` of what it is; None where they
+    do not. alive: [prompts * group]. Finished rows stand behind the living ones of their prompt, which the prompt with
+    the most of these fills up."""
+    counts = alive.view(-1, group).sum(1)
+    longest, members = int(counts.max()), (counts > 0).nonzero()[:, 0]
+    if longest * len(members) > share * len(alive):
+        return None
+    order = alive.view(-1, group).int().argsort(dim=1, descending=True, stable=True)[members, :longest]
+    return members, (order + members[:, None] * group).flatten(), longest

@@ -1,0 +1,91 @@
+"""Decoding on a GPU: a step, from logits through tokens to logits, is recorded as a CUDA graph and replayed.
+
+A step of a model with few tokens in it is hundreds of small kernels, whose start costs the CPU more than their work
+the GPU. Replayed they start by themselves; and nothing is asked of the device from step to step: which rows have ended
+is read every `CHECK` steps. Where half of them have, the others move together and a step is recorded anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch.distributed.tensor import DTensor
+
+from georeplicate.model.shared_prefix.decoding import StaticDecoder, closer
+from georeplicate.model.shared_prefix.sampling import Draws
+
+CHECK = 64  # steps between two looks at which rows have ended
+WARM = 2  # steps before one is recorded: libraries take their workspaces and autocast its copies in these
+
+
+def decode(state: StaticDecoder, logits: torch.Tensor, draws: Draws) -> torch.Tensor:
+    """Tokens of all rows, [rows, steps] on the CPU, -1 behind their ends.
+
+    logits: [rows, vocabulary], of the first token. Rows that have ended are decoded on until they leave; what is drawn
+    for them is dropped here.
+    """
+    size, device = state.size, logits.device
+    output = torch.full((len(logits), size), -1, dtype=torch.long)
+    rows, alive, done = torch.arange(len(logits)), torch.ones(len(logits), dtype=torch.bool), 0
+    while done < size and alive.any():
+        if (fewer := closer(alive, state.group, 0.5)) is not None:
+            members, order, group = fewer
+            kept = order.to(device)
+            state.keep(members.to(device), kept, group)
+            draws.keep(kept)
+            logits, rows, alive = logits[kept], rows[order], alive[order]
+        batch = _Batch(state, logits, draws, alive)
+        first = done
+        warm = min(WARM, size - done)
+        replay = _recorded(batch.step, warm, more=done + warm < size, model=state.model)
+        done += warm
+        while done < size and batch.is_worth_it():
+            count = min(CHECK, size - done)
+            for _ in range(count):
+                replay()
+            done += count
+        output[rows, first:done] = batch.written[:, first:done].cpu()
+        logits, alive = batch.logits, ~batch.ended.cpu()
+    return output
+
+
+class _Batch:
+    """What a recorded step reads and writes. written: [rows, steps], -1 behind an end; ended: [rows]."""
+
+    def __init__(self, state: StaticDecoder, logits: torch.Tensor, draws: Draws, alive: torch.Tensor):
+        self.state, self.draws, self.logits = state, draws, logits.clone()
+        self.written = torch.full((len(logits), state.size), -1, dtype=torch.long, device=logits.device)
+        self.ended = ~alive.to(logits.device)
+
+    def step(self) -> None:
+        token = self.draws.token(self.logits, self.state.at)
+        self.written.index_copy_(1, self.state.at, token.masked_fill(self.ended, -1)[:, None])
+        self.ended.logical_or_(self.draws.ends(token))
+        self.draws.note(token)
+        self.logits.copy_(self.state(token))
+
+    def is_worth_it(self) -> bool:
+        """Whether to go on with these rows: one lives, and those that do would not fit into half the space."""
+        alive = ~self.ended.cpu()
+        return bool(alive.any()) and closer(alive, self.state.group, 0.5) is None
+
+
+def _recorded(step: Callable[[], None], warm: int, *, more: bool, model: torch.nn.Module) -> Callable[[], None]:
+    """Takes the first steps, `warm` of them, and returns what takes one more. Nothing is recorded on a CPU, where there
+    are no `more` steps, and of weights that lie in shares, which are fetched by code in between."""
+    weight = next(model.parameters())
+    if weight.device.type != "cuda" or not more or isinstance(weight, DTensor) or hasattr(weight, "ds_id"):
+        for _ in range(warm):
+            step()
+        return step
+    aside = torch.cuda.Stream()
+    aside.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(aside):
+        for _ in range(warm):
+            step()
+    torch.cuda.current_stream().wait_stream(aside)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        step()
+    return graph.replay
