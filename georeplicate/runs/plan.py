@@ -66,7 +66,7 @@ BUCKET = 5e8  # numbers in one of DeepSpeed's buffers of gradients, by default
 AT_ONCE = 2**24  # logits whose entropies are computed at a time: model.shared_prefix.logprob
 CARDS = ((1, 24.0), (1, 48.0), (1, 80.0), (8, 80.0))
 PATCHES = 4  # of a visual token: 2 x 2 in every model here
-LONG = 192  # tokens of an answer from which attention is fused: georeplicate.model.shared_prefix.attention
+LONG = 192  # tokens of an answer from which attention is fused on a CPU: georeplicate.model.shared_prefix.attention
 
 ASSUMPTIONS: dict[str, float] = {
     "text_tokens": 150,  # of a question besides its pictures
@@ -269,20 +269,21 @@ def load(profile: Profile, stage: str, gpus: int, *, whole: bool = False, mean: 
 # --- memory ----------------------------------------------------------------------------------------------------------
 
 
-def activation_bytes(s: Shape, work: Load, kind: str, *, checkpointing: bool, vision: bool) -> dict[str, float]:
+def activation_bytes(
+    s: Shape, work: Load, kind: str, *, checkpointing: bool, vision: bool, fused: bool
+) -> dict[str, float]:
     """{"activations", "vision"}: what autograd saves between a forward and a backward pass.
 
     kind: "fp32"; "autocast", fp32 weights under bf16 autocast; "bf16", bf16 weights; "lora", adapters on such. vision:
     whether gradients enter the vision tower. checkpointing: each layer's input is kept and one layer at a time whole.
+    fused: whether the answers' attention is (on a GPU in 16 bits, on a CPU in fp32 where answers are long).
     """
     number = 4 if kind == "fp32" else 2
     h = s.hidden
     fixed = {"fp32": 36, "autocast": 32, "bf16": 22, "lora": 24}[kind]  # bytes an element of the hidden state
     layer = work.tokens * (fixed * h + 2 * number * s.kv + 4 * number * s.intermediate)
-    context = work.prompt_tokens + work.answer_tokens
-    if work.answer_tokens > LONG:  # fused: keys and values repeated for each answer and head, and a mask
-        layer += work.answers * context * (2 * number * h + work.answer_tokens)
-    else:
+    if not fused:  # the weights of all pairs
+        context = work.prompt_tokens + work.answer_tokens
         layer += work.answers * s.heads * work.answer_tokens * context * number
     stream = 4 if kind in ("fp32", "autocast") else 2  # the residual stream has the embedding's type
     last_norm = 8 * h * work.tokens
@@ -350,7 +351,12 @@ def memory(s: Shape, profile: Profile, stage: str, way: str, gpus: int) -> Memor
     at_once = head.scored_at_once(math.ceil(work.answers * work.answer_tokens), s.vocabulary)
     logits = logit_bytes(at_once * s.vocabulary, fp32=fp32, entropies=stage == "grpo")
     saved = activation_bytes(
-        s, work, kind, checkpointing=profile.gradient_checkpointing, vision=not profile.freeze_vision
+        s,
+        work,
+        kind,
+        checkpointing=profile.gradient_checkpointing,
+        vision=not profile.freeze_vision,
+        fused=not fp32 or work.answer_tokens > LONG,
     )
     training = {"gradients": gradients, **copies, **saved, "logits": logits}
     rollout: dict[str, float] = {}

@@ -110,12 +110,13 @@ def saved_bytes(mini, *, bf16, checkpointing, freeze, prompts=2, group=8, answer
     return sum(seen.values()), plan.Load(prompts, group, given.lengths[0], answer, patches)
 
 
-@pytest.mark.parametrize("answer", [20, 40, 90])
+@pytest.mark.parametrize("answer", [20, 90, 200])
 @pytest.mark.parametrize("freeze", [True, False])
 def test_activations_are_those_that_autograd_saves(mini, freeze, answer):
     s = plan.shape("mini-base")
     counted, work = saved_bytes(mini, bf16=False, checkpointing=False, freeze=freeze, answer=answer)
-    found = plan.activation_bytes(s, work, "fp32", checkpointing=False, vision=not freeze)
+    fused = answer > plan.LONG
+    found = plan.activation_bytes(s, work, "fp32", checkpointing=False, vision=not freeze, fused=fused)
     logits = 4 * work.answers * work.answer_tokens * s.vocabulary  # of 8 planned, what lives on: the log-softmax
     assert sum(found.values()) + logits == pytest.approx(counted, rel=0.2)
 
@@ -123,7 +124,7 @@ def test_activations_are_those_that_autograd_saves(mini, freeze, answer):
 def test_under_autocast_too_where_each_linear_map_keeps_its_own_copy(mini):
     s = plan.shape("mini-base")
     counted, work = saved_bytes(mini, bf16=True, checkpointing=False, freeze=True)
-    found = plan.activation_bytes(s, work, "autocast", checkpointing=False, vision=False)
+    found = plan.activation_bytes(s, work, "autocast", checkpointing=False, vision=False, fused=False)
     logits, copies = 4 * work.answers * work.answer_tokens * s.vocabulary, 2 * (s.parameters - s.vision_parameters)
     assert sum(found.values()) + logits + copies == pytest.approx(counted, rel=0.2)
 
@@ -134,8 +135,8 @@ def test_checkpointing_keeps_each_layers_input(mini):
     kept = s.layers * work.tokens * s.hidden * 4 + 8 * s.hidden * work.tokens
     logits = 4 * work.answers * work.answer_tokens * s.vocabulary
     assert kept + logits == pytest.approx(counted, rel=0.2)
-    found = plan.activation_bytes(s, work, "fp32", checkpointing=True, vision=False)["activations"]
-    without = plan.activation_bytes(s, work, "fp32", checkpointing=False, vision=False)["activations"]
+    found = plan.activation_bytes(s, work, "fp32", checkpointing=True, vision=False, fused=False)["activations"]
+    without = plan.activation_bytes(s, work, "fp32", checkpointing=False, vision=False, fused=False)["activations"]
     assert kept < found < without  # the inputs, and one layer at a time whole
 
 
