@@ -8,6 +8,7 @@ import re
 from functools import cache
 from typing import Any
 
+import torch
 from transformers import TrainingArguments
 from trl import GRPOConfig
 
@@ -86,11 +87,19 @@ LOOP: dict[str, tuple[Any, str]] = {
 }
 
 
+class _Defaults(GRPOConfig):
+    """Arguments that nobody trains with. Others take a device for the whole process when they are made, from those who
+    made theirs before: a training on a GPU would go on on the CPU."""
+
+    _setup_devices: Any = property(lambda self: torch.device("cpu"))
+    distributed_state: Any = None
+
+
 @cache
 def fields() -> dict[str, Any]:
     """{name: default, as the installed version of TRL resolves it} of what GRPOConfig adds to TrainingArguments."""
     common = {field.name for field in dataclasses.fields(TrainingArguments)}
-    plain = GRPOConfig(output_dir="unused", use_cpu=True, bf16=False, report_to=[])  # writes nothing
+    plain = _Defaults(output_dir="unused", use_cpu=True, bf16=False, report_to=[])  # writes nothing
     return {
         field.name: getattr(plain, field.name) for field in dataclasses.fields(GRPOConfig) if field.name not in common
     }

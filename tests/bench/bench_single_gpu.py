@@ -10,6 +10,9 @@ it. Neither weights nor pictures being real, the rows say nothing about geolocat
 from __future__ import annotations
 
 import argparse
+import gc
+import itertools
+import math
 import sys
 import tempfile
 import time
@@ -21,12 +24,14 @@ import numpy as np
 import pandas as pd
 import torch
 from PIL import Image
+from transformers import TrainerCallback
 from transformers.utils import logging as transformers_logging
 
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_grpo import WORDS, device_name, make_policy
 
 from georeplicate import files
+from georeplicate.model.checkpoint import MANIFEST
 from georeplicate.profiles import Profile
 from georeplicate.runs import plan
 from georeplicate.tasks.rows import Rows
@@ -52,7 +57,20 @@ def questions(profile: Profile, count: int) -> Rows:
     return Rows(range(count), row)
 
 
-def measure(size: str, way: str, profile: Profile, folder: Path) -> pd.DataFrame:
+class Limit(TrainerCallback):
+    """No further update begins when so many seconds have passed since training began."""
+
+    def __init__(self, seconds: float):
+        self.seconds, self.end = seconds, math.inf
+
+    def on_train_begin(self, args, state, control, **kwargs):
+        self.end = time.perf_counter() + self.seconds
+
+    def on_step_end(self, args, state, control, **kwargs):
+        control.should_training_stop |= time.perf_counter() > self.end
+
+
+def measure(size: str, way: str, profile: Profile, folder: Path, seconds: float = math.inf) -> pd.DataFrame:
     """One row an update."""
     ends = []
 
@@ -61,10 +79,13 @@ def measure(size: str, way: str, profile: Profile, folder: Path) -> pd.DataFrame
         ends.append(time.perf_counter())
         print(f"{doing}: {ends[-1] - ends[max(0, len(ends) - 2)]:.1f} s", flush=True)
 
+    def train(*given, callbacks, **options):
+        return trained(*given, callbacks=[*callbacks, Limit(seconds)], **options | {"save_steps": None})
+
     trained = grpo.train
     # Neither checkpoints nor the trained policy are written: tens of gigabytes of noise.
     with (
-        mock.patch.object(grpo, "train", lambda *given, **options: trained(*given, **options | {"save_steps": None})),
+        mock.patch.object(grpo, "train", train),
         mock.patch.object(common, "_save", lambda *_: None),
     ):
         rows = questions(profile, profile.rl_steps * profile.prompts_per_update)
@@ -82,37 +103,43 @@ def measure(size: str, way: str, profile: Profile, folder: Path) -> pd.DataFrame
 def main() -> None:
     parser = argparse.ArgumentParser(description="a profile of photographs at its true size, with random weights")
     parser.add_argument("--profile", default="single_gpu", choices=["single_gpu", "paper"])
-    parser.add_argument("--way", default="ddp", choices=["ddp", "lora"])
+    parser.add_argument("--ways", nargs="+", default=["ddp"], choices=["ddp", "lora"])
     parser.add_argument("--updates", type=int, default=20)
     parser.add_argument("--accumulation", type=int, default=8)
     parser.add_argument("--tokens", type=int, help="limit of an answer (default: the profile's)")
+    parser.add_argument("--seconds", type=float, nargs="+", default=[math.inf], help="of training, for each way")
     parser.add_argument("--out", type=Path, default=OUT)
     args = parser.parse_args()
     if not torch.cuda.is_available():
         raise SystemExit("bench_single_gpu wants a GPU, and there is none here")
     transformers_logging.set_verbosity_error()
-    profile = Profile.get(args.profile)
-    profile = replace(
-        profile,
-        rl_steps=args.updates,
-        accumulation=args.accumulation,
-        adapters="lora" if args.way == "lora" else "",
-        max_completion_length=args.tokens or profile.max_completion_length,
-    )
     size = "3B" if args.profile == "single_gpu" else "7B"
+    profile = replace(Profile.get(args.profile), rl_steps=args.updates, accumulation=args.accumulation)
+    if args.tokens:
+        profile = replace(profile, max_completion_length=args.tokens)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "policy"
         with torch.device("cuda"):
             made = make_policy(size)
         made.save(path)
+        (path / MANIFEST).unlink()  # which would be checked at every start
         del made
-        torch.cuda.empty_cache()
-        rows = measure(size, args.way, profile, path)
-    old = pd.read_csv(args.out) if args.out.exists() else rows[:0]
+        for way, seconds in zip(args.ways, itertools.cycle(args.seconds)):
+            gc.collect()
+            torch.cuda.empty_cache()
+            rows = measure(size, way, replace(profile, adapters="lora" if way == "lora" else ""), path, seconds)
+            merge(args.out, rows)
+            print(rows.tail(1).T.to_string(), flush=True)
+
+
+def merge(out: Path, rows: pd.DataFrame) -> None:
+    """The table with these rows in the place of older ones of the same device, model, way and size."""
     key = ["device", "model", "way", "tokens", "accumulation"]
-    same = old[key].apply(tuple, axis=1).isin(rows[key].apply(tuple, axis=1)) if len(old) else []
-    files.write_csv(args.out, pd.concat([old[~np.asarray(same, dtype=bool)], rows]))
-    print(rows.tail(3).T.to_string())
+    if out.exists():
+        old = pd.read_csv(out)
+        here = set(rows[key].itertuples(index=False, name=None))
+        rows = pd.concat([old[[one not in here for one in old[key].itertuples(index=False, name=None)]], rows])
+    files.write_csv(out, rows)
 
 
 if __name__ == "__main__":

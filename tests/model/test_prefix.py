@@ -45,7 +45,7 @@ def run(function, policy, prompts, completions):
     """Logprobs and the gradients of a weighted sum of them (weights differ, so that no token can stand for another)."""
     policy.model.zero_grad(set_to_none=True)
     out = function(policy.model, prompts, completions)
-    weights = torch.sin(torch.arange(out.numel(), dtype=torch.float32)).view_as(out) + 0.3
+    weights = torch.sin(torch.arange(out.numel(), dtype=torch.float32, device=out.device)).view_as(out) + 0.3
     (out * weights).sum().backward()
     gradients = {name: w.grad for name, w in policy.model.named_parameters() if w.grad is not None}
     # a bias of keys that no position rotates cancels in the softmax: its gradient is zero, hence rounding and no more
@@ -293,6 +293,19 @@ def test_windowed_vision_and_grouped_query_heads_as_in_the_7b(long, monkeypatch)
         assert distance(ours, run(shared_prefix.logprobs_repeated, policy, prompts, completions)) <= 1e-5
         with torch.no_grad():  # the fused kernel in any case
             assert torch.allclose(shared_prefix.logprobs(policy.model, prompts, completions), ours[0], atol=1e-4)
+
+
+def test_patches_as_products_change_nothing(policy, monkeypatch):
+    """As on a GPU, where the convolution is slow."""
+    prompts, completions = policy.encode(questions(2)), tokens_of(policy, [[3, 1], [5, 2]])
+    calls, proj = [], policy.model.model.visual.patch_embed.proj
+    hook = proj.register_forward_hook(lambda *_: calls.append(1))
+    plain = run(shared_prefix.logprobs, policy, prompts, completions)
+    change_kernel(monkeypatch, "_convolves_slowly", lambda device: True)
+    products = run(shared_prefix.logprobs, policy, prompts, completions)
+    hook.remove()
+    assert len(calls) == 1 and distance(products, plain) <= 1e-5
+    assert "forward" not in vars(policy.model.model.visual.patch_embed)
 
 
 def test_gradient_checkpointing_changes_nothing(policy):

@@ -6,6 +6,7 @@ from collections import defaultdict
 import pandas as pd
 import pytest
 import torch
+from accelerate import PartialState
 from toy import questions, tiny_policy
 from trl import GRPOConfig, GRPOTrainer
 
@@ -224,3 +225,12 @@ def test_attention_dropout_is_refused(tmp_path):
         SharedPrefixGRPOTrainer(
             made.model, reward, GRPOConfig(output_dir=str(tmp_path), **BASE), questions(2), None, made.processor
         )
+
+
+def test_asking_for_defaults_takes_no_device_from_the_process(args):
+    """Arguments of transformers choose the device of the whole process when they are made, the last ones winning."""
+    state = PartialState()
+    state.chosen_by = "the arguments of a training"  # all states of a process share what they hold
+    options.fields.cache_clear()
+    options.refuse(args)
+    assert PartialState().chosen_by == "the arguments of a training"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from transformers import AttentionInterface, PreTrainedModel
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 from transformers.vision_utils import get_vision_cu_seqlens, get_vision_position_ids, get_vision_window_index
@@ -64,10 +65,35 @@ def image_features(model: PreTrainedModel, prompts: Prompts) -> BaseModelOutputW
     indices = _vision_indices(ordered, config.spatial_merge_size, config.window_size, config.patch_size, windowed)
     indices = {name: value.to(pixels.device) for name, value in indices.items()}
     visual = body(model).visual
-    merged = visual(pixels.type(visual.dtype), grid_thw=torch.tensor(ordered, device=pixels.device), **indices)
+    with _patches_as_products(visual, pixels.device):
+        merged = visual(pixels.type(visual.dtype), grid_thw=torch.tensor(ordered, device=pixels.device), **indices)
     features = merged.pooler_output.split([patches[image] // config.spatial_merge_size**2 for image in order])
     back = [features[place] for place in sorted(range(len(order)), key=order.__getitem__)]
     return _output(back)
+
+
+@contextlib.contextmanager
+def _patches_as_products(visual: Any, device: torch.device) -> Iterator[None]:
+    """On a GPU the tower's first layer, a convolution whose kernel covers a patch, as the matrix product that it is: in
+    16 bits some versions of cuDNN have no kernel for it, and take seconds (transformers #45750)."""
+    embed = visual.patch_embed
+    if not _convolves_slowly(device) or embed.proj.kernel_size != embed.proj.stride:
+        yield
+        return
+
+    def forward(patches: torch.Tensor) -> torch.Tensor:
+        weight = embed.proj.weight
+        return F.linear(patches.flatten(1).to(weight.dtype), weight.flatten(1), embed.proj.bias)
+
+    embed.forward = forward
+    try:
+        yield
+    finally:
+        del embed.forward
+
+
+def _convolves_slowly(device: torch.device) -> bool:
+    return device.type == "cuda"
 
 
 def _output(features: Iterable[torch.Tensor]) -> BaseModelOutputWithPooling:
