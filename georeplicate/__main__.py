@@ -314,13 +314,16 @@ def evaluate(
     split: Annotated[str, typer.Option(help="validation or test")] = "validation",
     root: Root = None,
     out: Annotated[Path | None, typer.Option(help="CSV for the rows (default: none is written)")] = None,
+    gpus: Annotated[
+        int | None, typer.Option(min=1, help="GPUs, one process each, which share the rows (with --out)")
+    ] = None,
 ) -> None:
     """Evaluate one policy, or a baseline, on the tasks of a profile and print what was right.
 
     With --out the answers are kept part by part beside it: the same command goes on where it was killed."""
     from georeplicate.runs import commands
 
-    rows = commands.evaluate(model, baseline, task, profile, split, root=root, out=out, weights=weights)
+    rows = commands.evaluate(model, baseline, task, profile, split, root=root, out=out, weights=weights, gpus=gpus)
     if out is not None and (rows.task == "pairing").any():
         from georeplicate.report import tables
 

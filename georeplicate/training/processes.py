@@ -58,6 +58,13 @@ def take_device() -> str:
     return f"cuda:{local}"
 
 
+def gpus() -> int:
+    """How many GPUs this process sees."""
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def engine() -> str:
     """Which of ENGINES keeps the weights, as `accelerate launch` was told; LaunchError for one that cannot be had."""
 
