@@ -36,6 +36,10 @@ Records = Annotated[
 ]
 Adapters = Annotated[str, typer.Option(help="adapters alone are trained: lora, or qlora (a base of four bits)")]
 Workers = Annotated[int, typer.Option(help="runs that are trained at once")]
+Launch = Annotated[
+    str | None, typer.Option(help="on several GPUs: ddp, fsdp2, zero2 or zero3, through accelerate launch")
+]
+Gpus = Annotated[int | None, typer.Option(help="with --launch: GPUs, one process each (default: 8)")]
 Work = Annotated[Path, typer.Option(hidden=True)]
 Results = Annotated[Path, typer.Option(hidden=True)]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object a line on stdout")]
@@ -237,10 +241,8 @@ def train(
     report_to: Annotated[
         str | None, typer.Option(help="tensorboard, wandb, trackio or none (default: tensorboard for photographs)")
     ] = None,
-    launch: Annotated[
-        str | None, typer.Option(help="on several GPUs: ddp, fsdp2, zero2 or zero3, through accelerate launch")
-    ] = None,
-    gpus: Annotated[int | None, typer.Option(help="with --launch: GPUs, one process each (default: 8)")] = None,
+    launch: Launch = None,
+    gpus: Gpus = None,
     world: Annotated[
         str, typer.Option(help="of `train base`: the synthetic world whose base is made, layout or geographic")
     ] = "layout",
@@ -267,8 +269,7 @@ def train(
         return
     if (world, seed, rule) != ("layout", 0, False):
         raise ValueError(f"--world, --seed and --rule say which base `train base` makes; {what} has its profile's")
-    if gpus is not None and launch is None:
-        raise ValueError("--gpus is how many processes --launch starts: name a way, such as --launch fsdp2")
+    launched_on = _gpus(launch, gpus)
     if what == "table1" and not commands.has_stand_ins(profile):
         from georeplicate.report import table1
         from georeplicate.runs import published
@@ -296,9 +297,16 @@ def train(
     words += [str(word) for name, value in options.items() if value is not None for word in (name, value)]
     code = commands.train(
         what, profile, seeds, base=base, root=root, workers=workers, work=work, records=records, adapters=adapters,
-        rollouts=rollouts, report_to=report_to, launch=launch, gpus=8 if gpus is None else gpus, words=words,
+        rollouts=rollouts, report_to=report_to, launch=launch, gpus=launched_on, words=words,
     )  # fmt: skip
     raise typer.Exit(code)
+
+
+def _gpus(launch: str | None, gpus: int | None) -> int:
+    """How many processes --launch starts; ValueError where --gpus stands alone."""
+    if gpus is not None and launch is None:
+        raise ValueError("--gpus is how many processes --launch starts: name a way, such as --launch fsdp2")
+    return 8 if gpus is None else gpus
 
 
 @app.command()
@@ -346,6 +354,8 @@ def reproduce(
         bool, typer.Option("--pair", help="write notebooks/*.ipynb from the last mini run")
     ] = False,
     check_pairs: Annotated[bool, typer.Option(help="fail if a committed .ipynb differs from its .py")] = False,
+    launch: Launch = None,
+    gpus: Gpus = None,
     notebooks: Annotated[Path, typer.Option(hidden=True)] = files.CHECKOUT / "notebooks",
     work: Work = files.WORK,
 ) -> None:
@@ -353,12 +363,15 @@ def reproduce(
     photographs goes to its tables without notebooks."""
     from georeplicate import reproduce as notebooks_of
 
+    launched_on = _gpus(launch, gpus)
+    if launch is not None and (check_pairs or pair_notebooks):
+        raise ValueError("--pair and --check-pairs train nothing: leave --launch out")
     if check_pairs:
         notebooks_of.check_pairs(notebooks)
     elif pair_notebooks:
         notebooks_of.print_paired(notebooks, work)
     else:
-        notebooks_of.print_run(profile, parameter or [], seeds, notebooks, work, root)
+        notebooks_of.print_run(profile, parameter or [], seeds, notebooks, work, root, launch, launched_on)
 
 
 @app.command()

@@ -45,8 +45,8 @@ def command(way: str, gpus: int, words: Sequence[str]) -> list[str]:
 
 
 def check(way: str, gpus: int) -> None:
-    """LaunchError in one sentence where this machine lacks what a way needs, before any cost."""
-    config(way)
+    """LaunchError in one sentence where this machine lacks what a way needs, before any cost; else as `command`."""
+    command(way, gpus, ())  # refuses an unknown way, and fewer than two GPUs
     if (here := processes.gpus()) < gpus:
         raise LaunchError(
             f"--launch {way} --gpus {gpus} needs {gpus} GPUs, and this machine has {here or 'none'}: `georeplicate "
