@@ -332,14 +332,11 @@ def evaluate(
     from georeplicate.runs import commands
 
     rows = commands.evaluate(model, baseline, task, profile, split, root=root, out=out, weights=weights, gpus=gpus)
-    if out is not None and (rows.task == "pairing").any():
-        from georeplicate.report import tables
+    if out is not None:
+        from georeplicate.report import table1
 
-        if not len(made := tables.table2(rows)):
-            return  # none of the four systems of that table
-        stem, synthetic = out.with_name(f"{out.stem}-table2"), tables.is_synthetic(rows)
-        written = tables.write(made, stem, "Cross-view pairing, a line of Table 2.", synthetic=synthetic)
-        print(f"line of table 2: {written[1]}")
+        for path in table1.write_lines(rows, out):
+            print(f"line of {path.stem.rpartition('-')[2]}: {path}")
 
 
 @app.command()
