@@ -242,7 +242,12 @@ def train(
         str | None, typer.Option(help="tensorboard, wandb, trackio or none (default: tensorboard for photographs)")
     ] = None,
     launch: Launch = None,
-    gpus: Gpus = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="GPUs, one process each: with --launch (default: 8), or of published systems of table1"
+        ),
+    ] = None,
     world: Annotated[
         str, typer.Option(help="of `train base`: the synthetic world whose base is made, layout or geographic")
     ] = "layout",
@@ -269,7 +274,6 @@ def train(
         return
     if (world, seed, rule) != ("layout", 0, False):
         raise ValueError(f"--world, --seed and --rule say which base `train base` makes; {what} has its profile's")
-    launched_on = _gpus(launch, gpus)
     if what == "table1" and not commands.has_stand_ins(profile):
         from georeplicate.report import table1
         from georeplicate.runs import published
@@ -285,10 +289,13 @@ def train(
             if not (system and equals and of):
                 raise typer.BadParameter(f"--weights wants SYSTEM=WEIGHTS, got {one!r}")
             given[system] = of
-        made = table1.write_published(work / profile, benchmark=published.BENCHMARK, root=root, weights=given)
+        made = table1.write_published(
+            work / profile, benchmark=published.BENCHMARK, root=root, weights=given, gpus=gpus
+        )
         print("\n".join(f"{row.stands_for:>15}  {row.note or 'evaluated'}" for row in made.itertuples()))
         print(f"table: {work / profile / 'tables' / 'table1.md'}")
         return
+    launched_on = _gpus(launch, gpus)
     if weights:
         raise ValueError("--weights are those of published systems: train table1 --profile paper, or single_gpu")
     options: dict[str, object] = {"--seeds": seeds, "--base": base, "--root": root, "--records": records}

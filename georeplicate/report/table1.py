@@ -185,13 +185,18 @@ def write_lines(p: pd.DataFrame, out: Path) -> list[Path]:
 
 
 def write_published(
-    out: Path, *, benchmark: str, root: Path | None = None, weights: Mapping[str, str] | None = None
+    out: Path,
+    *,
+    benchmark: str,
+    root: Path | None = None,
+    weights: Mapping[str, str] | None = None,
+    gpus: int | None = None,
 ) -> pd.DataFrame:
     """Table 1 from the published systems that can be run here (`runs.published`), below out/tables; every row is there.
 
-    root: the folder of the test set. weights: {system: "official", a folder or a hub name}.
+    root: the folder of the test set. weights: {system: "official", a folder or a hub name}. gpus: see there.
     """
-    p, missing = published.evaluate(ORDER, out, benchmark=benchmark, root=root, weights=weights)
+    p, missing = published.evaluate(ORDER, out, benchmark=benchmark, root=root, weights=weights, gpus=gpus)
     rows = [
         {
             "system": "",

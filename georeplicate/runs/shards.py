@@ -9,10 +9,10 @@ many processes as there are then.
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from georeplicate.profiles import Profile
 from georeplicate.runs import pool, recipes
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from georeplicate.evaluation.predict import Part
     from georeplicate.evaluation.predictors import Predictor
     from georeplicate.tasks import Task
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -78,38 +80,65 @@ def check(gpus: int) -> None:
 def evaluate(asked: Asked, keep: Path, gpus: int) -> pd.DataFrame:
     """The rows of all parts in `keep`, in order, after `gpus` processes have answered those that are missing.
 
-    WorkError where some of them failed, one sentence that names each and its log; the others' answers are kept.
-    """
+    WorkError as `deal`."""
     from georeplicate.evaluation import predict
 
-    found = asked.parts(keep)
-    missing = [part for part in found if not part.path.is_file()]
-    row_s = recipes.of(Profile.get(asked.profile)).row_s
-    tasks = [
-        pool.Task(
-            name=f"shard {i + 1} of {gpus}",
-            function=answer,
-            arguments=(asked, keep, [part.path.name for part in share], device),
-            units=row_s * sum(map(len, share)),
-            log=keep / f"shard-{i + 1}.txt",
-        )
-        for i, device in enumerate(_devices(gpus))
-        if (share := missing[i::gpus])
-    ]
-    if tasks:
-        try:
-            pool.run(tasks, workers=len(tasks), title=f"evaluation in {gpus} shards")
-        except pool.WorkError as error:
-            raise pool.WorkError(
-                f"{error}; what was answered is kept in {keep}, and the same command asks for the rest"
-            ) from None
+    found, row_s = asked.parts(keep), recipes.of(Profile.get(asked.profile)).row_s
+    deal(
+        [part for part in found if not part.path.is_file()],
+        gpus,
+        answer,
+        lambda share: (asked, keep, [part.path.name for part in share]),
+        seconds=lambda part: row_s * len(part),
+        keep=keep,
+    )
     return predict.merged(found)
 
 
-def answer(asked: Asked, keep: Path, names: Sequence[str], device: str, report: pool.Report) -> None:
-    """One shard, in a process of its own. names: files of its parts. device: its GPU as CUDA_VISIBLE_DEVICES has it."""
-    os.environ["CUDA_VISIBLE_DEVICES"] = device  # read when CUDA is asked for the first time
+def deal(
+    items: Sequence[T],
+    gpus: int,
+    function: Callable[..., None],
+    told: Callable[[list[T]], tuple],
+    *,
+    seconds: Callable[[T], float],
+    keep: Path,
+) -> None:
+    """Deal items out to one process for each GPU: each calls function(*told(its items), its device, report=...).
+
+    seconds: about how long an item takes, for the bar. keep: the folder of what they write, and of their logs.
+    WorkError where some of them failed, one sentence that names each and its log; what the others did is kept.
+    """
+    tasks = [
+        pool.Task(
+            name=f"shard {i + 1} of {gpus}",
+            function=function,
+            arguments=(*told(share), device),
+            units=sum(map(seconds, share)),
+            log=keep / f"shard-{i + 1}.txt",
+        )
+        for i, device in enumerate(_devices(gpus))
+        if (share := list(items[i::gpus]))
+    ]
+    if not tasks:
+        return
+    try:
+        pool.run(tasks, workers=len(tasks), title=f"evaluation in {gpus} shards")
+    except pool.WorkError as error:
+        raise pool.WorkError(
+            f"{error}; what was answered is kept in {keep}, and the same command asks for the rest"
+        ) from None
+
+
+def take(device: str) -> None:
+    """The GPU of a worker, as CUDA_VISIBLE_DEVICES has it, before CUDA is asked for the first time."""
+    os.environ["CUDA_VISIBLE_DEVICES"] = device
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # a worker of the pool has no processes of its own
+
+
+def answer(asked: Asked, keep: Path, names: Sequence[str], device: str, report: pool.Report) -> None:
+    """One shard, in a process of its own. names: files of its parts."""
+    take(device)
     from georeplicate.evaluation import predict
 
     report(0, "loads")

@@ -89,6 +89,10 @@ def test_a_system_of_table_1_comes_by_its_name_in_the_paper(online, monkeypatch)
     found = baselines.get("InternVL3-8B", "official").predict([Image.new("RGB", (80, 56)), None])
     assert found.lat.isna().all() and found.text[0] and found.text[1] == ""
     assert baselines.identity("InternVL3-8B") == f"{INTERN}@{online.repositories[INTERN].commit}"
+    there = prompted.here("InternVL3-8B", "vllm:official")  # fetched once for several processes, and the same model
+    assert there.startswith("vllm:/") and baselines.identity("InternVL3-8B", there) == baselines.identity(
+        "InternVL3-8B"
+    )
     with pytest.raises(policy.CheckpointError, match="GLOBE-Qwen2.5VL-7B is neither a folder nor a model"):
         baselines.get("GLOBE-7B")
 

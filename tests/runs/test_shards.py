@@ -29,34 +29,16 @@ class Brightest:
 
 
 @pytest.fixture
-def toy(monkeypatch):
-    """`evaluate` asks two questions about 20 places, 3 at a time; shards are answered here, one after another, as the
-    pool would: [(name, how many parts it was given)]."""
+def toy(monkeypatch, shards_here):
+    """`evaluate` asks two questions about 20 places, 3 at a time."""
     names = {**baselines.BASELINES._things, "brightest": f"{__name__}:Brightest"}
     monkeypatch.setattr(baselines.BASELINES, "_things", names)
     asked = [Geolocation(lambda _: places(20), "toy", name=name) for name in ("geolocation", "aerial")]
     monkeypatch.setattr("georeplicate.mini.recipe.Mini.tasks", lambda *_, **__: asked)
     monkeypatch.setattr(shards.Asked, "tasks", lambda self: asked)
     monkeypatch.setattr(predict, "AT_ONCE", 3)
-    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
-    for name in ("CUDA_VISIBLE_DEVICES", "VLLM_ENABLE_V1_MULTIPROCESSING"):
-        monkeypatch.setenv(name, "")
-    Brightest.shown, Brightest.ends, given = [], {}, []
-
-    def run(tasks, *, workers, title):
-        assert workers == len(tasks)
-        failed = []
-        for task in tasks:
-            given.append((task.name, len(task.arguments[2])))
-            try:
-                task.function(*task.arguments, report=lambda *_, **__: None)
-            except Exception as error:
-                failed.append(f"{task.name} failed: {pool._sentence(error, task.log)}")
-        if failed:
-            raise pool.WorkError("; ".join(failed))
-
-    monkeypatch.setattr(pool, "run", run)
-    return given
+    Brightest.shown, Brightest.ends = [], {}
+    return shards_here
 
 
 COMMAND = ("evaluate", "--profile", "smoke", "--baseline", "brightest", "--out")
