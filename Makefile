@@ -22,7 +22,7 @@ help:  ## list what can be made
 	  while IFS=$$'\t' read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
 
 reproduce: $(INSTALLED)  ## train, evaluate, run the notebooks in order (PROFILE=smoke | mini | small | paper-dry | single_gpu | paper; SEEDS=1)
-	$(RUN) reproduce --profile "$(PROFILE)" $(COUNT) $(if $(ROOT),--root "$(ROOT)")
+	$(RUN) reproduce --profile "$(PROFILE)" $(COUNT) $(if $(ROOT),--root "$(ROOT)") $(if $(LAUNCH),--launch "$(LAUNCH)") $(if $(GPUS),--gpus "$(GPUS)")
 
 smoke:  ## the same at the smallest size, in minutes
 	@$(MAKE) --no-print-directory reproduce PROFILE=smoke

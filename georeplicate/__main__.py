@@ -36,6 +36,10 @@ Records = Annotated[
 ]
 Adapters = Annotated[str, typer.Option(help="adapters alone are trained: lora, or qlora (a base of four bits)")]
 Workers = Annotated[int, typer.Option(help="runs that are trained at once")]
+Launch = Annotated[
+    str | None, typer.Option(help="on several GPUs: ddp, fsdp2, zero2 or zero3, through accelerate launch")
+]
+Gpus = Annotated[int | None, typer.Option(help="with --launch: GPUs, one process each (default: 8)")]
 Work = Annotated[Path, typer.Option(hidden=True)]
 Results = Annotated[Path, typer.Option(hidden=True)]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object a line on stdout")]
@@ -237,10 +241,13 @@ def train(
     report_to: Annotated[
         str | None, typer.Option(help="tensorboard, wandb, trackio or none (default: tensorboard for photographs)")
     ] = None,
-    launch: Annotated[
-        str | None, typer.Option(help="on several GPUs: ddp, fsdp2, zero2 or zero3, through accelerate launch")
+    launch: Launch = None,
+    gpus: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="GPUs, one process each: with --launch (default: 8), or of published systems of table1"
+        ),
     ] = None,
-    gpus: Annotated[int | None, typer.Option(help="with --launch: GPUs, one process each (default: 8)")] = None,
     world: Annotated[
         str, typer.Option(help="of `train base`: the synthetic world whose base is made, layout or geographic")
     ] = "layout",
@@ -267,8 +274,6 @@ def train(
         return
     if (world, seed, rule) != ("layout", 0, False):
         raise ValueError(f"--world, --seed and --rule say which base `train base` makes; {what} has its profile's")
-    if gpus is not None and launch is None:
-        raise ValueError("--gpus is how many processes --launch starts: name a way, such as --launch fsdp2")
     if what == "table1" and not commands.has_stand_ins(profile):
         from georeplicate.report import table1
         from georeplicate.runs import published
@@ -284,10 +289,13 @@ def train(
             if not (system and equals and of):
                 raise typer.BadParameter(f"--weights wants SYSTEM=WEIGHTS, got {one!r}")
             given[system] = of
-        made = table1.write_published(work / profile, benchmark=published.BENCHMARK, root=root, weights=given)
+        made = table1.write_published(
+            work / profile, benchmark=published.BENCHMARK, root=root, weights=given, gpus=gpus
+        )
         print("\n".join(f"{row.stands_for:>15}  {row.note or 'evaluated'}" for row in made.itertuples()))
         print(f"table: {work / profile / 'tables' / 'table1.md'}")
         return
+    launched_on = _gpus(launch, gpus)
     if weights:
         raise ValueError("--weights are those of published systems: train table1 --profile paper, or single_gpu")
     options: dict[str, object] = {"--seeds": seeds, "--base": base, "--root": root, "--records": records}
@@ -296,9 +304,16 @@ def train(
     words += [str(word) for name, value in options.items() if value is not None for word in (name, value)]
     code = commands.train(
         what, profile, seeds, base=base, root=root, workers=workers, work=work, records=records, adapters=adapters,
-        rollouts=rollouts, report_to=report_to, launch=launch, gpus=8 if gpus is None else gpus, words=words,
+        rollouts=rollouts, report_to=report_to, launch=launch, gpus=launched_on, words=words,
     )  # fmt: skip
     raise typer.Exit(code)
+
+
+def _gpus(launch: str | None, gpus: int | None) -> int:
+    """How many processes --launch starts; ValueError where --gpus stands alone."""
+    if gpus is not None and launch is None:
+        raise ValueError("--gpus is how many processes --launch starts: name a way, such as --launch fsdp2")
+    return 8 if gpus is None else gpus
 
 
 @app.command()
@@ -314,21 +329,21 @@ def evaluate(
     split: Annotated[str, typer.Option(help="validation or test")] = "validation",
     root: Root = None,
     out: Annotated[Path | None, typer.Option(help="CSV for the rows (default: none is written)")] = None,
+    gpus: Annotated[
+        int | None, typer.Option(min=1, help="GPUs, one process each, which share the rows (with --out)")
+    ] = None,
 ) -> None:
     """Evaluate one policy, or a baseline, on the tasks of a profile and print what was right.
 
     With --out the answers are kept part by part beside it: the same command goes on where it was killed."""
     from georeplicate.runs import commands
 
-    rows = commands.evaluate(model, baseline, task, profile, split, root=root, out=out, weights=weights)
-    if out is not None and (rows.task == "pairing").any():
-        from georeplicate.report import tables
+    rows = commands.evaluate(model, baseline, task, profile, split, root=root, out=out, weights=weights, gpus=gpus)
+    if out is not None:
+        from georeplicate.report import table1
 
-        if not len(made := tables.table2(rows)):
-            return  # none of the four systems of that table
-        stem, synthetic = out.with_name(f"{out.stem}-table2"), tables.is_synthetic(rows)
-        written = tables.write(made, stem, "Cross-view pairing, a line of Table 2.", synthetic=synthetic)
-        print(f"line of table 2: {written[1]}")
+        for path in table1.write_lines(rows, out):
+            print(f"line of {path.stem.rpartition('-')[2]}: {path}")
 
 
 @app.command()
@@ -343,6 +358,8 @@ def reproduce(
         bool, typer.Option("--pair", help="write notebooks/*.ipynb from the last mini run")
     ] = False,
     check_pairs: Annotated[bool, typer.Option(help="fail if a committed .ipynb differs from its .py")] = False,
+    launch: Launch = None,
+    gpus: Gpus = None,
     notebooks: Annotated[Path, typer.Option(hidden=True)] = files.CHECKOUT / "notebooks",
     work: Work = files.WORK,
 ) -> None:
@@ -350,12 +367,15 @@ def reproduce(
     photographs goes to its tables without notebooks."""
     from georeplicate import reproduce as notebooks_of
 
+    launched_on = _gpus(launch, gpus)
+    if launch is not None and (check_pairs or pair_notebooks):
+        raise ValueError("--pair and --check-pairs train nothing: leave --launch out")
     if check_pairs:
         notebooks_of.check_pairs(notebooks)
     elif pair_notebooks:
         notebooks_of.print_paired(notebooks, work)
     else:
-        notebooks_of.print_run(profile, parameter or [], seeds, notebooks, work, root)
+        notebooks_of.print_run(profile, parameter or [], seeds, notebooks, work, root, launch, launched_on)
 
 
 @app.command()

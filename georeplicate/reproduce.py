@@ -45,6 +45,7 @@ import nbformat
 from georeplicate import files, manifest, provenance
 from georeplicate.profiles import Profile
 from georeplicate.runs import recipes, runner, spec
+from georeplicate.training import launch as launcher
 
 PACKAGE, WORK = files.PACKAGE, files.WORK
 NOTEBOOKS = files.CHECKOUT / "notebooks"
@@ -149,13 +150,16 @@ def run(
     library: Path = PACKAGE,
     progress: bool = True,
     root: Path | None = None,
+    launch: str | None = None,
+    gpus: int = 8,
 ) -> list[str]:
     """Execute every notebook that is not up to date; return the names of those executed.
 
     parameters: more values than `profile`, each for the notebooks that have a parameter of that name; a name that none
     has is an error. seeds: how many training seeds (None: all of the profile). root: the folder of the photographs,
-    where the profile has some; it has no notebooks then, and the names are those of its runs. Safe to kill and to start
-    twice: a second run of the same profile waits for the first.
+    where the profile has some; it has no notebooks then, and the names are those of its runs. launch, gpus: for these,
+    how the stages are started on several GPUs (training.launch). Safe to kill and to start twice: a second run of the
+    same profile waits for the first.
     Raises ValueError (unknown profile), ReproduceError, files.FileError (full disk, read-only folder), or what
     runner.ensure raises.
     """
@@ -165,10 +169,15 @@ def run(
     if size.source != "world":
         if parameters:
             raise ReproduceError(f"profile {profile} runs no notebook, so it takes no -p {next(iter(parameters))}=...")
-        return photographs(size, chosen, (work / profile).resolve(), root)
+        return photographs(size, chosen, (work / profile).resolve(), root, launch, gpus)
     if root is not None:
         raise ReproduceError(
             f"profile {profile} draws its pictures: --root is the folder of photographs of other profiles"
+        )
+    if launch is not None:
+        raise ReproduceError(
+            f"profile {profile} trains small policies, several at once on CPUs: --launch is for the profiles of "
+            "photographs, single_gpu and paper"
         )
     found = sources(notebooks)
     for source in found:
@@ -203,30 +212,62 @@ def run(
     return executed
 
 
-def photographs(profile: Profile, seeds: tuple[int, ...], out: Path, root: Path | None = None) -> list[str]:
+def photographs(
+    profile: Profile,
+    seeds: tuple[int, ...],
+    out: Path,
+    root: Path | None = None,
+    launch: str | None = None,
+    gpus: int = 8,
+) -> list[str]:
     """The four systems of Table 2 on photographs, up to their tables and figures below `out`; names of the runs done.
 
-    recipes.NotReady where data, a GPU or the model is missing, before anything is computed. What is up to date is not
-    done again; a run that was killed goes on.
+    launch, gpus: every run is trained, and its evaluation shared, by one process for each GPU. recipes.NotReady or
+    LaunchError where data, a GPU or the model is missing, before anything is computed. What is up to date is not done
+    again; a run that was killed goes on.
     """
     from georeplicate.report import write
 
     recipe = recipes.of(profile)
     recipes.check(recipe, profile, root)
+    if launch is not None:
+        launcher.check(launch, gpus)
     with files.alone(out / ".lock", f"another run of {out.name} is at work; waiting until it ends"):
         runs = spec.table2_runs(seeds, recipe)
-        todo = [job.run.name for job in runner.unfinished(runner.jobs(runs, profile, out, root=root))]
+        todo = _todo(runs, profile, out, root)
         print(
             f"profile {profile.name}: data -> engine -> SFT -> GRPO -> evaluation -> tables, {len(todo)} of "
             f"{len(runs)} "
             "runs to do (the notebooks are about the synthetic world)",
             flush=True,
         )
-        runner.ensure(runs, profile, out, root=root, recipe=recipe)
+        if launch is None:
+            runner.ensure(runs, profile, out, root=root, recipe=recipe)
+        elif todo:
+            words = [
+                "train",
+                "table2",
+                "--profile",
+                profile.name,
+                "--seeds",
+                str(len(seeds)),
+                "--work",
+                str(out.parent),
+            ]
+            code = launcher.run(launch, gpus, [*words, *(("--root", str(root)) if root else ())])
+            if code or (left := _todo(runs, profile, out, root)):
+                why = f"ended with exit code {code}" if code else f"left {left[0]} undone"
+                raise ReproduceError(
+                    f"what was launched {why}: its last words stand above, and the same command goes on from there"
+                )
         drawn = write.write(out / "runs", out)
         print(f"records: {out / 'data' / 'records' / 'README.md'}")
         print(f"tables and figures: {len(drawn)} files below {out}, first {out / 'tables' / 'table2.md'}")
     return todo
+
+
+def _todo(runs: list[spec.Run], profile: Profile, out: Path, root: Path | None) -> list[str]:
+    return [job.run.name for job in runner.unfinished(runner.jobs(runs, profile, out, root=root))]
 
 
 NOTEBOOK_S = 20  # about, on two quiet cores, of any profile of the mini world: what a notebook computes is small
@@ -503,7 +544,14 @@ def print_paired(notebooks: Path, work: Path) -> None:
 
 
 def print_run(
-    profile: str, parameters: list[str], seeds: int | None, notebooks: Path, work: Path, root: Path | None = None
+    profile: str,
+    parameters: list[str],
+    seeds: int | None,
+    notebooks: Path,
+    work: Path,
+    root: Path | None = None,
+    launch: str | None = None,
+    gpus: int = 8,
 ) -> None:
     """Say what will be done and about how long it takes, do it, say how long it took. parameters: NAME=VALUE."""
     started = time.monotonic()
@@ -515,6 +563,8 @@ def print_run(
         work=work,
         library=PACKAGE,
         root=root,
+        launch=launch,
+        gpus=gpus,
     )
     if executed:
         print(f"done in {time.monotonic() - started:.0f} s: {', '.join(executed)}, profile {profile}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -100,10 +101,14 @@ def evaluate_all(
     keep: a folder for the answers to every AT_ONCE rows, so that a run that was killed goes on where it stopped; whose
     answers it holds is the caller's business (`begin`).
     """
+    if keep is not None:
+        found = parts(tasks, split=split, keep=keep)
+        for part in found:
+            if not part.path.is_file():
+                answer(predictor, part)
+        return merged(found)
     tables = [
         evaluate(predictor, task, rows, decoding=decoding)
-        if keep is None
-        else _kept(predictor, task, rows, decoding, keep)
         for task in tasks
         for rows in [task.rows(split)]
         for decoding in task.decodings
@@ -111,15 +116,42 @@ def evaluate_all(
     return pd.concat([table.reindex(columns=COLUMNS) for table in tables], ignore_index=True)
 
 
-def _kept(predictor: Predictor, task: Task, rows: Sequence[Row], decoding: str, keep: Path) -> pd.DataFrame:
-    parts = []
-    for start in range(0, len(rows), AT_ONCE):
-        path = keep / f"{task.name}-{decoding}-{start:07d}.csv"
-        if not path.is_file():
-            part = evaluate(predictor, task, rows[start : start + AT_ONCE], decoding=decoding)
-            files.write_csv(path, part.reindex(columns=COLUMNS))
-        parts.append(read(path))
-    return pd.concat(parts, ignore_index=True)
+@dataclass(frozen=True)
+class Part:
+    """AT_ONCE rows of a task, or the last fewer, in one decoding, and the file of their answers."""
+
+    path: Path
+    task: Task
+    decoding: str
+    rows: Sequence[Row]  # of the whole split
+    start: int
+
+    def __len__(self) -> int:
+        return min(AT_ONCE, len(self.rows) - self.start)
+
+
+def parts(tasks: Sequence[Task], *, split: str, keep: Path) -> list[Part]:
+    """What an evaluation consists of, in the order of its rows. No row is made yet, and each part is answered by
+    itself, so that any number of processes may share them and leave the same files."""
+    return [
+        Part(keep / f"{task.name}-{decoding}-{start:07d}.csv", task, decoding, rows, start)
+        for task in tasks
+        for rows in [task.rows(split)]
+        for decoding in task.decodings
+        for start in range(0, len(rows), AT_ONCE)
+    ]
+
+
+def answer(predictor: Predictor, part: Part) -> None:
+    """Write the file of one part."""
+    rows = part.rows[part.start : part.start + AT_ONCE]
+    table = evaluate(predictor, part.task, rows, decoding=part.decoding)
+    files.write_csv(part.path, table.reindex(columns=COLUMNS))
+
+
+def merged(found: Sequence[Part]) -> pd.DataFrame:
+    """The rows of all parts, whose files are there, in order."""
+    return pd.concat([read(part.path) for part in found], ignore_index=True)
 
 
 def begin(keep: Path, key: Mapping[str, Any]) -> int:

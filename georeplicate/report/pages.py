@@ -346,7 +346,10 @@ What differs, beside the class:
   process at the same batch to 1e-5 in the first update and 1e-3 in the second, and a resumed run ends in the same
   weights (`tests/training/test_processes.py`; ZeRO where DeepSpeed is installed). On GPUs nothing was run by us.
 - A checkpoint is gone on from by the way that wrote it. Evaluation before any training works under DDP alone.
-- Process 0 fetches, writes, prints and evaluates; the others wait.
+- Process 0 fetches, writes and prints. The test questions are shared: each process loads the trained policy and answers
+  its part, and the rows are those of one process (`predictions.parts` in the run's folder, until it is finished).
+- A photograph that turns out to be unreadable is named once, in one note (`data/unreadable-STAGE-sSEED.txt`) for all
+  processes, whose counts are added up; a run that goes on looks at the noted rows again.
 - Weights in four bits (`--adapters qlora`) are for one GPU or DDP.
 
 ## Answers by vLLM

@@ -66,6 +66,20 @@ def table1(
         rows.append(_measured(labels, part) | {"contaminated": "no", "note": "trivial baseline"})
     if baselines is not None:
         rows += _trivial(evaluated, baselines, words or {})
+    return _ordered(rows)
+
+
+def table1_lines(p: pd.DataFrame) -> pd.DataFrame:
+    """The columns of `table1` for whoever was asked for places, and no other row; empty where nobody was."""
+    evaluated = p[(p.task == "geolocation") & (p.decoding == "greedy")]
+    synthetic, rows = tables.is_synthetic(evaluated), []
+    for labels, part in tables.systems(evaluated):
+        flag = "no" if synthetic else contamination(labels["stands_for"], labels["benchmark"])
+        rows.append(_measured(labels, part) | {"contaminated": flag, "note": ""})
+    return _ordered(rows) if rows else pd.DataFrame()
+
+
+def _ordered(rows: list[dict]) -> pd.DataFrame:
     table = pd.DataFrame(rows).astype({"training_seeds": "Int64", "n": "Int64"})  # whole numbers, also beside none
     order = [*COLUMNS, *(c for c in table if c.startswith("acc_")), "median_km", "mean_km", "answered", "contaminated"]
     return table[[*order, "note"]]
@@ -156,14 +170,33 @@ def first_named(p: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def write_lines(p: pd.DataFrame, out: Path) -> list[Path]:
+    """What the rows of one evaluation (`out`) are in the columns of Tables 1 and 2: `<out>-table1`, `<out>-table2`, as
+    far as it was asked for places and for pairs; the Markdown files written."""
+    written = []
+    for name, made, caption in (
+        ("table1", table1_lines(p), "Geolocation, in the columns of Table 1; 95 % intervals."),
+        ("table2", tables.table2_lines(p), "Cross-view pairing, in the columns of Table 2; 95 % intervals."),
+    ):
+        if len(made):
+            stem = out.with_name(f"{out.stem}-{name}")
+            written.append(tables.write(made, stem, caption, synthetic=tables.is_synthetic(p))[1])
+    return written
+
+
 def write_published(
-    out: Path, *, benchmark: str, root: Path | None = None, weights: Mapping[str, str] | None = None
+    out: Path,
+    *,
+    benchmark: str,
+    root: Path | None = None,
+    weights: Mapping[str, str] | None = None,
+    gpus: int | None = None,
 ) -> pd.DataFrame:
     """Table 1 from the published systems that can be run here (`runs.published`), below out/tables; every row is there.
 
-    root: the folder of the test set. weights: {system: "official", a folder or a hub name}.
+    root: the folder of the test set. weights: {system: "official", a folder or a hub name}. gpus: see there.
     """
-    p, missing = published.evaluate(ORDER, out, benchmark=benchmark, root=root, weights=weights)
+    p, missing = published.evaluate(ORDER, out, benchmark=benchmark, root=root, weights=weights, gpus=gpus)
     rows = [
         {
             "system": "",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from georeplicate import files
 from georeplicate.profiles import Profile
-from georeplicate.runs import recipes, runner, spec
+from georeplicate.runs import recipes, runner, shards, spec
 from georeplicate.runs.recipes import Recipe
 from georeplicate.runs.spec import Run
 from georeplicate.training import launch as launcher
@@ -177,16 +177,17 @@ def evaluate(
     root: Path | None,
     out: Path | None,
     weights: str | None = None,
+    gpus: int | None = None,
 ) -> pd.DataFrame:
     """Print what a policy, or a baseline, gets right on the tasks of a profile; rows to `out`.
 
-    With `out` the answers are kept part by part in `<out>.parts`, so that the same command goes on after a kill.
+    With `out` the answers are kept part by part in `<out>.parts`, so that the same command goes on after a kill, with
+    any number of GPUs. gpus: this many processes share the parts (`shards`), and the rows are those of one.
     Returns the rows as `runner.predictions` gives them: with stands_for, checkpoint, benchmark and chance.
     """
-    from georeplicate.evaluation import baselines, predict, predictors
+    from georeplicate.evaluation import baselines, predict
     from georeplicate.evaluation.baselines import prompted
     from georeplicate.model import hub
-    from georeplicate.model import policy as policies
 
     size = Profile.get(profile)
     if model and baseline:
@@ -195,27 +196,30 @@ def evaluate(
         raise ValueError("--weights are those of a --baseline; a policy is named with --model")
     if split not in ("validation", "test"):
         raise ValueError(f"unknown split {split!r}: choose one of validation, test")
+    if gpus is not None and out is None:
+        raise ValueError("--gpus keeps what each process answers beside the rows: name a CSV with --out")
     _check_root(size, root)
     recipe = recipes.of(size)
     recipes.check(recipe, size, root, training=False, model=not (model or baseline))
+    if gpus is not None:
+        shards.check(gpus)
     published = (model or "").partition("@")[0]
     if licence := prompted.licence_of(published):
         print(f"{published}: {licence}", flush=True)
-    found = baselines.get(baseline, weights) if baseline else None
+    if baseline and gpus is not None:
+        baselines.BASELINES[baseline]  # an unknown name is refused before any process starts
+        if baseline in prompted.PUBLISHED:
+            weights = prompted.here(baseline, weights)
     start = _folder(model) or (Path() if baseline and not recipe.has_stand_ins else recipe.start(size, root))
-    tasks = {one.name: one for one in recipe.tasks(size, start, "", True, root=root)}
-    if task is not None and task not in tasks:
-        raise ValueError(f"unknown task {task!r}: profile {size.name} has {', '.join(tasks)}")
-    predictor: predictors.Predictor
-    if found is not None:
-        predictor, names = baselines.Located(found), [task or "geolocation"]
-    else:
-        policy = policies.load(start, device=policies.device())
-        predictor, names = predictors.VLM(policy, size.max_completion_length), [task] if task else list(tasks)
+    asked = shards.Asked(size.name, split, root, start, task, baseline, weights)
+    tasks = {one.name: one for one in asked.tasks()}
+    names = list(tasks)
+    # Whoever answers is opened before earlier answers are looked at; a process for each GPU opens its own.
+    predictor = asked.predictor() if gpus is None else None
     keep = None
     if out is not None:
         keep = out.with_name(f"{out.name}.parts")
-        known_as = hub.identity(start) if found is None else baselines.identity(str(baseline), weights)
+        known_as = baselines.identity(baseline, weights) if baseline else hub.identity(start)
         versions = {name: tasks[name].version for name in names}
         key = {
             "predictor": known_as,
@@ -226,7 +230,11 @@ def evaluate(
         key |= {"recipe": recipe.name, "data_sha256": recipe.data_sha256(size, root)}
         if there := predict.begin(keep, key):
             print(f"{there} parts of an earlier run are there and are not asked again", flush=True)
-    table = predict.evaluate_all(predictor, [tasks[name] for name in names], split=split, keep=keep)
+    if predictor is None:
+        assert gpus is not None and keep is not None
+        table = shards.evaluate(asked, keep, gpus)
+    else:
+        table = predict.evaluate_all(predictor, [tasks[name] for name in names], split=split, keep=keep)
     for (name, decoding), rows in table.groupby(["task", "decoding"], sort=False):
         known = rows.truth != ""  # a place at sea has no country, and no answer would equal it
         right, n = int((known & (rows.choice == rows.truth)).sum()), int(known.sum())

@@ -149,7 +149,7 @@ class Photographs:
             found = records(profile, places, work / "records", root)
         else:
             found = controlled(questions(profile, places, seed), control, seed)
-        return Readable(found, work / f"unreadable-{stage}.txt")
+        return Readable(found, work / f"unreadable-{stage}-s{seed}.txt")
 
     def tasks(
         self, profile: Profile, start: Path, control: str, with_places: bool, *, root: Path | None = None

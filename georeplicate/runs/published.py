@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from georeplicate import files
+from georeplicate.runs import pool, shards
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,10 +35,13 @@ def evaluate(
     benchmark: str = BENCHMARK,
     root: Path | None = None,
     weights: Mapping[str, str] | None = None,
+    gpus: int | None = None,
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     """(predictions as `runner.predictions` gives them, {system: why it was not run}).
 
     root: the folder of the test set (None: data/<its name>). weights: {system: "official", a folder or a hub name}.
+    gpus: the photographs of each vision-language model are shared by this many processes (`shards`); the others, small
+    networks, take minutes in one. LaunchError where there are fewer GPUs.
     """
     import pandas as pd
 
@@ -46,6 +50,8 @@ def evaluate(
     chosen, systems = dict(weights or {}), list(systems)
     if unknown := sorted(chosen.keys() - set(systems)):
         raise ValueError(f"weights are given for {', '.join(unknown)}; the systems are {', '.join(systems)}")
+    if gpus is not None:
+        shards.check(gpus)
     try:
         found = benchmarks.load(benchmark, root)
     except FileNotFoundError as error:
@@ -57,7 +63,7 @@ def evaluate(
     tables, missing = [], {}
     for system in systems:
         try:
-            table = answers(system, chosen.get(system, "official"), found, out)
+            table = answers(system, chosen.get(system, "official"), found, out, gpus)
         except (KeyboardInterrupt, files.FileError):
             raise
         except Exception as error:  # another's package: it may fail in any way, and the other systems go on
@@ -77,7 +83,7 @@ def wanted(system: str) -> str:
     return "{} ({})".format(*known[system]) if system in known else "weights, of which none are usable"
 
 
-def answers(system: str, weights: str, benchmark: Benchmark, out: Path) -> pd.DataFrame:
+def answers(system: str, weights: str, benchmark: Benchmark, out: Path, gpus: int | None = None) -> pd.DataFrame:
     """A system's answers to all photographs of a test set, from its parts on disk and, where they are missing, anew.
 
     The system is opened at the first missing part. Raises what it raises, where it cannot be opened.
@@ -85,25 +91,53 @@ def answers(system: str, weights: str, benchmark: Benchmark, out: Path) -> pd.Da
     import pandas as pd
 
     from georeplicate.evaluation import baselines, predict
-    from georeplicate.tasks.geolocation import Geolocation
+    from georeplicate.evaluation.baselines import prompted
 
     rows = benchmark.rows[["id", "image", "lat", "lon", "country"]].to_dict("records")
     folder = out / "table1" / re.sub(r"[^a-z0-9]+", "-", system.lower())
     known = baselines.identity(system, weights)
     key = {"system": system, "weights": weights, "version": VERSION, "rows": files.sha256_json(rows)}
     _begin(folder, key, known)
+    parts = [(folder / f"part-{i:07d}.csv", rows[i : i + AT_ONCE]) for i in range(0, len(rows), AT_ONCE)]
+    missing = [part for part in parts if not part[0].is_file()]
+    if gpus is not None and missing and system in prompted.PUBLISHED:
+        here = prompted.here(system, weights)
+        shards.deal(
+            missing,
+            gpus,
+            answer,
+            lambda share: (system, here, benchmark.name, share),
+            seconds=lambda part: len(part[1]),
+            keep=folder,
+        )
+    elif missing:
+        answer(system, weights, benchmark.name, tqdm(missing, desc=system, unit=f"{AT_ONCE} photos"))
+    return pd.concat([predict.read(path) for path, _ in parts], ignore_index=True).assign(training_seed=0)
+
+
+def answer(
+    system: str,
+    weights: str,
+    benchmark: str,
+    parts: Iterable[tuple[Path, list[dict[str, Any]]]],
+    device: str | None = None,
+    report: pool.Report = lambda *_, **__: None,
+) -> None:
+    """Write the files of some parts: (file, rows). device: that of a process of its own (`shards.deal`)."""
+    if device is not None:
+        shards.take(device)
+    from georeplicate.evaluation import baselines, predict
+    from georeplicate.tasks.geolocation import Geolocation
+
     predictor: baselines.Located | None = None
-    task, parts = Geolocation(lambda split: [], benchmark.name), []
-    for start in tqdm(range(0, len(rows), AT_ONCE), desc=system, unit=f"{AT_ONCE} photos"):
-        path = folder / f"part-{start:07d}.csv"
-        if not path.is_file():
-            predictor = predictor or baselines.Located(baselines.get(system, weights))
-            shown = [_shown(row) for row in rows[start : start + AT_ONCE]]
-            part = predict.evaluate(predictor, task, shown, decoding="greedy")
-            part["text"] = [row["problem"] or text for row, text in zip(shown, part.text, strict=True)]
-            files.write_csv(path, part.reindex(columns=predict.COLUMNS))
-        parts.append(predict.read(path))
-    return pd.concat(parts, ignore_index=True).assign(training_seed=0)
+    task = Geolocation(lambda split: [], benchmark)
+    for path, rows in parts:
+        predictor = predictor or baselines.Located(baselines.get(system, weights))
+        shown = [_shown(row) for row in rows]
+        part = predict.evaluate(predictor, task, shown, decoding="greedy")
+        part["text"] = [row["problem"] or text for row, text in zip(shown, part.text, strict=True)]
+        files.write_csv(path, part.reindex(columns=predict.COLUMNS))
+        report(len(rows), "answers")
 
 
 def _begin(folder: Path, key: dict[str, Any], identity: str) -> None:

@@ -37,6 +37,11 @@ from georeplicate.training import processes
 if TYPE_CHECKING:
     import pandas as pd
 
+    from georeplicate.evaluation import predictors
+    from georeplicate.tasks import Task
+
+ANSWERS = "predictions.parts"  # in a run's folder: what was answered while it is evaluated
+
 
 def code_now(recipe: Recipe) -> dict[str, dict[str, str]]:
     """{"training" | "evaluation": {module: hash}}: which code is at work now, for the manifest."""
@@ -212,30 +217,66 @@ class Job:
         stages.train(run.stage, self.start, data, self.folder, profile, **settings)
 
     def evaluate(self, report: pool.Report) -> None:
-        """predictions.csv and, last of all, the manifest."""
-        import torch
-
-        from georeplicate.evaluation import predict, predictors
-        from georeplicate.model import policy as policies
+        """predictions.csv and, last of all, the manifest. Several processes share the rows, and the first writes."""
+        from georeplicate.evaluation import predict
 
         run, started = self.run, time.time()
         report(0, "is evaluated")
-        for left in (*self.folder.glob("checkpoint-*"), *self.folder.glob(".policy-*")):
-            shutil.rmtree(left)  # only a run that was killed while it was trained needs them
+        processes.by_first(self._clear)
         tasks = self.recipe.tasks(self.profile, self.base_path, run.control, self.with_places, root=self.root)
         tasks = [task for task in tasks if not run.tasks or task.name in run.tasks]
-        predictor: predictors.Predictor
-        if run.baseline:
-            predictor = stand_ins.predictor(run, self.policy, self.base_path)
+        if processes.count() == 1 and self.profile.source == "world":  # a minute at most
+            table = predict.evaluate_all(_Counted(self._predictor(), self.recipe.row_s, report), tasks)
         else:
-            policy = policies.load(self.policy, device=policies.device())
-            predictor = predictors.VLM(policy, self.profile.max_completion_length)
-        table = predict.evaluate_all(_Counted(predictor, self.recipe.row_s, report), tasks)
+            table = self._shared(tasks, report)
         table["system"], table["training_seed"] = run.system, run.seed
+        processes.by_first(lambda: self._finish(table, tasks, started))
+
+    def _clear(self) -> None:
+        """Only a run that was killed while it was trained needs them."""
+        for left in (*self.folder.glob("checkpoint-*"), *self.folder.glob(".policy-*")):
+            shutil.rmtree(left)
+
+    def _predictor(self) -> predictors.Predictor:
+        from georeplicate.evaluation import predictors
+        from georeplicate.model import policy as policies
+
+        if self.run.baseline:
+            return stand_ins.predictor(self.run, self.policy, self.base_path)
+        processes.load_whole()
+        return predictors.VLM(policies.load(self.policy, device=policies.device()), self.profile.max_completion_length)
+
+    def _shared(self, tasks: Sequence[Task], report: pool.Report) -> pd.DataFrame:
+        """The rows, of which each process answers its share of the parts; those of a run that was killed are kept."""
+        from georeplicate.evaluation import predict
+
+        keep = self.folder / ANSWERS
+        processes.by_first(lambda: predict.begin(keep, self.evaluation_inputs()))
+        found = predict.parts(tasks, split="test", keep=keep)
+        missing = processes.by_first(lambda: [part.path.name for part in found if not part.path.is_file()])
+        mine = set(missing[processes.index() :: processes.count()])
+
+        def answer() -> None:
+            predictor = _Counted(self._predictor(), self.recipe.row_s, report) if mine else None
+            for part in found:
+                if predictor is not None and part.path.name in mine:
+                    predict.answer(predictor, part)
+                elif part.path.name not in missing:
+                    report(self.recipe.row_s * len(part), "is evaluated", skipped=True)
+
+        processes.by_each(answer)
+        return predict.merged(found)
+
+    def _finish(self, table: pd.DataFrame, tasks: Sequence[Task], started: float) -> None:
+        import torch
+
+        run = self.run
         files.write_csv(self.folder / "predictions.csv", table)
         trained = None if run.stage == "base" else json.loads((self.folder / "trained.json").read_text())
         evaluated: dict[str, Any] = {"key": self.evaluation_key(), "inputs": self.evaluation_inputs()}
         evaluated["seconds"] = round(time.time() - started, 1)
+        if processes.count() > 1:
+            evaluated["processes"] = processes.count()
         manifest.finish(
             self.folder,
             profile=self.profile.name,
@@ -243,7 +284,7 @@ class Job:
             data_sha256=self.recipe.data_sha256(self.profile, self.root),
             started=started - (trained["seconds"] if trained else 0.0),
             device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-            apart=("policy", "adapter", "runs", "trained.json", "begun.json"),
+            apart=("policy", "adapter", "runs", "trained.json", "begun.json", ANSWERS),
             run=asdict(run) | {"checkpoint": run.checkpoint},
             settings=json.loads(json.dumps(asdict(self.profile))),
             benchmarks={task.name: task.benchmark for task in tasks},
@@ -254,6 +295,7 @@ class Job:
             evaluation=evaluated,
             code=code_now(self.recipe),
         )
+        shutil.rmtree(self.folder / ANSWERS, ignore_errors=True)
 
 
 def _remove_whole(folder: Path) -> None:
@@ -461,7 +503,8 @@ def execute(job: Job, report: Callable[..., None] = lambda *_, **__: None) -> Pa
             report(job.updates * job.recipe.update_s[job.run.stage], "is trained", skipped=True)
         if processes.count() > 1:
             pool.give_back_memory()  # what was trained makes room for what is evaluated
-        processes.by_first(lambda: None if job.is_finished() else job.evaluate(report))
+        if not processes.by_first(job.is_finished):
+            job.evaluate(report)
     return job.folder
 
 

@@ -58,6 +58,13 @@ def take_device() -> str:
     return f"cuda:{local}"
 
 
+def gpus() -> int:
+    """How many GPUs this process sees."""
+    import torch
+
+    return torch.cuda.device_count() if torch.cuda.is_available() else 0
+
+
 def engine() -> str:
     """Which of ENGINES keeps the weights, as `accelerate launch` was told; LaunchError for one that cannot be had."""
 
@@ -133,6 +140,34 @@ def by_first(function: Callable[[], T]) -> T:
     if said[1]:
         raise SystemExit(1)
     return said[0]
+
+
+def by_each(function: Callable[[], T]) -> list[T]:
+    """What the function returns in each process, for all of them, in order; it must be picklable.
+
+    An error in any of them ends all, once the others are done, and process 0 says whose it was (LaunchError).
+    """
+    if count() == 1:
+        return [function()]
+    import traceback
+
+    import torch.distributed as dist
+
+    group = _control()
+    said: tuple[Any, str] = (None, "")
+    try:
+        said = (function(), "")
+    except Exception as error:
+        traceback.print_exc()
+        said = (None, f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}")
+    gathered: list[Any] = [None] * count()
+    dist.all_gather_object(gathered, said, group=group)
+    failed = [f"process {i + 1} of {count()} failed: {why}" for i, (_, why) in enumerate(gathered) if why]
+    if failed and is_first():
+        raise LaunchError("; ".join(failed))
+    if failed:
+        raise SystemExit(1)
+    return [found for found, _ in gathered]
 
 
 @contextlib.contextmanager

@@ -4,6 +4,7 @@ import pytest
 from toy import SHAPE
 
 from georeplicate.mini import base, tiny
+from georeplicate.runs import pool
 
 
 @pytest.fixture(scope="session")
@@ -18,3 +19,28 @@ def start(tmp_path_factory):
 def dry_home(tmp_path_factory):
     """The folder in which model and data of `paper-dry` are made, once for all tests."""
     return tmp_path_factory.mktemp("dry")
+
+
+@pytest.fixture
+def shards_here(monkeypatch):
+    """Shards on a CPU are answered in this process, one after another, with the errors of the pool:
+    [(name, how many parts it was given)]."""
+    monkeypatch.setenv("ACCELERATE_USE_CPU", "true")
+    for name in ("CUDA_VISIBLE_DEVICES", "VLLM_ENABLE_V1_MULTIPROCESSING"):
+        monkeypatch.setenv(name, "")
+    given = []
+
+    def run(tasks, *, workers, title):
+        assert workers == len(tasks)
+        failed = []
+        for task in tasks:
+            given.append((task.name, len(task.arguments[-2])))
+            try:
+                task.function(*task.arguments, report=lambda *_, **__: None)
+            except Exception as error:
+                failed.append(f"{task.name} failed: {pool._sentence(error, task.log)}")
+        if failed:
+            raise pool.WorkError("; ".join(failed))
+
+    monkeypatch.setattr(pool, "run", run)
+    return given

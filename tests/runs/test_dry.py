@@ -3,15 +3,21 @@ and data is told instead."""
 
 import dataclasses
 import json
+import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
 
-from georeplicate import engine, files
+from georeplicate import engine, files, manifest
+from georeplicate.evaluation import predict
 from georeplicate.model import hub
 from georeplicate.profiles import Profile
 from georeplicate.report import tables, write
 from georeplicate.runs import dry, photographs, pool, recipes, runner, spec
+from georeplicate.tasks import Output
+from georeplicate.training import launch, processes
 
 pytestmark = pytest.mark.filterwarnings("ignore:cv-cities", "ignore:`gradient_checkpointing`")
 PAPER, DRY = Profile.get("paper"), Profile.get("paper-dry")
@@ -82,6 +88,80 @@ def test_records_that_sft_makes_itself_are_of_its_places_and_keep_their_pictures
     assert all((tree / path).is_file() for paths in images for path in paths)
 
 
+def test_reproduce_launches_its_stages_and_says_how_they_ended(dry_home, tmp_path, command, monkeypatch):
+    ran, codes = [], [3, 0]
+    monkeypatch.setattr(processes, "gpus", lambda: 4)
+    monkeypatch.setattr(
+        launch.subprocess, "run", lambda line: ran.append(line) or subprocess.CompletedProcess(line, codes.pop(0))
+    )
+    words = ("reproduce", "--profile", "paper-dry", "--root", dry_home, "--work", tmp_path, "--launch", "fsdp2")
+    code, printed, error = command(*words, "--gpus", 4)
+    assert code == 1 and "what was launched ended with exit code 3" in error and error.count("\n") == 1
+    given = ["train", "table2", "--profile", "paper-dry", "--seeds", "1", "--work", str(tmp_path)]
+    assert ran == [launch.command("fsdp2", 4, [*given, "--root", str(dry_home)])] and "4 of 4 runs to do" in printed
+    # what is left is not trained on one GPU behind the reader's back
+    code, _, error = command(*words, "--gpus", 4)
+    assert code == 1 and "what was launched left base undone" in error
+    code, _, error = command(*words)
+    assert code == 1 and "--launch fsdp2 --gpus 8 needs 8 GPUs, and this machine has 4" in error and len(ran) == 2
+
+
+class Says:
+    """What depends on question and decoding alone, after all processes have begun."""
+
+    def predict(self, rows, task, decoding):
+        return [Output(f"{row['id']} {decoding}", len(row["id"])) for row in rows]
+
+
+def test_processes_share_the_evaluation_of_a_run(dry_home, tmp_path, monkeypatch):
+    """Two threads in the place of two processes."""
+    monkeypatch.setattr(predict, "AT_ONCE", 3)
+    monkeypatch.setattr(runner.Job, "_predictor", lambda self: Says())
+    here, together, said, answered = threading.local(), threading.Barrier(2, timeout=60), [None], []
+    answer = predict.answer
+    monkeypatch.setattr(
+        predict, "answer", lambda who, part: answered.append((processes.index(), part.path.name)) or answer(who, part)
+    )
+
+    def evaluated(name):
+        job = runner.jobs(spec.table2_runs((42,), DRY)[:1], DRY, tmp_path / name, root=dry_home)[0]
+        job.evaluate(lambda *_, **__: None)
+        return job.folder
+
+    one, alone = evaluated("one"), [part for _, part in answered]
+    assert len(alone) == 9 and not (one / runner.ANSWERS).exists()
+
+    def by_first(function):
+        if processes.index() == 0:
+            said[0] = function()
+        together.wait()
+        result = said[0]
+        together.wait()
+        return result
+
+    def by_each(function):
+        found = function()
+        together.wait()
+        return [found] * 2
+
+    def process(index):
+        here.index = index
+        return evaluated("two")
+
+    del answered[:]
+    for name, fake in (("index", lambda: here.index), ("count", lambda: 2), ("by_first", by_first)):
+        monkeypatch.setattr(processes, name, fake)
+    monkeypatch.setattr(processes, "by_each", by_each)
+    with ThreadPoolExecutor(2) as both:
+        two, _ = both.map(process, range(2))
+    assert {index: [part for who, part in answered if who == index] for index in range(2)} == {
+        0: alone[0::2],
+        1: alone[1::2],
+    }
+    assert (two / "predictions.csv").read_bytes() == (one / "predictions.csv").read_bytes()
+    assert manifest.read(two)["evaluation"]["processes"] == 2 and not (two / runner.ANSWERS).exists()
+
+
 @pytest.fixture
 def nothing_here(monkeypatch):
     """No GPU, and whoever asks the hub fails."""
@@ -118,6 +198,10 @@ def test_without_data_and_gpu_it_is_one_sentence_before_any_cost(nothing_here, t
         (("train", "sft", "--profile", "smoke", "--records", "."), "profile smoke makes its own records"),
         (("train", "sft", "--profile", "paper-dry", "--records", "nowhere"), "nowhere"),
         (("reproduce", "--profile", "smoke", "--root", "."), "--root is the folder of photographs of other profiles"),
+        (("reproduce", "--profile", "smoke", "--launch", "ddp"), "--launch is for the profiles of photographs"),
+        (("reproduce", "--profile", "paper-dry", "--gpus", "2"), "name a way, such as --launch fsdp2"),
+        (("reproduce", "--pair", "--launch", "ddp"), "leave --launch out"),
+        (("reproduce", "--profile", "paper-dry", "--launch", "ddp", "--gpus", "1"), "leave --launch out"),
         (("reproduce", "--profile", "paper-dry", "-p", "k=3"), "runs no notebook, so it takes no -p k=..."),
         (("engine",), "make data SOURCE=cv-cities"),
     ],

@@ -1,4 +1,4 @@
-"""Official checkpoints by one command, from a hub on this machine: licence first, resumable, a line of Table 2."""
+"""Official checkpoints by one command, from a hub on this machine: licence first, resumable, lines of both tables."""
 
 import huggingface_hub.constants
 import pandas as pd
@@ -13,15 +13,13 @@ from georeplicate.model import policy
 from georeplicate.runs import dry
 
 pytestmark = pytest.mark.filterwarnings("ignore:cv-cities")
-MODEL = "miniHui/Geo-R1-Zero-0701"
+MODEL, INTERN = "miniHui/Geo-R1-Zero-0701", "OpenGVLab/InternVL3-8B-hf"
 
 
 @pytest.fixture(scope="module")
 def hub(tmp_path_factory):
     root = tmp_path_factory.mktemp("hub")
-    with Hub(
-        {MODEL: layouts.qwen2_5_vl(root / "qwen"), "OpenGVLab/InternVL3-8B-hf": layouts.internvl(root / "intern")}
-    ) as made:
+    with Hub({MODEL: layouts.qwen2_5_vl(root / "qwen"), INTERN: layouts.internvl(root / "intern")}) as made:
         made.cache = root / "cache"
         yield made
 
@@ -36,7 +34,7 @@ def online(hub, monkeypatch):
     return hub
 
 
-def test_an_official_checkpoint_gives_a_line_of_table_2_and_goes_on_after_a_kill(
+def test_official_checkpoints_give_lines_of_the_tables_and_go_on_after_a_kill(
     online, dry_home, tmp_path, command, monkeypatch
 ):
     monkeypatch.setattr(predict, "AT_ONCE", 3)
@@ -68,17 +66,33 @@ def test_an_official_checkpoint_gives_a_line_of_table_2_and_goes_on_after_a_kill
     assert command(*(whole if word == out else word for word in words))[0] == 0
     pd.testing.assert_frame_equal(rows, predict.read(whole))
     # another model is another key: what is there is kept aside
-    code, printed, _ = command(*words[:-1], "OpenGVLab/InternVL3-8B-hf")
-    assert code == 0 and "OpenGVLab/InternVL3-8B-hf: MIT" in printed and "answers under another key" in printed
+    monkeypatch.setattr(predict, "AT_ONCE", 64)
+    untasked = [word for word in words if word not in ("--task", "pairing")]
+    code, printed, error = command(*untasked[:-1], INTERN)
+    assert code == 0, error
+    assert f"{INTERN}: MIT" in printed and "answers under another key" in printed
     assert (tmp_path / "zero.csv.parts-other").is_dir()
+    # the InternVL3 layout: a row of Table 1 and, as for everybody who was asked, one in the columns of Table 2
+    lines = [pd.read_csv(tmp_path / f"zero-{name}.csv") for name in ("table1", "table2")]
+    for line, task in zip(lines, ("geolocation", "pairing")):
+        assert line.stands_for.tolist() == ["InternVL3-8B"] and line.checkpoint.tolist() == ["as published"]
+        assert line.n.tolist() == [8] and line.benchmark.tolist() == [f"{dry.BENCHMARK} ({task})"]
+        assert f"line of table{1 + (task == 'pairing')}: " in printed
+    answered = predict.read(out)
+    assert set(answered.task) == {"pairing", "geolocation"} and (answered.completion_tokens > 0).all()
+    assert {"acc_1km", "acc_2500km_high", "median_km", "contaminated"} <= set(lines[0].columns)
+    assert lines[1].completion_tokens[0] == answered[answered.decoding == "greedy"].completion_tokens[:8].mean()
 
 
 def test_a_system_of_table_1_comes_by_its_name_in_the_paper(online, monkeypatch):
     monkeypatch.setattr(prompted, "TOKENS", 6)
-    name = "OpenGVLab/InternVL3-8B-hf"
     found = baselines.get("InternVL3-8B", "official").predict([Image.new("RGB", (80, 56)), None])
     assert found.lat.isna().all() and found.text[0] and found.text[1] == ""
-    assert baselines.identity("InternVL3-8B") == f"{name}@{online.repositories[name].commit}"
+    assert baselines.identity("InternVL3-8B") == f"{INTERN}@{online.repositories[INTERN].commit}"
+    there = prompted.here("InternVL3-8B", "vllm:official")  # fetched once for several processes, and the same model
+    assert there.startswith("vllm:/") and baselines.identity("InternVL3-8B", there) == baselines.identity(
+        "InternVL3-8B"
+    )
     with pytest.raises(policy.CheckpointError, match="GLOBE-Qwen2.5VL-7B is neither a folder nor a model"):
         baselines.get("GLOBE-7B")
 

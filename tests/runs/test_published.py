@@ -6,7 +6,9 @@ import pytest
 from PIL import Image
 
 from georeplicate.evaluation import baselines
+from georeplicate.evaluation.baselines import prompted
 from georeplicate.runs import published
+from georeplicate.training import processes
 
 ROWS = 70  # more than one part
 
@@ -58,6 +60,24 @@ def test_a_killed_run_goes_on_where_it_stopped(root, tmp_path):
     again, _ = run(out, root)
     assert East.shown == [64, ROWS - 64, ROWS - 64]
     pd.testing.assert_frame_equal(again, p)
+
+
+def test_processes_share_the_photographs_of_a_large_model(root, tmp_path, monkeypatch, shards_here):
+    monkeypatch.setattr(published, "AT_ONCE", 16)
+    one, _ = run(tmp_path / "one", root)
+    assert East.shown == [16, 16, 16, 16, 6] and not shards_here
+    monkeypatch.setitem(prompted.PUBLISHED, "east", ("Org/east", "MIT"))
+    opened = []
+    monkeypatch.setattr(prompted, "here", lambda name, weights: opened.append((name, weights)) or "a folder")
+    two, missing = run(tmp_path / "two", root, gpus=2)
+    assert missing == {} and shards_here == [("shard 1 of 2", 3), ("shard 2 of 2", 2)]
+    assert opened == [("east", "official")]  # fetched once, before there are several
+    pd.testing.assert_frame_equal(two, one)
+    run(tmp_path / "two", root, gpus=2)
+    assert len(shards_here) == 2 and len(East.shown) == 10  # from the disk
+    monkeypatch.delenv("ACCELERATE_USE_CPU")
+    with pytest.raises(processes.LaunchError, match="--gpus 99 needs 99 GPUs"):
+        run(tmp_path / "two", root, gpus=99)
 
 
 def test_other_weights_or_photographs_are_another_run(root, tmp_path, capsys):

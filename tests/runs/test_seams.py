@@ -194,9 +194,9 @@ def test_a_picture_that_becomes_unreadable_costs_a_row_not_the_run(photographs, 
     (root / name).write_bytes((root / name).read_bytes()[:500])  # cut short while the run is under way
     after = [rows[i]["id"] for i in range(len(rows))]
     assert after == [*before[:lost], before[(lost + 1) % len(rows)], *before[lost + 1 :]]
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert said.count(f"{name} cannot be shown") == 1 and "1 so far" in said
-    noted = (tmp_path / "unreadable-grpo.txt").read_text()
+    noted = (tmp_path / "unreadable-grpo-s0.txt").read_text()
     assert noted.startswith(f"1 of {len(rows)} rows are unreadable") and name in noted
     for i in range(20):
         (root / f"pano{i}.jpg").unlink(missing_ok=True)

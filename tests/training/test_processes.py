@@ -76,6 +76,29 @@ def test_alone_one_process_does_what_only_the_first_does(alone):
     assert not processes.is_first()
 
 
+def test_what_each_process_found_and_which_of_them_failed(alone, capsys):
+    def fails():
+        raise ValueError("no room")
+
+    assert processes.by_each(lambda: 7) == [7]
+    with pytest.raises(ValueError, match="no room"):
+        processes.by_each(fails)
+    alone.setenv("WORLD_SIZE", "2")
+    alone.setattr(processes, "_control", lambda: "a group")
+
+    def gathers(found, mine, group):
+        found[:] = [mine, (8, "")]
+
+    alone.setattr(torch.distributed, "all_gather_object", gathers)
+    assert processes.by_each(lambda: 7) == [7, 8]
+    with pytest.raises(processes.LaunchError, match="^process 1 of 2 failed: ValueError: no room$"):
+        processes.by_each(fails)
+    alone.setenv("RANK", "1")  # the others leave it to the first to say so
+    with pytest.raises(SystemExit):
+        processes.by_each(fails)
+    assert "in fails" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("way", launch.WAYS)
 def test_shipped_configs_are_accelerates_and_say_which_engine(way, alone):
     made = told(way)

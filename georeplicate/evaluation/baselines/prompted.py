@@ -54,6 +54,15 @@ def folder(name: str, weights: str | Path | None) -> Path:
     return hub.named(model)
 
 
+def here(name: str, weights: str | Path | None) -> str:
+    """The same weights as a folder of this disk, so that several processes open one and fetch none; raises as
+    `folder`, and ValueError for those of a server."""
+    if (server := _server(name, weights)) is not None:
+        raise ValueError(f"{server[0]} computes on its own GPUs: leave --gpus out")
+    mark = VLLM_MARK if isinstance(weights, str) and weights.startswith(VLLM_MARK) else ""
+    return f"{mark}{folder(name, _bare(weights))}"
+
+
 def identity(name: str, weights: str | Path | None) -> str:
     """Which model answers, for keys; ValueError or CheckpointError where that cannot be told."""
     if (server := _server(name, weights)) is not None:

@@ -17,6 +17,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from georeplicate.training import processes
 from georeplicate.training.processes import ENGINES, LaunchError
 
 FOLDER = Path(__file__).parent
@@ -44,12 +45,9 @@ def command(way: str, gpus: int, words: Sequence[str]) -> list[str]:
 
 
 def check(way: str, gpus: int) -> None:
-    """LaunchError in one sentence where this machine lacks what a way needs, before any cost."""
-    import torch
-
-    config(way)
-    here = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if here < gpus:
+    """LaunchError in one sentence where this machine lacks what a way needs, before any cost; else as `command`."""
+    command(way, gpus, ())  # refuses an unknown way, and fewer than two GPUs
+    if (here := processes.gpus()) < gpus:
         raise LaunchError(
             f"--launch {way} --gpus {gpus} needs {gpus} GPUs, and this machine has {here or 'none'}: `georeplicate "
             "plan` says what fits where, and without --launch one GPU (or, for the mini profiles, the CPU) is used"
