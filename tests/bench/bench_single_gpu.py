@@ -127,6 +127,9 @@ def main() -> None:
         for way, seconds in zip(args.ways, itertools.cycle(args.seconds)):
             gc.collect()
             torch.cuda.empty_cache()
+            if held := torch.cuda.memory_allocated():
+                print(f"{way}: {held / 1e9:.1f} GB are held from before, so its peak is none of its own", flush=True)
+            torch.cuda.reset_peak_memory_stats()
             rows = measure(size, way, replace(profile, adapters="lora" if way == "lora" else ""), path, seconds)
             merge(args.out, rows)
             print(rows.tail(1).T.to_string(), flush=True)

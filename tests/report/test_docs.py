@@ -3,6 +3,7 @@
 import ast
 import re
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -11,8 +12,9 @@ import pytest
 import yaml
 
 from georeplicate import paper, reproduce
+from georeplicate.profiles import Profile
 from georeplicate.report import findings, tables
-from georeplicate.runs import leaks
+from georeplicate.runs import leaks, plan
 
 ROOT = Path(__file__).parents[2]
 TEXTS = ["README.md", "ATTRIBUTION.md"]
@@ -275,6 +277,22 @@ def test_images_are_in_the_repository():
                 r"!\[[^\]]*\]\((https?://[^)]*)|<img[^>]+src=.?(https?://[^\s>]*)", (ROOT / name).read_text()
             )
             assert not hot, f"{name} shows images from the network: {hot}"
+
+
+def test_what_readme_says_of_a_gpu_is_what_was_measured_there():
+    table = pd.read_csv(ROOT / "results" / "bench" / "single_gpu.csv")
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    whole, adapters = (table[table.way == way] for way in ("ddp", "lora"))
+    assert len(whole) == 6 and set(table.device) == {"NVIDIA H200"} and set(table.tokens) == {1024}
+    assert (
+        f"took {whole.seconds.median():.0f} seconds each, the first {whole.seconds.max():.0f}, and "
+        f"{whole.peak_gb.max():.1f} GB at the most, where the plan says {whole.planned_gb.max():.1f}; adapters took "
+        f"{adapters.seconds.mean():.0f} seconds"
+    ) in readme
+    profile = replace(Profile.get("single_gpu"), accumulation=8)
+    planned = plan.memory(plan.shape(profile.model), profile, "grpo", "ddp", 1).peak / 1e9
+    assert planned == pytest.approx(whole.planned_gb.max(), rel=1e-3)
+    assert planned == pytest.approx(whole.peak_gb.max(), rel=0.2)
 
 
 # --- notebooks -----------------------------------------------------------------------------------------------------
