@@ -24,7 +24,7 @@ An independent calculation of the same profiles agrees on parameters, on 16 byte
 60.1 and 132.7 GB for 3B and 7B), the fp32 reference, ZeRO-2, full sharding, the KV cache and the bytes of a checkpoint.
 It differs where
 
-    activations  it counts about 2.5 MB (3B) and 3.4 MB (7B) of a token, we 4.9 and 6.8: it has bf16 norms and residuals
+    activations  it counts about 2.5 MB (3B) and 3.4 MB (7B) of a token, we 5.6 and 7.5: it has bf16 norms and residuals
                  and two of the gated MLP's four tensors; and it counts all 64 answers at once where we count those of
                  one GPU's micro-batch.
     copies       it leaves out autocast's bf16 copies of the weights (2 bytes a parameter, 16.6 GB for 7B).
@@ -457,18 +457,26 @@ def _last(said: list[str]) -> list[str]:
 @dataclass(frozen=True)
 class Device:
     """flops: peak dense bf16 products and sums a second; bandwidth: bytes a second; step_ms: what one decoding step
-    costs a Python loop for each decoder layer, whatever the batch."""
+    costs a Python loop for each decoder layer, whatever the batch; recorded_ms: the same where a step is recorded and
+    replayed, as it is where weights are whole (None: it is not)."""
 
     name: str
     flops: float
     bandwidth: float
     step_ms: float
+    recorded_ms: float | None = None
+
+    def least_ms(self, way: str) -> float:
+        """What a decoding step costs for each layer at the least."""
+        whole = way not in ("fsdp2", "zero3")
+        return self.recorded_ms if whole and self.recorded_ms is not None else self.step_ms
 
 
-DEVICES = {  # published peaks; step_ms assumed
-    24.0: Device("RTX 4090", 165e12, 1.008e12, 0.8),
-    48.0: Device("L40S", 362e12, 0.864e12, 0.8),
-    80.0: Device("H100 SXM", 989e12, 3.35e12, 0.8),
+# Published peaks; step_ms assumed; recorded_ms as on an H200, 64 rows of the 3B (results/bench/single_gpu.csv).
+DEVICES = {
+    24.0: Device("RTX 4090", 165e12, 1.008e12, 0.8, 0.4),
+    48.0: Device("L40S", 362e12, 0.864e12, 0.8, 0.4),
+    80.0: Device("H100 SXM", 989e12, 3.35e12, 0.8, 0.4),
 }
 CPU = Device("a CPU core", 0.1e12, 20e9, 0.3)
 
@@ -534,7 +542,7 @@ def stages(s: Shape, profile: Profile, way: str, gpus: int, on: Device, mfu: flo
         cached = s.kv_bytes * (work.prompts * work.prompt_tokens + work.answers * limit / 2)
         active = s.text_parameters + s.vocabulary * s.hidden
         read = (2 * active + cached) / on.bandwidth
-        step = max(read, 2 * active * work.answers / rate, on.step_ms * s.layers / 1000)
+        step = max(read, 2 * active * work.answers / rate, on.least_ms(way) * s.layers / 1000)
         return {"prompts": sum(forward_flops(s, replace(work, answer_tokens=0.0))) / rate, "decoding": limit * step}
 
     rl = load(profile, "grpo", gpus, whole=True, mean=True)
@@ -696,7 +704,9 @@ def assumptions(profile: Profile, on: Device, rate: float, mfu: float) -> list[s
     return [
         f"utilisation {mfu:.0%} of {on.name}'s published peak of {on.flops / 1e12:g} TFLOP/s and, for decoding, all of "
         f"its {on.bandwidth / 1e12:g} TB/s; communication between GPUs takes no time",
-        f"a decoding step of the Python loop costs at least {on.step_ms:g} ms a layer (a server such as vLLM: less)",
+        f"a decoding step costs at least {on.step_ms:g} ms a layer in a Python loop"
+        + (f" and {on.recorded_ms:g} recorded, where weights are whole" if on.recorded_ms else "")
+        + " (a server such as vLLM: less)",
         f"answers have {a['mean_answer']:.0%} of the limit of {profile.max_completion_length} tokens on average, and "
         "the longest of a batch reaches it; memory is for answers that all reach it",
         f"a question has {text:g} tokens of text, a record of SFT {record:g} tokens of answer",

@@ -6,6 +6,7 @@ import math
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from PIL import Image
@@ -248,6 +249,15 @@ def test_training_state_kv_cache_and_logits_again_from_the_config(name):
     adapters = 16 * L * (4 * h + 2 * (h + kv) + 3 * (h + f))
     assert sum(lora.held.values()) + lora.training["gradients"] == pytest.approx(2 * n + 16 * adapters, rel=1e-9)
     assert plan.checkpoint_gb(s, profile) == pytest.approx(12 * n / 1e9)
+
+
+def test_a_recorded_step_costs_what_was_measured_on_a_gpu():
+    table = pd.read_csv(files.RESULTS / "bench" / "single_gpu.csv").query("way == 'ddp' and step > 1")
+    s, profile = plan.shape(B3), Profile.get("single_gpu")
+    seconds = plan.stages(s, profile, "ddp", 1, plan.DEVICES[80.0], 0.35)[1].seconds
+    assert seconds["prompts"] + seconds["decoding"] == pytest.approx(table.seconds_generation.mean(), rel=0.2)
+    in_shares = plan.stages(s, profile, "fsdp2", 1, plan.DEVICES[80.0], 0.35)[1].seconds
+    assert in_shares["decoding"] > 1.9 * seconds["decoding"]
 
 
 def test_seconds_of_training_are_flops_over_peak_and_utilisation():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from torch.distributed.tensor import DTensor
+from torch.distributed.fsdp import FSDPModule
 
 from georeplicate.model.shared_prefix.decoding import StaticDecoder, closer
 from georeplicate.model.shared_prefix.sampling import Draws
@@ -73,9 +73,10 @@ class _Batch:
 
 def _recorded(step: Callable[[], None], warm: int, *, more: bool, model: torch.nn.Module) -> Callable[[], None]:
     """Takes the first steps, `warm` of them, and returns what takes one more. Nothing is recorded on a CPU, where there
-    are no `more` steps, and of weights that lie in shares, which are fetched by code in between."""
+    are no `more` steps, and of weights that are kept in shares, which code in between fetches or would."""
     weight = next(model.parameters())
-    if weight.device.type != "cuda" or not more or isinstance(weight, DTensor) or hasattr(weight, "ds_id"):
+    shared = hasattr(weight, "ds_id") or any(isinstance(part, FSDPModule) for part in model.modules())
+    if weight.device.type != "cuda" or not more or shared:
         for _ in range(warm):
             step()
         return step
