@@ -39,6 +39,7 @@ import numpy as np
 import pandas as pd
 import torch
 from datasets import Dataset, Features, Image, List, Value
+from measurements import replace_rows
 from PIL import Image as Pictures
 from transformers import (
     AttentionInterface,
@@ -62,6 +63,7 @@ GROUP = 8
 STEPS = 6  # the first one warms up
 TILES = 5
 WORDS = [f"word{i}" for i in range(200)]
+KEY = ["device", "model", "P", "C", "G"]  # of a shape that is measured together
 PARTS = ("preparation", "generation", "reference", "forward", "backward", "update")
 
 SMALL = dict(hidden_size=256, layers=4, heads=4, vision_hidden_size=128, vision_layers=3, vision_heads=4)
@@ -503,7 +505,7 @@ def bench(model: str, shapes: list[tuple[int, int]], steps: int, out: Path) -> N
             make_policy(model).save(path)
         for P, C in shapes:
             rows = pd.DataFrame(measure(model, path, P, C, steps))
-            merge(out, rows)
+            replace_rows(out, rows, KEY)
             step = rows[rows.part == "step"].set_index("impl")
             faster, lighter = (step[column].trl / step[column].ours for column in ("seconds", "peak_mb"))
             print(
@@ -511,17 +513,6 @@ def bench(model: str, shapes: list[tuple[int, int]], steps: int, out: Path) -> N
                 f"(x {faster:.2f}), {step.peak_mb.ours:,.0f} MB against {step.peak_mb.trl:,.0f} MB (x {lighter:.2f})",
                 flush=True,
             )
-
-
-def merge(out: Path, rows: pd.DataFrame) -> None:
-    """The table with these rows in the place of older ones of the same device, model and shape."""
-    key = ["device", "model", "P", "C", "G"]
-    if out.exists():
-        old = pd.read_csv(out)
-        fresh = rows[key].drop_duplicates()
-        keep = old.merge(fresh, on=key, how="left", indicator=True)._merge.eq("left_only").to_numpy()
-        rows = pd.concat([old[keep], rows])
-    files.write_csv(out, rows)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from transformers.utils import logging as transformers_logging
 
 sys.path.insert(0, str(Path(__file__).parent))
 from bench_grpo import WORDS, device_name, make_policy
+from measurements import replace_rows
 
 from georeplicate import files
 from georeplicate.model.checkpoint import MANIFEST
@@ -131,18 +132,8 @@ def main() -> None:
                 print(f"{way}: {held / 1e9:.1f} GB are held from before, so its peak is none of its own", flush=True)
             torch.cuda.reset_peak_memory_stats()
             rows = measure(size, way, replace(profile, adapters="lora" if way == "lora" else ""), path, seconds)
-            merge(args.out, rows)
+            replace_rows(args.out, rows, ["device", "model", "way", "tokens", "accumulation"])
             print(rows.tail(1).T.to_string(), flush=True)
-
-
-def merge(out: Path, rows: pd.DataFrame) -> None:
-    """The table with these rows in the place of older ones of the same device, model, way and size."""
-    key = ["device", "model", "way", "tokens", "accumulation"]
-    if out.exists():
-        old = pd.read_csv(out)
-        here = set(rows[key].itertuples(index=False, name=None))
-        rows = pd.concat([old[[one not in here for one in old[key].itertuples(index=False, name=None)]], rows])
-    files.write_csv(out, rows)
 
 
 if __name__ == "__main__":

@@ -62,10 +62,10 @@ def test_a_measured_shape_is_known_and_replaced_not_doubled(tmp_path):
     out = tmp_path / "grpo_step.csv"
     columns = {"device": bench_grpo.device_name(), "model": "4.5M", "C": 4, "G": 8, "part": "step", "peak_mb": 1.0}
     rows = [columns | {"impl": impl, "P": P, "seconds": 1.0} for P in (64, 96) for impl in ("ours", "trl")]
-    bench_grpo.merge(out, pd.DataFrame(rows[:3]))
+    bench_grpo.replace_rows(out, pd.DataFrame(rows[:3]), bench_grpo.KEY)
     assert bench_grpo.known(out, "4.5M", 64, 4)
     assert not bench_grpo.known(out, "4.5M", 96, 4)  # only ours is there
-    bench_grpo.merge(out, pd.DataFrame([row | {"seconds": 2.0} for row in rows[2:]]))
+    bench_grpo.replace_rows(out, pd.DataFrame([row | {"seconds": 2.0} for row in rows[2:]]), bench_grpo.KEY)
     assert pd.read_csv(out).groupby("P").seconds.agg(["size", "mean"]).to_numpy().tolist() == [[2, 1.0], [2, 2.0]]
 
 
