@@ -145,6 +145,7 @@ def sentences(made: pd.DataFrame) -> str:
         told = {seeds.HOLDS: "more of them are true", seeds.FAILS: "fewer of them are true"}
         words = told.get(verdict, "whether more of them are true cannot be told")
         words += f" ({points[0]:+.1f} points [{points[1]:+.1f}, {points[2]:+.1f}] after {row.update} updates)"
+    left_out = halfway(rows, "words_a_picture")
     halves = {name: halfway(rows, name) for name in ("accuracy", "stopped")}
     order = sorted(halves.values())
     which = "in step with" if order[0] == order[1] else "before" if halves["stopped"] == order[0] else "after"
@@ -158,7 +159,8 @@ def sentences(made: pd.DataFrame) -> str:
         f"Paid for: right letters, {said['accuracy']} in {last['update']} updates, half of it by update "
         f"{halves['accuracy']}. Not paid for: searches that stop at a match go from {said['stopped']} (half by update "
         f"{halves['stopped']}, {which} the letters), tiles looked at from {said['tiles']}, words said of a picture "
-        f"from {said['words_a_picture']}; at the base's mix of words {words}.{beside} One seed, synthetic."
+        f"from {said['words_a_picture']} (half by update {left_out}); at the base's mix of words {words}.{beside} "
+        "One seed, synthetic."
     )
 
 
