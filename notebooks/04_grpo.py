@@ -21,7 +21,7 @@
 #
 # | | |
 # |---|---|
-# | **You will see** | rewards of answers; a group; predictions, then the curves of all seeds; what is learnt unpaid; costs |
+# | **You will see** | rewards of answers; a group; predictions, then the curves of all seeds; what is learnt; costs |
 # | **Needs** | nothing but this repository; trains once, some minutes a run on one CPU core |
 # | **Writes** | `figures/grpo_curves.png`, `figures/grpo_step.png`, `tables/grpo.csv`, and the runs below `runs/` |
 #
