@@ -14,7 +14,7 @@ BIN := $(VENV)/bin
 RUN := $(BIN)/python -m georeplicate
 INSTALLED := $(VENV)/.installed
 
-.PHONY: help reproduce smoke test coverage check pair pages figures publish verify reliability fuzz base table1 table2 ablations bench site atlas sbom data clean
+.PHONY: help reproduce smoke test coverage check pair pages figures publish verify reliability fuzz base table1 table2 ablations curve bench site atlas sbom data clean
 
 help:  ## list what can be made
 	@echo "usage: make TARGET [PROFILE=mini] [SEEDS=3] [PYTHON=python3]"
@@ -69,6 +69,9 @@ table1: $(INSTALLED)  ## the systems of Table 1: stand-ins trained here, or (PRO
 
 ablations: $(INSTALLED)  ## train and evaluate the controls: random reward, shuffled pairing, blank pictures, released rewards
 	$(RUN) train ablations --profile "$(PROFILE)" $(COUNT)
+
+curve: $(INSTALLED)  ## train one GRPO run whose policies in the middle are kept, and evaluate these on validation questions (ten minutes)
+	$(RUN) train curve --profile "$(PROFILE)"
 
 reliability: $(INSTALLED)  ## inject faults into smoke runs and write results/reliability.md (SHORT=1: a few, nothing is written)
 	$(BIN)/python tests/bench/reliability.py $(if $(SHORT),--short,--out results/reliability.md)

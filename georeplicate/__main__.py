@@ -220,7 +220,7 @@ def train(
     what: Annotated[
         str,
         typer.Argument(
-            help="table1, table2, ablations, one of sft, zero, r1 (with what it starts from), a run, or base"
+            help="table1, table2, ablations, curve, one of sft, zero, r1 (with what it starts from), a run, or base"
         ),
     ] = "table2",
     profile: ProfileName = "mini",

@@ -16,6 +16,7 @@ from typing import Any, ClassVar, Literal, Self, get_args
 
 DRY_BASE = "dry-base"  # the random model of a dry run: see runs.dry
 WORLDS = ("layout", "geographic")
+CHECKPOINTS = 8  # a run that is killed loses no more than this part of it (or the updates on one batch of answers)
 NEGATIVES = ("region", "near", "random", "neighbourhood")
 PRECISIONS = ("auto", "fp32", "bf16")
 ADAPTERS = ("", "lora", "qlora")
@@ -189,6 +190,15 @@ class Profile:
     @property
     def completions_per_update(self) -> int:
         return self.prompts_per_update * self.group_size
+
+    def steps(self, stage: str) -> int:
+        """Optimizer updates of a stage of training."""
+        return self.sft_steps if stage in ("sft", "sft-lora") else self.rl_steps
+
+    def checkpoint_every(self, stage: str) -> int:
+        """Updates between two checkpoints of a stage, which fall between two batches of answers."""
+        whole = self.num_iterations if stage.startswith("grpo") else 1
+        return max(1, self.steps(stage) // CHECKPOINTS // whole) * whole
 
     @property
     def rl_epochs(self) -> float:

@@ -300,7 +300,8 @@ def _runs(profile: str, seeds: tuple[int, ...], out: Path) -> dict[str, str]:
 
 def _measured(notebooks: Path) -> dict[str, str]:
     """{name: checksum} of the committed measurements that notebooks show beside their own."""
-    return {path.name: files.sha256_file(path) for path in sorted(notebooks.glob("../results/bench/*.csv"))}
+    shown = (*notebooks.glob("../results/bench/*.csv"), *notebooks.glob("../results/mini/runs/curve-*/predictions.csv"))
+    return {f"{path.parent.name}/{path.name}": files.sha256_file(path) for path in sorted(shown)}
 
 
 def _library_data(library: Path) -> str:

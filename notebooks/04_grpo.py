@@ -21,7 +21,7 @@
 #
 # | | |
 # |---|---|
-# | **You will see** | rewards of answers; a group; predictions, then the curves of every seed; what a step costs |
+# | **You will see** | rewards of answers; a group; predictions, then the curves of all seeds; what is learnt; costs |
 # | **Needs** | nothing but this repository; trains once, some minutes a run on one CPU core |
 # | **Writes** | `figures/grpo_curves.png`, `figures/grpo_step.png`, `tables/grpo.csv`, and the runs below `runs/` |
 #
@@ -52,7 +52,7 @@ from georeplicate.evaluation.predictors import VLM
 from georeplicate.mini import base, inputs, tasks, wording
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
-from georeplicate.report import diagram, findings, plots, thinking, write
+from georeplicate.report import diagram, findings, mechanism, plots, thinking, write
 from georeplicate.report import tables as result_tables
 from georeplicate.runs import runner, spec
 from georeplicate.tasks import prompts
@@ -74,12 +74,18 @@ diagram.loop("GRPO")
 paper.table2()
 
 # %% [markdown]
-# The settings beside ours, where they differ:
+# The settings beside ours, where they differ, and where the paper's come from. The letter says how strong that source
+# is (V verified, S secondary, I inference, choice: ours on both sides); notebook 07 has what could follow from it.
 
 # %%
-names = ("prompts_per_update", "group_size", "rl_steps", "learning_rate", "beta", "epsilon", "temperature")
-names += ("max_completion_length", "panorama_px", "tile_px", "model")
-settings = pd.DataFrame({p.name: {n: getattr(p, n) for n in names} for p in (published, size)}, dtype=object)
+named = {"group_size": "num_generations", "rl_steps": "updates", "epsilon": "clip_epsilon", "model": "base_model"}
+named |= {n: n for n in ("prompts_per_update", "learning_rate", "beta", "temperature", "max_completion_length")}
+source = {n: (s.source, s.strength) for n, s in ((n, paper.setting(theirs)) for n, theirs in named.items())}
+source |= dict.fromkeys(("panorama_px", "tile_px"), ("not published", "choice"))
+
+# %%
+settings = pd.DataFrame({p.name: {n: getattr(p, n) for n in source} for p in (published, size)}, dtype=object)
+settings[["source of the paper's", "strength"]] = list(source.values())
 settings = settings[settings.iloc[:, 0] != settings.iloc[:, 1]]
 settings.map(lambda value: f"{value:g}" if isinstance(value, float) else value)
 
@@ -168,7 +174,7 @@ plots.group(parts[group].set_axis(names), advantages)
 #
 # ## (4) and (5): predict before you look
 #
-# Four quantities of the training log can be foretold from the arithmetic of notebook 03. Cover the curves and decide:
+# Six quantities of the training log can be foretold from the arithmetic of notebook 03. Cover the curves and decide:
 #
 # | log column | what must it do, and why? |
 # |---|---|
@@ -176,6 +182,8 @@ plots.group(parts[group].set_axis(names), advantages)
 # | `clip_fraction` | exactly 0: with *one* update a batch the new policy *is* the old one, every ratio is 1 |
 # | `kl` | 0 at the first update, as the reference is where training starts; then it grows, against the pull of beta |
 # | `equal_groups` | many when nearly all answers are wrong, or nearly all right; few in between |
+# | `finished` | 1, or nearly: an answer that never ends earns no letter and no form, so it sinks |
+# | `loss_beyond_kl` | near 0: at ratio 1 the advantages cancel, and what is left of the loss is beta times the KL |
 #
 # How often *would* groups be tied by accuracy alone? All wrong or all right, for a policy that is right a share $p$ of
 # the time and groups of 8:
@@ -200,9 +208,9 @@ pd.Series(minutes, name="minutes of training and asking").to_frame().T
 # %%
 invariants = {"advantage_mean": "mean advantage", "clip_fraction": "clipped share of tokens", "kl": "KL, nats a token"}
 invariants |= {"equal_groups": "share of groups with equal rewards", "finished": "finished answers"}
-plots.curves(
-    logs, invariants, baselines={"advantage_mean": 0, "clip_fraction": 0, "kl": 0, "equal_groups": 0, "finished": 1}
-)
+invariants |= {"loss_beyond_kl": "loss minus beta times KL"}
+logs["loss_beyond_kl"] = logs.loss - size.beta * logs.kl
+plots.curves(logs, invariants, baselines=dict.fromkeys(invariants, 0) | {"finished": 1})
 
 # %%
 start = logs.sort_values("step").groupby("run").kl.first().abs().max()
@@ -210,7 +218,9 @@ assert (logs.clip_fraction == 0).all() and logs.advantage_mean.abs().max() < 0.0
 Markdown(
     f"Clipped tokens: {logs.clip_fraction.sum():.0f}. Largest mean advantage {logs.advantage_mean.abs().max():.0e}. "
     f"KL at the first update at most {start:.0e}, at the last {logs[logs.step == logs.step.max()].kl.mean():.2f}. "
-    f"Groups with equal rewards: {logs.equal_groups.mean():.1%}."
+    f"Groups with equal rewards: {logs.equal_groups.mean():.1%}. Answers that end: {logs.finished.mean():.2%}. "
+    f"Loss: at most {logs.loss.abs().max():.4f}, and {logs.loss_beyond_kl.abs().max():.4f} away from beta times the "
+    "KL (the loss is a mean over answers of means over their tokens, the KL that is logged a mean over all tokens)."
 )
 
 # %% [markdown]
@@ -257,6 +267,29 @@ display(result_tables.shown(steps[steps.decoding == "greedy"]).set_index(["befor
 Markdown(findings.sentences({"decomposition": steps}).get("decomposition", ""))
 
 # %% [markdown]
+# ## What was paid, and what was learnt beside it
+#
+# The reward reads one letter. Whether a search stops at the tile that it calls a match, which words are left out and
+# whether those that stay are true is nobody's business, and so it is what there is to find out. One run, GRPO from the
+# base with the first seed, was trained once more with its policy kept at every checkpoint (`georeplicate train curve`;
+# shown is yours, or else the committed one), and each was asked the same held-out questions: of the validation split,
+# as the test split is for finished systems. *Predict:* does the search change before the letters or after them, and do
+# the words become truer?
+
+# %%
+watched = mechanism.here(Path(out) / "runs")
+learning, rewards_log = mechanism.read(watched, runner.predictions(watched))
+mechanism.figure(learning, rewards_log, chance=1 / size.k)
+
+# %%
+Markdown(mechanism.sentences(learning))
+
+# %% [markdown]
+# > Words are compared at a fixed mix: a policy that leaves out what it gets wrong looks more truthful and sees no
+# > better. So each attribute of each view weighs as in the base's answers to the same questions, and the base is read
+# > over the same words. The diamonds belong to the runs of Table 2. A processor of another kind rounds differently, so
+# > that the same recipe ends in another policy: how far apart the two ends lie is what one rounding is worth.
+#
 # The group of (3) again, after training. *Predict:* which bars are left, and how large are the advantages?
 
 # %%

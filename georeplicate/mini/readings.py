@@ -71,6 +71,12 @@ def read_by_verdicts(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(choice=[by_verdicts(text, choice) for text, choice in zip(rows.text, rows.choice)])
 
 
+def search(text: str, words: Wording = WORDING) -> tuple[int, bool]:
+    """(how many tiles the thinking speaks of, whether it ends at one that it calls a match)."""
+    looked = [verdict for name, _, verdict in thoughts(text, words) if name != words.place]
+    return len(looked), bool(looked) and looked[-1] == words.match
+
+
 # --- words -----------------------------------------------------------------------------------------------------------
 
 

@@ -56,6 +56,12 @@ FIGURES = {
         "right format, KL, groups without signal, spread within a group",
     ),
     "grpo_curves": ("04", "Three of these curves: right letters, tokens an answer, right format"),
+    "mechanism": (
+        "04",
+        "Six curves over the updates of one GRPO run from the base: mean training reward, and on held-out questions "
+        "with 95 % intervals right letters, searches that stop at a match, tiles looked at, words said of a picture, "
+        "true words at the base's mix; diamonds are the base and the finished run of the same seed on test questions",
+    ),
     "grpo_step": (
         "04",
         "Seconds of one GRPO step by its parts, and peak memory: the shared prefix beside TRL, for five "

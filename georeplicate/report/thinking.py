@@ -105,7 +105,7 @@ class Truth:
         return {place: tuple(facts[kind] for kind in self.wording.words) for place, facts in self.facts.items()}
 
 
-def of_world(p: pd.DataFrame) -> Truth | None:
+def of_world(p: pd.DataFrame, split: str = "test") -> Truth | None:
     """What is true of the places and questions of these predictions; None where no profile of the world asks them.
 
     Questions are made again (without rendering) and accepted only if every right letter is the recorded one.
@@ -115,7 +115,7 @@ def of_world(p: pd.DataFrame) -> Truth | None:
         profile = Profile.get(name)
         if profile.source != "world" or not len(evaluated):
             continue
-        sites, questions = _test_questions(profile)
+        sites, questions = _questions(profile, split)
         if set(evaluated.index) <= questions.keys() and all(
             questions[q][0] == letter for q, letter in evaluated.items()
         ):
@@ -128,9 +128,9 @@ def of_world(p: pd.DataFrame) -> Truth | None:
 
 
 @cache
-def _test_questions(profile: Profile) -> tuple[pd.DataFrame, dict[str, tuple[str, list[str]]]]:
-    """(test sites, {question id: (right letter, ids of the candidates)}) of a profile."""
-    sites = inputs.sites(profile, "test")
+def _questions(profile: Profile, split: str) -> tuple[pd.DataFrame, dict[str, tuple[str, list[str]]]]:
+    """(sites of a split, {question id: (right letter, ids of the candidates)}) of a profile."""
+    sites = inputs.sites(profile, split)
     columns = {name: sites[name].tolist() for name in ("id", "area", "lat", "lon")}
     rows = Dataset.from_dict(columns | {"aerial": [{"path": f"{name}.png"} for name in sites.id]})
     made = pairs.questions(rows, k=profile.k, negatives=profile.negatives, seed=0)
@@ -182,31 +182,45 @@ def words(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
             continue
         counted = {}
         for name, part in evaluated.groupby("stands_for"):
-            cells = _cells(part, truth)
-            if cells is None:
+            found = cells(part, truth)
+            if found is None:
                 return pd.DataFrame()
-            counted[name] = cells
+            counted[name] = found
         start = counted[tables.BASE]
-        mix = pd.Series({cell: float(found.possible.sum()) for cell, found in start.items()})
         for labels, part in tables.systems(evaluated):
             mine = counted[labels["stands_for"]]
-            kept = [cell for cell in mix.index if cell in mine and mine[cell].possible.sum() >= FEWEST]
-            if not kept:
+            standardised = at_mix(mine, start)
+            if standardised is None:
                 continue
-            weights = mix[kept] / mix[kept].sum()
-            value, base_value = (_standardised(found, weights) for found in (mine, start))
+            value, base_value, covered = standardised
             raw = tables.measured("words_true", tables.sample(part, part.words_true, part.words))
             rows.append(
                 labels | {"decoding": decoding} | raw
                 | {"standardised": value[0], "base_standardised": base_value[0]}
                 | _difference(value, base_value, labels["stands_for"] == tables.BASE)
-                | {"covered": float(mix[kept].sum() / mix.sum())}
+                | {"covered": covered}
                 | {f"share_{kind}": _share(mine, kind) for kind in truth.wording.words}
             )  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def _cells(rows: pd.DataFrame, truth: Truth) -> dict[tuple[str, str], tables.Sample] | None:
+Cells = dict[tuple[str, str], tables.Sample]
+
+
+def at_mix(mine: Cells, base: Cells) -> tuple[tuple[float, np.ndarray], tuple[float, np.ndarray], float] | None:
+    """(share of true words at the base's mix, the base's over the same cells, the part of the base's words in them);
+    None where no cell has FEWEST words.
+
+    A share comes with (seeds, places) residuals whose mean varies as it does."""
+    mix = pd.Series({cell: float(found.possible.sum()) for cell, found in base.items()})
+    kept = [cell for cell in mix.index if cell in mine and mine[cell].possible.sum() >= FEWEST]
+    if not kept:
+        return None
+    weights = mix[kept] / mix[kept].sum()
+    return _standardised(mine, weights), _standardised(base, weights), float(mix[kept].sum() / mix.sum())
+
+
+def cells(rows: pd.DataFrame, truth: Truth) -> Cells | None:
     """{(view, attribute): true words of words said}; None where the sums are not those of the predictions."""
     counts: dict[tuple[str, str], dict[str, list[int]]] = {}
     for i, row in enumerate(rows.itertuples()):
@@ -220,10 +234,10 @@ def _cells(rows: pd.DataFrame, truth: Truth) -> dict[tuple[str, str], tables.Sam
     return {cell: tables.sample(rows, found["true"], found["said"]) for cell, found in sorted(counts.items())}
 
 
-def _standardised(cells: dict, weights: pd.Series) -> tuple[float, np.ndarray]:
-    """(weighted share, (seeds, places) residuals whose mean varies as it does)."""
-    value = sum(w * cells[cell].value for cell, w in weights.items())
-    return float(value), sum(w * cells[cell].cells() for cell, w in weights.items())
+def _standardised(found: dict, weights: pd.Series) -> tuple[float, np.ndarray]:
+    """(weighted share, its residuals)."""
+    value = sum(w * found[cell].value for cell, w in weights.items())
+    return float(value), sum(w * found[cell].cells() for cell, w in weights.items())
 
 
 def _difference(mine: tuple, theirs: tuple, itself: bool) -> dict[str, float]:

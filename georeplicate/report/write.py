@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from georeplicate import paper, world
 from georeplicate.mini import baselines
 from georeplicate.profiles import Profile
-from georeplicate.report import diagram, illustrations, maps, plots, table1, tables, thinking, verdicts
+from georeplicate.report import diagram, illustrations, maps, mechanism, plots, table1, tables, thinking, verdicts
 from georeplicate.runs import runner
 
 DRY = "dry run"  # how the benchmark of such a run begins: runs.dry
@@ -50,11 +50,16 @@ def write(runs: str | Path, out: str | Path, profile: Profile | None = None) -> 
     if p.benchmark.str.startswith(DRY).any():  # nothing to judge claims by
         made, synthetic = {name: (frame, f"{caption} {NO_RESULT}") for name, (frame, caption) in made.items()}, False
         made.pop("verdicts", None)
+    learning, rewards = mechanism.read(runs, p)
+    if len(learning):
+        made["mechanism"] = (learning, mechanism.CAPTION)
     paths = []
     for name, (frame, caption) in made.items():
         paths += table(name, frame, caption, out / "tables", synthetic=synthetic)
     for name, draw in figures(p, {name: frame for name, (frame, _) in made.items()}, logs(p, runs)):
         paths += plots.save(draw, out / "figures" / name)
+    if len(learning):
+        paths += plots.save(partial(mechanism.figure, learning, rewards), out / "figures" / "mechanism")
     if profile is not None and synthetic:
         for name, draw in illustrations.figures(profile, p, out / "tables"):
             paths += plots.save(draw, out / "figures" / name)

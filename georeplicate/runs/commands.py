@@ -25,10 +25,11 @@ def chosen(what: str, profile: Profile, seeds: int | None) -> list[Run]:
     recipe, count = recipes.of(profile), spec.seeds_of(profile, seeds)
     table2, ablations = spec.table2_runs(count, recipe), spec.ablation_runs(count, recipe)
     table1 = spec.table1_runs(count, recipe)
-    groups = {"table1": table1, "table2": table2, "ablations": ablations}
+    curve = spec.curve_runs(recipe)
+    groups = {"table1": table1, "table2": table2, "ablations": ablations} | ({"curve": curve} if curve else {})
     for system in ("sft", "zero", "r1"):
         groups[system] = [run for run in table2 if run.name.startswith(f"{system}-")]
-    groups |= {run.name: [run] for run in (*table2, *table1, *ablations)}
+    groups |= {run.name: [run] for run in (*table2, *table1, *ablations, *curve)}
     if what not in groups:
         raise ValueError(f"unknown run {what!r}: choose one of {', '.join(groups)}")
     needed = {run.start for run in groups[what]} - {run.name for run in groups[what]}
@@ -103,6 +104,11 @@ def train(
     for name, folder in folders.items():
         rows = predict.read(folder / "predictions.csv")
         pairing = rows[(rows.task == "pairing") & (rows.decoding == "greedy")]
+        if "update" in rows:
+            shares = (pairing.choice == pairing.truth).groupby(pairing["update"]).mean()
+            said = ", ".join(f"{share:.1%} after {update}" for update, share in shares.items())
+            print(f"{name:>28}  validation questions right: {said}")
+            continue
         if not len(pairing):
             near = (rows.error_km <= 2500).mean()
             print(f"{name:>28}  {near:6.1%} of {len(rows)} places within 2,500 km")

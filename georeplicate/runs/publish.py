@@ -39,7 +39,9 @@ def publish(profile: str, *, work: Path = files.WORK, results: Path = RESULTS) -
     begun = {path.name for path in (source / "runs").glob("*") if path.is_dir()}
     open_names = sorted(name for name in wanted | begun if not manifest.is_finished(source / "runs" / name))
     if open_names:
-        raise ResultsError(f"not finished: {', '.join(open_names)}; make reproduce, table2 or ablations comes first")
+        raise ResultsError(
+            f"not finished: {', '.join(open_names)}; make reproduce, table2, ablations or curve comes first"
+        )
     wanted_files = [Path("runs") / name / file for name in wanted | begun for file in PUBLISHED]
     wanted_files = [file for file in wanted_files if (source / file).is_file()]  # the base has no training log
     for part in FOLDERS[1:]:

@@ -29,7 +29,7 @@ from georeplicate import files, manifest, provenance
 from georeplicate.model import checkpoint, hub
 from georeplicate.model.checkpoint import CheckpointError
 from georeplicate.profiles import Profile
-from georeplicate.runs import pool, recipes, stand_ins
+from georeplicate.runs import curve, pool, recipes, stand_ins
 from georeplicate.runs.recipes import Recipe
 from georeplicate.runs.spec import Run
 from georeplicate.training import processes
@@ -100,7 +100,7 @@ class Job:
 
     def evaluation_inputs(self) -> dict:
         versions = self.recipe.task_versions(self.with_places)
-        return {
+        return curve.inputs(self.run, self.profile) | {
             "recipe": self.recipe.name,
             "tasks": {name: version for name, version in versions.items() if name in (self.run.tasks or versions)},
             "system": self.run.system,
@@ -124,7 +124,8 @@ class Job:
                 trained = json.loads((self.folder / "trained.json").read_text())
                 if trained["key"] != self.training_key() or not (self.folder / "log.csv").is_file():
                     return False
-            hub.verify(self.policy)
+            for path in (self.policy, *curve.kept(self.run, self.profile, self.folder).values()):
+                hub.verify(path)
         except (OSError, ValueError, KeyError, TypeError, CheckpointError):
             return False
         return True
@@ -148,6 +149,8 @@ class Job:
     def units(self) -> float:
         """About the seconds it takes: updates, and rows in each task and decoding (see mini.recipe.TASKS)."""
         rows = self.profile.n_test_sites * (len(self.run.tasks) or (8 if self.with_places else 2))
+        if self.run.curve:
+            rows = curve.QUESTIONS * len(curve.updates(self.run, self.profile))
         return self.updates * self.recipe.update_s[self.run.stage] + rows * self.recipe.row_s
 
     # -- doing it, in a worker
@@ -214,6 +217,7 @@ class Job:
             processes.by_first(lambda: _remove_whole(first))
             return
         data = rows("places" if run.stage == "grpo-places" else run.stage)
+        settings |= {"keep": curve.kept(run, profile, self.folder)} if run.curve else {}
         stages.train(run.stage, self.start, data, self.folder, profile, **settings)
 
     def evaluate(self, report: pool.Report) -> None:
@@ -225,7 +229,12 @@ class Job:
         processes.by_first(self._clear)
         tasks = self.recipe.tasks(self.profile, self.base_path, run.control, self.with_places, root=self.root)
         tasks = [task for task in tasks if not run.tasks or task.name in run.tasks]
-        if processes.count() == 1 and self.profile.source == "world":  # a minute at most
+        if run.curve:
+            keep = self.folder / ANSWERS
+            predict.begin(keep, self.evaluation_inputs())
+            starts = [self.start, *curve.kept(run, self.profile, self.folder).values(), self.policy]
+            table = curve.evaluate(tasks[0], starts, run, self.profile, keep, report)
+        elif processes.count() == 1 and self.profile.source == "world":  # a minute at most
             table = predict.evaluate_all(_Counted(self._predictor(), self.recipe.row_s, report), tasks)
         else:
             table = self._shared(tasks, report)
@@ -284,7 +293,7 @@ class Job:
             data_sha256=self.recipe.data_sha256(self.profile, self.root),
             started=started - (trained["seconds"] if trained else 0.0),
             device=torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu",
-            apart=("policy", "adapter", "runs", "trained.json", "begun.json", ANSWERS),
+            apart=("policy", "policies", "adapter", "runs", "trained.json", "begun.json", ANSWERS),
             run=asdict(run) | {"checkpoint": run.checkpoint},
             settings=json.loads(json.dumps(asdict(self.profile))),
             benchmarks={task.name: task.benchmark for task in tasks},
@@ -514,9 +523,10 @@ def _lock(held: contextlib.ExitStack, job: Job) -> None:
     held.enter_context(files.alone(job.out / "runs" / f".{name}.lock", waiting))
 
 
-def predictions(runs_folder: str | Path) -> pd.DataFrame:
+def predictions(runs_folder: str | Path, *, curve: bool = False) -> pd.DataFrame:
     """All predictions of the finished runs below a folder: predict.COLUMNS, with run, stands_for, checkpoint, benchmark
-    and chance."""
+    and chance. curve: those of runs that are evaluated while they learn (`runs.curve`) instead, with their processor
+    (cpu). FileError where there are none."""
     import pandas as pd
 
     from georeplicate.evaluation import predict
@@ -524,12 +534,17 @@ def predictions(runs_folder: str | Path) -> pd.DataFrame:
     tables = []
     for path in sorted(Path(runs_folder).glob(f"*/{manifest.NAME}")):
         found = manifest.read(path.parent)
+        if found["run"].get("curve", False) != curve:
+            continue
         table = predict.read(path.parent / "predictions.csv")
+        if curve:
+            table["cpu"] = found["training"]["machine"]["cpu"]
         of_run = {name: found["run"][name] for name in ("stands_for", "checkpoint")}
         of_task = {
             name: table.task.map(found[key]) for name, key in (("benchmark", "benchmarks"), ("chance", "chance"))
         }
         tables.append(table.assign(run=path.parent.name, **of_run, **of_task))
     if not tables:
-        raise files.FileError(f"there is no finished run below {runs_folder}: `georeplicate train` comes first")
+        what = ("run with a curve", "train curve") if curve else ("finished run", "train")
+        raise files.FileError(f"there is no {what[0]} below {runs_folder}: `georeplicate {what[1]}` comes first")
     return pd.concat(tables, ignore_index=True)

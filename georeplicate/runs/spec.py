@@ -2,6 +2,7 @@
 
 base ─┬─ sft-s0, s1, s2 ───── r1-s0, s1, s2        GRPO from SFT: stands for Geo-R1
       ├─ zero-s0, s1, s2                           GRPO from the base: stands for Geo-R1-Zero
+      ├─ curve-s0                                  zero-s0 again, evaluated in the middle of training
       ├─ globe-s0, georeasoner-s0                  of Table 1: task labels, by GRPO and by two stages of LoRA SFT
       └─ isns-s0, geoclip-s0, hybrid-s0, rfm-s0    of Table 1: trained on features of the base's vision tower
 """
@@ -31,6 +32,7 @@ class Run:
     control: str = ""  # "", or one of the recipe's controls
     baseline: str = ""  # of a stand-in: which of evaluation.baselines it is
     tasks: tuple[str, ...] = ()  # names of those it is evaluated on; (): all where it stands for a system, else pairing
+    curve: bool = False  # evaluated at each checkpoint, on validation questions, instead of at the end (see runs.curve)
 
     @property
     def checkpoint(self) -> str:
@@ -109,10 +111,24 @@ def table1_runs(seeds: Iterable[int], recipe: Recipe | Profile | str) -> list[Ru
     ]
 
 
+def curve_runs(recipe: Recipe | Profile | str) -> list[Run]:
+    """GRPO from the base once more, with the first seed: trained as zero-s0 is, and evaluated while it learns. None for
+    a recipe whose systems are too large to be kept eight times."""
+    recipe = of(recipe)
+    if not recipe.has_stand_ins:
+        return []
+    return [Run("curve-s0", recipe.systems["zero"], "", "grpo", 0, tasks=("pairing",), curve=True)]
+
+
 def all_runs(profile: Profile) -> list[Run]:
     """Every run of a profile, with all of its seeds."""
     seeds = profile.seeds
-    return [*table2_runs(seeds, profile), *table1_runs(seeds, profile), *ablation_runs(seeds, profile)]
+    return [
+        *table2_runs(seeds, profile),
+        *table1_runs(seeds, profile),
+        *ablation_runs(seeds, profile),
+        *curve_runs(profile),
+    ]
 
 
 def seeds_of(profile: Profile, count: int | None = None) -> tuple[int, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from zlib import crc32
@@ -11,17 +11,17 @@ import numpy as np
 from peft import LoraConfig
 from transformers import TrainerCallback
 
+from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
 from georeplicate.tasks.answers import Mode
 from georeplicate.tasks.rows import Rows
-from georeplicate.training import grpo, rewards, sft
+from georeplicate.training import grpo, processes, rewards, sft
 
 # "paper": mode and weights of the profile; "paper with length" and "released": all weights 1, as described and as
 # released; "random": a coin
 REWARDS = ("paper", "paper with length", "released", "random")
 # Adapters, of the stage "sft-lora" (GeoReasoner's way) and of profiles that want them, are those of the language model.
 LORA_MODULES = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
-CHECKPOINTS = 8  # a run that is killed loses no more than this part of it (or the updates on one batch of answers)
 
 Report = Callable[..., None]  # report(updates, doing, skipped=False)
 
@@ -50,6 +50,18 @@ def reward_function(kind: str, seed: int, profile: Profile) -> Callable[[str, di
     return weighted
 
 
+class _Keep(TrainerCallback):
+    """Writes the policy as it is, before the checkpoint of the same update, so that a run which goes on from there has
+    it already. Nothing random is drawn: training is what it is without."""
+
+    def __init__(self, where: Mapping[int, Path]):
+        self.where = where
+
+    def on_step_end(self, args, state, control, model: Any = None, processing_class: Any = None, **kwargs):
+        if state.global_step in self.where:
+            policies.Policy(model, processing_class).save(self.where[state.global_step])
+
+
 class _Progress(TrainerCallback):
     def __init__(self, report: Report, steps: int):
         self.report, self.steps = report, steps
@@ -72,6 +84,7 @@ def train(
     reward: str = "paper",
     report: Report = lambda *_, **__: None,
     report_to: str = "none",
+    keep: Mapping[int, Path] | None = None,
 ) -> Path:
     """Train from the newest good checkpoint in `folder`, if there is one; returns the folder of the policy.
 
@@ -79,7 +92,9 @@ def train(
     "supervised" on the same rows, told the right letter: as many completions an update as GRPO samples; "sft-lora" as
     "sft", by adapters at `lora_rate` times its learning rate; "grpo-places" on rows {images or pixels, prompt, country,
     city, id}, rewarded by these labels. report is told of every update, and of those that a checkpoint spares
-    (skipped=True). report_to: one of common.TRACKERS. ValueError for another stage.
+    (skipped=True). report_to: one of common.TRACKERS. keep: {update: the folder in which the policy of that
+    moment stays}; ValueError with adapters or in several processes, which have no whole policy to keep. ValueError for
+    another stage.
 
     A profile whose `rollouts` come from a vLLM server reads its address from the variable GEOREPLICATE_VLLM. A profile
     with `adapters` trains adapters in every stage; each of them leaves `adapter/` and, merged, `policy/`.
@@ -92,10 +107,15 @@ def train(
         "gradient_checkpointing": profile.gradient_checkpointing,
         "bf16": {"auto": None, "bf16": True, "fp32": False}[profile.precision],
     }
-    steps = profile.sft_steps if stage in ("sft", "sft-lora") else profile.rl_steps
-    whole = profile.num_iterations if stage.startswith("grpo") else 1  # checkpoints fall between batches of answers
-    every = max(1, steps // CHECKPOINTS // whole) * whole
-    shared |= {"steps": steps, "save_steps": every, "callbacks": [_Progress(report, steps)], "report_to": report_to}
+    steps, every = profile.steps(stage), profile.checkpoint_every(stage)
+    callbacks: list[TrainerCallback] = [_Progress(report, steps)]
+    if keep:
+        if profile.adapters or stage == "sft-lora" or processes.count() > 1:
+            raise ValueError(
+                "policies of the middle of training are kept whole: leave --adapters and --launch out for such a run"
+            )
+        callbacks.append(_Keep(keep))
+    shared |= {"steps": steps, "save_steps": every, "callbacks": callbacks, "report_to": report_to}
     faster = 1.0
     if profile.adapters or stage == "sft-lora":
         faster = profile.lora_rate

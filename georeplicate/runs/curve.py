@@ -1,0 +1,76 @@
+"""What a run learns while it is trained: its policy at every checkpoint, evaluated on held-out questions.
+
+`stages.train(keep=...)` leaves the policies; they are evaluated when training has ended, so that training knows
+nothing of it and is the same to the byte. The questions are of the validation split, greedy, the first QUESTIONS of the
+profile's: the test split is for finished systems. predictions.csv has a row for each update and question: the columns
+of every run (`predict.COLUMNS`) behind `update`, and what the text says about its own search (`readings.search`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from georeplicate import files
+from georeplicate.profiles import Profile
+from georeplicate.runs import pool
+from georeplicate.runs.spec import Run
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from georeplicate.tasks import Task
+
+QUESTIONS = 200
+SPLIT, DECODING = "validation", "greedy"
+SEARCH = ("tiles", "stopped")  # columns behind those of every run: see `readings.search`
+
+
+def updates(run: Run, profile: Profile) -> list[int]:
+    """After which updates the policy is evaluated: from the start (0) to the end; [] for a run without a curve."""
+    if not run.curve:
+        return []
+    steps = profile.steps(run.stage)
+    return [*range(0, steps, profile.checkpoint_every(run.stage)), steps]
+
+
+def kept(run: Run, profile: Profile, folder: Path) -> dict[int, Path]:
+    """{update: folder of its policy} in the middle of training, in order; {} for a run without a curve."""
+    return {update: folder / "policies" / f"{update:06d}" for update in updates(run, profile)[1:-1]}
+
+
+def inputs(run: Run, profile: Profile) -> dict[str, Any]:
+    """What a run's key of evaluation holds beside the rest: which questions, after which updates."""
+    if not run.curve:
+        return {}
+    places = profile.n_validation_sites
+    return {"split": SPLIT, "questions": QUESTIONS, "n_validation_sites": places, "updates": updates(run, profile)}
+
+
+def evaluate(
+    task: Task, policies: Sequence[Path], run: Run, profile: Profile, keep: Path, report: pool.Report
+) -> pd.DataFrame:
+    """One row for each update and question. policies: one for each of `updates`.
+
+    keep: a folder with a file for each update, so that a run that was killed goes on where it stopped.
+    """
+    import pandas as pd
+
+    from georeplicate.evaluation import predict, predictors
+    from georeplicate.mini import readings, wording
+    from georeplicate.model import policy
+
+    rows = task.rows(SPLIT)[:QUESTIONS]
+    tables = []
+    for update, path in zip(updates(run, profile), policies, strict=True):
+        part = keep / f"{update:06d}.csv"
+        if not part.is_file():
+            answers = predictors.VLM(policy.load(path), profile.max_completion_length)
+            table = predict.evaluate(answers, task, rows, decoding=DECODING)
+            files.write_csv(part, table.reindex(columns=predict.COLUMNS))
+        report(len(rows), f"is evaluated after {update} updates")
+        tables.append(predict.read(part).assign(update=update))
+    table = pd.concat(tables, ignore_index=True)
+    table[list(SEARCH)] = [readings.search(text, wording.EITHER) for text in table.text]
+    return table[["update", *predict.COLUMNS, *SEARCH]]
