@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -94,10 +95,17 @@ def kill(process: subprocess.Popen) -> str:
     return process.communicate()[0]
 
 
-def clone(folder: Path, name: str, commit: str, short: bool, *, prefix: tuple[str, ...] = (), **extra: str) -> Clone:
+@cache
+def commit() -> str:
+    """HEAD when it is first asked for, so that all clones are of one commit, whatever is committed meanwhile."""
+    words = ["git", "rev-parse", "HEAD"]
+    return subprocess.run(words, cwd=ROOT, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def clone(folder: Path, name: str, short: bool, *, prefix: tuple[str, ...] = (), **extra: str) -> Clone:
     path = folder / name
     subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(path)], check=True)
-    subprocess.run(["git", "checkout", "--quiet", commit], cwd=path, check=True)  # all clones, whatever happens then
+    subprocess.run(["git", "checkout", "--quiet", commit()], cwd=path, check=True)
     return Clone(path, extra, prefix, SHORT if short else SMOKE)
 
 

@@ -32,7 +32,7 @@ THROUGH_SHELL = ("sh", "-c", 'exec "$@"', "sh")  # setpriv keeps root's rights u
 
 @dataclasses.dataclass
 class Memory:
-    """A limit in force: `prefix` starts a command under it, `words` name it, `peak` is the most that was held, in bytes."""
+    """A limit in force: `prefix` starts a command under it, `words` name it, `peak` is the most bytes that it held."""
 
     prefix: tuple[str, ...]
     words: str
@@ -91,7 +91,8 @@ def python_for(user: tuple[str, ...], folder: Path) -> str | None:
     that may lie in a home folder, the system's in an environment that borrows the packages; or else None."""
 
     def starts(python: str) -> bool:
-        return not subprocess.run([*user, *THROUGH_SHELL, python, "-c", "import torch"], cwd="/").returncode
+        command = [*user, *THROUGH_SHELL, python, "-c", "import torch"]
+        return subprocess.run(command, capture_output=True, cwd="/").returncode == 0
 
     if starts(sys.executable):
         return sys.executable
@@ -106,7 +107,7 @@ def python_for(user: tuple[str, ...], folder: Path) -> str | None:
     return str(made / "bin" / "python") if starts(str(made / "bin" / "python")) else None
 
 
-def limits(folder: Path, commit: str, short: bool, expected: dict[str, str]) -> Outcome:
+def limits(folder: Path, short: bool, expected: dict[str, str]) -> Outcome:
     """Smoke with 4 GB of memory, on one core, by a user without rights, all at once: who passes so passes each."""
     what = "4 GB of memory, one core, not root, all at once"
     missing = [tool for tool in ("taskset", "setpriv", "prlimit") if not shutil.which(tool)]
@@ -123,7 +124,7 @@ def limits(folder: Path, commit: str, short: bool, expected: dict[str, str]) -> 
     core = min(os.sched_getaffinity(0))
     with memory_limit(MEMORY) as memory:
         prefix = (*memory.prefix, "taskset", "--cpu-list", str(core), *user, *(THROUGH_SHELL if user else ()))
-        here = clone(folder, "narrow", commit, short, prefix=prefix, HOME=str(home))
+        here = clone(folder, "narrow", short, prefix=prefix, HOME=str(home))
         here.python = python
         if user:
             for path in (home, here.path, *here.path.rglob("*")):
@@ -140,10 +141,10 @@ def limits(folder: Path, commit: str, short: bool, expected: dict[str, str]) -> 
 # --- an installation -----------------------------------------------------------------------------------------------
 
 
-def installation(folder: Path, commit: str, expected: dict[str, str], rng: random.Random) -> Outcome:
+def installation(folder: Path, expected: dict[str, str], rng: random.Random) -> Outcome:
     """`make` killed while it makes the environment, while it downloads and while it unpacks; then to the end."""
     what = "SIGKILL to `make` while it makes the environment, downloads, unpacks; then repeated"
-    started, here = time.time(), clone(folder, "installed", commit, True)
+    started, here = time.time(), clone(folder, "installed", True)
     pin = next(line for line in (ROOT / "constraints.txt").read_text().splitlines() if line.startswith("tqdm=="))
     probe = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", str(folder / "probe"), pin]
     if subprocess.run(probe, capture_output=True).returncode:
@@ -236,7 +237,7 @@ def newest_python() -> str | None:
     return next((path for path in map(shutil.which, names) if path and version_of(path)), None)
 
 
-def other_python(folder: Path, commit: str, short: bool, expected: dict[str, str], given: str | None) -> Outcome:
+def other_python(folder: Path, short: bool, expected: dict[str, str], given: str | None) -> Outcome:
     """Smoke with the interpreter that was named, or the newest one here; where our packages are not installed for it,
     only what it says of the sources, and mypy for its version."""
     python = given or newest_python()
@@ -245,7 +246,7 @@ def other_python(folder: Path, commit: str, short: bool, expected: dict[str, str
     version = version_of(python)
     if version is None:
         return Outcome.not_run(python, "it does not start")
-    here = clone(folder, "python", commit, short)
+    here = clone(folder, "python", short)
     if subprocess.run([python, "-c", "import torch, trl"], capture_output=True, cwd=folder).returncode == 0:
         here.python = python
         return undisturbed(here, f"Python {version}", expected)[0]
