@@ -1,8 +1,11 @@
 """Does a run survive what happens to runs? Faults are injected into real smoke runs; results/reliability.md lists them.
 
-    python tests/bench/reliability.py            all of it, some forty minutes on two quiet cores
+    python tests/bench/reliability.py            all of it: some ten smoke runs, of four minutes on two quiet cores
     python tests/bench/reliability.py --short    the runs of Table 2 without notebooks, three kills; what CI runs
     python tests/bench/reliability.py --steps limits python --python /path/to/python3.13    some of it
+
+With --out the report is written after each step, and keeps what it holds of the same code on the same machine: one that
+was stopped is finished by naming the steps that it lacks.
 
 Each experiment works in a clone of its own in a temporary folder. What must be equal are the bytes of every prediction
 and of every table but those that hold times. Kills and damages are drawn from a fixed seed; when a kill falls within a
@@ -13,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -20,10 +24,13 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
-from clones import Clone, Outcome, clone, kill, last_line, lost, undisturbed
+from clones import ROOT, Clone, Outcome, clone, commit, kill, last_line, lost, undisturbed
 from environments import installation, limits, other_python
+
+from georeplicate.provenance import machine
 
 
 def killed(here: Clone, expected: dict[str, str], kills: int, longest_s: float, rng: random.Random) -> Outcome:
@@ -111,11 +118,11 @@ def blocked(here: Clone) -> Outcome:
     return refused(here, "the work folder is a file", lambda: work.write_text("") and None, work.unlink)
 
 
-def sealed(folder: Path, expected: dict[str, str]) -> Outcome:
+def sealed(folder: Path, short: bool, expected: dict[str, str]) -> Outcome:
     """No network, two threads, an odd path."""
     namespace = ("unshare", "-rn") if subprocess.run(["unshare", "-rn", "true"]).returncode == 0 else ()
     network = "no network at all (a namespace of its own)" if namespace else "no network namespace to be had"
-    here = clone(folder, "zwei wörld 世界", False, prefix=namespace, OMP_NUM_THREADS="2")
+    here = clone(folder, "zwei wörld 世界", short, prefix=namespace, OMP_NUM_THREADS="2")
     what = f"{network}; two threads; a path with spaces and letters beyond ASCII"
     return undisturbed(here, what, expected)[0]
 
@@ -126,15 +133,20 @@ SHORT_STEPS = ("damage", "kills", "limits", "python", "blocked")
 STEPS = (*SHORT_STEPS, "install", "sealed", "twice")
 
 
+SHORT_FORM = "the runs of Table 2 alone, without notebooks"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--short", action="store_true", help="without notebooks, fewer kills and fewer steps")
-    parser.add_argument("--steps", nargs="+", choices=STEPS, help="only these; the report names the others as not run")
+    parser.add_argument("--steps", nargs="+", choices=STEPS, help="only these")
     parser.add_argument("--kills", type=int, default=None, help="how many (default: 20, or 3 of the short form)")
+    parser.add_argument("--longest", type=float, help="seconds until a kill, at most (default: 45, or 15 if short)")
     parser.add_argument("--python", help="an interpreter of another version, best with the packages installed")
     parser.add_argument("--out", type=Path, default=None, help="where to write the report (default: printed only)")
     chosen = parser.parse_args()
-    short, kills, longest = chosen.short, chosen.kills or (3 if chosen.short else 20), 15.0 if chosen.short else 45.0
+    short = chosen.short
+    kills, longest = chosen.kills or (3 if short else 20), chosen.longest or (15.0 if short else 45.0)
     names = chosen.steps or (SHORT_STEPS if short else STEPS)
     with tempfile.TemporaryDirectory(prefix="reliability-") as name:
         folder = Path(name)
@@ -150,52 +162,77 @@ def main() -> int:
             "python": lambda _: other_python(folder, short, expected, chosen.python),
             "blocked": lambda _: blocked(clone(folder, "blocked", True)),
             "install": lambda rng: installation(folder, expected, rng),
-            "sealed": lambda _: sealed(folder, expected),
-            "twice": lambda _: two_at_once(clone(folder, "twice", False), expected),
+            "sealed": lambda _: sealed(folder, short, expected),
+            "twice": lambda _: two_at_once(clone(folder, "twice", short), expected),
         }
-        outcomes, done = [outcome], []
+        about = describe(machine())
+        kept = read_report(chosen.out.read_text(), about) if chosen.out and chosen.out.exists() else {}
+        first_row = replace(outcome, remark=SHORT_FORM if short else f"{len(expected)} files")
+        rows = {"none": kept.get("none", [first_row])}
         for step in names:
             made = steps[step](random.Random(0))
-            done.append(step)
-            for outcome in made if isinstance(made, list) else [made]:
-                outcomes.append(outcome)
+            rows[step] = made if isinstance(made, list) else [made]
+            if short and step not in ("python", "blocked", "install"):
+                rows[step] = [replace(one, remark=f"{one.remark}; {SHORT_FORM}".strip("; ")) for one in rows[step]]
+            for outcome in rows[step]:
                 print(outcome, flush=True)
-            if chosen.out:  # after each step, so that one that is stopped leaves what it has
-                chosen.out.write_text(report(outcomes, len(expected), [one for one in STEPS if one not in done]))
+            if chosen.out:
+                chosen.out.write_text(report(kept | rows, about))
     if chosen.out:
         print(f"wrote {chosen.out}")
-    return int(any(one.lost or one.noticed not in ("-", one.injected) for one in outcomes))
+    return int(any(one.lost or one.noticed not in ("-", one.injected) for made in rows.values() for one in made))
 
 
-def report(outcomes: list[Outcome], files: int, not_run: list[str]) -> str:
-    """The page for people."""
-    from georeplicate import provenance
+# --- the page for people ---------------------------------------------------------------------------------------------
 
-    machine = provenance.machine()
-    injected, gone = sum(one.injected for one in outcomes[1:]), sum(one.lost for one in outcomes)
-    minutes = sum(one.seconds for one in outcomes) / 60
+
+def describe(machine: dict) -> str:
+    """What was compared, where, and of which code; rows belong together where this is the same."""
+    code = subprocess.run(["git", "rev-parse", f"{commit()}:georeplicate"], cwd=ROOT, check=True, capture_output=True)
+    return (
+        "Written by `make reliability`: faults injected into `make reproduce PROFILE=smoke`, resumed, compared byte "
+        "by byte with an undisturbed run (every prediction and every table without times). *Noticed*: "
+        "damage that `georeplicate runs list` reports before anything is run. *Lost*: files that differ or are missing "
+        f"in the end. {machine['cpu']}, {machine['cores']} cores, Python {machine['python']} (3.11 is the lowest that "
+        f"is supported). Git's tree of the package: `{code.stdout.decode()[:12]}`."
+    )
+
+
+def report(rows: dict[str, list[Outcome]], about: str) -> str:
+    """{step: its lines} as a page; steps that are missing are named."""
+    steps = [name for name in ("none", *STEPS) if name in rows]
+    faults = [one for name in steps[1:] for one in rows[name]]
+    injected, gone = sum(one.injected for one in faults), sum(one.lost for one in faults)
+    minutes = sum(one.seconds for name in steps for one in rows[name]) / 60
     lines = [
         "# What a run survives",
         "",
-        "Written by `make reliability`: faults injected into `make reproduce PROFILE=smoke`, resumed, compared byte "
-        f"by byte with an undisturbed run ({files} files: every prediction and every table without times). *Noticed*: "
-        "damage that `georeplicate runs list` reports before anything is run. *Lost*: files that differ or are missing "
-        f"in the end. {machine['cpu']}, {machine['cores']} cores, Python {machine['python']} (3.11 is the lowest that "
-        "is supported).",
+        about,
         "",
         f"**{injected} faults injected, {gone} files lost, {minutes:.0f} minutes.** What 10,000 inputs with 5 % broken "
         "cost `score`, `map` and `locate` is in `results/bench/batch.csv` (`tests/bench/bench_batch.py`).",
         "",
-        "| fault | injected | noticed | lost | seconds | remark |",
-        "| --- | ---: | ---: | ---: | ---: | --- |",
+        "| step | fault | injected | noticed | lost | seconds | remark |",
+        "| --- | --- | ---: | ---: | ---: | ---: | --- |",
     ]
-    for one in outcomes:
-        lines.append(
-            f"| {one.fault} | {one.injected} | {one.noticed} | {one.lost} | {one.seconds:.0f} | {one.remark} |"
-        )
-    if not_run:
-        lines += ["", f"**Not run** this time: {', '.join(not_run)} (`tests/bench/reliability.py --steps`)."]
+    for name in steps:
+        for one in rows[name]:
+            cells = [name, one.fault, one.injected, one.noticed, one.lost, f"{one.seconds:.0f}", one.remark]
+            lines.append("| " + " | ".join(map(str, cells)) + " |")
+    if missing := [name for name in STEPS if name not in rows]:
+        lines += ["", f"**Not run**: {', '.join(missing)} (`tests/bench/reliability.py --steps {' '.join(missing)}`)."]
     return "\n".join(lines) + "\n"
+
+
+def read_report(page: str, about: str) -> dict[str, list[Outcome]]:
+    """{step: its lines} of such a page, if it is about the same; else nothing."""
+    rows: dict[str, list[Outcome]] = {}
+    if about in page.splitlines():
+        for cells in re.findall(r"^\| (\w+) \| (.*) \| (\d+) \| (\d+|-) \| (\d+) \| (\d+) \| (.*) \|$", page, re.M):
+            step, fault, injected, noticed, lost, seconds, remark = cells
+            found = noticed if noticed == "-" else int(noticed)
+            rows.setdefault(step, []).append(Outcome(fault, int(injected), found, int(lost), float(seconds), remark))
+    return rows
 
 
 if __name__ == "__main__":

@@ -2,10 +2,10 @@
 
 import base64
 import hashlib
-import re
 from pathlib import Path
 
 import environments
+import pandas as pd
 import reliability
 from clones import Outcome
 
@@ -47,23 +47,33 @@ def test_without_a_memory_cgroup_each_process_is_limited(tmp_path):
         assert "each process" in memory.words
 
 
-def test_what_was_not_run_is_said_and_is_no_fault_that_was_survived():
-    outcomes = [
-        Outcome("none", 1, "-", 0, 60),
-        Outcome("one bit flipped", 2, 2, 1, 60, "a.csv"),
-        Outcome.not_run("Python 3.99", "none is here"),
-    ]
-    page = reliability.report(outcomes, 7, ["twice"])
-    assert "**2 faults injected, 1 files lost, 2 minutes.**" in page
-    assert "| Python 3.99 | 0 | - | 0 | 0 | **not run**: none is here |" in page
-    assert "**Not run** this time: twice" in page
-    assert "Not run" not in reliability.report(outcomes, 7, [])
+def test_a_report_names_what_was_not_run_and_is_read_again_only_about_the_same():
+    rows = {
+        "none": [Outcome("none", 1, "-", 0, 60.0)],
+        "damage": [Outcome("one bit flipped", 2, 2, 1, 50.0, "a.csv"), Outcome("a file removed", 3, 3, 0, 10.0)],
+        "python": [Outcome.not_run("Python 3.99", "none is here")],
+    }
+    page = reliability.report(rows, "of this code")
+    assert "**5 faults injected, 1 files lost, 2 minutes.**" in page
+    assert "| python | Python 3.99 | 0 | - | 0 | 0 | **not run**: none is here |" in page
+    assert "**Not run**: kills, limits, blocked, install, sealed, twice (" in page
+    assert reliability.read_report(page, "of this code") == rows
+    assert reliability.read_report(page, "of other code") == {}
+    assert "**Not run**: " not in reliability.report(dict.fromkeys(reliability.STEPS, rows["none"]), "")
 
 
 def test_nothing_is_lost_in_the_committed_report():
     page = (ROOT / "results" / "reliability.md").read_text()
-    rows = re.findall(r"^\| (.+) \| (\d+) \| (\d+|-) \| (\d+) \| \d+ \| (.*) \|$", page, re.M)
-    assert len(rows) >= 10
-    for fault, injected, noticed, lost, remark in rows:
-        assert lost == "0" and noticed in ("-", injected), fault
-        assert (injected == "0") == remark.startswith("**not run**"), fault
+    rows = reliability.read_report(page, page.splitlines()[2])
+    assert {"none", "damage", "kills", "limits", "python", "blocked"} <= rows.keys()
+    for one in (one for made in rows.values() for one in made):
+        assert one.lost == 0 and one.noticed in ("-", one.injected), one.fault
+        assert (one.injected == 0) == one.remark.startswith("**not run**"), one.fault
+
+
+def test_thousands_of_inputs_cost_no_memory_and_no_good_row():
+    table = pd.read_csv(ROOT / "results" / "bench" / "batch.csv")
+    assert (table.lost == 0).all() and (table.listed == table.broken).all()
+    peak = table.pivot(index="command", columns="inputs", values="peak_mb")
+    assert list(peak.index) == ["locate", "map", "score"]
+    assert (peak[10_000] < 1.1 * peak[1_000]).all()  # ten times the inputs
