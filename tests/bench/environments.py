@@ -67,8 +67,11 @@ def memory_limit(limit: int, cgroups: Path = CGROUPS) -> Iterator[Memory]:
     finally:
         ended.set()
         watcher.join()
-        with contextlib.suppress(OSError):  # something still runs in it
-            group.rmdir()
+        for _ in range(20):  # its last processes may still be ending
+            with contextlib.suppress(OSError):
+                group.rmdir()
+                break
+            time.sleep(0.5)
 
 
 def held(statistics: Path) -> int:
