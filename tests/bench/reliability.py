@@ -1,7 +1,11 @@
 """Does a run survive what happens to runs? Faults are injected into real smoke runs; results/reliability.md lists them.
 
-    python tests/bench/reliability.py            all of it, some twenty minutes on two quiet cores
+    python tests/bench/reliability.py            all of it: some ten smoke runs, of four minutes on two quiet cores
     python tests/bench/reliability.py --short    the runs of Table 2 without notebooks, three kills; what CI runs
+    python tests/bench/reliability.py --steps limits python --python /path/to/python3.13    some of it
+
+With --out the report is written after each step, and keeps what it holds of the same code on the same machine: one that
+was stopped is finished by naming the steps that it lacks.
 
 Each experiment works in a clone of its own in a temporary folder. What must be equal are the bytes of every prediction
 and of every table but those that hold times. Kills and damages are drawn from a fixed seed; when a kill falls within a
@@ -11,99 +15,22 @@ stage depends on the machine.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import os
 import random
+import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-COMMIT = subprocess.run(
-    ["git", "rev-parse", "HEAD"], cwd=ROOT, check=True, capture_output=True, text=True
-).stdout.strip()
-TIMED = ("grpo.csv", "grpo_by_hand.csv", "clipping.csv")  # tables with seconds in them
-LIMIT_S = 3600
+from clones import ROOT, Clone, Outcome, clone, commit, kill, last_line, lost, undisturbed
+from environments import installation, limits, other_python
 
-
-@dataclass
-class Outcome:
-    """One line of the report. lost: results that differ from those of the undisturbed run, or are missing."""
-
-    fault: str
-    injected: int
-    noticed: int | str
-    lost: int
-    seconds: float
-    remark: str = ""
-
-
-@dataclass
-class Clone:
-    """A clone of this checkout, and how commands are run in it: in an environment of their own, in one session."""
-
-    path: Path
-    extra: dict[str, str]
-    prefix: tuple[str, ...] = ()
-    command: tuple[str, ...] = ("reproduce", "--profile", "smoke")
-
-    @property
-    def work(self) -> Path:
-        return self.path / ".georeplicate" / "smoke"
-
-    def start(self, *words: str) -> subprocess.Popen:
-        environment = {name: value for name, value in os.environ.items() if name not in ("HOME", "PYTHONPATH")}
-        environment |= {"PYTHONPATH": str(self.path), "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1"} | self.extra
-        command = [*self.prefix, sys.executable, "-m", "georeplicate", *words]
-        return subprocess.Popen(
-            command, cwd=self.path, env=environment, start_new_session=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-        )  # fmt: skip
-
-    def run(self, *words: str) -> tuple[int, str]:
-        """(exit code, output), however it ends."""
-        process = self.start(*words)
-        try:
-            said, _ = process.communicate(timeout=LIMIT_S)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            said, _ = process.communicate()
-            return 124, said
-        return process.returncode, said
-
-    def results(self) -> dict[str, str]:
-        """{file below the work folder: SHA-256} of predictions and tables."""
-        found = [*self.work.glob("runs/*/predictions.csv"), *self.work.glob("tables/*.csv")]
-        return {
-            path.relative_to(self.work).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(found)
-            if path.name not in TIMED
-        }
-
-    def leftovers(self) -> list[str]:
-        """Temporary files that a killed run left and a finished one should not have."""
-        return [path.name for path in self.work.rglob("*") if ".tmp" in path.name or path.name.startswith(".policy-")]
-
-
-def clone(folder: Path, name: str, short: bool, *, prefix: tuple[str, ...] = (), **extra: str) -> Clone:
-    path = folder / name
-    subprocess.run(["git", "clone", "--quiet", "--no-hardlinks", str(ROOT), str(path)], check=True)
-    subprocess.run(
-        ["git", "checkout", "--quiet", COMMIT], cwd=path, check=True
-    )  # all clones, whatever happens meanwhile
-    words = ("train", "table2", "--profile", "smoke")
-    return Clone(path, extra, prefix, words) if short else Clone(path, extra, prefix)
-
-
-def lost(found: dict[str, str], expected: dict[str, str]) -> list[str]:
-    return sorted(name for name in expected.keys() | found.keys() if found.get(name) != expected.get(name))
+from georeplicate.provenance import machine
 
 
 def killed(here: Clone, expected: dict[str, str], kills: int, longest_s: float, rng: random.Random) -> Outcome:
@@ -117,12 +44,11 @@ def killed(here: Clone, expected: dict[str, str], kills: int, longest_s: float, 
                 break  # it fails by itself: what follows says how
             shutil.rmtree(here.work)  # it ended before it was killed: begin anew, so that there is work to kill
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
+            kill(process)
             hit += 1
     code, said = here.run(*here.command)
     wrong = lost(here.results(), expected) if code == 0 else list(expected)
-    remark = "" if code == 0 else said.strip().splitlines()[-1]
+    remark = "" if code == 0 else last_line(said)
     remark = "; ".join(filter(None, [remark, ", ".join(wrong[:3]), ", ".join(here.leftovers()[:3])]))
     return Outcome("SIGKILL at a random moment, then resumed", hit, "-", len(wrong), time.time() - started, remark)
 
@@ -167,17 +93,6 @@ def damaged(here: Clone, expected: dict[str, str], rng: random.Random) -> list[O
     return outcomes
 
 
-def undisturbed(here: Clone, what: str, expected: dict[str, str] | None = None) -> tuple[Outcome, dict[str, str]]:
-    started = time.time()
-    code, said = here.run(*here.command)
-    if code:
-        tail = said.strip().splitlines()[-1]
-        return Outcome(what, 1, "-", len(expected or {"": ""}), time.time() - started, tail), {}
-    found = here.results()
-    wrong = lost(found, expected) if expected else []
-    return Outcome(what, 1, "-", len(wrong), time.time() - started, ", ".join(wrong[:3])), found
-
-
 def two_at_once(here: Clone, expected: dict[str, str]) -> Outcome:
     """Two runs in one clone: one waits for the other."""
     started = time.time()
@@ -193,80 +108,131 @@ def refused(here: Clone, what: str, prepare: Callable[[], None], undo: Callable[
     started = time.time()
     code, said = here.run("train", "sft", "--profile", "smoke")
     undo()
-    sentence = said.strip().splitlines()[-1] if said.strip() else ""
+    sentence = last_line(said)
     good = code == 1 and sentence.startswith("error: ") and "Traceback" not in said
     return Outcome(what, 1, int(good), 0, time.time() - started, "one sentence, exit code 1" if good else sentence)
 
 
+def blocked(here: Clone) -> Outcome:
+    work = here.path / ".georeplicate"
+    return refused(here, "the work folder is a file", lambda: work.write_text("") and None, work.unlink)
+
+
+def sealed(folder: Path, short: bool, expected: dict[str, str]) -> Outcome:
+    """No network, two threads, an odd path."""
+    namespace = ("unshare", "-rn") if subprocess.run(["unshare", "-rn", "true"]).returncode == 0 else ()
+    network = "no network at all (a namespace of its own)" if namespace else "no network namespace to be had"
+    here = clone(folder, "zwei wörld 世界", short, prefix=namespace, OMP_NUM_THREADS="2")
+    what = f"{network}; two threads; a path with spaces and letters beyond ASCII"
+    return undisturbed(here, what, expected)[0]
+
+
+# In this order, those that a short form goes through first. Each draws from a seed of its own, so that one alone does
+# what it does among all.
+SHORT_STEPS = ("damage", "kills", "limits", "python", "blocked")
+STEPS = (*SHORT_STEPS, "install", "sealed", "twice")
+
+
+SHORT_FORM = "the runs of Table 2 alone, without notebooks"
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--short", action="store_true", help="fewer kills, one clone")
+    parser.add_argument("--short", action="store_true", help="without notebooks, fewer kills and fewer steps")
+    parser.add_argument("--steps", nargs="+", choices=STEPS, help="only these")
     parser.add_argument("--kills", type=int, default=None, help="how many (default: 20, or 3 of the short form)")
+    parser.add_argument("--longest", type=float, help="seconds until a kill, at most (default: 45, or 15 if short)")
+    parser.add_argument("--python", help="an interpreter of another version, best with the packages installed")
     parser.add_argument("--out", type=Path, default=None, help="where to write the report (default: printed only)")
     chosen = parser.parse_args()
-    rng, outcomes = random.Random(0), []
+    short = chosen.short
+    kills, longest = chosen.kills or (3 if short else 20), chosen.longest or (15.0 if short else 45.0)
+    names = chosen.steps or (SHORT_STEPS if short else STEPS)
     with tempfile.TemporaryDirectory(prefix="reliability-") as name:
         folder = Path(name)
-        first = clone(folder, "one", chosen.short)
+        first = clone(folder, "one", short)
         outcome, expected = undisturbed(first, "none: a fresh clone, HOME not set")
-        outcomes.append(outcome)
         print(outcome, flush=True)
         if not expected:
             return 1
-        kills, longest = (3, 15.0) if chosen.short else (20, 45.0)
-        kills = chosen.kills or kills
-        steps: list[Callable[[], Outcome | list[Outcome]]] = [
-            lambda: damaged(first, expected, rng),
-            lambda: killed(clone(folder, "killed", chosen.short), expected, kills, longest, rng),
-        ]
-        if not chosen.short:
-            namespace = ("unshare", "-rn") if subprocess.run(["unshare", "-rn", "true"]).returncode == 0 else ()
-            sealed = "no network at all (a namespace of its own)" if namespace else "no network namespace to be had"
-            path = f"{sealed}; two threads; a path with spaces and letters beyond ASCII"
-            steps += [
-                lambda: undisturbed(
-                    clone(folder, "zwei wörld 世界", False, prefix=namespace, OMP_NUM_THREADS="2"), path, expected
-                )[0],
-                lambda: two_at_once(clone(folder, "twice", False), expected),
-            ]
-        for step in steps:
-            made = step()
-            for outcome in made if isinstance(made, list) else [made]:
-                outcomes.append(outcome)
+        steps: dict[str, Callable[[random.Random], Outcome | list[Outcome]]] = {
+            "damage": lambda rng: damaged(first, expected, rng),
+            "kills": lambda rng: killed(clone(folder, "killed", short), expected, kills, longest, rng),
+            "limits": lambda _: limits(folder, short, expected),
+            "python": lambda _: other_python(folder, short, expected, chosen.python),
+            "blocked": lambda _: blocked(clone(folder, "blocked", True)),
+            "install": lambda rng: installation(folder, expected, rng),
+            "sealed": lambda _: sealed(folder, short, expected),
+            "twice": lambda _: two_at_once(clone(folder, "twice", short), expected),
+        }
+        about = describe(machine())
+        kept = read_report(chosen.out.read_text(), about) if chosen.out and chosen.out.exists() else {}
+        first_row = replace(outcome, remark=SHORT_FORM if short else f"{len(expected)} files")
+        rows = {"none": kept.get("none", [first_row])}
+        for step in names:
+            made = steps[step](random.Random(0))
+            rows[step] = made if isinstance(made, list) else [made]
+            if short and step not in ("python", "blocked", "install"):
+                rows[step] = [replace(one, remark=f"{one.remark}; {SHORT_FORM}".strip("; ")) for one in rows[step]]
+            for outcome in rows[step]:
                 print(outcome, flush=True)
-        full = clone(folder, "blocked", True)
-        blocked = full.path / ".georeplicate"
-        outcomes.append(
-            refused(full, "the work folder is a file", lambda: blocked.write_text(""), lambda: blocked.unlink())
-        )
-        print(outcomes[-1], flush=True)
+            if chosen.out:
+                chosen.out.write_text(report(kept | rows, about))
     if chosen.out:
-        chosen.out.write_text(report(outcomes, len(expected)))
         print(f"wrote {chosen.out}")
-    return int(any(one.lost or one.noticed not in ("-", one.injected) for one in outcomes))
+    return int(any(one.lost or one.noticed not in ("-", one.injected) for made in rows.values() for one in made))
 
 
-def report(outcomes: list[Outcome], files: int) -> str:
-    """The page for people."""
-    from georeplicate import provenance
+# --- the page for people ---------------------------------------------------------------------------------------------
 
-    machine = provenance.machine()
+
+def describe(machine: dict) -> str:
+    """What was compared, where, and of which code; rows belong together where this is the same."""
+    code = subprocess.run(["git", "rev-parse", f"{commit()}:georeplicate"], cwd=ROOT, check=True, capture_output=True)
+    return (
+        "Written by `make reliability`: faults injected into `make reproduce PROFILE=smoke`, resumed, compared byte "
+        "by byte with an undisturbed run (every prediction and every table without times). *Noticed*: "
+        "damage that `georeplicate runs list` reports before anything is run. *Lost*: files that differ or are missing "
+        f"in the end. {machine['cpu']}, {machine['cores']} cores, Python {machine['python']} (3.11 is the lowest that "
+        f"is supported). Git's tree of the package: `{code.stdout.decode()[:12]}`."
+    )
+
+
+def report(rows: dict[str, list[Outcome]], about: str) -> str:
+    """{step: its lines} as a page; steps that are missing are named."""
+    steps = [name for name in ("none", *STEPS) if name in rows]
+    faults = [one for name in steps[1:] for one in rows[name]]
+    injected, gone = sum(one.injected for one in faults), sum(one.lost for one in faults)
+    minutes = sum(one.seconds for name in steps for one in rows[name]) / 60
     lines = [
         "# What a run survives",
         "",
-        "Written by `make reliability`: faults injected into `make reproduce PROFILE=smoke`, resumed, compared byte "
-        f"by byte with an undisturbed run ({files} files: every prediction and every table without times). *Noticed*: "
-        "damage that `georeplicate runs list` reports before anything is run. *Lost*: files that differ or are missing "
-        f"in the end. {machine['cpu']}, {machine['cores']} cores.",
+        about,
         "",
-        "| fault | injected | noticed | lost | seconds | remark |",
-        "| --- | ---: | ---: | ---: | ---: | --- |",
+        f"**{injected} faults injected, {gone} files lost, {minutes:.0f} minutes.** What 10,000 inputs with 5 % broken "
+        "cost `score`, `map` and `locate` is in `results/bench/batch.csv` (`tests/bench/bench_batch.py`).",
+        "",
+        "| step | fault | injected | noticed | lost | seconds | remark |",
+        "| --- | --- | ---: | ---: | ---: | ---: | --- |",
     ]
-    for one in outcomes:
-        lines.append(
-            f"| {one.fault} | {one.injected} | {one.noticed} | {one.lost} | {one.seconds:.0f} | {one.remark} |"
-        )
+    for name in steps:
+        for one in rows[name]:
+            cells = [name, one.fault, one.injected, one.noticed, one.lost, f"{one.seconds:.0f}", one.remark]
+            lines.append("| " + " | ".join(map(str, cells)) + " |")
+    if missing := [name for name in STEPS if name not in rows]:
+        lines += ["", f"**Not run**: {', '.join(missing)} (`tests/bench/reliability.py --steps {' '.join(missing)}`)."]
     return "\n".join(lines) + "\n"
+
+
+def read_report(page: str, about: str) -> dict[str, list[Outcome]]:
+    """{step: its lines} of such a page, if it is about the same; else nothing."""
+    rows: dict[str, list[Outcome]] = {}
+    if about in page.splitlines():
+        for cells in re.findall(r"^\| (\w+) \| (.*) \| (\d+) \| (\d+|-) \| (\d+) \| (\d+) \| (.*) \|$", page, re.M):
+            step, fault, injected, noticed, lost, seconds, remark = cells
+            found = noticed if noticed == "-" else int(noticed)
+            rows.setdefault(step, []).append(Outcome(fault, int(injected), found, int(lost), float(seconds), remark))
+    return rows
 
 
 if __name__ == "__main__":
