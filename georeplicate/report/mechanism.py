@@ -18,7 +18,6 @@ from matplotlib.figure import Figure
 
 from georeplicate import files, manifest
 from georeplicate.evaluation import seeds, statistics
-from georeplicate.mini import readings, wording
 from georeplicate.report import plots, tables, thinking
 from georeplicate.runs import curve, runner
 
@@ -79,7 +78,7 @@ def table(watched: pd.DataFrame, finished: pd.DataFrame) -> pd.DataFrame:
     last = watched["update"].max()
     updates = (finished.stands_for != tables.BASE) * last
     asked = finished[(finished.task == "pairing") & (finished.decoding == curve.DECODING)].assign(update=updates)
-    parts = {"validation": watched, "test": asked.assign(**_search(asked))}
+    parts = {"validation": watched, "test": asked.assign(**curve.searches(asked))}
     rows = []
     for split, answers in parts.items():
         truth = thinking.of_world(answers, split) if len(answers) else None
@@ -91,11 +90,6 @@ def table(watched: pd.DataFrame, finished: pd.DataFrame) -> pd.DataFrame:
             labels |= {"run": run, "training_seeds": 1, "split": split, "update": update, "n": part.id.nunique()}
             rows.append(labels | _measured(part) | _standardised(found, base))
     return pd.DataFrame(rows)
-
-
-def _search(answers: pd.DataFrame) -> dict[str, list]:
-    found = [readings.search(text, wording.EITHER) for text in answers.text]
-    return {name: [one[i] for one in found] for i, name in enumerate(curve.SEARCH)}
 
 
 def _measured(part: pd.DataFrame) -> dict[str, float]:

@@ -25,7 +25,7 @@ OUT = files.WORK / "site"
 # {title: pages}, in the order of the side bar
 CONTENTS = {
     "Read": ["README", *(f"notebooks/{path.stem}" for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")))],
-    "Results": ["results/README", "results/tables", "results/LOG"],
+    "Results": ["results/README", "results/tables", "results/reliability", "results/LOG"],
     "Pages": [
         *(f"georeplicate/docs/{name}" for name in ("details", "paper", "rewards_paper", "rewards_released")),
         *(f"georeplicate/docs/{name}" for name in ("malformed_answers", "trainer", "dependencies")),

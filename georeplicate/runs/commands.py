@@ -32,6 +32,8 @@ def chosen(what: str, profile: Profile, seeds: int | None) -> list[Run]:
     groups |= {run.name: [run] for run in (*table2, *table1, *ablations, *curve)}
     if what not in groups:
         raise ValueError(f"unknown run {what!r}: choose one of {', '.join(groups)}")
+    if seeds is not None and curve and groups[what] == curve:
+        raise ValueError(f"{what} is of the first seed alone: leave --seeds out")
     needed = {run.start for run in groups[what]} - {run.name for run in groups[what]}
     return [run for run in table2 if run.name in needed and run.stage != "base"] + groups[what]
 

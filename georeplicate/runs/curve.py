@@ -1,9 +1,10 @@
 """What a run learns while it is trained: its policy at every checkpoint, evaluated on held-out questions.
 
-`stages.train(keep=...)` leaves the policies; they are evaluated when training has ended, so that training knows
-nothing of it and is the same to the byte. The questions are of the validation split, greedy, the first QUESTIONS of the
-profile's: the test split is for finished systems. predictions.csv has a row for each update and question: the columns
-of every run (`predict.COLUMNS`) behind `update`, and what the text says about its own search (`readings.search`).
+`stages.train(keep=...)` leaves the policies and draws nothing random for it; they are evaluated when training has
+ended, so that training is the same to the byte. The questions are of the validation split, greedy, the first QUESTIONS
+of the profile's: the test split is for finished systems. predictions.csv has a row for each update and question: the
+columns of every run (`predict.COLUMNS`) behind `update`, and what the text says about its own search
+(`readings.search`).
 """
 
 from __future__ import annotations
@@ -49,28 +50,40 @@ def inputs(run: Run, profile: Profile) -> dict[str, Any]:
 
 
 def evaluate(
-    task: Task, policies: Sequence[Path], run: Run, profile: Profile, keep: Path, report: pool.Report
+    task: Task,
+    policies: Sequence[Path],
+    run: Run,
+    profile: Profile,
+    keep: Path,
+    report: pool.Report,
+    row_s: float,
 ) -> pd.DataFrame:
-    """One row for each update and question. policies: one for each of `updates`.
+    """One row for each update and question. policies: one for each of `updates`. row_s: seconds a row takes, about.
 
     keep: a folder with a file for each update, so that a run that was killed goes on where it stopped.
     """
     import pandas as pd
 
     from georeplicate.evaluation import predict, predictors
-    from georeplicate.mini import readings, wording
     from georeplicate.model import policy
 
     rows = task.rows(SPLIT)[:QUESTIONS]
     tables = []
     for update, path in zip(updates(run, profile), policies, strict=True):
         part = keep / f"{update:06d}.csv"
-        if not part.is_file():
-            answers = predictors.VLM(policy.load(path), profile.max_completion_length)
+        if not (there := part.is_file()):
+            answers = predictors.VLM(policy.load(path, device=policy.device()), profile.max_completion_length)
             table = predict.evaluate(answers, task, rows, decoding=DECODING)
             files.write_csv(part, table.reindex(columns=predict.COLUMNS))
-        report(len(rows), f"is evaluated after {update} updates")
+        report(row_s * len(rows), f"is evaluated after {update} updates", skipped=there)
         tables.append(predict.read(part).assign(update=update))
     table = pd.concat(tables, ignore_index=True)
-    table[list(SEARCH)] = [readings.search(text, wording.EITHER) for text in table.text]
-    return table[["update", *predict.COLUMNS, *SEARCH]]
+    return table.assign(**searches(table))[["update", *predict.COLUMNS, *SEARCH]]
+
+
+def searches(answers: pd.DataFrame) -> dict[str, list]:
+    """The columns SEARCH of answers to the pairing question."""
+    from georeplicate.mini import readings, wording
+
+    found = [readings.search(text, wording.EITHER) for text in answers.text]
+    return {name: [one[i] for one in found] for i, name in enumerate(SEARCH)}

@@ -539,7 +539,8 @@ def stages(s: Shape, profile: Profile, way: str, gpus: int, on: Device, mfu: flo
         return passes * (text + vision) / rate
 
     def decoding(work: Load) -> dict[str, float]:
-        cached = s.kv_bytes * (work.prompts * work.prompt_tokens + work.answers * limit / 2)
+        slots = limit / 2 if on is CPU else limit  # a GPU reads all of an answer's, those to come as well
+        cached = s.kv_bytes * (work.prompts * work.prompt_tokens + work.answers * slots)
         active = s.text_parameters + s.vocabulary * s.hidden
         read = (2 * active + cached) / on.bandwidth
         step = max(read, 2 * active * work.answers / rate, on.least_ms(way) * s.layers / 1000)

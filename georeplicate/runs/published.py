@@ -64,7 +64,7 @@ def evaluate(
     for system in systems:
         try:
             table = answers(system, chosen.get(system, "official"), found, out, gpus)
-        except (KeyboardInterrupt, files.FileError):
+        except (KeyboardInterrupt, files.FileError, pool.WorkError):
             raise
         except Exception as error:  # another's package: it may fail in any way, and the other systems go on
             ours = isinstance(error, ValueError | files.Problem)

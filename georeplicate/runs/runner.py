@@ -233,7 +233,7 @@ class Job:
             keep = self.folder / ANSWERS
             predict.begin(keep, self.evaluation_inputs())
             starts = [self.start, *curve.kept(run, self.profile, self.folder).values(), self.policy]
-            table = curve.evaluate(tasks[0], starts, run, self.profile, keep, report)
+            table = curve.evaluate(tasks[0], starts, run, self.profile, keep, report, self.recipe.row_s)
         elif processes.count() == 1 and self.profile.source == "world":  # a minute at most
             table = predict.evaluate_all(_Counted(self._predictor(), self.recipe.row_s, report), tasks)
         else:
@@ -481,6 +481,8 @@ def _work(todo: list[Job], count: int) -> None:
     if processes.count() > 1:  # all of them at one run after another, each on its own device
         if alone := [job.run.name for job in todo if job.run.baseline]:
             raise ValueError(f"{alone[0]} is a small network, which one process trains: leave --launch out for it")
+        if watched := [job.run.name for job in todo if job.run.curve]:
+            raise ValueError(f"{watched[0]} keeps whole policies, by one process: leave --launch out for it")
         for job in todo:
             if processes.is_first():
                 print(f"{job.run.name}, in {processes.count()} processes", flush=True)

@@ -72,7 +72,7 @@ def check(gpus: int) -> None:
     ACCELERATE_USE_CPU the processes share the CPU instead."""
     if not _on_cpu() and (here := processes.gpus()) < gpus:
         raise processes.LaunchError(
-            f"--gpus {gpus} needs {gpus} GPUs, and this machine has {here or 'none'}: without --gpus one GPU (or the "
+            f"--gpus {gpus} needs as many GPUs, and this machine has {here or 'none'}: without --gpus one GPU (or the "
             "CPU) is used"
         )
 
@@ -111,7 +111,7 @@ def deal(
     """
     tasks = [
         pool.Task(
-            name=f"shard {i + 1} of {gpus}",
+            name=f"shard {i + 1} of {min(gpus, len(items))}",
             function=function,
             arguments=(*told(share), device),
             units=sum(map(seconds, share)),
@@ -123,7 +123,7 @@ def deal(
     if not tasks:
         return
     try:
-        pool.run(tasks, workers=len(tasks), title=f"evaluation in {gpus} shards")
+        pool.run(tasks, workers=len(tasks), title=f"evaluation in {len(tasks)} shards")
     except pool.WorkError as error:
         raise pool.WorkError(
             f"{error}; what was answered is kept in {keep}, and the same command asks for the rest"

@@ -111,9 +111,8 @@ def train(
     callbacks: list[TrainerCallback] = [_Progress(report, steps)]
     if keep:
         if profile.adapters or stage == "sft-lora" or processes.count() > 1:
-            raise ValueError(
-                "policies of the middle of training are kept whole: leave --adapters and --launch out for such a run"
-            )
+            way = "--launch" if processes.count() > 1 else "--adapters" if profile.adapters else f"the stage {stage}"
+            raise ValueError(f"policies of the middle of training are kept whole, by one process: leave {way} out")
         callbacks.append(_Keep(keep))
     shared |= {"steps": steps, "save_steps": every, "callbacks": callbacks, "report_to": report_to}
     faster = 1.0

@@ -10,7 +10,8 @@ from toy import change_kernel, kernel, questions, tiny_policy
 from georeplicate.model import shared_prefix
 from georeplicate.training import common, grpo
 
-pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="wants a GPU")
+if not torch.cuda.is_available():
+    pytest.skip("wants a GPU", allow_module_level=True)
 
 
 @pytest.fixture(scope="module", params=[4, 2], ids=["a key for each head", "shared keys"])

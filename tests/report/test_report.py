@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from georeplicate import files
 from georeplicate.report import plots, write
 from georeplicate.runs import runner
 
@@ -39,7 +40,13 @@ def contents(folder) -> dict[str, bytes]:
 
 def test_the_same_runs_give_the_same_bytes(p, runs, tmp_path, monkeypatch):
     """All tables, and a figure of each kind: drawing takes long."""
-    monkeypatch.setattr(runner, "predictions", lambda _: p)
+
+    def predictions(_, curve=False):
+        if curve:
+            raise files.FileError("none has a curve")
+        return p
+
+    monkeypatch.setattr(runner, "predictions", predictions)
     every, drawn, there = write.figures, ("curves", "changes", "map_arcs"), set()
 
     def some(*given):

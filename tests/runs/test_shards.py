@@ -58,7 +58,7 @@ def test_the_rows_of_shards_are_those_of_one_process_also_after_a_kill(toy, tmp_
     assert code == 130 and toy == [("shard 1 of 2", 2)] and "10 parts of an earlier run are there" in printed
     del toy[:]
     assert command(*COMMAND, two, "--gpus", 4)[0] == 0  # nobody is started for nothing
-    assert toy == [("shard 1 of 4", 1), ("shard 2 of 4", 1), ("shard 3 of 4", 1)]
+    assert toy == [("shard 1 of 3", 1), ("shard 2 of 3", 1), ("shard 3 of 3", 1)]
     assert len(Brightest.shown) == 14 and sum(Brightest.shown) == 40
     assert two.read_bytes() == one.read_bytes()
     rows = predict.read(two)
@@ -78,7 +78,7 @@ def test_each_process_has_its_own_gpu(monkeypatch):
 @pytest.mark.parametrize(
     "words, said",
     [
-        (("--gpus", 4, "--out", "rows.csv"), "--gpus 4 needs 4 GPUs, and this machine has 2"),
+        (("--gpus", 4, "--out", "rows.csv"), "--gpus 4 needs as many GPUs, and this machine has 2"),
         (("--gpus", 2), "name a CSV with --out"),
         (("--gpus", 2, "--out", "rows.csv", "--baseline", "nobody"), "unknown baseline 'nobody'"),
         (

@@ -28,7 +28,9 @@ def decode(state: StaticDecoder, logits: torch.Tensor, draws: Draws) -> torch.Te
     size, device = state.size, logits.device
     output = torch.full((len(logits), size), -1, dtype=torch.long)
     rows, alive, done = torch.arange(len(logits)), torch.ones(len(logits), dtype=torch.bool), 0
+    replay: Callable[[], None] | None = None
     while done < size and alive.any():
+        replay = None  # a record holds memory for all its rows: it goes before the next one is made
         if (fewer := closer(alive, state.group, 0.5)) is not None:
             members, order, group = fewer
             kept = order.to(device)
@@ -73,10 +75,12 @@ class _Batch:
 
 def _recorded(step: Callable[[], None], warm: int, *, more: bool, model: torch.nn.Module) -> Callable[[], None]:
     """Takes the first steps, `warm` of them, and returns what takes one more. Nothing is recorded on a CPU, where there
-    are no `more` steps, and of weights that are kept in shares, which code in between fetches or would."""
+    are no `more` steps, where code in between fetches weights that are kept in shares, or looks at positions on the way
+    (rotary frequencies that change as the text grows)."""
     weight = next(model.parameters())
-    shared = hasattr(weight, "ds_id") or any(isinstance(part, FSDPModule) for part in model.modules())
-    if weight.device.type != "cuda" or not more or shared:
+    between = hasattr(weight, "ds_id") or any(isinstance(part, FSDPModule) for part in model.modules())
+    between |= any("dynamic" in str(getattr(part, "rope_type", "")) for part in model.modules())
+    if weight.device.type != "cuda" or not more or between:
         for _ in range(warm):
             step()
         return step

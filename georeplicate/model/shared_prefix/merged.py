@@ -93,33 +93,33 @@ class _OnPacked(torch.autograd.Function):
     @staticmethod
     def forward(ctx, q, k, v, prefix_k, prefix_v, ends, longest, scale):
         prompts, groups, answers = ends
-        of_prompt, of_group, of_answer = longest
+        of_prompt, of_group, of_answer = longest = [max(2, n) for n in longest]  # one token each would be laid out anew
         q, k, v, prefix_k, prefix_v = (x.contiguous() for x in (q, k, v, prefix_k, prefix_v))
         attend = _aten._flash_attention_forward
-        on_prefix, sum_prefix, *luck_prefix, _ = attend(
+        on_prefix, sum_prefix, *rng_prefix, _ = attend(
             q, prefix_k, prefix_v, groups, prompts, of_group, of_prompt, 0.0, False, False, scale=scale
         )
-        on_self, sum_self, *luck_self, _ = attend(
+        on_self, sum_self, *rng_self, _ = attend(
             q, k, v, answers, answers, of_answer, of_answer, 0.0, True, False, scale=scale
         )
         # the sums are [h, tokens]
         out, total = _merge(on_prefix.transpose(0, 1), sum_prefix, on_self.transpose(0, 1), sum_self)
         out = out.transpose(0, 1).contiguous()
-        ctx.save_for_backward(q, k, v, prefix_k, prefix_v, out, total, *ends, *luck_prefix, *luck_self)
+        ctx.save_for_backward(q, k, v, prefix_k, prefix_v, out, total, *ends, *rng_prefix, *rng_self)
         ctx.longest, ctx.scale = longest, scale
         return out
 
     @staticmethod
     def backward(ctx, gradient):
-        q, k, v, prefix_k, prefix_v, out, total, prompts, groups, answers, *luck = ctx.saved_tensors
+        q, k, v, prefix_k, prefix_v, out, total, prompts, groups, answers, *rng = ctx.saved_tensors
         of_prompt, of_group, of_answer = ctx.longest
         back, gradient = _aten._flash_attention_backward, gradient.contiguous()
         from_prefix, to_prefix_k, to_prefix_v = back(
-            gradient, q, prefix_k, prefix_v, out, total, groups, prompts, of_group, of_prompt, 0.0, False, *luck[:2],
+            gradient, q, prefix_k, prefix_v, out, total, groups, prompts, of_group, of_prompt, 0.0, False, *rng[:2],
             scale=ctx.scale,
         )  # fmt: skip
         from_self, to_k, to_v = back(
-            gradient, q, k, v, out, total, answers, answers, of_answer, of_answer, 0.0, True, *luck[2:],
+            gradient, q, k, v, out, total, answers, answers, of_answer, of_answer, 0.0, True, *rng[2:],
             scale=ctx.scale,
         )  # fmt: skip
         return from_prefix + from_self, to_k, to_v, to_prefix_k, to_prefix_v, None, None, None
