@@ -76,7 +76,7 @@ def test_processes_share_the_photographs_of_a_large_model(root, tmp_path, monkey
     run(tmp_path / "two", root, gpus=2)
     assert len(shards_here) == 2 and len(East.shown) == 10  # from the disk
     monkeypatch.delenv("ACCELERATE_USE_CPU")
-    with pytest.raises(processes.LaunchError, match="--gpus 99 needs 99 GPUs"):
+    with pytest.raises(processes.LaunchError, match="--gpus 99 needs as many GPUs"):
         run(tmp_path / "two", root, gpus=99)
 
 
