@@ -126,7 +126,7 @@ def train_stage(
     for step in (bar := trange(steps, desc=name, mininterval=10)):
         examples = stream.batch(rng, stage.mix)
         skills = dict.fromkeys(e.skill for e in examples)
-        weights = {"verdicts": stage.verdicts}
+        weights = {"verdicts": stage.verdict_weight}
         losses = (
             weights.get(skill, 1.0) * loss(policy, album, [e for e in examples if e.skill == skill]) for skill in skills
         )
@@ -176,9 +176,9 @@ def loss(policy: policies.Policy, album: Album, examples: list[Example]) -> torc
 
 @dataclass(frozen=True)
 class Stage:
-    """mix: examples of each task in a step; least, most: words that are said of a picture in a search; verdicts: what
-    the loss of their skill weighs, beside that of the others: what they change little is lost under the noise of words
-    about pictures, by which Adam measures all steps."""
+    """mix: examples of each task in a step; least, most: words that are said of a picture in a search; verdict_weight:
+    of the loss of verdicts, that of the others being 1: what changes it little is lost under the noise of words about
+    pictures, by which Adam measures all steps."""
 
     name: str
     mix: dict[str, int]
@@ -188,7 +188,7 @@ class Stage:
     most: int | None = None  # None: all that the world has
     in_order: bool = False  # the search looks at A, B, C... and not at any tile next
     rule: bool = False  # the search stops at the first tile that it calls a match, and answers it
-    verdicts: float = 1.0
+    verdict_weight: float = 1.0
 
     def prepare(self, stream: Stream) -> None:
         """Set what the stream's searches look like."""
@@ -304,8 +304,8 @@ GEOGRAPHIC = Curriculum(
         Stage("pictures", {"form": 10, "caption": 5}, 400, most=6),
         Stage("letters", {"form": 6, "caption": 24, "see": 8}, 450, lr=1.5e-3, most=6),
         Stage("among", {"form": 14, "caption": 4}, 900, most=6),
-        Stage("words", {"form": 3, "caption": 6, "text of 1": 40}, 600, most=1, verdicts=10),
-        Stage("lists", {"form": 3, "caption": 6, "text of 1": 24, "text of 5": 24}, 600, most=3, verdicts=10),
+        Stage("words", {"form": 3, "caption": 6, "text of 1": 40}, 600, most=1, verdict_weight=10),
+        Stage("lists", {"form": 3, "caption": 6, "text of 1": 24, "text of 5": 24}, 600, most=3, verdict_weight=10),
         Stage(
             "joint",
             {
@@ -323,7 +323,7 @@ GEOGRAPHIC = Curriculum(
             },
             400,
             most=3,
-            verdicts=5,
+            verdict_weight=5,
         ),
         Stage(
             "compare",
@@ -341,7 +341,7 @@ GEOGRAPHIC = Curriculum(
             },
             300,
             most=3,
-            verdicts=3,
+            verdict_weight=3,
         ),
         Stage(
             "toss",

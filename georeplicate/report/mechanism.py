@@ -77,8 +77,8 @@ def table(watched: pd.DataFrame, finished: pd.DataFrame) -> pd.DataFrame:
     watched, finished: as `runner.predictions`, with cpu, the former with update."""
     last = watched["update"].max()
     updates = (finished.stands_for != tables.BASE) * last
-    asked = finished[(finished.task == "pairing") & (finished.decoding == curve.DECODING)].assign(update=updates)
-    parts = {"validation": watched, "test": asked.assign(**curve.searches(asked))}
+    greedy = finished[(finished.task == "pairing") & (finished.decoding == curve.DECODING)].assign(update=updates)
+    parts = {"validation": watched, "test": greedy.assign(**curve.searches(greedy))}
     rows = []
     for split, answers in parts.items():
         truth = thinking.of_world(answers, split) if len(answers) else None
@@ -120,10 +120,12 @@ def _standardised(mine: thinking.Cells | None, base: thinking.Cells | None) -> d
 
 
 def halfway(rows: pd.DataFrame, name: str) -> int:
-    """The first evaluated update at which at least half of the way from the first to the last value is gone."""
+    """The first evaluated update at which at least half of the way from the first to the last value is gone; the first
+    of all where they are equal."""
     values = rows.set_index("update")[name]
-    gone = (values - values.iloc[0]) / (values.iloc[-1] - values.iloc[0])
-    return int(gone.index[gone >= 0.5][0])
+    way = values.iloc[-1] - values.iloc[0]
+    gone = (values - values.iloc[0]) * (1 if way > 0 else -1) >= abs(way) / 2
+    return int(gone.index[gone][0])
 
 
 def sentences(made: pd.DataFrame) -> str:

@@ -219,11 +219,11 @@ def evaluate(
         if baseline in prompted.PUBLISHED:
             weights = prompted.here(baseline, weights)
     start = _folder(model) or (Path() if baseline and not recipe.has_stand_ins else recipe.start(size, root))
-    asked = shards.Asked(size.name, split, root, start, task, baseline, weights)
-    tasks = {one.name: one for one in asked.tasks()}
+    evaluation = shards.Evaluation(size.name, split, root, start, task, baseline, weights)
+    tasks = {one.name: one for one in evaluation.tasks()}
     names = list(tasks)
     # Whoever answers is opened before earlier answers are looked at; a process for each GPU opens its own.
-    predictor = asked.predictor() if gpus is None else None
+    predictor = evaluation.predictor() if gpus is None else None
     keep = None
     if out is not None:
         keep = out.with_name(f"{out.name}.parts")
@@ -240,7 +240,7 @@ def evaluate(
             print(f"{there} parts of an earlier run are there and are not asked again", flush=True)
     if predictor is None:
         assert gpus is not None and keep is not None
-        table = shards.evaluate(asked, keep, gpus)
+        table = shards.evaluate(evaluation, keep, gpus)
     else:
         table = predict.evaluate_all(predictor, [tasks[name] for name in names], split=split, keep=keep)
     for (name, decoding), rows in table.groupby(["task", "decoding"], sort=False):

@@ -29,9 +29,9 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Asked:
-    """Who is asked what: all that a process has to be told. start: the folder of the policy, or what the tasks'
-    pictures are made for. task: one of the profile's, or None for all that a baseline or a policy can be asked."""
+class Evaluation:
+    """Who is evaluated on what: all that a process has to be told. start: the folder of the policy, or what the tasks'
+    pictures are made for. task: one of the profile's, or None for all that a baseline or a policy can answer."""
 
     profile: str
     split: str
@@ -77,18 +77,18 @@ def check(gpus: int) -> None:
         )
 
 
-def evaluate(asked: Asked, keep: Path, gpus: int) -> pd.DataFrame:
+def evaluate(evaluation: Evaluation, keep: Path, gpus: int) -> pd.DataFrame:
     """The rows of all parts in `keep`, in order, after `gpus` processes have answered those that are missing.
 
     WorkError as `deal`."""
     from georeplicate.evaluation import predict
 
-    found, row_s = asked.parts(keep), recipes.of(Profile.get(asked.profile)).row_s
+    found, row_s = evaluation.parts(keep), recipes.of(Profile.get(evaluation.profile)).row_s
     deal(
         [part for part in found if not part.path.is_file()],
         gpus,
         answer,
-        lambda share: (asked, keep, [part.path.name for part in share]),
+        lambda share: (evaluation, keep, [part.path.name for part in share]),
         seconds=lambda part: row_s * len(part),
         keep=keep,
     )
@@ -131,19 +131,19 @@ def deal(
 
 
 def take(device: str) -> None:
-    """The GPU of a worker, as CUDA_VISIBLE_DEVICES has it, before CUDA is asked for the first time."""
+    """The GPU of a worker, as CUDA_VISIBLE_DEVICES has it, before CUDA is evaluation for the first time."""
     os.environ["CUDA_VISIBLE_DEVICES"] = device
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # a worker of the pool has no processes of its own
 
 
-def answer(asked: Asked, keep: Path, names: Sequence[str], device: str, report: pool.Report) -> None:
+def answer(evaluation: Evaluation, keep: Path, names: Sequence[str], device: str, report: pool.Report) -> None:
     """One shard, in a process of its own. names: files of its parts."""
     take(device)
     from georeplicate.evaluation import predict
 
     report(0, "loads")
-    found, predictor = {part.path.name: part for part in asked.parts(keep)}, asked.predictor()
-    row_s = recipes.of(Profile.get(asked.profile)).row_s
+    found, predictor = {part.path.name: part for part in evaluation.parts(keep)}, evaluation.predictor()
+    row_s = recipes.of(Profile.get(evaluation.profile)).row_s
     for name in names:
         predict.answer(predictor, found[name])
         report(row_s * len(found[name]), "answers")

@@ -96,7 +96,7 @@ def measure(size: str, way: str, profile: Profile, folder: Path, seconds: float 
     planned = plan.memory(plan.shape(SIZES[size]), profile, "grpo", way, 1).peak / 1e9
     measured = log[["step", *(name for name in KEPT if name in log)]].assign(seconds=np.diff(ends))
     measured["peak_gb"] = measured.pop("peak_mb") * 2**20 / 1e9
-    found = {"device": device_name(), "torch": torch.__version__, "model": size, "way": way}
+    found = {"device": device_name(), "torch": torch.__version__, "model": size, "weights": "random", "way": way}
     found |= {"accumulation": profile.accumulation, "tokens": profile.max_completion_length, "planned_gb": planned}
     return pd.DataFrame([found] * len(measured)).join(measured.reset_index(drop=True)).round(6)
 

@@ -8,7 +8,7 @@ picture shown alone is put into the true word (every cue is described, so no mix
 nothing is tuned on it, no test question is asked, and its settings are those that a registered experiment would begin
 with. Goes on after a kill; rows of an arm and seed that is measured anew replace the old ones.
 
-Rows: base (first digits of the SHA-256 of its weights), arm, seed, updates, cpu, what, value, n.
+Rows: world, base (first digits of the SHA-256 of its weights), arm, seed, updates, cpu, what, value, n.
 """
 
 from __future__ import annotations
@@ -67,7 +67,8 @@ def main() -> None:
             stages.train("grpo", args.base, rows, folder, profile, seed=args.seed, report=report)
     found = measured(policy, args.base)
     found = found.assign(base=weights, arm=args.arm, seed=args.seed, updates=updates, cpu=provenance.machine()["cpu"])
-    replace_rows(args.out, found[[*KEY, "cpu", "what", "value", "n"]], KEY)
+    found.insert(0, "world", f"{base.GEOGRAPHIC.world} (synthetic)")
+    replace_rows(args.out, found[["world", *KEY, "cpu", "what", "value", "n"]], KEY)
     print(found[["what", "value", "n"]].round(3).to_string(index=False))
 
 

@@ -13,7 +13,7 @@ def answers(policy, monkeypatch, *, static: bool, **options):
     """Of two prompts of unequal length, five each, and the numbers of rows that were decoded together."""
     sizes = []
     with monkeypatch.context() as patch:
-        patch.setattr(decoding.FastDecoder, "of", classmethod(lambda cls, *begun: None))
+        patch.setattr(decoding.FastDecoder, "of", classmethod(lambda *_: None))
         if static:
             change_kernel(patch, "Decoder", decoding.StaticDecoder)
             change_kernel(patch, "_decode", graphs.decode)

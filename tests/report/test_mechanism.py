@@ -45,6 +45,11 @@ def made(watched):
     return mechanism.table(watched, pd.concat([base, zero]))
 
 
+@pytest.mark.parametrize("values, update", [([1, 4, 5], 10), ([5, 4, 1], 20), ([2, 2, 2], 0)])
+def test_half_of_the_way_may_go_down_or_nowhere(values, update):
+    assert mechanism.halfway(pd.DataFrame({"update": [0, 10, 20], "tiles": values}), "tiles") == update
+
+
 def test_the_table_counts_what_was_paid_and_what_was_not(made):
     mine = made[made.split == "validation"].set_index("update")
     assert mine.accuracy.tolist() == [0, 0.2, 1] and mine.stopped.tolist() == [0, 0.75, 1]

@@ -35,7 +35,7 @@ def toy(monkeypatch, shards_here):
     monkeypatch.setattr(baselines.BASELINES, "_things", names)
     asked = [Geolocation(lambda _: places(20), "toy", name=name) for name in ("geolocation", "aerial")]
     monkeypatch.setattr("georeplicate.mini.recipe.Mini.tasks", lambda *_, **__: asked)
-    monkeypatch.setattr(shards.Asked, "tasks", lambda self: asked)
+    monkeypatch.setattr(shards.Evaluation, "tasks", lambda self: asked)
     monkeypatch.setattr(predict, "AT_ONCE", 3)
     Brightest.shown, Brightest.ends = [], {}
     return shards_here

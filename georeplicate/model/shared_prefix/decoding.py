@@ -1,7 +1,7 @@
 """Decoding steps: by the model's modules, and on a CPU without them, as the cost of few tokens is mostly theirs.
 
-    step = FastDecoder.of(model, prefix, valid, group, spots, size)     # None where the model is not of this kind
-    step = Decoder(model, prefix, valid, group, spots, size)            # any model of the kernel's
+    step = FastDecoder.of(model, begin)     # None where the model is not of this kind
+    step = Decoder(model, begin)            # any model of the kernel's
     logits = step(token)
 
 In `FastDecoder` queries, keys and values are one product, as are the two halves of the gate; the prompts' keys and
@@ -31,30 +31,33 @@ LAYERS = (Qwen2_5_VLDecoderLayer, Qwen2DecoderLayer, LlamaDecoderLayer)
 Prefix = dict[int, tuple[torch.Tensor, torch.Tensor]]  # {layer: keys and values of the prompts, [N, kv heads, P, d]}
 
 
-class Decoder:
-    """Decoding steps of rows that share prompts, `group` rows each, by the model's own modules: one copy of every
-    prompt's keys and values, one slot per row for the tokens written so far.
+@dataclass(frozen=True)
+class Prefilled:
+    """Prompts that have been read, and rows that go on from them, `group` rows each.
 
     prefix: the prompts' keys and values. valid: [N, P], False where a prompt is padded. spots: [N * group], position of
     the first token that is decoded. size: steps at most.
     """
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        prefix: Prefix,
-        valid: torch.Tensor,
-        group: int,
-        spots: torch.Tensor,
-        size: int,
-    ):
-        self.prefix, self.valid, self.group, self.size, self.step = prefix, valid, group, size, 0
-        self.spots, self.three_axes = spots, mrope(model)
+    prefix: Prefix
+    valid: torch.Tensor
+    group: int
+    spots: torch.Tensor
+    size: int
+
+
+class Decoder:
+    """Decoding steps of rows that share prompts, by the model's own modules: one copy of every prompt's keys and
+    values, one slot per row for the tokens written so far."""
+
+    def __init__(self, model: PreTrainedModel, begin: Prefilled):
+        self.prefix, self.valid, self.group, self.size = begin.prefix, begin.valid, begin.group, begin.size
+        self.spots, self.step, self.three_axes = begin.spots, 0, mrope(model)
         self.model, self.text = model, decoder(model)
         self.embed: Any = model.get_input_embeddings()
         self.head: Any = model.get_output_embeddings()
-        self.mask = no_mask(valid.device)
-        self.empty = None if valid.all() else ~valid
+        self.mask = no_mask(begin.valid.device)
+        self.empty = None if begin.valid.all() else ~begin.valid
         self.own: dict[int, torch.Tensor] = {}
 
     def attention(self, layer: int, query, key, value, scale: float) -> torch.Tensor:
@@ -98,8 +101,8 @@ class StaticDecoder(Decoder):
     once and replayed (`graphs`): which step it is, `at`, is known to the device alone, and a row attends to all of its
     slots, those of later steps hidden."""
 
-    def __init__(self, *begun):
-        super().__init__(*begun)
+    def __init__(self, model: PreTrainedModel, begin: Prefilled):
+        super().__init__(model, begin)
         device = self.valid.device
         self.at = torch.zeros(1, dtype=torch.long, device=device)
         self.slots = torch.arange(self.size, device=device)[None]
@@ -159,16 +162,7 @@ def _merged(layer: Any) -> _Layer | None:
 class FastDecoder:
     """As `Decoder`, for inference in fp32 on a CPU, without modules."""
 
-    def __init__(
-        self,
-        model: PreTrainedModel,
-        layers: list[_Layer],
-        prefix: Prefix,
-        valid: torch.Tensor,
-        group: int,
-        spots: torch.Tensor,
-        size: int,
-    ):
+    def __init__(self, model: PreTrainedModel, layers: list[_Layer], begin: Prefilled):
         text: Any = decoder(model)
         config = model.config.get_text_config()
         self.layers, self.final, self.act = layers, text.norm, text.layers[0].mlp.act_fn
@@ -176,38 +170,30 @@ class FastDecoder:
         self.head: Any = model.get_output_embeddings()
         self.heads, self.kv = config.num_attention_heads, config.num_key_value_heads
         self.share, self.d = self.heads // self.kv, text.layers[0].self_attn.head_dim
-        self.prefix = [prefix[i] for i in range(len(layers))]
-        self.empty = None if valid.all() else ~valid
-        self.group, self.spots, self.size, self.step = group, spots, size, 0
-        places = torch.arange(int(spots.max()) + size)[None]
+        self.prefix = [begin.prefix[i] for i in range(len(layers))]
+        self.empty = None if begin.valid.all() else ~begin.valid
+        self.group, self.spots, self.size, self.step = begin.group, begin.spots, begin.size, 0
+        places = torch.arange(int(begin.spots.max()) + begin.size)[None]
         if mrope(model):
             places = places.expand(3, 1, -1)  # behind the pictures all three axes are equal
         cos, sin = text.rotary_emb(layers[0].norm, places)
         first, second = sin[0].chunk(2, -1)
         self.cos, self.sin = cos[0][:, None], torch.cat([-first, second], -1)[:, None]  # [places, 1, d]
-        rows = len(valid), self.kv, group, size, self.d
+        rows = len(begin.valid), self.kv, begin.group, begin.size, self.d
         self.own = [(torch.empty(rows), torch.empty(rows)) for _ in layers]
 
     @classmethod
-    def of(
-        cls,
-        model: PreTrainedModel,
-        prefix: Prefix,
-        valid: torch.Tensor,
-        group: int,
-        spots: torch.Tensor,
-        size: int,
-    ) -> FastDecoder | None:
+    def of(cls, model: PreTrainedModel, begin: Prefilled) -> FastDecoder | None:
         """None where a step is left to the model itself: on a GPU, in another type than fp32, under autocast, with
         adapters or layers of another kind, or where positions are scaled as the text grows."""
         text: Any = decoder(model)
-        if spots.device.type != "cpu" or model.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
+        if begin.spots.device.type != "cpu" or model.dtype != torch.float32 or torch.is_autocast_enabled("cpu"):
             return None
         known = all(type(layer) in LAYERS for layer in getattr(text, "layers", [None]))
         if not known or text.rotary_emb.rope_type != "default":
             return None
         layers = [merged for layer in text.layers if (merged := _merged(layer)) is not None]
-        return cls(model, layers, prefix, valid, group, spots, size) if len(layers) == len(text.layers) else None
+        return cls(model, layers, begin) if len(layers) == len(text.layers) else None
 
     def __call__(self, token: torch.Tensor) -> torch.Tensor:
         """[rows] tokens -> [rows, vocabulary] logits of what follows."""
@@ -254,7 +240,7 @@ def _moved(own: torch.Tensor, rows: torch.Tensor, group: int) -> torch.Tensor:
     return flat.unflatten(0, (-1, group)).transpose(1, 2).contiguous()
 
 
-def closer(alive: torch.Tensor, group: int, share: float) -> tuple[torch.Tensor, torch.Tensor, int] | None:
+def compaction(alive: torch.Tensor, group: int, share: float) -> tuple[torch.Tensor, torch.Tensor, int] | None:
     """(prompts, rows, group) that hold the living rows in less space, at most `share` of what it is; None where they
     do not. alive: [prompts * group]. Finished rows stand behind the living ones of their prompt, which the prompt with
     the most of these fills up."""

@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from georeplicate.model.shared_prefix import graphs
 from georeplicate.model.shared_prefix.attention import Packed
-from georeplicate.model.shared_prefix.decoding import Decoder, FastDecoder, StaticDecoder, closer
+from georeplicate.model.shared_prefix.decoding import Decoder, FastDecoder, Prefilled, StaticDecoder, compaction
 from georeplicate.model.shared_prefix.prompts import Prompts, positions
 from georeplicate.model.shared_prefix.sampling import Draws, Sampling
 from georeplicate.model.shared_prefix.support import disable, enable, no_mask, plain_inputs, shares
@@ -74,11 +74,11 @@ def generate(
         banned=suppressed, ending=eos_token_ids, generator=generator, seeds=seeds,
     )  # fmt: skip
     spots = (place.amax((0, 2)) + 1).repeat_interleave(G)
-    begun = model, layout.keep, layout.prompts.valid, G, spots, max_new_tokens
+    begin = Prefilled(layout.keep, layout.prompts.valid, G, spots, max_new_tokens)
     if device.type == "cuda":
-        output = graphs.decode(StaticDecoder(*begun), logits, draws)
+        output = graphs.decode(StaticDecoder(model, begin), logits, draws)
     else:
-        output = _decode(FastDecoder.of(*begun) or Decoder(*begun), logits, draws)
+        output = _decode(FastDecoder.of(model, begin) or Decoder(model, begin), logits, draws)
     lists = [[t for t in row if t >= 0] for row in output.tolist()]
     return [lists[i * G : (i + 1) * G] for i in range(N)]
 
@@ -95,21 +95,21 @@ def _decode(state: FastDecoder | Decoder, logits: torch.Tensor, draws: Draws) ->
         alive &= ~draws.ends(token).cpu()
         if not alive.any() or step + 1 == size:
             break
-        if (fewer := closer(alive, state.group, 0.85)) is not None:
+        if (fewer := compaction(alive, state.group, 0.85)) is not None:
             members, order, group = fewer
             state.keep(members.to(device), order.to(device), group)
             draws.keep(order.to(device))
             alive, rows, token = alive[order], rows[order], token[order.to(device)]
-        draws.note(token)
+        draws.mark_used(token)
         logits = state(token)
     return output
 
 
 def _generate_repeated(
-    model, prompts, group, max_new_tokens, eos_token_ids, suppressed, sampling, luck
+    model, prompts, group, max_new_tokens, eos_token_ids, suppressed, sampling, randomness
 ) -> list[list[list[int]]]:
     """`generate` by the model's own loop, every prompt repeated. Its randomness is the global one, seeded here by
-    `luck`: a generator, a seed or None."""
+    `randomness`: a generator, a seed or None."""
     disable(model)
     repeated = prompts.select([i for i in range(len(prompts)) for _ in range(group)])
     options: dict[str, Any] = {"do_sample": False, "repetition_penalty": sampling.repetition_penalty}
@@ -117,10 +117,10 @@ def _generate_repeated(
         options = {**vars(sampling), "do_sample": True}
     device = prompts.input_ids.device
     with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
-        if isinstance(luck, torch.Generator):
-            torch.manual_seed(int(torch.randint(2**62, (), generator=luck, device=luck.device)))
-        elif luck is not None:
-            torch.manual_seed(int(np.random.default_rng(luck).integers(2**62)))
+        if isinstance(randomness, torch.Generator):
+            torch.manual_seed(int(torch.randint(2**62, (), generator=randomness, device=randomness.device)))
+        elif randomness is not None:
+            torch.manual_seed(int(np.random.default_rng(randomness).integers(2**62)))
         written = model.generate(
             **plain_inputs(model, repeated),
             max_new_tokens=max_new_tokens,

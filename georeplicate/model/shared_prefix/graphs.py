@@ -12,10 +12,11 @@ from collections.abc import Callable
 import torch
 from torch.distributed.fsdp import FSDPModule
 
-from georeplicate.model.shared_prefix.decoding import StaticDecoder, closer
+from georeplicate.model.shared_prefix.decoding import StaticDecoder, compaction
 from georeplicate.model.shared_prefix.sampling import Draws
 
 CHECK = 64  # steps between two looks at which rows have ended
+SHARE = 0.5  # of its rows that a batch may shrink to before the others move together
 WARM = 2  # steps before one is recorded: libraries take their workspaces and autocast its copies in these
 
 
@@ -28,27 +29,17 @@ def decode(state: StaticDecoder, logits: torch.Tensor, draws: Draws) -> torch.Te
     size, device = state.size, logits.device
     output = torch.full((len(logits), size), -1, dtype=torch.long)
     rows, alive, done = torch.arange(len(logits)), torch.ones(len(logits), dtype=torch.bool), 0
-    replay: Callable[[], None] | None = None
     while done < size and alive.any():
-        replay = None  # a record holds memory for all its rows: it goes before the next one is made
-        if (fewer := closer(alive, state.group, 0.5)) is not None:
+        if (fewer := compaction(alive, state.group, SHARE)) is not None:
             members, order, group = fewer
             kept = order.to(device)
             state.keep(members.to(device), kept, group)
             draws.keep(kept)
             logits, rows, alive = logits[kept], rows[order], alive[order]
-        batch = _Batch(state, logits, draws, alive)
-        first = done
-        warm = min(WARM, size - done)
-        replay = _recorded(batch.step, warm, more=done + warm < size, model=state.model)
-        done += warm
-        while done < size and batch.is_worth_it():
-            count = min(CHECK, size - done)
-            for _ in range(count):
-                replay()
-            done += count
+        batch, first = _Batch(state, logits, draws, alive), done
+        done = batch.run(first)
         output[rows, first:done] = batch.written[:, first:done].cpu()
-        logits, alive = batch.logits, ~batch.ended.cpu()
+        logits, alive = batch.logits, batch.alive
     return output
 
 
@@ -60,17 +51,31 @@ class _Batch:
         self.written = torch.full((len(logits), state.size), -1, dtype=torch.long, device=logits.device)
         self.ended = ~alive.to(logits.device)
 
+    @property
+    def alive(self) -> torch.Tensor:
+        """[rows], on the CPU: waits for the device."""
+        return ~self.ended.cpu()
+
     def step(self) -> None:
         token = self.draws.token(self.logits, self.state.at)
         self.written.index_copy_(1, self.state.at, token.masked_fill(self.ended, -1)[:, None])
         self.ended.logical_or_(self.draws.ends(token))
-        self.draws.note(token)
+        self.draws.mark_used(token)
         self.logits.copy_(self.state(token))
 
-    def is_worth_it(self) -> bool:
-        """Whether to go on with these rows: one lives, and those that do would not fit into half the space."""
-        alive = ~self.ended.cpu()
-        return bool(alive.any()) and closer(alive, self.state.group, 0.5) is None
+    def run(self, done: int) -> int:
+        """Steps from number `done` until all rows have ended or those that live fit into less space; the number of the
+        next one. What was recorded is freed on the way out: it holds memory for all rows."""
+        size = self.state.size
+        warm = min(WARM, size - done)
+        replay = _recorded(self.step, warm, more=done + warm < size, model=self.state.model)
+        done += warm
+        while done < size and (alive := self.alive).any() and compaction(alive, self.state.group, SHARE) is None:
+            count = min(CHECK, size - done)
+            for _ in range(count):
+                replay()
+            done += count
+        return done
 
 
 def _recorded(step: Callable[[], None], warm: int, *, more: bool, model: torch.nn.Module) -> Callable[[], None]:

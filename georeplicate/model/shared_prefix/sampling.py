@@ -44,14 +44,15 @@ class Sampling:
 class Draws:
     """What the tokens of a batch of rows are drawn with.
 
-    banned: tokens that are never drawn. ending: those that end an answer. luck: [rows, steps], uniform, decides which
-    token (None: the most probable one). used: [rows, vocabulary], tokens to be penalised (None: no penalty).
+    banned: tokens that are never drawn. ending: those that end an answer. uniform: [rows, steps], numbers in [0, 1)
+    that decide which token (None: the most probable one). used: [rows, vocabulary], tokens to be penalised (None: no
+    penalty).
     """
 
     sampling: Sampling
     banned: torch.Tensor
     ending: torch.Tensor
-    luck: torch.Tensor | None
+    uniform: torch.Tensor | None
     used: torch.Tensor | None
 
     @classmethod
@@ -70,7 +71,7 @@ class Draws:
     ) -> Draws:
         """For `group` answers to each prompt; randomness from a generator, or from a seed for each prompt."""
         device = prompts.input_ids.device
-        drawn = _luck(len(prompts), group, steps, generator, seeds).to(device) if sampling.temperature else None
+        drawn = _uniform(len(prompts), group, steps, generator, seeds).to(device) if sampling.temperature else None
         penalised = sampling.repetition_penalty != 1
         return cls(
             sampling,
@@ -82,27 +83,27 @@ class Draws:
 
     def token(self, logits: torch.Tensor, step: int | torch.Tensor) -> torch.Tensor:
         """[rows] tokens from [rows, vocabulary] logits; step: which of the row's tokens this is."""
-        chance = None
-        if self.luck is not None:  # a step may be known to the device alone, see `graphs`
-            chance = self.luck[:, step] if isinstance(step, int) else self.luck.index_select(1, step)[:, 0]
-        return sample(logits, self.banned, self.sampling, chance, self.used)
+        number = None
+        if self.uniform is not None:  # a step may be known to the device alone, see `graphs`
+            number = self.uniform[:, step] if isinstance(step, int) else self.uniform.index_select(1, step)[:, 0]
+        return sample(logits, self.banned, self.sampling, number, self.used)
 
     def ends(self, token: torch.Tensor) -> torch.Tensor:
         """Which rows' answers end with these tokens."""
         return (token[:, None] == self.ending).any(1)
 
-    def note(self, token: torch.Tensor) -> None:
+    def mark_used(self, token: torch.Tensor) -> None:
         """These tokens have been drawn, one a row."""
         if self.used is not None:
             self.used.scatter_(1, token[:, None], True)
 
     def keep(self, rows: torch.Tensor) -> None:
         """Only these rows go on, in this order."""
-        self.luck = None if self.luck is None else self.luck[rows]
+        self.uniform = None if self.uniform is None else self.uniform[rows]
         self.used = None if self.used is None else self.used[rows]
 
 
-def _luck(prompts: int, group: int, steps: int, generator, seeds) -> torch.Tensor:
+def _uniform(prompts: int, group: int, steps: int, generator, seeds) -> torch.Tensor:
     """One uniform number for every token that may be drawn: [prompts * group, steps], double."""
     if seeds is None:
         device = generator.device if generator is not None else "cpu"
@@ -119,8 +120,8 @@ def _used(prompts: Prompts, vocabulary: int) -> torch.Tensor:
     return found
 
 
-def sample(logits, banned, sampling: Sampling, luck, used=None) -> torch.Tensor:
-    """One token per row of logits [rows, V]; luck [rows] in [0, 1) decides which; used [rows, V] is penalised."""
+def sample(logits, banned, sampling: Sampling, uniform, used=None) -> torch.Tensor:
+    """One token per row of logits [rows, V]; uniform [rows] in [0, 1) decides which; used [rows, V] is penalised."""
     logits = logits.float().index_fill(1, banned, -torch.inf)
     if used is not None:
         weaker = torch.where(logits < 0, logits * sampling.repetition_penalty, logits / sampling.repetition_penalty)
@@ -140,4 +141,4 @@ def sample(logits, banned, sampling: Sampling, luck, used=None) -> torch.Tensor:
         probable = logits.softmax(-1)
         logits = logits.masked_fill(probable < sampling.min_p * probable.amax(-1, keepdim=True), -torch.inf)
     cumulated = logits.softmax(-1).double().cumsum(-1)  # double, because a vocabulary can be long
-    return (cumulated <= luck[:, None] * cumulated[:, -1:]).sum(-1)
+    return (cumulated <= uniform[:, None] * cumulated[:, -1:]).sum(-1)
