@@ -220,7 +220,8 @@ def train(
     what: Annotated[
         str,
         typer.Argument(
-            help="table1, table2, ablations, curve, one of sft, zero, r1 (with what it starts from), a run, or base"
+            help="table1, table2, ablations, curve, one of sft, zero, r1 (with what it starts from), a run, or base; "
+            "of profile geographic: arms, or one of them"
         ),
     ] = "table2",
     profile: ProfileName = "mini",
@@ -258,6 +259,10 @@ def train(
         bool,
         typer.Option("--rule", help="of `train base`: on to one that answers the first tile it calls a match"),
     ] = False,
+    register: Annotated[
+        bool,
+        typer.Option("--register", help="of profile geographic: write down what is predicted of its arms, train none"),
+    ] = False,
     work: Work = files.WORK,
 ) -> None:
     """Train and evaluate whatever is not up to date; a killed run goes on from its newest checkpoint."""
@@ -274,7 +279,7 @@ def train(
         return
     if (world, seed, rule) != ("layout", 0, False):
         raise ValueError(f"--world, --seed and --rule say which base `train base` makes; {what} has its profile's")
-    if what == "table1" and not commands.has_stand_ins(profile):
+    if what == "table1" and commands.takes_published(profile):
         from georeplicate.report import table1
         from georeplicate.runs import published
 
@@ -304,8 +309,13 @@ def train(
     words += [str(word) for name, value in options.items() if value is not None for word in (name, value)]
     code = commands.train(
         what, profile, seeds, base=base, root=root, workers=workers, work=work, records=records, adapters=adapters,
-        rollouts=rollouts, report_to=report_to, launch=launch, gpus=launched_on, words=words,
+        rollouts=rollouts, report_to=report_to, launch=launch, gpus=launched_on, words=words, register=register,
     )  # fmt: skip
+    if commands.ends_in_tables(profile) and not register:
+        from georeplicate.report import write
+
+        made = write.write(work / profile / "runs", work / profile, Profile.get(profile))
+        print(f"tables and figure: {', '.join(str(path) for path in made if path.suffix in ('.md', '.png'))}")
     raise typer.Exit(code)
 
 

@@ -1,10 +1,12 @@
-"""One dial for everything that has a size: Profile.get("smoke" | "mini" | "small" | "single_gpu" | "paper" |
-"paper-dry").
+"""One dial for everything that has a size: Profile.get("smoke" | "mini" | "geographic" | "small" | "single_gpu" |
+"paper" | "paper-dry").
 
 A profile is frozen and checked when it is made; sizes that follow from others are computed here and nowhere else.
-`smoke` proves that every notebook runs; `mini` is the committed result, two CPU cores and a synthetic world; `small` is
-the same on a workstation; `single_gpu` and `paper` use real photographs and the Qwen2.5-VL models. `paper-dry` is
-`paper` with other sizes alone: every stage of it runs on a CPU in a minute, on a random model and rendered pictures.
+`smoke` proves that every notebook runs; `mini` is the committed result, two CPU cores and a synthetic world;
+`geographic` has a second world, in which geography can be seen, and a registered experiment of its own (runs.arms);
+`small` is `mini` on a workstation; `single_gpu` and `paper` use real photographs and the Qwen2.5-VL models.
+`paper-dry` is `paper` with other sizes alone: every stage of it runs on a CPU in a minute, on a random model and
+rendered pictures.
 
 The numbers of `paper` come from the official release (its one training script and the defaults that this script leaves
 in place) unless a comment calls them ours, which means that the paper and the release do not say.
@@ -28,7 +30,13 @@ _MAY_BE_ZERO = ("name", "seeds", "weight_decay", "sft_warmup", "warmup_steps", "
 
 # Fields that runs were trained without, and what held then.
 _LATER: dict[str, Any] = dict(
-    world="layout", adapters="", lora_rank=16, lora_alpha=32, lora_rate=2.0, rollouts="shared-prefix"
+    world="layout",
+    train_negatives="",
+    adapters="",
+    lora_rank=16,
+    lora_alpha=32,
+    lora_rate=2.0,
+    rollouts="shared-prefix",
 )
 
 
@@ -51,6 +59,7 @@ class Profile:
     # the question
     k: int = 5  # candidates; ours: the paper's base model scores 19.0 %, "nearly random", which fits 1 in 5
     negatives: str = "region"  # where the k - 1 wrong candidates come from (see pairs)
+    train_negatives: str = ""  # the same of training questions, where it is another; "": as `negatives`
 
     # the model
     model: str  # a policy of the mini world, or a folder or hub name of a published model
@@ -99,7 +108,7 @@ class Profile:
     reward_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # accuracy, format, length, repetition
     seeds: tuple[int, ...]
 
-    names: ClassVar[tuple[str, ...]] = ("smoke", "mini", "small", "single_gpu", "paper", "paper-dry")
+    names: ClassVar[tuple[str, ...]] = ("smoke", "mini", "geographic", "small", "single_gpu", "paper", "paper-dry")
 
     @classmethod
     def get(cls, name: str) -> Self:
@@ -130,6 +139,10 @@ class Profile:
             self._refuse(f"world={self.world!r} says nothing about photographs: source is {self.source!r}")
         if self.negatives not in NEGATIVES:
             self._refuse(f"negatives must be one of {', '.join(NEGATIVES)}, got {self.negatives!r}")
+        if self.train_negatives not in ("", *NEGATIVES):
+            self._refuse(
+                f"train_negatives must be one of {', '.join(NEGATIVES)}, or empty, got {self.train_negatives!r}"
+            )
         if not 2 <= self.k <= 26:
             self._refuse(f"k must be 2 to 26, one letter a candidate, got {self.k}")
         if self.precision not in PRECISIONS:
@@ -184,8 +197,12 @@ class Profile:
     def recipe(self) -> str:
         """Which recipe trains this profile: see runs.recipes."""
         if self.source == "world":
-            return "mini"
+            return "mini" if self.world == "layout" else self.world
         return "dry" if self.model == DRY_BASE else "photographs"
+
+    def negatives_of(self, split: str) -> str:
+        """Where the wrong candidates of a split's questions come from."""
+        return split == "train" and self.train_negatives or self.negatives
 
     @property
     def completions_per_update(self) -> int:
@@ -277,6 +294,13 @@ _PROFILES: dict[str, dict] = {
         seeds=(0,),
     ),
     "mini": _MINI,
+    # The world whose cues follow from facts; the arms of runs.arms, and one base for each seed.
+    "geographic": _MINI
+    | dict(
+        world="geographic",
+        tile_px=64,
+        model="geographic-base",
+    ),
     "small": _MINI
     | dict(
         n_train_sites=40_000,

@@ -14,7 +14,8 @@ own), and may declare artefacts, as paths below `out`:
     out = "../.georeplicate/mini"
     # artefacts: tables/table2.csv figures/curves.png
 
-The notebooks are about the synthetic world. A profile of photographs goes through the same functions to its tables,
+The notebooks are about the synthetic world of profile mini. The geographic one has an experiment of its own, without
+them (`experiment`). A profile of photographs goes through the same functions to its tables,
 without them: data -> engine -> SFT -> GRPO -> evaluation -> tables (`photographs`).
 
 A notebook with a parameter `seeds` (how many training seeds) works with the trained runs of Table 2. These are brought
@@ -44,7 +45,7 @@ import nbformat
 
 from georeplicate import files, manifest, provenance
 from georeplicate.profiles import Profile
-from georeplicate.runs import recipes, runner, spec
+from georeplicate.runs import arms, recipes, runner, spec
 from georeplicate.training import launch as launcher
 
 PACKAGE, WORK = files.PACKAGE, files.WORK
@@ -179,6 +180,12 @@ def run(
             f"profile {profile} trains small policies, several at once on CPUs: --launch is for the profiles of "
             "photographs, single_gpu and paper"
         )
+    if profile == arms.PROFILE:
+        if parameters or seeds is not None:
+            raise ReproduceError(
+                f"profile {profile} runs its arms as they were registered: it takes no -p and no seeds"
+            )
+        return experiment(work)
     found = sources(notebooks)
     for source in found:
         missing = {"profile", "out"} - source.parameters
@@ -210,6 +217,29 @@ def run(
                 _execute(source, given, out, notebooks.resolve(), key, progress)
                 executed.append(source.name)
     return executed
+
+
+def experiment(work: Path) -> list[str]:
+    """The registered arms of the geographic world, their bases first, up to tables and figure below `work/geographic`;
+    names of the runs done. FileError or ValueError where nothing was registered, or something else."""
+    from georeplicate.report import write
+
+    arms.check(arms.registered())
+    out = (work / arms.PROFILE).resolve()
+    with files.alone(out / ".lock", f"another run of {out.name} is at work; waiting until it ends"):
+        missing = arms.missing_bases(work)
+        print(
+            f"profile {arms.PROFILE}: {len(missing)} of {len(arms.BASES)} bases to train (an hour of one core each), "
+            "then the registered arms and their tables (the notebooks are about the layout world)",
+            flush=True,
+        )
+        arms.make_bases(work)
+        found = arms.jobs("arms", work)
+        todo = [job.run.name for job in runner.unfinished(found)]
+        runner.complete(found)
+        drawn = write.write(out / "runs", out, Profile.get(arms.PROFILE))
+        print(f"tables and figure: {len(drawn)} files below {out}, first {out / 'tables' / 'arms.md'}")
+    return todo
 
 
 def photographs(

@@ -27,7 +27,7 @@ to answer (with the first tile that it calls a match), so that reinforcement lea
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -201,7 +201,6 @@ class Curriculum:
     """How the base of a world is taught: what is practised in which order, and from how many places."""
 
     world: str
-    tile_px: int
     stages: tuple[Stage, ...]
     vision_steps: int = 1000  # see probe_vision
     vision_batch: int = 48  # pictures of each view in a step
@@ -220,8 +219,8 @@ class Curriculum:
 
     @property
     def profile(self) -> Profile:
-        """The mini profile, in this world and at its sizes."""
-        return replace(Profile.get("mini"), world=self.world, tile_px=self.tile_px)
+        """The profile of this world, whose pictures have its sizes."""
+        return Profile.get({"layout": "mini"}.get(self.world, self.world))
 
 
 OUT = files.WORK / "base"
@@ -232,7 +231,6 @@ SHAPE = dict(hidden_size=128, layers=4, heads=4, vision_hidden_size=128, vision_
 # (back) to them.
 LAYOUT = Curriculum(
     world="layout",
-    tile_px=48,
     photo_sites=20,
     stages=(
         Stage("pictures", {"captions": 4, "form": 8, "caption": 4}, 700),
@@ -293,7 +291,6 @@ LAYOUT = Curriculum(
 # one place. Places are told of in text alone.
 GEOGRAPHIC = Curriculum(
     world="geographic",
-    tile_px=64,
     vision_steps=600,
     vision_batch=32,
     vision_lr=1.5e-3,

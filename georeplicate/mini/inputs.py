@@ -182,9 +182,11 @@ def _prepared(profile: Profile, split: str, base_path: Path) -> tuple[dict, dict
     return pictures(base_policy(base_path), rendered(profile, split)), words_of
 
 
-def questions(profile: Profile, split: str, base_path: Path, seed: int = 0) -> Rows:
-    """Pairing questions of a split, shuffled, no more than a run needs."""
-    rows = pairs.questions(rendered(profile, split), k=profile.k, negatives=profile.negatives, seed=seed)
+def questions(profile: Profile, split: str, base_path: Path, seed: int = 0, negatives: str = "") -> Rows:
+    """Pairing questions of a split, shuffled, no more than a run needs. negatives: where the wrong tiles come from
+    ("": as the profile has it for the split)."""
+    negatives = negatives or profile.negatives_of(split)
+    rows = pairs.questions(rendered(profile, split), k=profile.k, negatives=negatives, seed=seed)
     count = profile.rl_steps * profile.prompts_per_update if split == "train" else _size(profile, split)[0]
     rows = rows.shuffle(seed=seed).select(range(min(count, len(rows))))
     seen, described = _prepared(profile, split, base_path)
@@ -203,3 +205,15 @@ def views(profile: Profile, split: str, base_path: Path) -> list[dict]:
         tile_px=profile.tile_px,
         difficulty=dial(profile),
     )
+
+
+def alone(profile: Profile, split: str, base_path: Path, view: str) -> Rows:
+    """Pictures of a split one by one, as rows {id, pixels, true_words}: a "panorama" or a "tile" of each place, as they
+    stand in its questions."""
+    seen, described = _prepared(profile, split, base_path)
+    if described is None:
+        raise ValueError(f"what is true of the {split} split is not made: take validation or test")
+    pixels, ids = seen["panorama" if view == "panorama" else "aerial"], rendered(profile, split)["id"][:]
+    count = min(_size(profile, split)[0], len(ids))
+    chosen = np.unique(np.linspace(0, len(ids) - 1, count).astype(int))
+    return Rows(chosen.tolist(), lambda i: {"id": ids[i], "pixels": pixels[i], "true_words": described[ids[i]]})

@@ -126,7 +126,7 @@ def words_read(
     for view, shown in pictures.items():
         asked = [{"pixels": policy.pixels([picture]), "prompt": prompt} for picture in shown]
         said = policy.generate(asked, max_new_tokens=2 * len(words.words) + 8, temperature=0.0).texts
-        found = [spoken(text, words) for text in said]
+        found = [readings.first_words(text, words.attribute_of) for text in said]
         shares = []
         for k, kind in enumerate(words.words):
             true = [described[k] for described in true_words]
@@ -137,15 +137,6 @@ def words_read(
             rows.append((f"most frequent, {view}, {kind}", most, len(right)))
         rows.append((f"words read alone, {view}, mean", np.mean(shares), len(shown)))
     return pd.DataFrame(rows, columns=["what", "value", "n"])
-
-
-def spoken(text: str, words: Wording) -> dict[str, str]:
-    """{attribute: the first word said of it} in a text."""
-    found: dict[str, str] = {}
-    for word in text.split():
-        if word in words.attribute_of:
-            found.setdefault(words.attribute_of[word], word)
-    return found
 
 
 def is_ready(measured: pd.DataFrame) -> bool:

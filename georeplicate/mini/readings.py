@@ -8,7 +8,7 @@ takes the letter in the answer block; here the text itself is read again, so tha
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 
 import numpy as np
@@ -95,14 +95,19 @@ def described(
                 yield ("tile" if index else "panorama"), kind, truth[kind] == word
 
 
+def first_words(text: str, kinds: Mapping[str, str]) -> dict[str, str]:
+    """{attribute: the first word said of it} in a text. kinds: {word: attribute}; other words are passed over."""
+    found: dict[str, str] = {}
+    for word in text.split():
+        if word in kinds:
+            found.setdefault(kinds[word], word)
+    return found
+
+
 def thought_words(text: str, kinds: dict[str, str]) -> dict[str, str]:
     """{attribute: its first word} in the thinking of a geography answer. kinds: {word: attribute}; others are skipped.
 
     An answer without thinking gives {}.
     """
     inside = re.search(r"<think>(.*?)(?:</think>|<answer>|$)", text, re.DOTALL)
-    found: dict[str, str] = {}
-    for word in (inside[1] if inside else "").split():
-        if word in kinds:
-            found.setdefault(kinds[word], word)
-    return found
+    return first_words(inside[1] if inside else "", kinds)

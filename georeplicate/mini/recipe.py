@@ -51,8 +51,8 @@ _GRPO = (
 SETTINGS = {
     "base": (),
     "sft": (*_PLACES, *_BOTH, *_ADAPTERS, *_TEACH, *_SFT),
-    "grpo": (*_PLACES, *_QUESTION, *_BOTH, *_ADAPTERS, *_RL, *_GRPO),
-    "supervised": (*_PLACES, *_QUESTION, *_BOTH, *_ADAPTERS, *_TEACH, *_RL),
+    "grpo": (*_PLACES, *_QUESTION, "train_negatives", *_BOTH, *_ADAPTERS, *_RL, *_GRPO),
+    "supervised": (*_PLACES, *_QUESTION, "train_negatives", *_BOTH, *_ADAPTERS, *_TEACH, *_RL),
     "grpo-places": (*_PLACES, "max_completion_length", *_BOTH, *_ADAPTERS, *_RL, *_GRPO),
     "sft-lora": (*_PLACES, *_BOTH, *_ADAPTERS, *_TEACH, *_SFT),
     "stand-in": (*_PLACES, "n_train_sites"),
@@ -71,6 +71,7 @@ UPDATE_S = {
 }
 ROW_S = 0.015
 TASKS = {"pairing": 1, "geolocation": 3, "aerial": 3, "climate": 1, "ground": 1}  # as in `tasks`: a test compares
+GEOGRAPHIC_TASKS = TASKS | {"pairing apart": 1, "panorama words": 1, "tile words": 1}
 
 
 class Mini:
@@ -81,6 +82,7 @@ class Mini:
     systems = {"base": "mini-base", "sft": "mini-SFT", "zero": "mini-Zero", "r1": "mini-R1"}
     controls = ("shuffled pairing", "blank panorama", "blank tiles")
     has_stand_ins = True
+    all_tasks = TASKS
 
     def missing(
         self, profile: Profile, root: Path | None = None, *, training: bool = True, model: bool = True
@@ -104,7 +106,7 @@ class Mini:
         return _data_sha256()
 
     def task_versions(self, with_places: bool) -> dict[str, int]:
-        return TASKS if with_places else {"pairing": TASKS["pairing"]}
+        return self.all_tasks if with_places else {"pairing": self.all_tasks["pairing"]}
 
     def rows(
         self, stage: str, profile: Profile, start: Path, seed: int, control: str, **_: Any
@@ -124,6 +126,16 @@ class Mini:
 
         found = tasks.of(profile, start, control if control.startswith("blank") else "")
         return list(found.values()) if with_places else [found["pairing"]]
+
+
+class Geographic(Mini):
+    """The same in the geographic world, whose cues are drawn from facts about a place; its runs are `runs.arms`."""
+
+    name, version = "geographic", 1
+    systems = {name: f"geographic-{words}" for name, words in (("base", "base"), ("sft", "SFT"), ("zero", "Zero"))}
+    systems |= {"r1": "geographic-R1"}
+    has_stand_ins = False
+    all_tasks = GEOGRAPHIC_TASKS
 
 
 @cache

@@ -5,18 +5,27 @@ geolocation    country and city of a street-level photo
 aerial         the same question about a tile, which no stage trains
 climate        which climate has the place? forced choice among five words, from a street-level photo
 ground         what covers the ground, or grows there? forced choice among the world's words for it, from a tile
+
+In the geographic world there are also
+
+pairing apart            the pairing question with wrong tiles from anywhere
+panorama words           a panorama alone, put into all of the world's words
+tile words               a tile, likewise
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from georeplicate.evaluation.faithfulness import Wording, faithful
-from georeplicate.mini import inputs, wording
-from georeplicate.mini.wording import CLIMATE, CLIMATES, GROUND, PAIR, WHERE
+from georeplicate.mini import inputs, readings, wording
+from georeplicate.mini.wording import CLIMATE, CLIMATES, DESCRIBE, GROUND, PAIR, WHERE
 from georeplicate.profiles import Profile
-from georeplicate.tasks import Row, Task
+from georeplicate.tasks import Output, Row, Task
 from georeplicate.tasks.choice import Choice
 from georeplicate.tasks.geolocation import Geolocation
 from georeplicate.tasks.pairing import Pairing
@@ -46,13 +55,61 @@ def places(load, world_name: str = "layout") -> dict[str, Task]:
     }
 
 
+@dataclass(frozen=True)
+class Describe:
+    """A picture alone, put into the words of its world. Every attribute is named, so what share of the words is true
+    depends on no choice of what is said: an attribute that an answer leaves out counts as one that is not right.
+
+    Rows {id, pixels, true_words: in the order of the wording}.
+    """
+
+    load: Callable[[str], Sequence[Row]]
+    benchmark: str
+    name: str
+    words: Wording
+    version: int = 1
+    decodings: tuple[str, ...] = ("greedy",)
+    options: tuple[str, ...] = ()
+    chance: float | None = None
+
+    def rows(self, split: str) -> Sequence[Row]:
+        return self.load(split)
+
+    def prompt(self, row: Row) -> str:
+        return DESCRIBE
+
+    def inputs(self, row: Row) -> dict[str, Any]:
+        return {"id": row["id"], "prompt": DESCRIBE, "pixels": row["pixels"]}
+
+    def read(self, text: str, row: Row) -> dict[str, str]:
+        """{attribute: the first word said of it}."""
+        return readings.first_words(text, self.words.attribute_of)
+
+    def score(self, output: Output, row: Row) -> dict[str, Any]:
+        found, true = self.read(output.text, row), dict(zip(self.words.words, row["true_words"], strict=True))
+        return {
+            "truth": " ".join(row["true_words"]),
+            "choice": " ".join(found[kind] for kind in self.words.words if kind in found),
+            "words": len(true),
+            "words_true": sum(found.get(kind) == word for kind, word in true.items()),
+        }
+
+
 def of(profile: Profile, base_path: Path, control: str = "") -> dict[str, Task]:
     """All tasks of a profile; control: blank pictures in the pairing question (see `inputs.controlled`)."""
     questions = partial(_questions, profile, base_path, control)
     views = partial(inputs.views, profile, base_path=base_path)
     asked = pairing(questions, profile.k, profile.world)
-    return {"pairing": asked, **places(lambda split: views(split), profile.world)}
+    found: dict[str, Task] = {"pairing": asked, **places(lambda split: views(split), profile.world)}
+    if profile.world == "geographic":
+        apart = partial(_questions, profile, base_path, control, negatives="random")
+        found["pairing apart"] = replace(pairing(apart, profile.k, profile.world), name="pairing apart")
+        for view in ("panorama", "tile"):
+            alone = partial(inputs.alone, profile, base_path=base_path, view=view)
+            name = f"{view} words"
+            found[name] = Describe(alone, BENCHMARK, name, wording.of(profile.world))
+    return found
 
 
-def _questions(profile: Profile, base_path: Path, control: str, split: str):
-    return inputs.controlled(inputs.questions(profile, split, base_path), control, 0)
+def _questions(profile: Profile, base_path: Path, control: str, split: str, negatives: str = ""):
+    return inputs.controlled(inputs.questions(profile, split, base_path, negatives=negatives), control, 0)

@@ -17,7 +17,8 @@ from matplotlib.figure import Figure
 from georeplicate import paper, world
 from georeplicate.mini import baselines
 from georeplicate.profiles import Profile
-from georeplicate.report import diagram, illustrations, maps, mechanism, plots, table1, tables, thinking, verdicts
+from georeplicate.report import arms, diagram, illustrations, maps, mechanism, plots, table1, tables, thinking, verdicts
+from georeplicate.runs import arms as experiment
 from georeplicate.runs import runner
 
 DRY = "dry run"  # how the benchmark of such a run begins: runs.dry
@@ -43,8 +44,11 @@ SFT_CURVES = {"loss": "loss, nats a token", "grad_norm": "gradient norm", "learn
 def write(runs: str | Path, out: str | Path, profile: Profile | None = None) -> list[Path]:
     """All tables and figures of the finished runs below `runs`, written below `out`; FileError if there is none.
 
-    profile: whose runs they are; of the mini world the illustrations of the notebooks are drawn as well.
+    profile: whose runs they are; of the mini world the illustrations of the notebooks are drawn as well, and of the
+    geographic one those of its registered arms (`report.arms`) instead.
     """
+    if profile is not None and profile.name == experiment.PROFILE:
+        return arms.write(runs, out)
     p, out = runner.predictions(runs), Path(out)
     made, synthetic = made_tables(p), tables.is_synthetic(p)
     if p.benchmark.str.startswith(DRY).any():  # nothing to judge claims by

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from georeplicate import files
 from georeplicate.profiles import Profile
-from georeplicate.runs import recipes, runner, shards, spec
+from georeplicate.runs import arms, recipes, runner, shards, spec
 from georeplicate.runs.recipes import Recipe
 from georeplicate.runs.spec import Run
 from georeplicate.training import launch as launcher
@@ -38,9 +38,14 @@ def chosen(what: str, profile: Profile, seeds: int | None) -> list[Run]:
     return [run for run in table2 if run.name in needed and run.stage != "base"] + groups[what]
 
 
-def has_stand_ins(profile: str) -> bool:
-    """Whether the systems of Table 1 are trained for this profile, or are published ones; ValueError: no profile."""
-    return recipes.of(Profile.get(profile)).has_stand_ins
+def takes_published(profile: str) -> bool:
+    """Whether the systems of Table 1 are published ones for this profile, and not trained; ValueError: no profile."""
+    return Profile.get(profile).source != "world"
+
+
+def ends_in_tables(profile: str) -> bool:
+    """Whether `train` goes on to tables: of the arms of an experiment, which no notebook writes."""
+    return profile == arms.PROFILE
 
 
 def train_base(world: str, seed: int, rule: bool, *, work: Path) -> None:
@@ -71,17 +76,29 @@ def train(
     launch: str | None = None,
     gpus: int = 1,
     words: Sequence[str] = (),
+    register: bool = False,
 ) -> int:
     """Bring runs up to date and print what each got right; returns an exit code.
 
     records: what the data engine wrote, for SFT on photographs; ValueError where the profile has none. adapters,
     rollouts: see `Profile`. report_to: tensorboard, wandb, trackio or none (None: tensorboard for photographs, if it is
     installed). launch, gpus: one of training.launch.WAYS, by which `georeplicate WORDS...` is started in one
-    process for each GPU instead."""
+    process for each GPU instead. register: write down what is predicted of the arms of the geographic world, and train
+    nothing."""
     size = Profile.get(profile)
     if workers < 1:
         raise ValueError(f"runs need one worker at least, got {workers}")
     _check_root(size, root)
+    if size.name == arms.PROFILE:
+        other = (seeds, base, records, adapters, rollouts, launch)
+        if other != (None, None, None, "", "", None) or report_to not in (None, "none"):
+            raise ValueError(
+                f"the arms of profile {profile} were registered as they are: train takes no seeds, base, records, "
+                "adapters, rollouts, tracker or way to launch for them"
+            )
+        return _train_arms(what, workers, work, register)
+    if register:
+        raise ValueError(f"--register writes down what is predicted of the arms of profile {arms.PROFILE}")
     size, recipe = _with_options(size, records, adapters, rollouts)
     wanted = chosen(what, size, seeds)
     tracker = report_to or ("none" if size.source == "world" or size.recipe == "dry" else _at_scale())
@@ -117,6 +134,17 @@ def train(
             continue
         right, tokens = (pairing.choice == pairing.truth).mean(), pairing.completion_tokens.mean()
         print(f"{name:>28}  {right:6.1%} of {len(pairing)} pairing questions right, {tokens:.1f} tokens a completion")
+    return 0
+
+
+def _train_arms(what: str, workers: int, work: Path, register: bool) -> int:
+    """Bring the arms that a word names up to date, once they are registered."""
+    if register:
+        print(f"registered: {arms.register(work)}; commit it before anything is trained")
+        return 0
+    found = arms.jobs(what, work)
+    arms.check(arms.registered())
+    runner.complete(found, workers)
     return 0
 
 

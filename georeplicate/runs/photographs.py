@@ -207,7 +207,8 @@ def questions(profile: Profile, places: Dataset, seed: int, evaluated: bool = Fa
     from georeplicate.tasks import prompts
     from georeplicate.tasks.rows import Rows
 
-    found = pairs.questions(places, k=profile.k, negatives=profile.negatives, seed=seed).shuffle(seed=seed)
+    negatives = profile.negatives_of("test" if evaluated else "train")
+    found = pairs.questions(places, k=profile.k, negatives=negatives, seed=seed).shuffle(seed=seed)
 
     def pictures(question: dict) -> list[Image]:
         panorama, *tiles = pairs.images(places, question)

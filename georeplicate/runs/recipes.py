@@ -72,6 +72,7 @@ RECIPES = Registry(
     "recipe",
     {
         "mini": "georeplicate.mini.recipe:Mini",
+        "geographic": "georeplicate.mini.recipe:Geographic",
         "photographs": "georeplicate.runs.photographs:Photographs",
         "dry": "georeplicate.runs.dry:Dry",
     },

@@ -463,14 +463,18 @@ def ensure(
     Raises ValueError, CheckpointError (the base is missing or damaged), FileError (a folder cannot be written) or
     WorkError (some runs failed; the others were finished).
     """
-    made = jobs(runs, profile, out, base_path, root, recipe, report_to)
-    for job in made[:1]:
-        if not job.base_path.exists():
+    return complete(jobs(runs, profile, out, base_path, root, recipe, report_to), workers)
+
+
+def complete(made: Sequence[Job], workers: int = 2) -> dict[str, Path]:
+    """Train and evaluate whatever of these jobs is not up to date, as `ensure` does; {name: folder} of all of them."""
+    for base_path in dict.fromkeys(job.base_path for job in made):
+        if not base_path.exists():
             raise CheckpointError(
-                f"there is no base policy at {job.base_path}: the one of the package comes back with `git checkout -- "
+                f"there is no base policy at {base_path}: the one of the package comes back with `git checkout -- "
                 "georeplicate/mini/weights`; one of your own is made with `make base` and given with --base"
             )
-        hub.verify(job.base_path)
+        hub.verify(base_path)
     todo = processes.by_first(lambda: [job.run.name for job in unfinished(made)])
     if todo:
         _work([job for job in made if job.run.name in todo], workers)

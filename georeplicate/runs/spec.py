@@ -39,9 +39,11 @@ class Run:
         """Which weights answer, for the tables."""
         if self.stage == "base" and self.system.startswith("dry-"):
             return "random weights"
+        if self.stage == "base" and self.system.startswith("geographic-"):
+            return "made by train base"
         if self.stage == "base":
             return "as published" if not self.system.startswith("mini-") else "shipped with this package"
-        made_here = self.system.startswith(("mini-", "dry-"))
+        made_here = self.system.startswith(("mini-", "geographic-", "dry-"))
         base = self.system.partition("-")[0] if made_here else "the base"
         if self.baseline:
             return f"trained here on features of {base}-base"

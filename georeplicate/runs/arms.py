@@ -1,0 +1,280 @@
+"""The experiment in the geographic world: which arms there are, and what was registered before any was evaluated.
+
+Every arm is trained from each of several independent bases; a base, with the seed that goes with it, is the unit that
+is counted. An arm differs from the profile "geographic" in what its `changes` say and in nothing else, and all are
+evaluated on the same questions and places:
+
+    base ──── plain-b0, b1, b2          GRPO from the base, which has no answering rule yet
+    rule ─┬── region-b0, b1, b2         GRPO from the base that has one; wrong tiles of the same city
+          ├── random-b0, b1, b2         the same; wrong tiles from anywhere
+          └── shuffled-b0, b1, b2       the same; the right letter is sampled at random: what training does by itself
+
+`register` writes what is asked and predicted, with the settings of all and a checksum of them, into
+`results/geographic/registered.json`. No arm is evaluated on test questions before that file is there, and none whose
+settings differ from it. A base is registered by its seed and the curriculum that makes it: its weights differ in their
+last digits from processor to processor. `report.arms` computes the verdicts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from georeplicate import files
+from georeplicate.profiles import Profile
+from georeplicate.runs import recipes, runner
+from georeplicate.runs.spec import Run
+
+PROFILE = "geographic"
+REGISTERED = files.RESULTS / PROFILE / "registered.json"
+BASES = Profile.get(PROFILE).seeds
+ALL = ("arms", "ablations")  # what names all arms
+TASKS = ("pairing", "pairing apart", "geolocation", "panorama words", "tile words")
+HIGHER, LOWER, SAME = "higher", "lower", "no difference"
+DIRECTIONS = (HIGHER, LOWER, SAME)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """name: of its runs, with the base's number. start: the policy it goes on from, "base" or "rule" (the base that
+    answers the first tile it calls a match). stage: "base" for a policy that is evaluated as it is. changes: fields of
+    the profile that are its own."""
+
+    name: str
+    what: str
+    start: str
+    stage: str = "grpo"
+    control: str = ""
+    changes: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One arm minus another, base by base. asks: the question. predicted: {endpoint: one of DIRECTIONS}."""
+
+    after: str
+    before: str
+    asks: str
+    predicted: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """What is measured of an arm. primary: adjusted together (Holm), within a contrast."""
+
+    name: str
+    what: str
+    primary: bool = False
+
+
+ENDPOINTS = (
+    Endpoint("places", "street-level photos placed within 2,500 km, greedy, the place named first", True),
+    Endpoint("climate", "climate group in the thinking of the same answers, right", True),
+    Endpoint("words", "words of pictures shown alone that are true, of all attributes, panorama and tile", True),
+    Endpoint("shared words", "the same, of the attributes that all places of a city share"),
+    Endpoint("local words", "the same, of the attributes that differ within a city"),
+    Endpoint("pairing", "right letters, greedy, wrong tiles of the same city"),
+    Endpoint("pairing apart", "right letters, greedy, wrong tiles from anywhere"),
+    Endpoint("verdicts", "the pairing answers, read by the first tile that they call a match"),
+    Endpoint(
+        "shared said", "of the words said while pairing (greedy, same city): those of attributes that a city shares"
+    ),
+    Endpoint("form", "geolocation answers in the right format"),
+)
+MARGIN = 0.02  # the smallest difference of interest, of a share
+
+ARMS = (
+    Arm("base", "before GRPO", "base", "base"),
+    Arm("rule", "before GRPO, taught to answer the first tile that it calls a match", "rule", "base"),
+    Arm("region", "GRPO, wrong tiles of the same city", "rule"),
+    Arm("random", "GRPO, wrong tiles from anywhere", "rule", changes={"train_negatives": "random"}),
+    Arm("shuffled", "GRPO, the right letter sampled at random", "rule", control="shuffled pairing"),
+    Arm("plain", "GRPO from the base without the rule, wrong tiles of the same city", "base"),
+)
+CONTRASTS = (
+    Contrast(
+        "region",
+        "rule",
+        "What does the reward teach where all candidates are of one city?",
+        {"pairing": HIGHER, "shared said": LOWER, "places": LOWER, "climate": LOWER, "words": LOWER},
+    ),
+    Contrast(
+        "random",
+        "rule",
+        "What does the reward teach where candidates are from anywhere, so that cues of a region pay as well?",
+        {"pairing apart": HIGHER, "places": LOWER, "climate": LOWER, "words": LOWER},
+    ),
+    Contrast(
+        "random",
+        "region",
+        "A true cue that all candidates share cancels in every comparison: is geography kept better where it does not?",
+        {"shared said": HIGHER, "shared words": HIGHER, "places": HIGHER, "climate": HIGHER},
+    ),
+    Contrast(
+        "shuffled",
+        "rule",
+        "What does training do by itself, where the reward says nothing?",
+        {"pairing": SAME, "words": LOWER, "places": LOWER},
+    ),
+    Contrast(
+        "region",
+        "shuffled",
+        "What does the reward add to that?",
+        {"pairing": HIGHER, "local words": HIGHER, "places": SAME},
+    ),
+    Contrast(
+        "plain",
+        "base",
+        "The paper's own situation: a base that pairs at chance and has no answering rule.",
+        {"pairing": HIGHER, "verdicts": SAME, "places": LOWER},
+    ),
+)
+POWER = (
+    "The spread between bases is not known: the pilot had one. Were it that of the simulated seeds (-1.5, +5.7 and "
+    "+2.2 points within 2,500 km, a standard deviation of 3.6), three bases would tell 11 points with 80 % power, and "
+    "two points would take 28; three are what some hours of two cores carry. So a small effect will be open, and is "
+    "not to be called absent."
+)
+LEFT_OUT = (
+    "graded negatives; 16 or 325 cities; the vision tower trained, by adapters or in its last block",
+    "replay of SFT records beside GRPO; released and no length reward; reward noise; other numbers of candidates",
+    "direct reward for places, supervised words, rejection-sampling SFT, format-only reward",
+    "GRPO from SFT: the scaffold's replay teaches the form without the rule",
+)
+
+
+def arm(name: str) -> Arm:
+    """ValueError lists the arms there are."""
+    for one in ARMS:
+        if one.name == name:
+            return one
+    raise ValueError(f"unknown arm {name!r}: choose one of {', '.join(one.name for one in ARMS)}")
+
+
+def start(one: Arm, base: int, work: Path) -> Path:
+    """The policy that an arm starts from: one of those that `train base --world geographic` leaves below `work`."""
+    return work / f"base-{PROFILE}-{base}" / ("policy" if one.start == "base" else "policy-rule")
+
+
+def job(one: Arm, base: int, work: Path) -> runner.Job:
+    """An arm's run from one base: its number is the seed of its questions, answers and shuffling, too."""
+    profile = replace(Profile.get(PROFILE), **one.changes)
+    recipe = recipes.of(profile)
+    system = f"{PROFILE}-{one.name}"
+    run = Run(f"{one.name}-b{base}", system, "", one.stage, base, control=one.control, tasks=TASKS)
+    return runner.Job(run, profile, (work / PROFILE).resolve(), start(one, base, work).resolve(), recipe)
+
+
+def jobs(what: str, work: Path) -> list[runner.Job]:
+    """The runs that a word names: "arms" (all), an arm, or an arm and a base such as region-b0. ValueError lists what
+    there is; recipes.NotReady names a base that is not there, with the command that makes it."""
+    found = [job(one, base, work) for one in ARMS for base in BASES if what in (*ALL, one.name, f"{one.name}-b{base}")]
+    if not found:
+        names = [one.name for one in ARMS]
+        raise ValueError(f"unknown arm {what!r}: choose arms, {', '.join(names)}, or one with its base: {names[0]}-b0")
+    for one in found:
+        if not (one.base_path / "config.json").is_file():
+            base = one.run.seed
+            raise recipes.NotReady(
+                f"{one.run.name} starts from base {base} of the geographic world, which is not at {one.base_path}: "
+                f"`georeplicate train base --world geographic --seed {base} --rule` makes it, in about an hour of one "
+                "core"
+            )
+    return found
+
+
+def missing_bases(work: Path) -> list[int]:
+    """Numbers of the bases that an arm starts from and that are not there."""
+    return [n for n in BASES if not all((start(one, n, work) / "config.json").is_file() for one in ARMS)]
+
+
+def make_bases(work: Path) -> None:
+    """Train the bases that are not there, one after another; an hour of one core each, and one that was killed goes on.
+    Nothing heavy is imported where all are there."""
+    for number in missing_bases(work):
+        from georeplicate.mini import base
+
+        base.build(work / f"base-{PROFILE}-{number}", seed=number, curriculum=base.CURRICULA[PROFILE], rule=True)
+
+
+# --- registration ----------------------------------------------------------------------------------------------------
+
+
+def settings() -> dict[str, Any]:
+    """{arm: all that decides about its policy and what is evaluated}; the bases by how they are made."""
+    from georeplicate.mini import base
+
+    curriculum = files.sha256_json(json.loads(json.dumps(asdict(base.CURRICULA[PROFILE]))))
+    found = {}
+    for one in ARMS:
+        made = job(one, BASES[0], Path())
+        found[one.name] = {
+            "recipe_version": made.recipe.version,
+            "start": {
+                "curriculum_sha256": curriculum,
+                "world": PROFILE,
+                "seeds": list(BASES),
+                "rule": one.start == "rule",
+            },
+            "stage": one.stage,
+            "control": one.control,
+            "training": made.recipe.settings(one.stage, made.profile),
+            "evaluation": made.recipe.settings("evaluation", made.profile),
+            "tasks": list(TASKS),
+            "data_sha256": made.recipe.data_sha256(made.profile, None),
+        }
+    return json.loads(json.dumps(found))
+
+
+def register(work: Path, path: Path = REGISTERED) -> Path:
+    """Write down what is asked, of what, and what is predicted. ValueError where that was done, or an arm was evaluated
+    already: a prediction that is made afterwards is none."""
+    if path.exists():
+        raise ValueError(f"{path} was registered and stays as it is; another experiment gets a file of its own")
+    if done := [path.parent.name for path in (work / PROFILE / "runs").glob("*/predictions.csv")]:
+        raise ValueError(f"{', '.join(sorted(done))} was evaluated already, so nothing can be registered before it")
+    decided = settings()
+    record = {
+        "experiment": "does the pairing reward teach geography in the geographic world? (synthetic)",
+        "unit": f"a base with a seed of its own; {len(BASES)} of them",
+        "statistics": "differences base by base and place by place, Student's t over bases "
+        "(evaluation.statistics.difference); Holm over the primary endpoints of a contrast",
+        "smallest_difference_of_interest": MARGIN,
+        "power": POWER,
+        "endpoints": [asdict(one) for one in ENDPOINTS],
+        "arms": [asdict(one) for one in ARMS],
+        "contrasts": [asdict(one) for one in CONTRASTS],
+        "left_out": list(LEFT_OUT),
+        "settings": decided,
+        "settings_sha256": files.sha256_json(decided),
+    }
+    return files.write_json(path, record)
+
+
+def registered(path: Path = REGISTERED) -> dict[str, Any]:
+    """What was registered. FileError where nothing was, or the file is not what was written."""
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        whole = files.sha256_json(record["settings"]) == record["settings_sha256"]
+    except FileNotFoundError:
+        raise files.FileError(
+            f"{path} is not there: `georeplicate train arms --profile {PROFILE} --register` writes down what is "
+            "predicted before any arm is evaluated"
+        ) from None
+    except (OSError, ValueError, KeyError, TypeError):
+        whole = False
+    if not whole:
+        raise files.FileError(f"{path} is damaged: its settings are not those of its checksum; `git checkout` it")
+    return record
+
+
+def check(record: Mapping[str, Any]) -> None:
+    """ValueError where the arms of now are not those that were registered."""
+    if moved := runner.differences(record["settings"], settings()):
+        raise ValueError(
+            f"the arms are not as they were registered ({'; '.join(moved)}), so what they give would be no test of "
+            "what was predicted"
+        )

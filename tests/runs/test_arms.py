@@ -1,0 +1,98 @@
+"""The registered experiment: nothing is evaluated before predictions are written down, nor otherwise than they say."""
+
+from dataclasses import replace
+
+import pytest
+
+from georeplicate import files
+from georeplicate.mini import base, tiny
+from georeplicate.profiles import Profile
+from georeplicate.runs import arms, recipes, runner
+
+
+def test_an_arm_is_the_profile_with_its_changes_and_evaluated_like_all(tmp_path):
+    region, random = (arms.job(arms.arm(name), 1, tmp_path) for name in ("region", "random"))
+    assert (region.run.name, region.run.seed) == ("region-b1", 1)
+    assert region.start == (tmp_path / "base-geographic-1" / "policy-rule").resolve()
+    changed = runner.differences(*(job.recipe.settings("grpo", job.profile) for job in (region, random)))
+    assert changed == ["train_negatives None -> random"]
+    assert region.profile.negatives == random.profile.negatives_of("test") == "region"
+    assert len({files.sha256_json(job.recipe.settings("evaluation", job.profile)) for job in (region, random)}) == 1
+    assert set(arms.TASKS) <= random.recipe.task_versions(True).keys()
+
+
+def test_contrasts_are_of_arms_and_endpoints_that_exist():
+    names, endpoints = {one.name for one in arms.ARMS}, {one.name for one in arms.ENDPOINTS}
+    for one in arms.CONTRASTS:
+        assert {one.after, one.before} <= names and one.predicted.keys() <= endpoints
+        assert set(one.predicted.values()) <= set(arms.DIRECTIONS)
+
+
+def test_what_is_not_there_is_named_with_its_remedy(tmp_path):
+    with pytest.raises(ValueError, match="unknown arm 'nobody': choose arms, base, rule, region, .* region-b0|base-b0"):
+        arms.jobs("nobody", tmp_path)
+    with pytest.raises(recipes.NotReady, match="train base --world geographic --seed 2 --rule"):
+        arms.jobs("region-b2", tmp_path)
+    assert arms.missing_bases(tmp_path) == [0, 1, 2]
+
+
+def test_predictions_are_written_before_anything_is_evaluated_and_never_again(tmp_path):
+    path = tmp_path / "registered.json"
+    with pytest.raises(files.FileError, match="--register` writes down"):
+        arms.registered(path)
+    done = tmp_path / "geographic" / "runs" / "rule-b0" / "predictions.csv"
+    files.write_bytes(done, b"")
+    with pytest.raises(ValueError, match="rule-b0 was evaluated already"):
+        arms.register(tmp_path, path)
+    done.unlink()
+    arms.register(tmp_path, path)
+    with pytest.raises(ValueError, match="was registered and stays as it is"):
+        arms.register(tmp_path, path)
+    arms.check(arms.registered(path))
+
+
+def test_another_setting_or_another_curriculum_is_no_test_of_what_was_predicted(tmp_path, monkeypatch):
+    record = arms.registered(arms.register(tmp_path, tmp_path / "registered.json"))
+    moved = [replace(one, changes={"beta": 0.5}) if one.name == "region" else one for one in arms.ARMS]
+    monkeypatch.setattr(arms, "ARMS", tuple(moved))
+    with pytest.raises(ValueError, match=r"region.training.beta 0.0\d+ -> 0.5"):
+        arms.check(record)
+    monkeypatch.undo()
+    monkeypatch.setitem(base.CURRICULA, "geographic", replace(base.GEOGRAPHIC, vision_steps=1))
+    with pytest.raises(ValueError, match="curriculum_sha256"):
+        arms.check(record)
+
+
+def test_a_registration_that_was_altered_is_refused(tmp_path):
+    path = arms.register(tmp_path, tmp_path / "registered.json")
+    path.write_text(path.read_text().replace('"rl_steps"', '"rl_steps_"', 1))
+    with pytest.raises(files.FileError, match="is damaged"):
+        arms.registered(path)
+
+
+@pytest.mark.parametrize("name", ["rule", "random"])
+def test_an_arm_is_trained_and_evaluated_like_any_run(tmp_path, name):
+    made = tiny.build(base.vocabulary("geographic"), seed=0, hidden_size=32, layers=1, heads=2)
+    for folder in ("policy", "policy-rule"):
+        made.save(tmp_path / "base-geographic-0" / folder)
+    [job] = [one for one in arms.jobs(f"{name}-b0", tmp_path)]
+    small = dict(n_train_sites=64, n_test_sites=16, rl_steps=1, prompts_per_update=2, group_size=2)
+    job = replace(job, profile=replace(job.profile, max_completion_length=8, **small))
+    runner.execute(job)
+    assert job.is_finished()
+    rows = runner.predictions(tmp_path / "geographic" / "runs")
+    assert set(rows.task) == set(arms.TASKS) and rows.benchmark.str.contains("synthetic").all()
+    alone = rows[rows.task == "tile words"]
+    assert (alone.words == 14).all() and (alone.words_true <= 14).all() and alone.truth.str.split().str.len().eq(14).all()
+    if name == "random":
+        assert "train_negatives" in job.training_inputs()["settings"]
+
+
+def test_training_questions_have_negatives_of_their_own():
+    profile = Profile.get("geographic")
+    assert profile.negatives_of("train") == profile.negatives_of("test") == "region"
+    apart = replace(profile, train_negatives="random")
+    assert (apart.negatives_of("train"), apart.negatives_of("validation")) == ("random", "region")
+    with pytest.raises(ValueError, match="train_negatives must be one of"):
+        replace(profile, train_negatives="nearby")
+    assert "train_negatives" not in Profile.get("mini").keyed()  # the keys of earlier runs hold
