@@ -159,7 +159,10 @@ def check(*, results: Path = RESULTS) -> tuple[list[str], list[str]]:
 
     A failure: a run without a manifest, or a file that is not what the manifest says. One warning a profile at most:
     its runs were made by other code than this, which says nothing yet about their numbers (golden runs do).
+    ResultsError where there is no such folder.
     """
+    if not results.is_dir():
+        raise ResultsError(f"there is no folder {results}, so nothing was checked: name the folder of committed runs")
     failures, warnings = [], []
     now = {name: value for part in runner.code_now(recipes.of("mini")).values() for name, value in part.items()}
     for profile in sorted({p.parents[1] for p in results.glob("*/runs/*") if p.is_dir()}):

@@ -207,10 +207,17 @@ def test_verify_names_rows_that_one_side_lacks(place, capsys):
 
 
 def test_check_is_silent_where_all_is_well(place, capsys):
+    place[1].mkdir()
     assert main(place, "check") == 0  # nothing committed
     publish.publish("smoke", work=place[0], results=place[1])
     assert main(place, "check") == 0
     assert capsys.readouterr().out == ""
+
+
+def test_check_is_not_silent_about_a_folder_that_is_not_there(place, capsys):
+    assert main(place, "check") == 1
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith(f"error: there is no folder {place[1]}, so nothing was checked")
 
 
 def test_check_says_once_that_other_code_made_the_runs(place, capsys, monkeypatch):
