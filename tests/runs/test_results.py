@@ -98,6 +98,19 @@ def test_publish_mirrors_a_finished_run_without_its_policies(place, capsys):
     assert publish.publish("smoke", work=work, results=out) == []  # nothing more to do
 
 
+def test_publish_loses_no_committed_run_that_it_cannot_replace(place, capsys):
+    optional = [place[1] / "smoke" / "runs" / name for name in ("curve-s0", "globe-s0", "supervised-s0")]
+    for folder in optional:
+        files.write_bytes(folder / manifest.NAME, b"made once")
+    assert main(place, "publish") == 1
+    error = capsys.readouterr().err
+    assert "holds runs that" in error and "curve-s0, globe-s0, supervised-s0" in error and error.count("\n") == 1
+    assert {p for p in place[1].rglob("*") if p.is_file()} == {folder / manifest.NAME for folder in optional}
+    for folder in optional:
+        shutil.rmtree(folder)
+    assert main(place, "publish") == 0
+
+
 @pytest.mark.parametrize(
     "harm, words",
     [
