@@ -46,7 +46,7 @@ class Failure:
 
 
 class ServerError(files.Problem):
-    """No request can succeed (wrong key, unknown model, budget); one sentence with the remedy."""
+    """No request can succeed (no server, wrong key, unknown model, budget); one sentence with the remedy."""
 
 
 class _Again(Exception):
@@ -55,6 +55,10 @@ class _Again(Exception):
     def __init__(self, reason: str, after_s: float | None = None):
         super().__init__(reason)
         self.after_s = after_s
+
+
+class _Unreachable(_Again):
+    """No connection could be made."""
 
 
 @dataclass(frozen=True)
@@ -85,7 +89,7 @@ class Chat:
     concurrency  requests under way at once; requests_per_minute: None = no limit of ours
     attempts     per request, for time-outs, lost connections, 408, 409, 425, 429, 5xx and bodies that are not the
                  promised JSON; waits between them double from backoff_s to MAX_WAIT_S with jitter, or are what
-                 Retry-After says
+                 Retry-After says; where none has found the server by then, `complete` raises ServerError
     cache        folder of answers by content hash (server, model, messages, settings): none is paid twice
     prices       (prompt, completion) per million tokens, as the server's owner publishes them
     budget       in the same currency: `complete` raises ServerError before its first call if the estimate is above it,
@@ -123,6 +127,7 @@ class Chat:
         self.spent = 0.0
         self._interval_s = 60.0 / requests_per_minute if requests_per_minute else 0.0
         self._next_call = 0.0
+        self._reached = False  # whether the server has ever answered anything
         self._lock = threading.Lock()
 
     def estimate(self, turns: Sequence[list[dict]], *, temperature: float, seed: int = 0) -> Estimate:
@@ -187,6 +192,11 @@ class Chat:
         try:
             found: Reply | Failure = retrying(self._call, client, request)
         except _Again as problem:
+            if isinstance(problem, _Unreachable) and not self._reached:
+                raise ServerError(
+                    f"openai: {self.base_url} cannot be reached ({problem}, {self.attempts} attempts); start the "
+                    "server or correct its address, then run the same again"
+                ) from None
             return Failure(f"{problem} ({self.attempts} attempts)")
         if isinstance(found, Reply):
             files.write_json(path, asdict(found))
@@ -205,10 +215,15 @@ class Chat:
         self._keep_the_rate()
         try:
             response = client.post(f"{self.base_url}/chat/completions", json=request)
+        except httpx.ConnectTimeout:
+            raise _Unreachable(f"no connection within {self.timeout_s:g} s") from None
+        except httpx.ConnectError as error:
+            raise _Unreachable(f"no connection: {error}") from None
         except httpx.TimeoutException:
             raise _Again(f"no answer within {self.timeout_s:g} s") from None
         except httpx.TransportError as error:
             raise _Again(f"connection lost: {error}") from None
+        self._reached = True
         if response.status_code in self._AGAIN:
             raise _Again(f"the server answered {response.status_code}", _retry_after(response))
         if response.status_code in (401, 403, 404):

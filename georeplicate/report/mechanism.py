@@ -18,6 +18,7 @@ from matplotlib.figure import Figure
 
 from georeplicate import files, manifest
 from georeplicate.evaluation import seeds, statistics
+from georeplicate.mini import wording
 from georeplicate.report import plots, tables, thinking
 from georeplicate.runs import curve, runner
 
@@ -34,8 +35,8 @@ FIVE_POINTS = 0.05  # a panel of differences shows them on this scale at least
 PANELS = {
     "accuracy": "right letters, held-out",
     "stopped": "searches that stop at a match",
-    "tiles": "tiles looked at, of five",
-    "words_a_picture": "words said of a picture, of six",
+    "tiles": "tiles looked at, of {tiles}",
+    "words_a_picture": "words said of a picture, of {words}",
     "difference": "true words at the base's mix,\nminus the base's",
 }
 
@@ -167,10 +168,13 @@ def _accuracy(row) -> str:
 # --- drawn -----------------------------------------------------------------------------------------------------------
 
 
-def figure(made: pd.DataFrame, logs: pd.DataFrame, *, smooth: int = 9, chance: float = 0.2) -> Figure:
+def figure(made: pd.DataFrame, logs: pd.DataFrame, *, chance: float, smooth: int = 9) -> Figure:
     """Mean training reward, then the panels of the table by update with their intervals; diamonds are finished runs.
 
-    smooth: width in updates of the running mean over the rewards. chance: of a right letter, dashed."""
+    chance: of a right letter, dashed; one in so many tiles. smooth: width in updates of the running mean over the
+    rewards."""
+    most = {"accuracy": 1, "stopped": 1, "tiles": round(1 / chance), "words_a_picture": len(wording.WORDING.words)}
+    named = {"tiles": tables.spelt(most["tiles"]), "words": tables.spelt(most["words_a_picture"])}
     rows = made[made.split == "validation"].sort_values("update")
     beside = made[made.split == "test"].sort_values("update")
     colour = plots.colours([rows.system.iloc[0]])[rows.system.iloc[0]]
@@ -182,14 +186,15 @@ def figure(made: pd.DataFrame, logs: pd.DataFrame, *, smooth: int = 9, chance: f
         first.plot(log.step, mean, color=shade, linewidth=width)
     first.set(ylabel="mean training reward", xlabel="update")
     for axes, (name, label) in zip(others, PANELS.items(), strict=True):
-        _by_update(axes, rows, name, label, {"color": colour})
+        _by_update(axes, rows, name, label.format(**named), {"color": colour})
         _points(axes, beside, name)
     others[0].axhline(chance, color="0.3", linestyle=(0, (4, 3)), linewidth=0.9, zorder=0)
     others[-1].axhline(0, color="0.3", linestyle=(0, (4, 3)), linewidth=0.9, zorder=0)
     widest = 1.1 * max(part[["low", "high"]].abs().max(axis=None) for part in (rows, beside) if len(part))
     others[-1].set_ylim(*(sign * max(FIVE_POINTS, widest) for sign in (-1, 1)))
-    for axes, top in zip(others, (1, 1, 5, 6), strict=False):
-        axes.set_ylim(0, top * 1.03)
+    for axes, name in zip(others, PANELS, strict=True):
+        if name in most:
+            axes.set_ylim(0, most[name] * 1.03)
     handles = [
         plt.Line2D([], [], color=colour, marker="o", markersize=4, linewidth=2),
         plt.Line2D([], [], color="0.35", marker="D", markerfacecolor="none", linewidth=1),

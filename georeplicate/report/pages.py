@@ -375,9 +375,10 @@ Of TRL {version}. A value that is not honoured raises before anything is loaded.
 {fields}
 
 All other fields are those of transformers' `TrainingArguments`, most of which concern its own loop: they do what they
-do with TRL's trainer. `save_steps` must fall between two generations, and what concerns labels and predictions (such as
-`label_names` and `include_for_metrics`) does nothing, as there are none. Of the rest, those that the loss or the
-sampling would not follow are taken at one value alone:
+do with TRL's trainer. `save_steps` must fall between two generations (with `save_strategy="best"` so must `eval_steps`,
+as the best is saved after an evaluation), and what concerns labels and predictions (such as `label_names` and
+`include_for_metrics`) does nothing, as there are none. Of the rest, those that the loss or the sampling would not
+follow are taken at one value alone:
 
 | field | taken | what it does, or why no more is taken |
 | --- | --- | --- |

@@ -587,6 +587,14 @@ def shown(frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(out)
 
 
+_SPELT = ("two", "three", "four", "five", "six", "seven", "eight", "nine")
+
+
+def spelt(n: int) -> str:
+    """A count in a sentence: small ones as words."""
+    return _SPELT[n - 2] if 2 <= n < 2 + len(_SPELT) else str(n)
+
+
 def _text(value, name: str) -> str:
     if isinstance(value, str):
         return value

@@ -23,7 +23,6 @@ from georeplicate.runs import runner
 
 DRY = "dry run"  # how the benchmark of such a run begins: runs.dry
 NO_RESULT = "Dry run: random weights and rendered pictures, to see that every stage runs; no number here is a result."
-_NUMBERS = {2: "two", 3: "three", 4: "four", 5: "five"}
 STAND_INS = (
     "Each row is a stand-in of a system of the paper's Table 1. ISNs, GeoCLIP, Hybrid and RFM are small networks on "
     "frozen features of the base's vision tower, trained on places of other cities: they differ in how they turn "
@@ -63,7 +62,8 @@ def write(runs: str | Path, out: str | Path, profile: Profile | None = None) -> 
     for name, draw in figures(p, {name: frame for name, (frame, _) in made.items()}, logs(p, runs)):
         paths += plots.save(draw, out / "figures" / name)
     if len(learning):
-        paths += plots.save(partial(mechanism.figure, learning, rewards), out / "figures" / "mechanism")
+        chance = p[p.task == "pairing"].chance.max()
+        paths += plots.save(partial(mechanism.figure, learning, rewards, chance=chance), out / "figures" / "mechanism")
     if profile is not None and synthetic:
         for name, draw in illustrations.figures(profile, p, out / "tables"):
             paths += plots.save(draw, out / "figures" / name)
@@ -96,7 +96,7 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
     made = {
         "table2": (
             pd.concat(table2, ignore_index=True) if table2 else pd.DataFrame(),
-            f"Cross-view pairing, one of {_NUMBERS.get(k, k)} tiles: accuracy (greedy, and at temperature 1), mean "
+            f"Cross-view pairing, one of {tables.spelt(k)} tiles: accuracy (greedy, and at temperature 1), mean "
             "tokens of a greedy answer and the share of them in the required format. In brackets 95 % intervals over "
             "seeds and cities (with one seed over cities alone). Read by its verdicts: the first tile that the "
             "answer's own text calls a match counts as its letter, else the letter that it gives.",

@@ -58,7 +58,10 @@ class _Worker:
         self.process.start()
         theirs.close()  # else its end would not be seen
         self.task: Task | None = None
-        self.done, self.doing = 0.0, ""
+        self.begun, self.done, self.doing = False, 0.0, ""
+
+    def takes(self, task: Task) -> None:
+        self.task, self.begun, self.done, self.doing = task, False, 0.0, "begins"
 
 
 def run(tasks: Sequence[Task], *, workers: int, title: str) -> None:
@@ -94,8 +97,12 @@ def run(tasks: Sequence[Task], *, workers: int, title: str) -> None:
                 try:
                     kind, *said = worker.pipe.recv()
                 except (EOFError, OSError):
-                    kind, said = "failed", ["its process was killed, most often for want of memory"]
+                    worker.process.join(60)  # it closed its pipe, so it is ending
+                    worker.process.kill()
+                    worker.process.join()
+                    kind, said = "failed", [_ended(worker.process.exitcode or 0, worker.begun, worker.task.log)]
                     crew.remove(worker)
+                worker.begun = True
                 if kind == "work":
                     units, worker.doing, skipped = said
                     units = min(units, worker.task.units - worker.done)
@@ -133,15 +140,26 @@ def _given(task: Task, crew: list[_Worker], workers: int) -> bool:
             crew.remove(worker)
             worker.process.join()
             continue
-        worker.task, worker.done, worker.doing = task, 0.0, "begins"
+        worker.takes(task)
         return True
     if len(crew) == workers:
         return False
     crew.append(worker := _Worker())
-    worker.task, worker.done, worker.doing = task, 0.0, "begins"
+    worker.takes(task)
     with contextlib.suppress(OSError):  # if it is dead already, that is noticed when it is waited for
         worker.pipe.send(task)
     return True
+
+
+def _ended(code: int, begun: bool, log: Path) -> str:
+    """How a worker's process ended without a word, from its exit code (negative: the signal) and whether it had begun
+    its task."""
+    when = "" if begun else " before it began"
+    if code == -signal.SIGKILL:
+        return f"its process was killed{when}, most often for want of memory"
+    how = f"was ended by signal {-code}, {signal.strsignal(-code)}" if code < 0 else f"ended with exit code {code}"
+    where = f"more in {log}" if begun else "what it printed stands above"
+    return f"its process {how}{when} ({where})"
 
 
 def _close(task: Task, open_names: set[str], bar: tqdm, units_left: float) -> None:
@@ -156,6 +174,7 @@ def _serve(pipe: connection.Connection) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent decides
     threading.Thread(target=_end_with_parent, daemon=True).start()
     while (task := pipe.recv()) is not None:
+        pipe.send(("work", 0.0, "begins", False))  # the task could be read: what ends the process now is its doing
         try:
             task.log.parent.mkdir(parents=True, exist_ok=True)
             with open(task.log, "w") as log:

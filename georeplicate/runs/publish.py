@@ -31,8 +31,10 @@ class ResultsError(files.Problem):
 def publish(profile: str, *, work: Path = files.WORK, results: Path = RESULTS) -> list[Path]:
     """Make results/<profile> a copy of the finished run: runs without their policies, tables, figures.
 
-    What the run does not have is removed there, in these folders only. Returns the files that changed. ResultsError if
-    a run of Table 2 is missing or one that was begun is not finished, or if there are no tables or figures.
+    What the run does not have is removed there, in these folders only, but for runs of the profile (ablations, Table 1,
+    the curve): beside others they may come from another base, and without them they would be lost. Returns the files
+    that changed. ResultsError where there are such runs, if a run of Table 2 is missing or one that was begun is not
+    finished, or if there are no tables or figures.
     """
     chosen, source = Profile.get(profile), work / profile
     wanted = {run.name for run in spec.table2_runs(chosen.seeds, chosen)}
@@ -41,6 +43,12 @@ def publish(profile: str, *, work: Path = files.WORK, results: Path = RESULTS) -
     if open_names:
         raise ResultsError(
             f"not finished: {', '.join(open_names)}; make reproduce, table2, ablations or curve comes first"
+        )
+    there = {path.parent.name for path in (results / profile / "runs").glob(f"*/{manifest.NAME}")}
+    if lost := sorted(there & {run.name for run in spec.all_runs(chosen)} - begun):
+        raise ResultsError(
+            f"{results / profile} holds runs that {source} does not: {', '.join(lost)}; make ablations, table1 or "
+            f"curve comes first, or remove them from {results / profile / 'runs'} to publish without them"
         )
     wanted_files = [Path("runs") / name / file for name in wanted | begun for file in PUBLISHED]
     wanted_files = [file for file in wanted_files if (source / file).is_file()]  # the base has no training log
@@ -159,7 +167,10 @@ def check(*, results: Path = RESULTS) -> tuple[list[str], list[str]]:
 
     A failure: a run without a manifest, or a file that is not what the manifest says. One warning a profile at most:
     its runs were made by other code than this, which says nothing yet about their numbers (golden runs do).
+    ResultsError where there is no such folder.
     """
+    if not results.is_dir():
+        raise ResultsError(f"there is no folder {results}, so nothing was checked: name the folder of committed runs")
     failures, warnings = [], []
     now = {name: value for part in runner.code_now(recipes.of("mini")).values() for name, value in part.items()}
     for profile in sorted({p.parents[1] for p in results.glob("*/runs/*") if p.is_dir()}):

@@ -540,21 +540,24 @@ def _refuse_few(args: GRPOConfig, rows: int) -> None:
 
 
 def _refuse_split_generations(args: GRPOConfig, rows: int) -> None:
-    """ValueError where a checkpoint would fall between two updates on the same answers."""
-    if args.save_strategy != "steps":
+    """ValueError where a checkpoint would fall between two updates on the same answers. The best one is saved after an
+    evaluation; an epoch ends with a generation."""
+    best = args.save_strategy == "best"
+    if (args.eval_strategy if best else args.save_strategy) != "steps":
         return
     assert args.steps_per_generation is not None
     parts, cycle = args.gradient_accumulation_steps, args.steps_per_generation * args.num_iterations
-    every: float = args.save_steps
-    said = "save_steps"
+    name = "eval_steps" if best else "save_steps"
+    every: float = getattr(args, name)
+    said = name
     if every < 1:  # a share of all updates, as transformers reads it
         updates = _updates(args, rows)
+        said = f"{name}={every:g} of {updates} updates, every {math.ceil(updates * every)},"
         every = math.ceil(updates * every)
-        said = f"save_steps={args.save_steps:g} of {updates} updates, every {every},"
     if every * parts % cycle:
         raise ValueError(
             f"{said} must fall between two generations, else a resumed run would differ: choose a multiple of "
-            f"{cycle // math.gcd(cycle, parts)} updates"
+            f"{cycle // math.gcd(cycle, parts)} updates{', as the best is saved after an evaluation' if best else ''}"
         )
 
 

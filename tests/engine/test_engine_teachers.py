@@ -4,6 +4,7 @@ import json
 import re
 from types import SimpleNamespace
 
+import httpx2 as httpx
 import pytest
 from chat_server import FOR_EVER_S, Server, completion
 
@@ -106,11 +107,24 @@ def test_a_server_that_does_not_answer_in_time(tmp_path):
     assert isinstance(text, str) and len(server.seen) >= 2
 
 
-def test_no_server_at_all(tmp_path):
-    gone = Server(completion(GOOD))
-    gone.server.server_close()
-    (failure,) = teacher(gone, tmp_path).think([site()])
-    assert "connection lost" in failure.reason
+def test_no_server_at_all_ends_the_run_which_goes_on_when_there_is_one(tmp_path, monkeypatch):
+    rows = [{"id": "a", "lat": 45.76, "lon": 4.84, "taken_at": "2024-07-10T10:00:00Z", "city": "Lyon"}]
+    with Server(completion(GOOD)) as server:
+        with monkeypatch.context() as offline:
+            refused = httpx.ConnectError("[Errno 111] Connection refused")
+            offline.setattr(httpx.Client, "post", lambda *a, **k: (_ for _ in ()).throw(refused))
+            with pytest.raises(engine.ServerError, match=r"cannot be reached \(.*refused, 4 attempts\); start"):
+                engine.build(rows, tmp_path / "records", teacher(server, tmp_path))
+        made = engine.build(rows, tmp_path / "records", teacher(server, tmp_path))
+    assert len(engine.load(made, "accepted")) == 1 and len(server.seen) == 1
+
+
+def test_a_server_that_answered_before_and_is_gone_fails_site_by_site(tmp_path):
+    with Server(completion(GOOD)) as server:
+        told = teacher(server, tmp_path)
+        assert isinstance(told.think([site()])[0], str)
+    (failure,) = told.think([site("Paris")])
+    assert "no connection" in failure.reason and "4 attempts" in failure.reason
 
 
 def test_it_waits_as_long_as_the_server_asks(tmp_path, monkeypatch):

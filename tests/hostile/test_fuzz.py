@@ -88,7 +88,7 @@ FORMS = [
     "{ew} {alon:.5f}, {ns} {alat:.5f}", '{{"lat": {lat:.5f}, "lng": {lon:.5f}}}',
     "| Latitude | {lat:.5f} |\n| Longitude | {lon:.5f} |", "<lat>{lat:.5f}</lat><lon>{lon:.5f}</lon>",
     "latitude: {alat:.5f} ({north}), longitude: {alon:.5f} ({east})",
-    "The latitude is {lat:.5f} and the longitude is {lon:.5f}.",
+    "The latitude is {lat:.5f} and the longitude is {lon:.5f}.", "Lat. {lat:.5f}, long. {lon:.5f}",
 ]  # fmt: skip
 
 

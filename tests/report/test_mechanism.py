@@ -77,8 +77,10 @@ def test_the_sentence_says_what_came_first_and_names_both_ends(made):
 def test_the_figure_shows_the_table_and_the_rewards_of_both_runs(made):
     log = pd.DataFrame({"step": [1, 2, 3], "reward": [1.0, 2.0, 3.0]})
     logs = pd.concat([log.assign(part=mechanism.WHILE), log.assign(part=mechanism.BESIDE, reward=0.5)])
-    figure = mechanism.figure(made, logs, smooth=1)
+    figure = mechanism.figure(made, logs, chance=1 / 4, smooth=1)
     rewards, *panels = figure.axes
+    assert [panels[i].get_ylabel() for i in (2, 3)] == ["tiles looked at, of four", "words said of a picture, of six"]
+    assert [panels[i].get_ylim()[1] for i in (2, 3)] == pytest.approx([4 * 1.03, 6 * 1.03])
     assert sorted(line.get_ydata().tolist() for line in rewards.lines) == [[0.5] * 3, [1.0, 2.0, 3.0]]
     mine = made[made.split == "validation"]
     for axes, name in zip(panels, mechanism.PANELS, strict=True):

@@ -38,7 +38,8 @@ def test_what_only_looks_like_it_passes(tmp_path):
 def test_check_refuses_to_publish_it(tmp_path, monkeypatch):
     monkeypatch.setattr(files, "PACKAGE", tmp_path / "package")
     monkeypatch.setattr(files, "CHECKOUT", tmp_path)
-    (tmp_path / "notebooks").mkdir()
+    for folder in ("notebooks", "results"):
+        (tmp_path / folder).mkdir()
     publish.print_check(tmp_path / "results")
     (tmp_path / "notebooks" / "00.ipynb").write_text(TOKEN)
     with pytest.raises(publish.ResultsError, match="00.ipynb, line 1: an access token"):

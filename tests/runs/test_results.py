@@ -98,6 +98,19 @@ def test_publish_mirrors_a_finished_run_without_its_policies(place, capsys):
     assert publish.publish("smoke", work=work, results=out) == []  # nothing more to do
 
 
+def test_publish_loses_no_committed_run_that_it_cannot_replace(place, capsys):
+    optional = [place[1] / "smoke" / "runs" / name for name in ("curve-s0", "globe-s0", "supervised-s0")]
+    for folder in optional:
+        files.write_bytes(folder / manifest.NAME, b"made once")
+    assert main(place, "publish") == 1
+    error = capsys.readouterr().err
+    assert "holds runs that" in error and "curve-s0, globe-s0, supervised-s0" in error and error.count("\n") == 1
+    assert {p for p in place[1].rglob("*") if p.is_file()} == {folder / manifest.NAME for folder in optional}
+    for folder in optional:
+        shutil.rmtree(folder)
+    assert main(place, "publish") == 0
+
+
 @pytest.mark.parametrize(
     "harm, words",
     [
@@ -207,10 +220,17 @@ def test_verify_names_rows_that_one_side_lacks(place, capsys):
 
 
 def test_check_is_silent_where_all_is_well(place, capsys):
+    place[1].mkdir()
     assert main(place, "check") == 0  # nothing committed
     publish.publish("smoke", work=place[0], results=place[1])
     assert main(place, "check") == 0
     assert capsys.readouterr().out == ""
+
+
+def test_check_is_not_silent_about_a_folder_that_is_not_there(place, capsys):
+    assert main(place, "check") == 1
+    said = capsys.readouterr()
+    assert said.out == "" and said.err.startswith(f"error: there is no folder {place[1]}, so nothing was checked")
 
 
 def test_check_says_once_that_other_code_made_the_runs(place, capsys, monkeypatch):

@@ -37,6 +37,17 @@ class Failing:
         work(path, report, fail=self.how)
 
 
+class Unreadable(Failing):
+    """A task that no worker can read, so that none begins it."""
+
+    def __reduce__(self):
+        return Unreadable.unread, ()
+
+    @staticmethod
+    def unread():
+        raise ModuleNotFoundError("No module named 'missing'")
+
+
 def sleep(path, report):
     path.write_text(str(os.getpid()))
     time.sleep(3600)  # until it is killed
@@ -63,16 +74,29 @@ def test_tasks_wait_for_what_they_go_on_from_and_share_workers(tmp_path, capfd):
         ("kill", "its process was killed"),
         ("full", "the disk is full at"),
         ("denied", "the folder is read-only"),
+        ("unread", "its process ended with exit code 1 before it began (what it printed stands above)"),
     ],
 )
 def test_a_failure_is_named_in_one_sentence_and_the_others_go_on(tmp_path, how, words):
-    tasks = [task(tmp_path, "a", Failing(how)), task(tmp_path, "b", after="a"), task(tmp_path, "c")]
+    kind = Unreadable if how == "unread" else Failing
+    tasks = [task(tmp_path, "a", kind(how)), task(tmp_path, "b", after="a"), task(tmp_path, "c")]
     with pytest.raises(pool.WorkError) as caught:
         pool.run(tasks, workers=1, title="toys")
     said = str(caught.value)
     assert said.startswith("a failed: ") and words in said and "\n" not in said
     assert said.endswith("; b was not begun, as it goes on from a")
     assert (tmp_path / "c").exists() and not (tmp_path / "b").exists()
+
+
+def test_how_a_process_ended_is_said_as_it_was(tmp_path):
+    log = tmp_path / "a.txt"
+    assert pool._ended(-signal.SIGKILL, True, log) == "its process was killed, most often for want of memory"
+    assert pool._ended(-signal.SIGKILL, False, log).startswith("its process was killed before it began,")
+    assert (
+        pool._ended(-signal.SIGSEGV, True, log)
+        == f"its process was ended by signal 11, Segmentation fault (more in {log})"
+    )
+    assert pool._ended(3, True, log) == f"its process ended with exit code 3 (more in {log})"
 
 
 def leave(path, report):

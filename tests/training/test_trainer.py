@@ -347,6 +347,13 @@ def test_a_share_of_the_updates_is_saved_after(options, saved, base, chats, tmp_
     assert grpo._updates(run.args, len(chats)) == run.state.max_steps
 
 
+@pytest.mark.parametrize(
+    "options", [dict(eval_steps=1), dict(eval_steps=2, num_iterations=2), dict(eval_strategy="epoch", num_iterations=2)]
+)
+def test_the_best_checkpoint_may_be_saved_between_generations(options, tmp_path):
+    assert grpo._refuse_split_generations(settings(tmp_path, **BEST | options), 6) is None
+
+
 def test_a_folder_is_loaded_and_trained_whole(base, chats, tmp_path):
     trainer = SharedPrefixGRPOTrainer(str(base), says_its_letter, settings(tmp_path), chats)
     trainer.train()
@@ -355,6 +362,7 @@ def test_a_folder_is_loaded_and_trained_whole(base, chats, tmp_path):
     assert type(alone.processing_class) is type(trainer.processing_class)  # found beside the model
 
 
+BEST = dict(save_strategy="best", metric_for_best_model="reward", eval_strategy="steps")
 REFUSED = {
     "a prompt with images must be a conversation": dict(
         train_dataset=[{"prompt": "look", "images": questions(1)[0]["images"]}]
@@ -394,6 +402,12 @@ REFUSED = {
     ),
     "save_steps=0.25 of 12 updates, every 3, must fall .* a multiple of 4 updates": dict(
         options=dict(save_strategy="steps", save_steps=0.25, num_iterations=4, max_steps=12)
+    ),
+    "^eval_steps must fall .* a multiple of 2 updates, as the best is saved after an evaluation": dict(
+        options=BEST | dict(eval_steps=3, steps_per_generation=4, gradient_accumulation_steps=2)
+    ),
+    "^eval_steps=0.25 of 12 updates, every 3, must fall .* a multiple of 2 updates, as": dict(
+        options=BEST | dict(eval_steps=0.25, num_iterations=2, max_steps=12)
     ),
 }  # fmt: skip
 

@@ -31,12 +31,12 @@ _NOT_SAID = frozenset(
 }  # fmt: skip
 # Keys of a pair, in the order of its numbers ...
 _BOTH_KEYS = re.compile(
-    r"\(?(?:\blat(?:itude)? ?(?:,|/|-|and|&| ) ?(?:longitude|long|lng|lon)\b|\blatl(?:ng|on)\b"
+    r"\(?(?:\blat(?:itude|\.)? ?(?:,|/|-|and|&| ) ?(?:longitude|long|lng|lon)\b\.?|\blatl(?:ng|on)\b"
     r"|[纬緯]度?[・·/、,和]?[经經経]度|위도?[・·/, ]{0,2}경도)\)?",
     re.IGNORECASE,
 )
 _BOTH_TURNED = re.compile(
-    r"\(?(?:\b(?:longitude|long|lng|lon) ?(?:,|/|-|and|&| ) ?lat(?:itude)?\b|\b(?:lng|lon)lat\b"
+    r"\(?(?:\b(?:longitude|(?:long|lng|lon)\.?) ?(?:,|/|-|and|&| ) ?lat(?:itude\b|\b\.?)|\b(?:lng|lon)lat\b"
     r"|[经經経]度[・·/、,和]?[纬緯]度|경도[・·/, ]{0,2}위도)\)?",
     re.IGNORECASE,
 )
@@ -77,6 +77,9 @@ _KEY = re.compile(
     r" approx\.?| roughly| ~)? ?(?=[-+]?\d|[NSEW] ?\d))|(?<=[纬緯经經経위경][度도]) ?(?=[-+]?\d)))",
     re.IGNORECASE,
 )
+# "lat.", "lon.", "lng.", "long.": the full stop of a key. Behind a word, "long." ends a sentence ("the road is long.").
+_ABBREVIATED = re.compile(r"(?<![^\W\d_])((?i:lat|lon|lng)|(?:(?<![a-z] )|(?<=\band ))(?i:long))\. ?")
+_ABBREVIATED_WITH_COLON = re.compile(r"(?<![^\W\d_])(lat|lon|lng|long)\.(?= ?[:=])", re.IGNORECASE)
 _CLAUSE_OF_ANOTHER = re.compile(
     r",? (?:where|because|since|as|given|based|judging|with|which|whose)\b.*|[,;]? ?(?:\b(?:and|while|with|in|but|so|"
     r"the|its|nearest|closest|most|likely|probable|specific|capital)[ ,]*)+$",
@@ -128,7 +131,7 @@ def _from_json(region: str) -> dict[str, list[str]] | None:
     fields: dict[str, list[str]] = {}
     items = [("", one) for one in data]
     for key, value in items:  # grows by what the objects hold
-        key = key.strip().lower().replace("_", " ").removesuffix(" name").removesuffix(" code")
+        key = key.strip(" .").lower().replace("_", " ").removesuffix(" name").removesuffix(" code")
         key = _KEY_NAMES.get(key, key)
         if isinstance(value, dict):
             if key in ("country", "city", "state"):  # {"country": {"name": "France", "code": "FR"}}
@@ -153,14 +156,18 @@ def _scalar(value: str | int | float) -> str:
 def _from_keys(region: str) -> tuple[dict[str, list[str]], str]:
     """The fields of "key: value" text in any order and on any number of lines, and the text around them."""
     region = _BOTH_KEYS.sub("coordinates", _BOTH_TURNED.sub("lonlat", _from_tables(region)))
-    region = _BOTH_UNORDERED.sub("unordered", region)
+    region = _ABBREVIATED_WITH_COLON.sub(r"\1", _BOTH_UNORDERED.sub("unordered", region))
     keys = list(_KEY.finditer(region))
+    if (unstopped := _ABBREVIATED.sub(r"\1 ", region)) != region:  # a pair of keys, or words that only look like one
+        found = list(_KEY.finditer(unstopped))
+        if {"lat", "lon"} <= {_key_name(key) for key in found}:
+            region, keys = unstopped, found
     fields: dict[str, list[str]] = {}
     prose = [region[: keys[0].start()] if keys else region]
     for key, following in zip_longest(keys, keys[1:]):
         value = region[key.end() : following.start() if following else len(region)].lstrip()
         says = key["is"] or key["says"]
-        name = _KEY_NAMES[(key["plain"] or key["more"]).lower()]
+        name = _key_name(key)
         ends = r"[\n<]|\. " if says else r"[\n<]"
         value, *rest = re.split(ends + "|[,。;]" if key["says"] and name not in _PAIRS else ends, value, maxsplit=1)
         if key["dash"] and name in ("lat", "lon", *_PAIRS) and not coordinates.names_hemisphere(value):
@@ -173,6 +180,10 @@ def _from_keys(region: str) -> tuple[dict[str, list[str]], str]:
     return fields, "\n".join(prose)
 
 
+def _key_name(key: re.Match[str]) -> str:
+    return _KEY_NAMES[(key["plain"] or key["more"]).lower()]
+
+
 def _from_tables(region: str) -> str:
     """Rows of Markdown tables as "key: value" lines: keys in the first column, or in the first row."""
     if "|" not in region:
@@ -183,7 +194,7 @@ def _from_tables(region: str) -> str:
         cells = [
             cell.strip(_EDGES.replace("-", "")) for cell in line.strip().strip("|").split("|")
         ]  # "-" is a sign too
-        known = [cell.lower() in _KEY_NAMES for cell in cells]
+        known = [cell.lower().rstrip(".") in _KEY_NAMES for cell in cells]
         if len(cells) < 2:
             header = []
         elif all(known):
