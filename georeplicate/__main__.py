@@ -268,7 +268,7 @@ def train(
     """Train and evaluate whatever is not up to date; a killed run goes on from its newest checkpoint."""
     from georeplicate.runs import commands
 
-    if what == "base":
+    if what == "base" and not commands.ends_in_tables(profile):
         other = (profile, seeds, base, root, records, weights, adapters, rollouts, report_to, launch, gpus)
         if other != ("mini", None, None, None, None, None, "", "", None, None, None):
             raise ValueError(

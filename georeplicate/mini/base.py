@@ -430,17 +430,21 @@ def build(out: Path, *, seed: int = 0, curriculum: Curriculum = LAYOUT, rule: bo
 
     A stage that was finished is loaded and not repeated: each begins with an optimizer and a generator of its own, so
     a build that was killed ends in the same weights. rule: go on to `out/policy-rule`, a base that knows the answering
-    rule; ValueError for a world without it.
+    rule, from `out/policy` where that is there; ValueError for a world without it.
     """
+    plain = out / "policy"
     stages: list[Stage | None] = [None, *curriculum.stages]  # None: the vision tower
     if rule:
         if curriculum.rule is None:
             raise ValueError(f"the base of the {curriculum.world} world has no stage that teaches the answering rule")
-        stages.append(curriculum.rule)
-    final = out / ("policy-rule" if rule else "policy")
+        stages = [curriculum.rule] if plain.exists() else [*stages, curriculum.rule]
+    final = out / "policy-rule" if rule else plain
     if final.exists():
         return final
-    policy = tiny.build(vocabulary(curriculum.world), seed=seed, **SHAPE)
+    if rule and plain.exists():
+        policy = policies.load(plain)
+    else:
+        policy = tiny.build(vocabulary(curriculum.world), seed=seed, **SHAPE)
     album, photos, stream = practice(curriculum, policy, seed)
     for stage in stages:
         folder = out / "stages" / (stage.name if stage else "vision")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import textwrap
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -221,24 +222,22 @@ library_name: transformers
 pipeline_tag: image-text-to-text
 tags: [synthetic, geolocation]
 ---
-# mini-base
+# {name}
 
 {notice}
 A `Qwen2_5_VLForConditionalGeneration` of {millions:.1f} million parameters with a word-level vocabulary of {words}
-words. It stands for Qwen2.5-VL-7B in the mini experiment: it has general skills, and pairs panoramas with tiles at
-chance. It knows a **synthetic world** only (renderings of real metadata) and can do nothing with a photograph.
+words. {stands} It knows a **synthetic world** only (renderings of real metadata) and can do nothing with a photograph.
 
 ## What it was shown
 
-Made by `make base` (`georeplicate/mini/base.py`, whose docstring lists the tasks) from places of the split "base"
+Made by {command} (`georeplicate/mini/base.py`, whose docstring lists the tasks) from places of the split "base"
 alone, all of them more than 50 km from every place that is trained or tested on. The vision tower is first taught, by
-heads that are thrown away, to tell the six attributes of panoramas and tiles and the countries of street-level photos
-({vision}
+heads that are thrown away, to tell {told} ({vision}
 steps); its tokens are then centred and brought to a common length, and it stays as it is. The language model follows:
 
 {stages}
-The columns on the right: of the six words of a picture at least so many are said; whether a search looks at the tiles
-in the order of the alphabet or in any order.
+The columns on the right: how many of the {count} words of a picture are said; whether a search looks at the tiles in
+the order of the alphabet or in any order.
 
 **How clean it is.** No prompt holds a panorama and a tile of one place or of places within 50 km. Comparing is taught
 within one view and within text. Beside a panorama and tiles the pairing prompt is practised in two ways: with lists of
@@ -248,45 +247,100 @@ panorama and a tile does not depend on whether they agree: `tests/mini/test_base
 permutation tests and one that must fail. The words for both views are the same, which gives part of the alignment
 away.
 
-**How these weights came about.** `make base` made them in one go, seed 0. The stages themselves were found by trial and
-error, judged on validation places (`results/LOG.md`).
+**How these weights came about.** {origin} The stages themselves were found by trial and error, judged on validation
+places (`results/LOG.md`).
 
 ## What it can do
 
-On validation places, which chose its settings (`python -m georeplicate.mini.readiness`, `results/bench/base.csv`):
+On validation places, which chose its settings ({measured_by}):
 
 {measured}
 ## Limits
 
-One model, one seed. What it says is about a toy world of six attributes; nothing in it should be used to locate
-anything.
+{limits}
 """
 
 
-def model_card() -> str:
-    """The card of the shipped base: what it was shown, from the stages themselves, and what it can do, as measured."""
+@dataclass(frozen=True)
+class _Card:
+    """What the cards of the shipped bases do not have in common. measured: (CSV, how to make it); of its rows those
+    of the arm "base" count where it has arms."""
+
+    world: str
+    command: str
+    stands: str
+    told: str
+    origin: str
+    measured: tuple[Path, str]
+    limits: str
+
+
+_CARDS = (
+    _Card(
+        world="layout",
+        command="`make base`",
+        stands="It stands for Qwen2.5-VL-7B in the mini experiment: it has general skills, and pairs panoramas with "
+        "tiles at chance.",
+        told="the six attributes of panoramas and tiles and the countries of street-level photos",
+        origin="`make base` made them in one go, seed 0.",
+        measured=(MEASURED_BASE, "`python -m georeplicate.mini.readiness`, `results/bench/base.csv`"),
+        limits="One model, one seed. What it says is about a toy world of six attributes; nothing in it should be used "
+        "to locate anything.",
+    ),
+    _Card(
+        world="geographic",
+        command="`make base WORLD=geographic`",
+        stands="It stands for Qwen2.5-VL-7B in the geographic world, where what can be seen says where it is: it "
+        "thinks before it answers geography, and pairs panoramas with tiles at chance.",
+        told="the fourteen cues of panoramas, tiles and street-level photos",
+        origin="They are those of base 0 of the registered experiment (`georeplicate/runs/arms.py`), stage by stage, "
+        "seed 0.",
+        measured=(
+            files.RESULTS / "bench" / "world2_pilot.csv",
+            "`python tests/bench/bench_world2.py`, `results/bench/world2_pilot.csv`",
+        ),
+        limits="One of three bases of this curriculum; how much another seed differs is in `results/geographic`. What "
+        "it says is about a drawn world of fourteen cues; nothing in it should be used to locate anything.",
+    ),
+)
+
+
+def model_card(world_name: str = "layout") -> str:
+    """The card of a shipped base: what it was shown, from the stages themselves, and what it can do, as measured."""
     from safetensors import safe_open
 
-    from georeplicate.mini import base  # loads torch, which no other page needs
+    from georeplicate.mini import base, wording  # loads torch, which no other page needs
 
-    with safe_open(base.SHIPPED / "model.safetensors", "np") as weights:
-        count = sum(math.prod(weights.get_slice(name).get_shape()) for name in weights.keys())
+    card = next(card for card in _CARDS if card.world == world_name)
+    curriculum = base.CURRICULA[world_name]
+    name = curriculum.profile.model
+    with safe_open(base.SHIPPED.with_name(name) / "model.safetensors", "np") as weights:
+        parameters = sum(math.prod(weights.get_slice(part).get_shape()) for part in weights.keys())
     stages = ["| stage | updates | examples an update | words | order |", "| --- | ---: | --- | ---: | --- |"]
-    for stage in base.LAYOUT.stages:
+    count = len(wording.of(world_name).words)
+    for stage in curriculum.stages:
         mix = ", ".join(f"{task}: {n}" for task, n in stage.mix.items())
         order = "A, B, C..." if stage.in_order else "any"
-        stages.append(f"| {stage.name} | {stage.steps} | {mix} | {stage.least} | {order} |")
+        stages.append(f"| {stage.name} | {stage.steps} | {mix} | {stage.least} to {stage.most or count} | {order} |")
     measured = ["| what | value | n |", "| --- | ---: | ---: |"]
-    with open(MEASURED_BASE, encoding="utf-8", newline="") as file:
-        measured += [f"| {row['what']} | {float(row['value']):.3f} | {row['n']} |" for row in csv.DictReader(file)]
-    return _CARD.format(
+    with open(card.measured[0], encoding="utf-8", newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("arm", "base") == "base"]
+    measured += [f"| {row['what']} | {float(row['value']):.3f} | {row['n']} |" for row in rows]
+    text = _CARD.format(
         notice=_NOTICE,
-        millions=count / 1e6,
-        words=len(base.vocabulary()),
-        vision=base.LAYOUT.vision_steps,
+        name=name,
+        count={6: "six", 14: "fourteen"}.get(count, count),
+        millions=parameters / 1e6,
+        words=len(base.vocabulary(world_name)),
+        vision=curriculum.vision_steps,
         stages="\n".join([*stages, ""]),
         measured="\n".join([*measured, ""]),
+        measured_by=card.measured[1],
+        **{part: getattr(card, part) for part in ("command", "stands", "told", "origin", "limits")},
     )
+    header, rest = text[: text.index("# ")], text[text.index("# ") :]
+    wrapped = (part if part[0] in "|#" else textwrap.fill(part, 120) for part in rest.strip().split("\n\n"))
+    return header + "\n\n".join(wrapped) + "\n"
 
 
 _TRAINER = """\
@@ -450,6 +504,7 @@ def pages() -> dict[Path, str]:
     """Every page by its path."""
     return {
         files.PACKAGE / "mini" / "weights" / "mini-base" / "README.md": model_card(),
+        files.PACKAGE / "mini" / "weights" / "geographic-base" / "README.md": model_card("geographic"),
         FOLDER / "rewards_paper.md": rewards_page("paper"),
         FOLDER / "rewards_released.md": rewards_page("released"),
         FOLDER / "malformed_answers.md": malformed_page(),

@@ -11,6 +11,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import cast
@@ -24,7 +25,7 @@ from georeplicate.engine import template
 from georeplicate.evaluation import seeds, statistics
 from georeplicate.evaluation.faithfulness import Wording
 from georeplicate.mini import inputs, readings, wording
-from georeplicate.profiles import Profile
+from georeplicate.profiles import WORLDS, Profile
 from georeplicate.report import tables
 from georeplicate.world import cues
 
@@ -108,12 +109,15 @@ class Truth:
 def of_world(p: pd.DataFrame, split: str = "test") -> Truth | None:
     """What is true of the places and questions of these predictions; None where no profile of the world asks them.
 
-    Questions are made again (without rendering) and accepted only if every right letter is the recorded one.
+    Questions are made again (without rendering) and accepted only if every right letter is the recorded one. The two
+    worlds have their places in common: whose words the answers use says which of them was shown.
     """
-    evaluated = p[p.task == "pairing"].drop_duplicates("id").set_index("id").truth
+    pairing = p[p.task == "pairing"]
+    evaluated = pairing.drop_duplicates("id").set_index("id").truth
+    spoken = _world_of(pairing.text)
     for name in Profile.names:
         profile = Profile.get(name)
-        if profile.source != "world" or not len(evaluated):
+        if profile.source != "world" or profile.world != spoken or not len(evaluated):
             continue
         sites, questions = _questions(profile, split)
         if set(evaluated.index) <= questions.keys() and all(
@@ -125,6 +129,15 @@ def of_world(p: pd.DataFrame, split: str = "test") -> Truth | None:
             facts = {site.id: _facts(site, labels[site.id], words_of) for site in sites.itertuples()}
             return Truth(shown, facts, profile.world)
     return None
+
+
+def _world_of(texts: Iterable[str]) -> str:
+    """The world in whose words these answers were written, by those that it has alone; "layout" where none says."""
+    said = Counter(word for text in texts for word in text.split())
+    words = {name: set(wording.of(name).attribute_of) for name in WORLDS}
+    shared = set.intersection(*words.values())
+    counts = {name: sum(said[word] for word in words[name] - shared) for name in WORLDS}
+    return max(WORLDS, key=lambda name: counts[name])
 
 
 @cache

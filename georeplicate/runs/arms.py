@@ -18,6 +18,7 @@ last digits from processor to processor. `report.arms` computes the verdicts.
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -31,6 +32,7 @@ from georeplicate.runs.spec import Run
 PROFILE = "geographic"
 REGISTERED = files.RESULTS / PROFILE / "registered.json"
 BASES = Profile.get(PROFILE).seeds
+SHIPPED = 0  # the base whose weights are in the package
 ALL = ("arms", "ablations")  # what names all arms
 TASKS = ("pairing", "pairing apart", "geolocation", "panorama words", "tile words")
 HIGHER, LOWER, SAME = "higher", "lower", "no difference"
@@ -168,10 +170,15 @@ def job(one: Arm, base: int, work: Path) -> runner.Job:
     return runner.Job(run, profile, (work / PROFILE).resolve(), start(one, base, work).resolve(), recipe)
 
 
+def all_jobs(work: Path) -> list[runner.Job]:
+    """Every run of the experiment, whether or not its base is there."""
+    return [job(one, base, work) for one in ARMS for base in BASES]
+
+
 def jobs(what: str, work: Path) -> list[runner.Job]:
     """The runs that a word names: "arms" (all), an arm, or an arm and a base such as region-b0. ValueError lists what
     there is; recipes.NotReady names a base that is not there, with the command that makes it."""
-    found = [job(one, base, work) for one in ARMS for base in BASES if what in (*ALL, one.name, f"{one.name}-b{base}")]
+    found = [one for one in all_jobs(work) if what in (*ALL, one.run.name, one.run.name.rpartition("-b")[0])]
     if not found:
         names = [one.name for one in ARMS]
         raise ValueError(f"unknown arm {what!r}: choose arms, {', '.join(names)}, or one with its base: {names[0]}-b0")
@@ -192,11 +199,18 @@ def missing_bases(work: Path) -> list[int]:
 
 
 def make_bases(work: Path) -> None:
-    """Train the bases that are not there, one after another; an hour of one core each, and one that was killed goes on.
-    Nothing heavy is imported where all are there."""
+    """Train the bases that are not there, one after another: an hour of one core each, and one that was killed goes on.
+    Of the shipped one only the answering rule is taught. Nothing heavy is imported where all are there."""
     for number in missing_bases(work):
         from georeplicate.mini import base
 
+        policy = work / f"base-{PROFILE}-{number}" / "policy"
+        if number == SHIPPED and not policy.parent.exists():
+            half = policy.parent.with_name(f".{policy.parent.name}")  # whole or not there
+            shutil.copytree(
+                recipes.of(PROFILE).start(Profile.get(PROFILE), None), half / policy.name, dirs_exist_ok=True
+            )
+            half.rename(policy.parent)
         base.build(work / f"base-{PROFILE}-{number}", seed=number, curriculum=base.CURRICULA[PROFILE], rule=True)
 
 

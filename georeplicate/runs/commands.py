@@ -291,6 +291,14 @@ def evaluate(
     )
 
 
+def _all_jobs(size: Profile, work: Path, base: str | None, root: Path | None, recipe: Recipe) -> list[runner.Job]:
+    if size.name == arms.PROFILE:
+        if base is not None:
+            raise ValueError(f"the arms of profile {size.name} start from bases of their own: leave --base out")
+        return arms.all_jobs(work)
+    return runner.jobs(spec.all_runs(size), size, work / size.name, _folder(base), root, recipe)
+
+
 def list_runs(
     profile: str, *, base: str | None, root: Path | None, work: Path, records: Path | None = None, adapters: str = ""
 ) -> None:
@@ -299,7 +307,7 @@ def list_runs(
     _check_root(size, root)
     size, recipe = _with_options(size, records, adapters, "")
     recipes.check(recipe, size, root, model=base is None)
-    for job in runner.jobs(spec.all_runs(size), size, work / size.name, _folder(base), root, recipe):
+    for job in _all_jobs(size, work, base, root, recipe):
         print(f"{job.run.name:>28}  {runner.state(job)}")
     for folder in sorted((work / size.name / "stale").glob("*")):
         print(f"{folder.name:>28}  set aside: georeplicate runs adopt {folder.name} --why '...' takes it back")
@@ -323,7 +331,7 @@ def adopt(
     _check_root(size, root)
     size, recipe = _with_options(size, records, adapters, "")
     out = work / size.name
-    by_name = {job.run.name: job for job in runner.jobs(spec.all_runs(size), size, out, _folder(base), root, recipe)}
+    by_name = {job.run.name: job for job in _all_jobs(size, work, base, root, recipe)}
     stale = out / "stale" / name
     found = next(
         (run for run in sorted(by_name, key=len, reverse=True) if name == run or name.startswith(f"{run}-")), ""

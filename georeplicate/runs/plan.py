@@ -166,21 +166,22 @@ SHAPES = {
         window=112,
     ),
 }  # fmt: skip
-MINI_BASE = files.PACKAGE / "mini" / "weights" / "mini-base"
+WEIGHTS = files.PACKAGE / "mini" / "weights"
+OURS = ("mini-base", "geographic-base")
 
 
 def shape(model: str) -> Shape:
-    """Of a published model by its name on the hub, of the mini base, or of a folder that holds a config.json.
+    """Of a published model by its name on the hub, of a base in the package, or of a folder that holds a config.json.
 
     ValueError where the name is not known, or the config is of another architecture.
     """
     if model in SHAPES:
         return SHAPES[model]
-    path = (MINI_BASE if model == "mini-base" else Path(model)) / "config.json"
+    path = (WEIGHTS / model if model in OURS else Path(model)) / "config.json"
     if not path.is_file():
         raise ValueError(
             f"the shape of {model!r} is not known: name a folder with its config.json, or one of "
-            f"{', '.join((*SHAPES, 'mini-base'))}"
+            f"{', '.join((*SHAPES, *OURS))}"
         )
     try:
         config = json.loads(path.read_text(encoding="utf-8"))

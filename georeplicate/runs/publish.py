@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from georeplicate import files, manifest
 from georeplicate.profiles import Profile
-from georeplicate.runs import leaks, recipes, runner, spec
+from georeplicate.runs import arms, leaks, recipes, runner, spec
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,7 +37,11 @@ def publish(profile: str, *, work: Path = files.WORK, results: Path = RESULTS) -
     finished, or if there are no tables or figures.
     """
     chosen, source = Profile.get(profile), work / profile
-    wanted = {run.name for run in spec.table2_runs(chosen.seeds, chosen)}
+    if profile == arms.PROFILE:  # arms may be left for later, and tables say which
+        wanted, of_profile = set[str](), {job.run.name for job in arms.all_jobs(work)}
+    else:
+        wanted = {run.name for run in spec.table2_runs(chosen.seeds, chosen)}
+        of_profile = {run.name for run in spec.all_runs(chosen)}
     begun = {path.name for path in (source / "runs").glob("*") if path.is_dir()}
     open_names = sorted(name for name in wanted | begun if not manifest.is_finished(source / "runs" / name))
     if open_names:
@@ -45,7 +49,7 @@ def publish(profile: str, *, work: Path = files.WORK, results: Path = RESULTS) -
             f"not finished: {', '.join(open_names)}; make reproduce, table2, ablations or curve comes first"
         )
     there = {path.parent.name for path in (results / profile / "runs").glob(f"*/{manifest.NAME}")}
-    if lost := sorted(there & {run.name for run in spec.all_runs(chosen)} - begun):
+    if lost := sorted(there & of_profile - begun):
         raise ResultsError(
             f"{results / profile} holds runs that {source} does not: {', '.join(lost)}; make ablations, table1 or "
             f"curve comes first, or remove them from {results / profile / 'runs'} to publish without them"

@@ -1,5 +1,6 @@
 """The base model's training stream: general skills only, and nothing about whether a panorama and a tile agree."""
 
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -303,7 +304,9 @@ def test_the_answering_rule_is_taught_after_all_else_to_a_base_of_its_own(short,
     taught = replace(taught, stages=taught.stages[-1:])
     plain = base.build(tmp_path, curriculum=taught)
     bytes_before = (plain / "model.safetensors").read_bytes()
-    ruled = base.build(tmp_path, curriculum=taught, rule=True)
+    shutil.copytree(plain, tmp_path / "alone" / "policy")  # without the stages that led to it, as it is shipped
+    ruled, alone = (base.build(folder, curriculum=taught, rule=True) for folder in (tmp_path, tmp_path / "alone"))
+    assert (ruled / "model.safetensors").read_bytes() == (alone / "model.safetensors").read_bytes()
     assert ruled != plain and (ruled / "model.safetensors").read_bytes() != bytes_before
     assert (plain / "model.safetensors").read_bytes() == bytes_before
     with pytest.raises(ValueError, match="answering rule"):

@@ -83,7 +83,8 @@ def test_an_arm_is_trained_and_evaluated_like_any_run(tmp_path, name):
     rows = runner.predictions(tmp_path / "geographic" / "runs")
     assert set(rows.task) == set(arms.TASKS) and rows.benchmark.str.contains("synthetic").all()
     alone = rows[rows.task == "tile words"]
-    assert (alone.words == 14).all() and (alone.words_true <= 14).all() and alone.truth.str.split().str.len().eq(14).all()
+    assert (alone.words == 14).all() and alone.truth.str.split().str.len().eq(14).all()
+    assert alone.words_true.between(0, 14).all()
     if name == "random":
         assert "train_negatives" in job.training_inputs()["settings"]
 

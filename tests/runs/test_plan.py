@@ -35,7 +35,7 @@ TEXT = {
 
 @pytest.fixture(scope="module")
 def mini():
-    found = policy.load(plan.MINI_BASE, dtype=torch.float32)
+    found = policy.load(plan.WEIGHTS / "mini-base", dtype=torch.float32)
     found.model.requires_grad_(True)
     return found
 

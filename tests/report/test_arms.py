@@ -1,0 +1,92 @@
+"""Verdicts of the registered experiment, on answers whose differences are known."""
+
+from dataclasses import asdict
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from georeplicate.evaluation import predict
+from georeplicate.mini import wording
+from georeplicate.report import arms
+from georeplicate.runs import arms as experiment
+
+PLACES, BASES = [f"c{i // 2}/{i}" for i in range(80)], (0, 1, 2)
+TRUE = tuple(next(iter(values.values())) for values in wording.of("geographic").words.values())
+OTHER = tuple(list(values.values())[1] for values in wording.of("geographic").words.values())
+
+
+def answers(arm: str, near: list[int], right: int = 20, true: int = 10, said: tuple[str, ...] = ()) -> pd.DataFrame:
+    """near: of each base, how many places lie within 2,500 km; right: letters; true: words of each picture."""
+    rows = []
+    for base, hits in zip(BASES, near, strict=True):
+        for i, name in enumerate(PLACES):
+            lat, country = (48.0, "France") if i < hits else (-33.0, "Japan")
+            text = f"<think> place climate-{'c' if i < hits else 'd'} </think> <answer> country : {country} </answer>"
+            common = {
+                "training_seed": base,
+                "id": name,
+                "system": f"geographic-{arm}",
+                "decoding": "greedy",
+                "arm": arm,
+            }
+            rows.append(common | {"task": "geolocation", "text": text, "lat": lat, "lon": 2.0, "format_ok": i % 2 == 0})
+            pairing = f"<think> place {' '.join(said)} A match </think> <answer> A </answer>"
+            for task in ("pairing", "pairing apart"):
+                letter = {"truth": "A", "choice": "A" if i < right else "B", "text": pairing}
+                rows.append(common | letter | {"task": task})
+            words = " ".join((*TRUE[:true], *OTHER[true:]))
+            for task in ("panorama words", "tile words"):
+                rows.append(common | {"task": task, "truth": " ".join(TRUE), "choice": words, "text": words})
+    return pd.DataFrame(rows).reindex(columns=[*predict.COLUMNS, "arm"])
+
+
+@pytest.fixture
+def climates(monkeypatch):
+    monkeypatch.setattr(arms, "_climates", lambda: dict.fromkeys(PLACES, "climate-c"))
+    monkeypatch.setattr(arms, "_lines", lambda p: [])
+
+
+def record(*contrasts: experiment.Contrast) -> dict:
+    return {
+        "endpoints": [asdict(one) for one in experiment.ENDPOINTS],
+        "contrasts": [asdict(one) for one in contrasts],
+        "smallest_difference_of_interest": experiment.MARGIN,
+    }
+
+
+def test_each_endpoint_is_measured(climates):
+    p = answers("region", [40, 40, 40], right=60, true=7, said=(TRUE[0], TRUE[0], "flatland"))
+    made = arms.levels(p).set_index("endpoint").value
+    assert made["places"] == made["climate"] == made["form"] == pytest.approx(0.5)
+    assert made["pairing"] == pytest.approx(0.75) and made["words"] == pytest.approx(0.5)
+    kinds = list(wording.of("geographic").words)
+    shared = np.mean([kind in arms.SHARED for kind in kinds[:7]]) * 7 / len(arms.SHARED)
+    assert made["shared words"] == pytest.approx(shared)
+    assert made["shared said"] == pytest.approx(0.5)  # a word that is said twice of a picture counts once
+    assert made["verdicts"] == pytest.approx(1)  # A is called a match, whatever letter is given
+
+
+def test_a_verdict_needs_bases_that_agree_and_says_what_could_have_been_told(climates):
+    asks = experiment.Contrast(
+        "region", "rule", "?", {"places": "higher", "words": "lower", "pairing": "no difference"}
+    )
+    rule = answers("rule", [20, 22, 24])
+    found = arms.verdicts(pd.concat([rule, answers("region", [50, 52, 54], true=5)]), record(asks))
+    found = found.set_index("endpoint")
+    assert found.verdict["places"] == "higher" and found.outcome["places"] == "as predicted"
+    assert found.verdict["words"] == "lower" and found.p_holm["words"] < 0.05
+    assert found.verdict["pairing"] == "no difference" and np.isnan(found.p_holm["pairing"])
+    apart = arms.verdicts(pd.concat([rule, answers("region", [10, 22, 50])]), record(asks)).set_index("endpoint")
+    assert apart.verdict["places"] == apart.outcome["places"] == "cannot tell"
+    assert apart.smallest_effect["places"] > 0.2
+    text = arms.sentences(apart.reset_index())
+    assert "**region against rule** (3 bases)" in text and "it would have told" in text and "predicted higher" in text
+
+
+def test_only_bases_that_both_arms_have_are_compared(climates):
+    asks = experiment.Contrast("region", "rule", "?", {})
+    half = answers("region", [50, 52, 54]).query("training_seed < 2")
+    found = arms.verdicts(pd.concat([answers("rule", [20, 22, 79]), half]), record(asks)).set_index("endpoint")
+    assert found.bases["places"] == 2 and found.difference["places"] == pytest.approx(30 / 80)
+    assert not len(arms.verdicts(answers("rule", [1, 2, 3]), record(asks)))
