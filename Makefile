@@ -21,7 +21,7 @@ help:  ## list what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
 	  while IFS=$$'\t' read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
 
-reproduce: $(INSTALLED)  ## train, evaluate, run the notebooks in order (PROFILE=smoke | mini | small | paper-dry | single_gpu | paper; SEEDS=1)
+reproduce: $(INSTALLED)  ## train, evaluate, run the notebooks in order (PROFILE=smoke | mini | geographic | small | paper-dry | single_gpu | paper; SEEDS=1)
 	$(RUN) reproduce --profile "$(PROFILE)" $(COUNT) $(if $(ROOT),--root "$(ROOT)") $(if $(LAUNCH),--launch "$(LAUNCH)") $(if $(GPUS),--gpus "$(GPUS)")
 
 smoke:  ## the same at the smallest size, in minutes
@@ -67,7 +67,7 @@ table2: $(INSTALLED)  ## train and evaluate the four systems of Table 2, on two 
 table1: $(INSTALLED)  ## the systems of Table 1: stand-ins trained here, or (PROFILE=paper) the published ones that are there
 	$(RUN) train table1 --profile "$(PROFILE)" $(COUNT) $(if $(ROOT),--root "$(ROOT)")
 
-ablations: $(INSTALLED)  ## train and evaluate the controls: random reward, shuffled pairing, blank pictures, released rewards
+ablations: $(INSTALLED)  ## train and evaluate the controls: random reward, shuffled pairing, blank pictures, released rewards (PROFILE=geographic: its arms)
 	$(RUN) train ablations --profile "$(PROFILE)" $(COUNT)
 
 curve: $(INSTALLED)  ## train one GRPO run whose policies in the middle are kept, and evaluate these on validation questions (ten minutes)

@@ -330,7 +330,9 @@ def _runs(profile: str, seeds: tuple[int, ...], out: Path) -> dict[str, str]:
 
 def _measured(notebooks: Path) -> dict[str, str]:
     """{name: checksum} of the committed measurements that notebooks show beside their own."""
-    shown = (*notebooks.glob("../results/bench/*.csv"), *notebooks.glob("../results/mini/runs/curve-*/predictions.csv"))
+    shown = [*notebooks.glob("../results/bench/*.csv"), *notebooks.glob("../results/mini/runs/curve-*/predictions.csv")]
+    experiment = notebooks / ".." / "results" / arms.PROFILE
+    shown += [*experiment.glob("registered.json"), *experiment.glob("runs/*/predictions.csv")]
     return {f"{path.parent.name}/{path.name}": files.sha256_file(path) for path in sorted(shown)}
 
 

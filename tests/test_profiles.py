@@ -20,7 +20,7 @@ def test_every_profile_is_valid_and_frozen(name):
 
 @pytest.mark.parametrize("name", ["papr", "", "MINI", None])
 def test_unknown_name_lists_the_names(name):
-    with pytest.raises(ValueError, match="smoke, mini, small, single_gpu, paper"):
+    with pytest.raises(ValueError, match="smoke, mini, geographic, small, single_gpu, paper"):
         Profile.get(name)
 
 

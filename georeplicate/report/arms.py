@@ -1,9 +1,12 @@
 """The registered experiment in the geographic world: what each arm reached, and what follows by the rule written down
 before the runs (`runs.arms`). Everything here is computed from predictions.csv and the registration.
 
-    levels(predictions)                one row an arm and endpoint, with its interval and each base's value
-    verdicts(predictions, registered)  one row a contrast and endpoint: predicted, measured, verdict
-    sentences(verdicts)                the same as Markdown
+    samples(predictions)               every endpoint of every arm, over bases and places
+    levels(predictions, samples)       one row an arm and endpoint, with its interval and each base's value
+    verdicts(..., registered)          one row a contrast and endpoint: predicted, measured, verdict
+    parts(verdicts)                    what is left out and what is wrong, of words and places
+    by_arm, for_readers                both for readers; sentences(verdicts) as Markdown
+    said(predictions)                  which attributes the pairing answers of each arm speak of
     figure(levels)                     the primary endpoints and the pairing question by arm
 """
 
@@ -20,7 +23,7 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
 
-from georeplicate import files, geo
+from georeplicate import files, geo, paper
 from georeplicate.evaluation import seeds, statistics
 from georeplicate.evaluation.faithfulness import thoughts
 from georeplicate.evaluation.statistics import Sample
@@ -34,6 +37,7 @@ KM = 2500
 ALPHA = 0.05
 OPEN = "cannot tell"
 CONFIRMED, REFUTED = "as predicted", "otherwise than predicted"
+OUTCOMES = {CONFIRMED: "came out as predicted", REFUTED: "came out otherwise", OPEN: "cannot be told"}
 BENCHMARK = "world-geographic (synthetic)"
 WORDS = wording.of("geographic")
 CLIMATE = dict.fromkeys(wording.CLIMATES, "climate")
@@ -70,6 +74,12 @@ def _places(rows: pd.DataFrame) -> Sample:
     return statistics.sample(photos, readings.first_places(photos).error_km <= KM)
 
 
+def _places_of_named(rows: pd.DataFrame) -> Sample:
+    photos = _greedy(rows, "geolocation")
+    km = readings.first_places(photos).error_km
+    return statistics.sample(photos, km <= KM, km.notna())
+
+
 @cache
 def _climates() -> dict[str, str]:
     """{place id: the word of its climate group}."""
@@ -85,13 +95,38 @@ def _climate(rows: pd.DataFrame) -> Sample:
 
 
 def _words(rows: pd.DataFrame, kinds: frozenset[str]) -> Sample:
-    """Of pictures of both views together: a place is one row, whose words are counted over both."""
+    return _alone(rows, lambda found, true: (sum(found.get(kind) == true[kind] for kind in kinds), len(kinds)))
+
+
+def _named(rows: pd.DataFrame) -> Sample:
+    return _alone(rows, lambda found, true: (len(found), len(true)))
+
+
+def _true_of_named(rows: pd.DataFrame) -> Sample:
+    return _alone(rows, lambda found, true: (sum(true[kind] == word for kind, word in found.items()), len(found)))
+
+
+def _alone(rows: pd.DataFrame, count: Callable[[dict[str, str], dict[str, str]], tuple[int, int]]) -> Sample:
+    """Of pictures of both views together: a place is one row, whose words are counted over both. count: from the words
+    found and those that are true, how many count, of how many."""
     alone = _greedy(rows, "panorama words", "tile words")
-    true, found = ([_by_kind(text) for text in alone[name]] for name in ("truth", "choice"))
-    right = [sum(one.get(kind) == two[kind] for kind in kinds) for one, two in zip(found, true, strict=True)]
-    counted = alone.assign(task="words", right=right, possible=len(kinds))
-    places = counted.groupby(["system", "task", "training_seed", "id"], as_index=False)[["right", "possible"]].sum()
+    texts = zip(alone.choice, alone.truth, strict=True)
+    counted = np.array([count(_by_kind(found), _by_kind(true)) for found, true in texts])
+    both = alone.assign(task="words", right=counted[:, 0], possible=counted[:, 1])
+    places = both.groupby(["system", "task", "training_seed", "id"], as_index=False)[["right", "possible"]].sum()
     return statistics.sample(places, places.right, places.possible)
+
+
+def _thought(rows: pd.DataFrame) -> Sample:
+    photos, pictures = _greedy(rows, "geolocation"), _greedy(rows, "tile words").drop_duplicates("id")
+    true = photos.id.map(dict(zip(pictures.id, pictures.truth, strict=True)))
+    right = [
+        sum(
+            _by_kind(words).get(kind) == word for kind, word in readings.thought_words(text, WORDS.attribute_of).items()
+        )
+        for text, words in zip(photos.text, true, strict=True)
+    ]
+    return statistics.sample(photos, right, len(WORDS.words))
 
 
 @cache
@@ -122,49 +157,57 @@ def _form(rows: pd.DataFrame) -> Sample:
 
 ALL = frozenset(WORDS.words)
 SHARED = frozenset(cues.CONSTANT)
-MEASURES: Mapping[str, Callable[[pd.DataFrame], Sample]] = {
-    "places": _places,
-    "climate": _climate,
-    "words": partial(_words, kinds=ALL),
-    "shared words": partial(_words, kinds=SHARED),
-    "local words": partial(_words, kinds=ALL - SHARED),
-    "pairing": partial(_pairing, task="pairing"),
-    "pairing apart": partial(_pairing, task="pairing apart"),
-    "verdicts": _verdicts,
-    "shared said": _shared_said,
-    "form": _form,
+# {endpoint: (the task whose rows are counted, how)}: the registered ones, then others without a prediction, which say
+# whether words are wrong or left out, and places wrong or not named
+MEASURES: Mapping[str, tuple[str, Callable[[pd.DataFrame], Sample]]] = {
+    "places": ("geolocation", _places),
+    "climate": ("geolocation", _climate),
+    "words": ("panorama words", partial(_words, kinds=ALL)),
+    "shared words": ("panorama words", partial(_words, kinds=SHARED)),
+    "local words": ("panorama words", partial(_words, kinds=ALL - SHARED)),
+    "pairing": ("pairing", partial(_pairing, task="pairing")),
+    "pairing apart": ("pairing apart", partial(_pairing, task="pairing apart")),
+    "verdicts": ("pairing", _verdicts),
+    "shared said": ("pairing", _shared_said),
+    "form": ("geolocation", _form),
+    "words named": ("panorama words", _named),
+    "true of named": ("panorama words", _true_of_named),
+    "words in thoughts": ("geolocation", _thought),
+    "places of named": ("geolocation", _places_of_named),
 }
 
 
 def samples(p: pd.DataFrame) -> dict[str, dict[str, Sample]]:
     """{arm: {endpoint: its sample over bases and places}}, in the order of the arms."""
     names = [one.name for one in arms.ARMS if (p.arm == one.name).any()]
-    return {name: {what: measure(p[p.arm == name]) for what, measure in MEASURES.items()} for name in names}
+    return {name: {what: measure(p[p.arm == name]) for what, (_, measure) in MEASURES.items()} for name in names}
 
 
 # --- tables ----------------------------------------------------------------------------------------------------------
 
 
-def levels(p: pd.DataFrame) -> pd.DataFrame:
+Measured = Mapping[str, Mapping[str, Sample]]  # of `samples`
+
+
+def levels(p: pd.DataFrame, measured: Measured) -> pd.DataFrame:
     """One row an arm and endpoint: value, value_low, value_high, n (places), bases, and by_base, the value of each; and
     the lines that no policy is behind."""
     rows = []
-    for name, found in samples(p).items():
+    for name, found in measured.items():
         for what, sample in found.items():
             each = sample.counted.sum(1) / sample.possible.sum(1)
-            n = p[(p.arm == name) & (p.task == _task(what))].id.nunique()
             rows.append(
-                {"arm": name, "endpoint": what, "benchmark": BENCHMARK, "n": n, "bases": len(sample.seeds)}
+                {"arm": name, "endpoint": what, "benchmark": BENCHMARK, "n": _n(p, name, what)}
+                | {"bases": len(sample.seeds)}
                 | statistics.measured("value", sample)
                 | {"by_base": " ".join(f"{value:.3f}" for value in each)}
             )
     return pd.DataFrame([*rows, *_lines(p)])
 
 
-def _task(endpoint: str) -> str:
-    of = {"places": "geolocation", "climate": "geolocation", "form": "geolocation"}
-    of |= {"verdicts": "pairing", "shared said": "pairing"}
-    return of.get(endpoint, "panorama words" if endpoint.endswith("words") else endpoint)
+def _n(p: pd.DataFrame, arm: str, endpoint: str) -> int:
+    """How many places, or questions, a value is a share of."""
+    return p[(p.arm == arm) & (p.task == MEASURES[endpoint][0])].id.nunique()
 
 
 def _lines(p: pd.DataFrame) -> list[dict[str, Any]]:
@@ -198,16 +241,16 @@ def _lines(p: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
-def verdicts(p: pd.DataFrame, record: Mapping[str, Any]) -> pd.DataFrame:
+def verdicts(p: pd.DataFrame, measured: Measured, record: Mapping[str, Any]) -> pd.DataFrame:
     """One row a registered contrast and endpoint whose two arms are there: after, before, endpoint, primary, predicted,
     the two values, difference, low, high, p_value, p_holm, smallest_effect, n, bases, verdict and outcome."""
-    found, tables_of = samples(p), []
+    tables_of = []
     primary = {one["name"] for one in record["endpoints"] if one["primary"]}
     margin = record["smallest_difference_of_interest"]
     for contrast in record["contrasts"]:
-        if not {contrast["after"], contrast["before"]} <= found.keys():
+        if not {contrast["after"], contrast["before"]} <= measured.keys():
             continue
-        after, before = found[contrast["after"]], found[contrast["before"]]
+        after, before = measured[contrast["after"]], measured[contrast["before"]]
         rows = []
         for what in after:
             one, two = _both(after[what], before[what])
@@ -215,7 +258,7 @@ def verdicts(p: pd.DataFrame, record: Mapping[str, Any]) -> pd.DataFrame:
                 {"after": contrast["after"], "before": contrast["before"], "endpoint": what}
                 | {"primary": what in primary, "asks": contrast["asks"], "benchmark": BENCHMARK}
                 | {"predicted": contrast["predicted"].get(what, ""), "bases": len(one.seeds)}
-                | {"n": p[(p.arm == contrast["after"]) & (p.task == _task(what))].id.nunique()}
+                | {"n": _n(p, contrast["after"], what)}
                 | {"before_value": two.value, "after_value": one.value}
                 | statistics.difference(one, two, same_seeds=True)
             )
@@ -223,7 +266,7 @@ def verdicts(p: pd.DataFrame, record: Mapping[str, Any]) -> pd.DataFrame:
         table.insert(table.columns.get_loc("p_value") + 1, "p_holm", np.nan)
         chosen = table.primary
         table.loc[chosen, "p_holm"] = seeds.holm(table.p_value[chosen])
-        table["verdict"] = [_verdict(row, margin) for row in table.to_dict("records")]
+        table["verdict"] = [decide(row, margin) for row in table.to_dict("records")]
         table["outcome"] = [_outcome(row) for row in table.to_dict("records")]
         tables_of.append(table)
     return pd.concat(tables_of, ignore_index=True) if tables_of else pd.DataFrame()
@@ -240,7 +283,9 @@ def _both(one: Sample, two: Sample) -> tuple[Sample, Sample]:
     return of(one), of(two)
 
 
-def _verdict(row: Mapping[str, Any], margin: float) -> str:
+def decide(row: Mapping[str, Any], margin: float) -> str:
+    """The verdict on a difference: HIGHER or LOWER where it is told from none, SAME where the whole interval is smaller
+    than the smallest difference of interest, else OPEN."""
     told = row["p_holm"] < ALPHA if row["primary"] else row["low"] > 0 or row["high"] < 0
     if told:
         return arms.HIGHER if row["difference"] > 0 else arms.LOWER
@@ -255,9 +300,51 @@ def _outcome(row: Mapping[str, Any]) -> str:
     return CONFIRMED if row["verdict"] == row["predicted"] else REFUTED
 
 
+def by_arm(made: pd.DataFrame) -> pd.DataFrame:
+    """`levels` for readers: a row an arm, a column an endpoint, with intervals; lines of no policy below."""
+    cells = tables.shown(made[["arm", "endpoint", "value", "value_low", "value_high"]])
+    cells["value"] = cells.value.str.replace(" [, ]", "", regex=False)
+    wide = cells.pivot(index="arm", columns="endpoint", values="value").fillna("")
+    return wide.reindex(index=list(dict.fromkeys(made.arm)), columns=list(MEASURES))
+
+
+def for_readers(table: pd.DataFrame) -> pd.DataFrame:
+    """`verdicts` for readers: differences in points, what decides and what was predicted."""
+    told = table[table.primary | (table.predicted != "")]
+    points = [f"{100 * r.difference:+.1f} [{100 * r.low:+.1f}, {100 * r.high:+.1f}]" for r in told.itertuples()]
+    smallest = [f"{100 * value:.1f}" if np.isfinite(value) else "" for value in told.smallest_effect]
+    return pd.DataFrame(
+        {
+            "arms": told.after + " against " + told.before,
+            "endpoint": told.endpoint + told.primary.map({True: " (primary)", False: ""}),
+            "predicted": told.predicted,
+            "difference, points": points,
+            "would have told": smallest,
+            "verdict": told.verdict,
+            "outcome": told.outcome,
+        }
+    )
+
+
+def said(p: pd.DataFrame) -> pd.DataFrame:
+    """Which attributes greedy pairing answers speak of: one row an attribute, those that a city shares first, with its
+    share of all words that each arm says (means over bases)."""
+    columns = {}
+    for name in dict.fromkeys(p.arm):
+        texts = _greedy(p[p.arm == name], "pairing").text
+        kinds = Counter(kind for text in texts for _, words, _ in thoughts(text, WORDS) for kind in words)
+        columns[name] = {kind: kinds[kind] / max(1, kinds.total()) for kind in WORDS.words}
+    table = pd.DataFrame(columns)[[one.name for one in arms.ARMS if one.name in columns]]
+    shared = [kind in SHARED for kind in table.index]
+    table.insert(0, "in one city", ["the same" if same else "differs" for same in shared])
+    return table.rename_axis("attribute").reset_index().sort_values("in one city", ascending=False, kind="stable")
+
+
 def sentences(table: pd.DataFrame) -> str:
-    """What the table says, contrast by contrast, chosen by rule, as Markdown."""
-    said = []
+    """What the table says, contrast by contrast, chosen by rule, as Markdown; first how the predictions fared."""
+    known = table[table.predicted != ""].outcome.value_counts()
+    counts = [f"{known.get(outcome, 0)} {text}" for outcome, text in OUTCOMES.items()]
+    said = [f"Of {known.sum()} registered predictions {', '.join(counts[:-1])} and {counts[-1]}.", ""]
     for (after, before), rows in table.groupby(["after", "before"], sort=False):
         parts = []
         for row in rows[rows.primary | (rows.predicted != "")].itertuples():
@@ -272,6 +359,27 @@ def sentences(table: pd.DataFrame) -> str:
             f"- **{after} against {before}** ({rows.bases.iloc[0]} bases). {rows.asks.iloc[0]} {'; '.join(parts)}."
         )
     return "\n".join(said)
+
+
+def parts(table: pd.DataFrame) -> str:
+    """Where words and places went, as Markdown: a share of all is the share that is given times the share of these that
+    is right, so a difference splits exactly into what is left out and what is wrong."""
+    rows = []
+    for (after, before), contrast in table.groupby(["after", "before"], sort=False):
+        of = contrast.set_index("endpoint")
+        for what, right, unit in (("words", "true of named", "words"), ("places", "places of named", "places")):
+            (start, end), (right_before, right_after) = (
+                of.loc[name, ["before_value", "after_value"]].astype(float) for name in (what, right)
+            )
+            given_before, given_after = start / right_before, end / right_after
+            left_out, wrong = (given_after - given_before) * right_before, given_after * (right_after - right_before)
+            rows.append(
+                {"arms": f"{after} against {before}", "of": unit, "points": f"{100 * (end - start):+.1f}"}
+                | {"fewer or more given": f"{100 * left_out:+.1f}", "of these right": f"{100 * wrong:+.1f}"}
+                | {"given": f"{given_before:.3f} to {given_after:.3f}"}
+                | {"right of given": f"{right_before:.3f} to {right_after:.3f}"}
+            )
+    return paper.markdown(pd.DataFrame(rows))
 
 
 # --- drawn -----------------------------------------------------------------------------------------------------------
@@ -307,10 +415,11 @@ def figure(made: pd.DataFrame) -> Figure:
         axes.set_xlim(0, 1.02)
     drawn.axes[0].invert_yaxis()
     sns.despine(drawn)
-    bases = policies.bases.max()
+    bases = int(policies.bases.max())
     plots.note(
         drawn,
-        f"dots: {bases} bases; diamonds: their mean with its 95 % interval (Student's t over bases, and places). "
+        f"dots: {bases} base{'s' * (bases != 1)}; diamonds: their mean with its 95 % interval (Student's t over bases, "
+        f"and places). "
         f"{plots.MINI}",
     )
     return drawn
@@ -320,10 +429,12 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
     """Tables and figure of the arms below `runs`, written below `out`; FileError where none is finished, or none was
     registered."""
     p, out, record = read(runs), Path(out), arms.registered()
-    made = levels(p)
+    measured = samples(p)
+    made = levels(p, measured)
     paths = tables.write(made, out / "tables" / "levels", LEVELS)
-    judged = verdicts(p, record)
+    judged = verdicts(p, measured, record)
     if len(judged):
         paths += tables.write(judged, out / "tables" / "arms", VERDICTS)
-        paths.append(files.write_bytes(out / "tables" / "sentences.md", f"{sentences(judged)}\n".encode()))
+        text = f"{sentences(judged)}\n\n{parts(judged)}\n"
+        paths.append(files.write_bytes(out / "tables" / "sentences.md", text.encode()))
     return paths + plots.save(partial(figure, made), out / "figures" / "arms")

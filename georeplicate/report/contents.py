@@ -11,6 +11,7 @@ from pathlib import Path
 from georeplicate import files
 
 PROFILE = "mini"
+EXPERIMENT = "geographic"  # a profile of its own, below: the registered experiment in the second world
 
 # {figure: (notebook, what is drawn)}, in the order in which the notebooks show them
 FIGURES = {
@@ -129,6 +130,15 @@ FIGURES = {
     ),
 }
 
+OF_EXPERIMENT = {
+    "arms": (
+        "08",
+        "Six panels of dots and diamonds, an arm a row: places within 2,500 km, climate group, words true, right "
+        "letters with wrong tiles of the same city and from anywhere, right format; a dot is a base, a diamond the "
+        "mean with its 95 % interval, dashed and dotted lines are of no policy",
+    ),
+}
+
 # {table: (notebook, what it holds)} of those without a Markdown copy, whose first line says it
 TABLES = {
     "splits": ("01", "Cities of the synthetic world by split, and whether their country is one of a training city."),
@@ -171,7 +181,32 @@ def page(results: Path = files.RESULTS) -> str:
         words = captions.get(name) or TABLES[name][1]
         also = f", [Markdown](mini/tables/{name}.md)" if name in captions else ""
         lines.append(f"| [{name}](mini/tables/{name}.csv){also} | {words} |")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *_experiment(results / EXPERIMENT), ""])
+
+
+def _experiment(folder: Path) -> list[str]:
+    """The same of the registered experiment; nothing before it has tables."""
+    made = {path.stem: _caption(path) for path in sorted((folder / "tables").glob("*.md")) if path.stem != "sentences"}
+    drawn = {path.stem for path in (folder / "figures").glob("*.png")}
+    if unknown := sorted(drawn - OF_EXPERIMENT.keys()):
+        raise ValueError(f"{', '.join(unknown)} of {folder.name} has no words in report/contents.py: add them there")
+    if not made:
+        return []
+    lines = [
+        "",
+        "## The registered experiment in the second world",
+        "",
+        "Of profile `geographic`, synthetic as well; predictions: [registered.json](geographic/registered.json).",
+        "",
+    ]
+    for name, (notebook, words) in OF_EXPERIMENT.items():
+        if name in drawn:
+            lines += [f"**{name}** (notebook {notebook}, [PDF](geographic/figures/{name}.pdf)). {words}.", ""]
+            lines += [f"![{words}](geographic/figures/{name}.png)", ""]
+    lines += ["| table | what it holds |", "| --- | --- |"]
+    for name, words in made.items():
+        lines.append(f"| [{name}](geographic/tables/{name}.csv), [Markdown](geographic/tables/{name}.md) | {words} |")
+    return lines
 
 
 def _caption(path: Path) -> str:

@@ -29,7 +29,7 @@ CONTENTS = {
     "Pages": [
         *(f"georeplicate/docs/{name}" for name in ("details", "paper", "rewards_paper", "rewards_released")),
         *(f"georeplicate/docs/{name}" for name in ("malformed_answers", "trainer", "dependencies")),
-        "georeplicate/mini/weights/mini-base/README",
+        *(f"georeplicate/mini/weights/{name}-base/README" for name in ("mini", "geographic")),
     ],
     "Work on it": ["CONTRIBUTING", "CHANGELOG", "ATTRIBUTION", "api"],
 }
@@ -86,16 +86,20 @@ def stage(folder: Path, root: Path = ROOT) -> None:
                 target = folder / source.relative_to(root)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(source, target)
-    shutil.copytree(root / "results" / "mini" / "figures", folder / "results" / "mini" / "figures")
-    shutil.copytree(
-        root / "results" / "mini" / "tables", folder / "results" / "mini" / "tables",
-        ignore=lambda _, names: [name for name in names if not name.endswith(".csv")],
-    )  # fmt: skip
-    _write(folder / "results" / "tables.md", _tables(root / "results" / "mini" / "tables"))
+    experiment = root / "results" / "geographic"
+    for results in filter(Path.is_dir, (root / "results" / "mini", experiment)):
+        for part, kept in (("figures", (".png", ".pdf")), ("tables", (".csv",)), (".", (".json",))):
+            for path in sorted((results / part).iterdir()) if (results / part).is_dir() else ():
+                if path.suffix in kept:
+                    target = folder / path.relative_to(root)
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(path, target)
+    found = [results / "tables" for results in (root / "results" / "mini", experiment)]
+    _write(folder / "results" / "tables.md", "# Tables\n\n" + "\n\n".join(filter(None, map(_tables, found))))
     _plain_links(folder / "results" / "README.md")
     _write(folder / "api.md", reference())
-    card = folder / "georeplicate" / "mini" / "weights" / "mini-base" / "README.md"
-    _write(card, re.sub(r"\A---\n.*?\n---\n", "", card.read_text(encoding="utf-8"), flags=re.DOTALL))
+    for card in (folder / "georeplicate" / "mini" / "weights").glob("*/README.md"):
+        _write(card, re.sub(r"\A---\n.*?\n---\n", "", card.read_text(encoding="utf-8"), flags=re.DOTALL))
     listed = "\n".join(
         f"```{{toctree}}\n:caption: {title}\n:maxdepth: 1\n\n" + "\n".join(names) + "\n```\n"
         for title, names in CONTENTS.items()
@@ -111,15 +115,15 @@ def _write(path: Path, text: str) -> None:
 
 
 def _tables(folder: Path) -> str:
-    """All tables that have a Markdown copy, on one page."""
+    """All tables below a folder that have a Markdown copy, one after another."""
     parts = [f"## {path.stem}\n\n{path.read_text(encoding='utf-8')}" for path in sorted(folder.glob("*.md"))]
-    return "# Tables\n\n" + "\n\n".join(parts)
+    return "\n\n".join(parts)
 
 
 def _plain_links(page: Path) -> None:
     """Links to Markdown copies of tables and to folders become words: these tables are on a page of their own."""
     text = page.read_text(encoding="utf-8")
-    text = re.sub(r", \[Markdown\]\(mini/tables/\w+\.md\)", "", text)
+    text = re.sub(r", \[Markdown\]\((?:mini|geographic)/tables/\w+\.md\)", "", text)
     _write(page, re.sub(r"\[(\w+)\]\(\w+\)", r"`\1`", text))
 
 

@@ -55,9 +55,13 @@ def record(*contrasts: experiment.Contrast) -> dict:
     }
 
 
+def verdicts(p: pd.DataFrame, asks: experiment.Contrast) -> pd.DataFrame:
+    return arms.verdicts(p, arms.samples(p), record(asks))
+
+
 def test_each_endpoint_is_measured(climates):
     p = answers("region", [40, 40, 40], right=60, true=7, said=(TRUE[0], TRUE[0], "flatland"))
-    made = arms.levels(p).set_index("endpoint").value
+    made = arms.levels(p, arms.samples(p)).set_index("endpoint").value
     assert made["places"] == made["climate"] == made["form"] == pytest.approx(0.5)
     assert made["pairing"] == pytest.approx(0.75) and made["words"] == pytest.approx(0.5)
     kinds = list(wording.of("geographic").words)
@@ -72,12 +76,12 @@ def test_a_verdict_needs_bases_that_agree_and_says_what_could_have_been_told(cli
         "region", "rule", "?", {"places": "higher", "words": "lower", "pairing": "no difference"}
     )
     rule = answers("rule", [20, 22, 24])
-    found = arms.verdicts(pd.concat([rule, answers("region", [50, 52, 54], true=5)]), record(asks))
+    found = verdicts(pd.concat([rule, answers("region", [50, 52, 54], true=5)]), asks)
     found = found.set_index("endpoint")
     assert found.verdict["places"] == "higher" and found.outcome["places"] == "as predicted"
     assert found.verdict["words"] == "lower" and found.p_holm["words"] < 0.05
     assert found.verdict["pairing"] == "no difference" and np.isnan(found.p_holm["pairing"])
-    apart = arms.verdicts(pd.concat([rule, answers("region", [10, 22, 50])]), record(asks)).set_index("endpoint")
+    apart = verdicts(pd.concat([rule, answers("region", [10, 22, 50])]), asks).set_index("endpoint")
     assert apart.verdict["places"] == apart.outcome["places"] == "cannot tell"
     assert apart.smallest_effect["places"] > 0.2
     text = arms.sentences(apart.reset_index())
@@ -87,6 +91,17 @@ def test_a_verdict_needs_bases_that_agree_and_says_what_could_have_been_told(cli
 def test_only_bases_that_both_arms_have_are_compared(climates):
     asks = experiment.Contrast("region", "rule", "?", {})
     half = answers("region", [50, 52, 54]).query("training_seed < 2")
-    found = arms.verdicts(pd.concat([answers("rule", [20, 22, 79]), half]), record(asks)).set_index("endpoint")
+    found = verdicts(pd.concat([answers("rule", [20, 22, 79]), half]), asks).set_index("endpoint")
     assert found.bases["places"] == 2 and found.difference["places"] == pytest.approx(30 / 80)
-    assert not len(arms.verdicts(answers("rule", [1, 2, 3]), record(asks)))
+    assert not len(verdicts(answers("rule", [1, 2, 3]), asks))
+
+
+def test_a_difference_splits_into_what_is_left_out_and_what_is_wrong(climates):
+    asks = experiment.Contrast("region", "rule", "?", {})
+    after = answers("region", [20, 20, 20], true=7)
+    words = after.task.isin(("panorama words", "tile words"))
+    after.loc[words, "choice"] = " ".join(TRUE[:6])  # six of fourteen named, all of them true; ten were true before
+    text = arms.parts(verdicts(pd.concat([answers("rule", [20, 20, 20]), after]), asks))
+    named, true = (6 / 14 - 1) * 10 / 14, 6 / 14 * (1 - 10 / 14)
+    assert f"| {100 * (6 / 14 - 10 / 14):+.1f} | {100 * named:+.1f} | {100 * true:+.1f} |" in text
+    assert "1.000 to 0.429" in text and "| +0.0 | +0.0 | +0.0 |" in text

@@ -1,0 +1,160 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 08 · Does the reward teach geography where geography can be seen?
+#
+# In the world of the other notebooks hardly anything in a picture says *where* it is, so no reward could teach it. This
+# notebook is about a second world whose cues follow from facts, and about an experiment in it that was **registered**:
+# what it asks and what was predicted stood in a committed file before any of its policies was trained.
+#
+# | | |
+# |---|---|
+# | **You will see** | the second world; what was predicted; what each arm reached; the verdicts; what is spoken of |
+# | **Needs** | the committed answers in `results/geographic` (`make reproduce PROFILE=geographic` made them) |
+# | **Writes** | nothing |
+#
+# > **Synthetic throughout.** Real metadata, drawn pictures, policies of two million parameters. Nothing here is about
+# > photographs.
+
+# %% tags=["parameters"]
+profile = "mini"
+out = "../.georeplicate/mini"
+
+# %%
+import pandas as pd
+from IPython.display import Markdown
+
+from georeplicate import files, paper, world
+from georeplicate.profiles import Profile
+from georeplicate.report import arms, diagram, plots, source
+from georeplicate.runs import arms as experiment
+
+size, results = Profile.get("geographic"), files.RESULTS / "geographic"
+size
+
+# %%
+diagram.loop("pairs", "GRPO", "evaluation")
+
+# %% [markdown]
+# ## (1) What is claimed
+#
+# The paper's own words, as far as they could be read (notebook 07 says what was), about what the pairing reward does
+# for questions it does not ask:
+
+# %%
+about = [one for one in paper.CLAIMS if one.id.startswith(("transfer", "theory"))]
+claims = [{"claim": one.statement, "source": one.source, "strength": one.strength} for one in about]
+Markdown(paper.markdown(pd.DataFrame(claims)))
+
+# %% [markdown]
+# ## (2) A world in which it could happen
+#
+# Fourteen cues, drawn from facts about a place: vegetation, soil and crops from climate and month, roofs and road paint
+# from the country, the noon sun from the latitude, and so on. A place of the validation split, as a person would like
+# to see it:
+
+# %%
+site = world.sites("validation", 1).iloc[0]
+scene = world.build(site, difficulty=world.Difficulty(world="geographic"))
+plots.views(scene, f"{site.city}, {site.country}")
+
+# %%
+Markdown(" ".join(f"`{word}`" for word in world.words_of(scene)))
+
+# %% [markdown]
+# The cues that say most about a region are those that all places of a city share. There they cancel: if all five
+# candidates have them, a true word about them decides nothing, and no reward holds it in place.
+#
+# *Predict:* from which wrong tiles would you learn more geography, neighbours or strangers?
+
+# %%
+cues = pd.read_csv(files.RESULTS / "bench" / "world_cues.csv").query("split == 'validation'")
+cues = cues.sort_values("differs_same_city")
+cues[["cue", "differs_same_city", "differs_any_cities", "bits_region", "bits_climate_group"]].round(2)
+
+# %% [markdown]
+# Before any policy was trained, this world had to pass tests of its own, on validation places: that true words locate a
+# place, that colours alone do not pair, that either side is needed. Those that it does not pass stay in the list.
+
+# %%
+gates = pd.read_csv(files.RESULTS / "bench" / "world_gate.csv").query("world == 'geographic' and bound == bound")
+gates[["dial", "control", "accuracy", "reference", "bound", "passed"]].round(3)
+
+# %% [markdown]
+# ## (3) What was registered
+#
+# Every arm is the profile below with one thing changed, from each of several bases that know nothing of each other. The
+# question that each pair of arms answers, and the predictions:
+
+# %%
+record = experiment.registered()
+asked = pd.DataFrame(record["contrasts"])
+asked["predicted"] = [", ".join(f"{what}: {how}" for what, how in one.items()) for one in asked.predicted]
+Markdown(paper.markdown(asked))
+
+# %%
+endpoints = pd.DataFrame(record["endpoints"])
+Markdown(paper.markdown(endpoints.assign(primary=endpoints.primary.map({True: "yes", False: ""}))))
+
+# %%
+Markdown("\n\n".join([record["power"], "Left out: " + "; ".join(record["left_out"]) + "."]))
+
+# %% [markdown]
+# The rule by which a difference becomes a verdict, as the library has it:
+
+# %%
+source.show(arms.decide)
+
+# %% [markdown]
+# ## (4) What each arm reached
+
+# %%
+answers = arms.read(results / "runs")
+measured = arms.samples(answers)
+levels = arms.levels(answers, measured)
+arms.figure(levels)
+
+# %%
+arms.by_arm(levels)
+
+# %% [markdown]
+# ## (5) What they speak of
+#
+# Nobody tells a policy which cues to name while it compares. Shares of all words in its greedy pairing answers, by
+# attribute; the reward pays for words that tell candidates apart:
+
+# %%
+arms.said(answers).round(3)
+
+# %% [markdown]
+# ## (6) The verdicts
+#
+# Differences between arms, base by base, in points, with 95 % intervals; `cannot tell` comes with the smallest
+# difference that would have been told in four of five such experiments.
+
+# %%
+judged = arms.verdicts(answers, measured, record)
+Markdown(paper.markdown(arms.for_readers(judged)))
+
+# %% [markdown]
+# *Wrong, or left out?* A word that is not said counts as one that is not right, and so does a place that is not named.
+# What a policy says of a picture under another prompt than the rewarded one can lose its form and not its eyes:
+
+# %%
+Markdown(arms.parts(judged))
+
+# %% [markdown]
+# ## Answer
+
+# %%
+Markdown(arms.sentences(judged))
