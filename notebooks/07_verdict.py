@@ -126,6 +126,13 @@ if "transfer" in frames:
     display(distances[["before_value", "after_value", "difference", "smallest_effect", "p_holm", "verdict"]])
 
 # %% [markdown]
+# In this world little of a picture says where it is, so nothing could have transferred. In a second one it could; its
+# experiment was registered before it was run (synthetic as well; notebook 08 shows it):
+
+# %%
+Markdown((files.RESULTS / "geographic" / "tables" / "sentences.md").read_text())
+
+# %% [markdown]
 # ## (3) What could turn a verdict
 #
 # Where we depart from the paper, those first that prevent a test, then those that could turn most verdicts round.

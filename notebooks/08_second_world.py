@@ -119,7 +119,7 @@ source.show(arms.decide)
 # ## (4) What each arm reached
 
 # %%
-answers = arms.read(results / "runs")
+answers = arms.read(results / "runs", record)
 measured = arms.samples(answers)
 levels = arms.levels(answers, measured)
 arms.figure(levels)

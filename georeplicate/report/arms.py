@@ -54,12 +54,12 @@ VERDICTS = (
 )
 
 
-def read(runs: str | Path) -> pd.DataFrame:
+def read(runs: str | Path, record: Mapping[str, Any]) -> pd.DataFrame:
     """Predictions of the finished arms below a folder, with `arm`; `training_seed` is the number of the base. FileError
-    where there is none."""
+    where there is none, ValueError where one is not as it was registered."""
+    names = arms.finished(Path(runs), record)
     p = runner.predictions(runs)
-    p = p.assign(arm=p.run.str.rpartition("-b")[0], benchmark=BENCHMARK)
-    return p[p.arm.isin([one.name for one in arms.ARMS])]
+    return p[p.run.isin(names)].assign(arm=p.run.str.rpartition("-b")[0], benchmark=BENCHMARK)
 
 
 # --- endpoints -------------------------------------------------------------------------------------------------------
@@ -426,9 +426,10 @@ def figure(made: pd.DataFrame) -> Figure:
 
 
 def write(runs: str | Path, out: str | Path) -> list[Path]:
-    """Tables and figure of the arms below `runs`, written below `out`; FileError where none is finished, or none was
-    registered."""
-    p, out, record = read(runs), Path(out), arms.registered()
+    """Tables and figure of the arms below `runs`, written below `out`; FileError where none is finished or
+    registered, ValueError where one is not as it was registered."""
+    record, out = arms.registered(), Path(out)
+    p = read(runs, record)
     measured = samples(p)
     made = levels(p, measured)
     paths = tables.write(made, out / "tables" / "levels", LEVELS)

@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from georeplicate import files
+from georeplicate import files, manifest
 from georeplicate.profiles import Profile
 from georeplicate.runs import recipes, runner
 from georeplicate.runs.spec import Run
@@ -292,3 +292,25 @@ def check(record: Mapping[str, Any]) -> None:
             f"the arms are not as they were registered ({'; '.join(moved)}), so what they give would be no test of "
             "what was predicted"
         )
+
+
+def finished(runs: Path, record: Mapping[str, Any]) -> list[str]:
+    """Names of the finished arms below a folder. ValueError where one was trained or evaluated otherwise than it was
+    registered, by its own manifest."""
+    names = {f"{one.name}-b{base}": one.name for one in ARMS for base in BASES}
+    found = []
+    for path in sorted(Path(runs).glob(f"*/{manifest.NAME}")):
+        if path.parent.name not in names:
+            continue
+        then, said = record["settings"][names[path.parent.name]], manifest.read(path.parent)
+        trained = said["training"]["inputs"] if said["training"] else {}
+        now = {
+            "training": trained.get("settings", then["training"]),
+            "control": trained.get("control", then["control"]),
+            "evaluation": said["evaluation"]["inputs"]["settings"],
+            "data_sha256": said["evaluation"]["inputs"]["data_sha256"],
+        }
+        if moved := runner.differences({name: then[name] for name in now}, now):
+            raise ValueError(f"{path.parent.name} is not what was registered: {'; '.join(moved)}")
+        found.append(path.parent.name)
+    return found

@@ -85,8 +85,9 @@ def test_an_arm_is_trained_and_evaluated_like_any_run(tmp_path, name):
     alone = rows[rows.task == "tile words"]
     assert (alone.words == 14).all() and alone.truth.str.split().str.len().eq(14).all()
     assert alone.words_true.between(0, 14).all()
-    if name == "random":
-        assert "train_negatives" in job.training_inputs()["settings"]
+    record = arms.registered(arms.register(tmp_path / "elsewhere", tmp_path / "registered.json"))
+    with pytest.raises(ValueError, match=f"{name}-b0 is not what was registered: .*max_completion_length 80 -> 8"):
+        arms.finished(tmp_path / "geographic" / "runs", record)
 
 
 def test_training_questions_have_negatives_of_their_own():
@@ -97,3 +98,10 @@ def test_training_questions_have_negatives_of_their_own():
     with pytest.raises(ValueError, match="train_negatives must be one of"):
         replace(profile, train_negatives="nearby")
     assert "train_negatives" not in Profile.get("mini").keyed()  # the keys of earlier runs hold
+
+
+def test_committed_arms_are_those_that_are_registered():
+    record = arms.registered()
+    arms.check(record)
+    runs = files.RESULTS / "geographic" / "runs"
+    assert arms.finished(runs, record) == sorted(path.name for path in runs.glob("*"))
