@@ -29,7 +29,7 @@
 # > the base already has words for both views and can compare within one view. The question here is whether the reward
 # > alone makes it compare *across* views.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "world-only"]
 profile = "mini"
 out = "../.georeplicate/mini"
 seeds = 3

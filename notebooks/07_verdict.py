@@ -70,29 +70,29 @@ Markdown(paper.markdown(table))
 
 # %%
 runs = spec.table2_runs(size.seeds[:seeds], size)
-folders = runner.ensure(runs, profile, out)
-wanted = runner.jobs(spec.ablation_runs(size.seeds[:seeds], size), profile, out)
-controls = [job.run.name for job in wanted if job.is_finished()]
+folders = runner.shown(runs, profile, out)
+wanted = spec.ablation_runs(size.seeds[:seeds], size)
+controls = runner.finished(wanted, profile, out)
 answers = runner.predictions(Path(out) / "runs").query("run in @folders or run in @controls")
 
 # %%
 made = write.made_tables(answers)
 frames = {name: frame for name, (frame, _) in made.items()}
 published = files.RESULTS / profile / "runs"
-borrowed = not controls and any((published / job.run.name / manifest.NAME).is_file() for job in wanted)
+borrowed = not controls and any((published / run.name / manifest.NAME).is_file() for run in wanted)
 if borrowed:
     frames["controls"] = tables.controls(runner.predictions(published))
 found = verdicts.verdicts(frames, chance=1 / size.k)
 Markdown("Controls: " + ("of this run." if controls else "of the published run." if borrowed else "none was run."))
 
 # %% [markdown]
-# *Predict:* ten claims. How many hold in the paper's own tables? How many can this world say anything about?
+# *Predict:* ten claims. How many hold in the paper's own tables? How many can be tested here at all?
 #
 # Each claim, where it stands, and what was measured for it (95 % intervals; `n` questions or places a seed):
 
 # %%
 claims = verdicts.read(found)
-Markdown(paper.markdown(claims[["claim", "source", "in the paper's own table", "measured here (synthetic)"]]))
+Markdown(paper.markdown(claims[["claim", "source", "in the paper's own table", verdicts.measured_here(found)]]))
 
 # %% [markdown]
 # The rule of each, whether a prediction was registered before the runs, and the verdict. *Cannot tell* comes with the
@@ -173,8 +173,8 @@ Markdown(paper.markdown(paper.questions()))
 # %% [markdown]
 # ## (7) Three experiments that would change our mind
 #
-# The costs are computed: from the seconds that one seed of the published run took, and, for the paper's size, from
-# arithmetic that nothing here has measured (`georeplicate plan --profile paper`).
+# The costs are computed: from the seconds that one seed took, and, for the paper's size, from arithmetic that nothing
+# here has measured (`georeplicate plan --profile paper`).
 
 # %%
 homes = [published, Path(out) / "runs"]
@@ -188,9 +188,9 @@ Markdown(paper.markdown(verdicts.experiments(frames, seconds, gpu_hours)))
 # ## On paper
 
 # %%
-made["verdicts"] = (found, made["verdicts"][1])
+made["verdicts"] = (found, write.VERDICTS)
 for name in ("verdicts", "transfer"):
-    write.table(name, *made[name], Path(out) / "tables")
+    write.table(name, *made[name], Path(out) / "tables", of=answers)
 
 # %% [markdown]
 # ## Answer
