@@ -109,6 +109,7 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
     """{name: (table, caption)} of all that these predictions give."""
     k = round(1 / p[p.task == "pairing"].chance.max()) if (p.task == "pairing").any() else 0
     truth, photo = thinking.of_world(p), tables.pictured(p)
+    held_out = "validation places" if tables.is_synthetic(p) else "validation cities of `georeplicate.world`"
     rule = baselines.of_world(difficulty=world.Difficulty(world=truth.world if truth else "layout"))
     table2 = [part for part in (tables.table2(p), thinking.by_verdicts(p)) if len(part)]
     made = {
@@ -170,7 +171,7 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
             tables.geolocation(p, rule),
             f"Places located within 1 to 2500 km, from a {photo} and from an aerial tile; an answer without "
             "a place counts as wrong. Seen countries are those of the training cities. The best constant guess is "
-            "chosen anew for each column, on validation places. Columns `first ...` read the first place that an "
+            f"chosen anew for each column, on {held_out}. Columns `first ...` read the first place that an "
             "answer names, where the others refuse one that names two; `well formed` is the share in the required "
             "format.",
         ),
@@ -213,7 +214,7 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
         "zero_shot": (
             tables.zero_shot(p, rule),
             "The right country, climate group and ground cover. The constant answers are the commonest ones of the "
-            "validation places.",
+            f"{held_out}.",
         ),
         "changes": (
             tables.changes(p),
