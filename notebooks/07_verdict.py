@@ -133,12 +133,13 @@ if "transfer" in frames:
 # *Predict:* which is heavier, the size of the model or the world it looks at?
 
 # %%
-heavy = paper.deviations_by_weight()
+heavy, here = paper.deviations_by_weight(), tables.is_synthetic(answers)
+heavy = heavy[here | ~heavy.mini_only]  # on photographs those that concern them
 heavy = heavy[(heavy.prevents.str.len() > 0) | (heavy.could_flip.str.len() > 0)]
 Markdown(paper.markdown(heavy[["id", "paper", "ours", "expected_effect", "prevents", "could_flip"]]))
 
 # %%
-light = [deviation.id for deviation in paper.DEVIATIONS if not (deviation.prevents or deviation.could_flip)]
+light = [d.id for d in paper.DEVIATIONS if not (d.prevents or d.could_flip) and (here or not d.mini_only)]
 Markdown(f"The other {len(light)} ({', '.join(light)}) turn no verdict.")
 
 # %% [markdown]
