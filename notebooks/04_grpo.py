@@ -372,7 +372,7 @@ flat = summary.set_axis([f"{column}_{end}" for end, column in summary.columns], 
 flat = flat.reset_index().assign(benchmark=greedy.benchmark.iloc[0])
 for name in ("stands_for", "checkpoint"):
     flat[name] = flat.run.map({run.name: getattr(run, name) for run in runs})
-files.write_csv(tables / "grpo.csv", flat)
+written = files.write_csv(tables / "grpo.csv", flat)
 
 # %% tags=["world-only"]
 plots.save(curves, figures / "grpo_curves")
