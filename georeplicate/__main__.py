@@ -373,8 +373,8 @@ def reproduce(
     notebooks: Annotated[Path, typer.Option(hidden=True)] = files.CHECKOUT / "notebooks",
     work: Work = files.WORK,
 ) -> None:
-    """Train what the notebooks need and run them in order: every table and figure of a profile. A profile of
-    photographs goes to its tables without notebooks."""
+    """Train what the notebooks need and run them in order: every table and figure of a profile. On photographs the
+    notebooks that show finished runs follow the tables, without what is about the synthetic world."""
     from georeplicate import reproduce as notebooks_of
 
     launched_on = _gpus(launch, gpus)

@@ -14,9 +14,11 @@ own), and may declare artefacts, as paths below `out`:
     out = "../.georeplicate/mini"
     # artefacts: tables/table2.csv figures/curves.png
 
-The notebooks are about the synthetic world of profile mini. The geographic one has an experiment of its own, without
-them (`experiment`). A profile of photographs goes through the same functions to its tables,
-without them: data -> engine -> SFT -> GRPO -> evaluation -> tables (`photographs`).
+Cells with the tag `world-only` are about the synthetic world. A profile of photographs goes through the same functions
+to its tables, data -> engine -> SFT -> GRPO -> evaluation -> tables, and then through the same notebooks without these
+cells (`photographs`); a notebook whose parameters cell has the tag is left out as a whole, and an artefact that only
+these cells write is declared as `# world-only artefacts: ...`. The geographic world has an experiment of its own,
+without notebooks (`experiment`).
 
 A notebook with a parameter `seeds` (how many training seeds) works with the trained runs of Table 2. These are brought
 up to date before the first notebook, where their progress can be seen (runner.ensure).
@@ -35,7 +37,7 @@ import json
 import os
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -51,6 +53,7 @@ from georeplicate.training import launch as launcher
 PACKAGE, WORK = files.PACKAGE, files.WORK
 NOTEBOOKS = files.CHECKOUT / "notebooks"
 PAIRED_PROFILE = "mini"
+WORLD_ONLY = "world-only"
 PYTHON_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -66,18 +69,35 @@ class ReproduceError(files.Problem):
 
 @dataclass(frozen=True)
 class Source:
-    """One `NN_name.py` in percent format; everything is read from its text."""
+    """One `NN_name.py` in percent format; everything is read from its text. profile: one of photographs gets it without
+    what is about the synthetic world."""
 
     path: Path
+    profile: Profile | None = None
 
     @property
     def name(self) -> str:
         return self.path.stem
 
+    @property
+    def _photographs(self) -> Profile | None:
+        """The profile where it is one of photographs."""
+        return None if self.profile is None or self.profile.source == "world" else self.profile
+
+    @property
+    def of_world(self) -> bool:
+        """Whether the whole of it is about the synthetic world."""
+        cells = jupytext.read(self.path, fmt="py:percent").cells
+        return any({"parameters", WORLD_ONLY} <= set(cell.metadata.get("tags", [])) for cell in cells)
+
     @cached_property
     def notebook(self) -> nbformat.NotebookNode:
         notebook = jupytext.read(self.path, fmt="py:percent")
         notebook.metadata = nbformat.from_dict(PYTHON_METADATA)
+        if profile := self._photographs:
+            first, *others = notebook.cells
+            kept = [cell for cell in others if WORLD_ONLY not in cell.metadata.get("tags", [])]
+            notebook.cells = [_opening(first, profile), *kept]
         return notebook
 
     @cached_property
@@ -122,20 +142,33 @@ class Source:
 
     @cached_property
     def artefacts(self) -> list[str]:
-        """Paths below `out`, from the lines `# artefacts: ...` of the parameters cell."""
-        return [
-            path
-            for line in re.findall(r"^# artefacts:(.*)$", self._parameters_cell, re.MULTILINE)
-            for path in line.split()
-        ]
+        """Paths below `out`, from the lines `# artefacts: ...` of the parameters cell (see the head of this module)."""
+        lines = r"^# artefacts:(.*)$" if self._photographs else rf"^# (?:{WORLD_ONLY} )?artefacts:(.*)$"
+        return [path for line in re.findall(lines, self._parameters_cell, re.MULTILINE) for path in line.split()]
 
 
-def sources(notebooks: Path) -> list[Source]:
-    """Every `NN_name.py` in the order of its number; ReproduceError if there is none."""
-    found = [Source(path) for path in sorted(notebooks.glob("[0-9][0-9]_*.py"))]
+def _opening(first: nbformat.NotebookNode, profile: Profile) -> nbformat.NotebookNode:
+    """What stands above a notebook of photographs, in the place of its first cell: the same title, and what follows is
+    of."""
+    from georeplicate.report import write
+
+    title, dry = first.source.partition("\n")[0], profile.recipe == "dry"
+    what = write.NO_RESULT if dry else f"Photographs of `{profile.source}`, model `{profile.model}`."
+    told = (
+        f"> **Profile `{profile.name}`.** {what} Runs are read as they were left, nothing is trained here. What this "
+        "notebook says of the synthetic world alone is left out, so numbers of sections are missing; the notebook as "
+        "committed has it."
+    )
+    return nbformat.v4.new_markdown_cell(f"{title}\n\n{told}")
+
+
+def sources(notebooks: Path, profile: Profile | None = None) -> list[Source]:
+    """Every `NN_name.py` in the order of its number; ReproduceError if there is none. profile: one of photographs has
+    none of those that are about the synthetic world."""
+    found = [Source(path, profile) for path in sorted(notebooks.glob("[0-9][0-9]_*.py"))]
     if not found:
         raise ReproduceError(f"there is no notebook in {notebooks}: expected files such as 01_data_engine.py")
-    return found
+    return [source for source in found if profile is None or profile.source == "world" or not source.of_world]
 
 
 # --- running ---------------------------------------------------------------------------------------------------------
@@ -158,8 +191,8 @@ def run(
 
     parameters: more values than `profile`, each for the notebooks that have a parameter of that name; a name that none
     has is an error. seeds: how many training seeds (None: all of the profile). root: the folder of the photographs,
-    where the profile has some; it has no notebooks then, and the names are those of its runs. launch, gpus: for these,
-    how the stages are started on several GPUs (training.launch). Safe to kill and to start twice: a second run of the
+    where the profile has some; the names are then those of its runs, too. launch, gpus: for these, how the stages are
+    started on several GPUs (training.launch). Safe to kill and to start twice: a second run of the
     same profile waits for the first.
     Raises ValueError (unknown profile), ReproduceError, files.FileError (full disk, read-only folder), or what
     runner.ensure raises.
@@ -167,10 +200,13 @@ def run(
     size = Profile.get(profile)
     chosen = spec.seeds_of(size, seeds)
     parameters = parameters or {}
+    if "seeds" in parameters:
+        raise ReproduceError(
+            "the number of training seeds is given by --seeds, of which -p seeds=... would know nothing"
+        )
     if size.source != "world":
-        if parameters:
-            raise ReproduceError(f"profile {profile} runs no notebook, so it takes no -p {next(iter(parameters))}=...")
-        return photographs(size, chosen, (work / profile).resolve(), root, launch, gpus)
+        out, shown = (work / profile).resolve(), (parameters, notebooks, library, progress)
+        return photographs(size, chosen, out, root, launch, gpus, *shown)
     if root is not None:
         raise ReproduceError(
             f"profile {profile} draws its pictures: --root is the folder of photographs of other profiles"
@@ -187,35 +223,56 @@ def run(
             )
         return experiment(work)
     found = sources(notebooks)
-    for source in found:
-        missing = {"profile", "out"} - source.parameters
-        if missing:
-            raise ReproduceError(f"{source.name}: its parameters cell does not set {' and '.join(sorted(missing))}")
-        _ = source.code  # refuse what cannot be run before the first notebook starts to train
-    known = set.union(*(source.parameters for source in found))
-    for name in parameters.keys() - known:
-        raise ReproduceError(f"no notebook has a parameter {name!r}: there are {', '.join(sorted(known))}")
-
+    known = _check(found, parameters)
     out = (work / profile).resolve()
-    executed: list[str] = []
     with files.alone(out / ".lock", f"another run of {out.name} is at work; waiting until it ends"):
         if progress:
             print(plan(profile, chosen if "seeds" in known else (), out, len(found)), flush=True)
         runs = _runs(profile, chosen, out) if "seeds" in known else {}
-        before = files.sha256_json(_library_data(library), provenance.versions(), _measured(notebooks))
-        for number, source in enumerate(found, 1):
-            given: dict[str, object] = {"profile": profile, "out": os.path.relpath(out, notebooks.resolve())}
-            given |= {name: value for name, value in parameters.items() if name in source.parameters}
-            if "seeds" in source.parameters:
-                given["seeds"] = len(chosen)
-                before = files.sha256_json(before, runs)
-            code = provenance.code(*source.modules(library), package=library)
-            key = files.sha256_json(before, source.path.read_text(), given, code)
-            before = files.sha256_json(before, source.code, given)
-            if not _is_fresh(out, source, key):
-                print(f"[{number}/{len(found)}] {source.name}, profile {profile}", flush=True)
-                _execute(source, given, out, notebooks.resolve(), key, progress)
-                executed.append(source.name)
+        return _execute_all(found, profile, len(chosen), parameters, runs, out, notebooks, library, progress)
+
+
+def _check(found: Sequence[Source], parameters: Mapping[str, object]) -> set[str]:
+    """The names of all parameters of these notebooks; ReproduceError for what cannot be run, before the first starts to
+    train."""
+    for source in found:
+        missing = {"profile", "out"} - source.parameters
+        if missing:
+            raise ReproduceError(f"{source.name}: its parameters cell does not set {' and '.join(sorted(missing))}")
+        _ = source.code
+    known = set().union(*(source.parameters for source in found))
+    for name in parameters.keys() - known:
+        raise ReproduceError(f"no notebook has a parameter {name!r}: there are {', '.join(sorted(known))}")
+    return known
+
+
+def _execute_all(
+    found: Sequence[Source],
+    profile: str,
+    seeds: int,
+    parameters: Mapping[str, object],
+    runs: dict[str, str],
+    out: Path,
+    notebooks: Path,
+    library: Path,
+    progress: bool,
+) -> list[str]:
+    """Execute those that are not up to date, in order; their names. runs: as `_finished` gives them."""
+    executed: list[str] = []
+    before = files.sha256_json(_library_data(library), provenance.versions(), _measured(notebooks))
+    for number, source in enumerate(found, 1):
+        given: dict[str, object] = {"profile": profile, "out": os.path.relpath(out, notebooks.resolve())}
+        given |= {name: value for name, value in parameters.items() if name in source.parameters}
+        if "seeds" in source.parameters:
+            given["seeds"] = seeds
+            before = files.sha256_json(before, runs)
+        code = provenance.code(*source.modules(library), package=library)
+        key = files.sha256_json(before, source.path.read_text(), given, code)
+        before = files.sha256_json(before, source.code, given)
+        if not _is_fresh(out, source, key):
+            print(f"[{number}/{len(found)}] {source.name}, profile {profile}", flush=True)
+            _execute(source, given, out, notebooks.resolve(), key, progress)
+            executed.append(source.name)
     return executed
 
 
@@ -249,15 +306,23 @@ def photographs(
     root: Path | None = None,
     launch: str | None = None,
     gpus: int = 8,
+    parameters: Mapping[str, object] | None = None,
+    notebooks: Path = NOTEBOOKS,
+    library: Path = PACKAGE,
+    progress: bool = True,
 ) -> list[str]:
-    """The four systems of Table 2 on photographs, up to their tables and figures below `out`; names of the runs done.
+    """The four systems of Table 2 on photographs, up to their tables and figures below `out`, and the notebooks that
+    show finished runs; names of the runs done and of the notebooks executed.
 
-    launch, gpus: every run is trained, and its evaluation shared, by one process for each GPU. recipes.NotReady or
-    LaunchError where data, a GPU or the model is missing, before anything is computed. What is up to date is not done
-    again; a run that was killed goes on.
+    launch, gpus: every run is trained, and its evaluation shared, by one process for each GPU; the notebooks follow in
+    this one. recipes.NotReady or LaunchError where data, a GPU or the model is missing, before anything is computed.
+    What is up to date is not done again; a run that was killed goes on.
     """
     from georeplicate.report import write
 
+    found, parameters = sources(notebooks, profile), parameters or {}
+    _check(found, parameters)
+    left_out = [source.name for source in sources(notebooks) if source.name not in {one.name for one in found}]
     recipe = recipes.of(profile)
     recipes.check(recipe, profile, root)
     if launch is not None:
@@ -267,8 +332,8 @@ def photographs(
         todo = _todo(runs, profile, out, root)
         print(
             f"profile {profile.name}: data -> engine -> SFT -> GRPO -> evaluation -> tables, {len(todo)} of "
-            f"{len(runs)} "
-            "runs to do (the notebooks are about the synthetic world)",
+            f"{len(runs)} runs to do; then up to {len(found)} notebooks"
+            + (f" (about the synthetic world, so left out: {', '.join(left_out)})" if left_out else ""),
             flush=True,
         )
         if launch is None:
@@ -293,7 +358,10 @@ def photographs(
         drawn = write.write(out / "runs", out)
         print(f"records: {out / 'data' / 'records' / 'README.md'}")
         print(f"tables and figures: {len(drawn)} files below {out}, first {out / 'tables' / 'table2.md'}")
-    return todo
+        done = _execute_all(
+            found, profile.name, len(seeds), parameters, _finished(out), out, notebooks, library, progress
+        )
+    return todo + done
 
 
 def _todo(runs: list[spec.Run], profile: Profile, out: Path, root: Path | None) -> list[str]:
@@ -325,6 +393,11 @@ def _wanted(profile: str, seeds: tuple[int, ...]) -> list[spec.Run]:
 def _runs(profile: str, seeds: tuple[int, ...], out: Path) -> dict[str, str]:
     """{name: checksum of the manifest} of all finished runs; those of the two tables are brought up to date first."""
     runner.ensure(_wanted(profile, seeds), profile, out)
+    return _finished(out)
+
+
+def _finished(out: Path) -> dict[str, str]:
+    """{name: checksum of the manifest} of all finished runs."""
     return {path.parent.name: files.sha256_file(path) for path in sorted(out.glob(f"runs/*/{manifest.NAME}"))}
 
 

@@ -27,7 +27,7 @@
 # > parameters. Ours are measured on a *synthetic world*, pictures rendered from real metadata, with models of a few
 # > million. They show how the method behaves, not how well anything locates a photograph.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "world-only"]
 profile = "mini"
 out = "../.georeplicate/mini"
 seeds = 3

@@ -26,7 +26,7 @@
 # > **Synthetic pictures.** The metadata here are real (land cover, climate, relief, sun, countries, places). The
 # > pictures are *renderings* of them: no photograph is shown, and nothing measured on them is about photographs.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "world-only"]
 profile = "mini"
 out = "../.georeplicate/mini"
 # artefacts: tables/splits.csv tables/records.csv figures/splits.png figures/question.png

@@ -26,7 +26,7 @@
 # > Lines set like this one are ours. **Synthetic world:** the atlas renders the pictures, writes the chain of thought
 # > and scores the answer. What is measured is how well the renderer's cues are read, not how well photographs are.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "world-only"]
 profile = "mini"
 out = "../.georeplicate/mini"
 seeds = 3

@@ -31,7 +31,7 @@
 # > it is said whose it is. The policy of (1) to (5) is *untrained*: what holds for the arithmetic holds for any
 # > policy, and nothing is said about skill. The pictures are synthetic renderings of real metadata.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "world-only"]
 profile = "mini"
 out = "../.georeplicate/mini"
 # artefacts: tables/grpo_by_hand.csv tables/policy_gradient.csv tables/clipping.csv

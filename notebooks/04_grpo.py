@@ -33,7 +33,8 @@
 profile = "mini"
 out = "../.georeplicate/mini"
 seeds = 3
-# artefacts: tables/grpo.csv figures/grpo_curves.png figures/grpo_step.png
+# artefacts: tables/grpo.csv
+# world-only artefacts: figures/grpo_curves.png figures/grpo_step.png
 
 # %%
 from functools import partial
@@ -73,29 +74,29 @@ diagram.loop("GRPO")
 # %%
 paper.table2()
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # The settings beside ours, where they differ, and where the paper's come from. The letter says how strong that source
 # is (V verified, S secondary, I inference, choice: ours on both sides); notebook 07 has what could follow from it.
 
-# %%
+# %% tags=["world-only"]
 named = {"group_size": "num_generations", "rl_steps": "updates", "epsilon": "clip_epsilon", "model": "base_model"}
 named |= {n: n for n in ("prompts_per_update", "learning_rate", "beta", "temperature", "max_completion_length")}
 source = {n: (s.source, s.strength) for n, s in ((n, paper.setting(theirs)) for n, theirs in named.items())}
 source |= dict.fromkeys(("panorama_px", "tile_px"), ("not published", "choice"))
 
-# %%
+# %% tags=["world-only"]
 settings = pd.DataFrame({p.name: {n: getattr(p, n) for n in source} for p in (published, size)}, dtype=object)
 settings[["source of the paper's", "strength"]] = list(source.values())
 settings = settings[settings.iloc[:, 0] != settings.iloc[:, 1]]
 settings.map(lambda value: f"{value:g}" if isinstance(value, float) else value)
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # ## (1) A training question
 #
 # Places of two of the 16 training cities. A row for the policy holds the pixels, the prompt, and the right letter,
 # which only the reward will see. `true` holds the six true words of each picture; the training never looks at them.
 
-# %%
+# %% tags=["world-only"]
 shape = dict(per_region=8, regions=2)
 pictures = pairs.load("world", "train", panorama_height=size.panorama_px[0], tile_size=size.tile_px, **shape)
 questions = pairs.questions(pictures, k=size.k, negatives=size.negatives, seed=0)
@@ -104,7 +105,7 @@ rows = inputs.pairing_rows(shipped, pictures, questions, described=inputs.true_w
 right, true = rows[0]["letter"], rows[0]["true_words"]
 plots.question(pairs.images(pictures, questions[0]), right, f"{rows[0]['id']}: {rows[0]['prompt']}")
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # ## (2) Rewards of a few written answers
 #
 # The mini model thinks by searching: it describes the place, then one tile after another, says `match` or `other`, and
@@ -113,7 +114,7 @@ plots.question(pairs.images(pictures, questions[0]), right, f"{rows[0]['id']}: {
 # tokens, and between wrong answers of twenty the division by the group's spread makes much of nothing
 # (`results/LOG.md`; notebook 05 shows runs that have it).
 
-# %%
+# %% tags=["world-only"]
 wrong = next(letter for letter in wording.LETTERS if letter != right)
 at = {letter: true[1 + i] for i, letter in enumerate(wording.LETTERS)}
 passed, found = (wrong, at[wrong], wording.DIFFERENT), (right, at[right], wording.MATCH)
@@ -126,13 +127,13 @@ written = {
 }
 pd.Series(written, name="answer").to_frame()
 
-# %%
+# %% tags=["world-only"]
 tokens = [len(shipped.completion_ids(text)) for text in written.values()]
 reward = partial(rewards.total, weights=dict(zip(rewards.WEIGHTS, size.reward_weights)))
 scored = [reward(text, right, n) for text, n in zip(written.values(), tokens)]
 pd.DataFrame([s.parts | {"total": s.total} for s in scored], index=list(written)).assign(tokens=tokens)
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # > The lucky guess earns as much as the honest search. The reward is *indirect*: it cannot tell knowing from guessing.
 # > Only over many questions, where a guess is right one time in five, does searching pay. And an honest `match` has to
 # > say the place's words again: the repetition reward takes a little back.
@@ -142,7 +143,7 @@ pd.DataFrame([s.parts | {"total": s.total} for s in scored], index=list(written)
 # Now the base answers by itself, at temperature 1: a group for each of a few questions. Shown is the first group with
 # right and wrong answers in it; below each bar the letter that was answered.
 
-# %%
+# %% tags=["world-only"]
 few = [rows[i] for i in range(min(16, len(rows)))]
 options = dict(num_generations=size.group_size, max_new_tokens=size.max_completion_length)
 sampled = shipped.generate(few, temperature=size.temperature, seeds=[(0, i) for i in range(len(few))], **options)
@@ -154,24 +155,25 @@ accuracy = parts.accuracy.to_numpy().reshape(len(few), size.group_size)
 mixed = [i for i, group in enumerate(accuracy) if 0 < group.mean() < 1]
 f"{accuracy.mean():.0%} of {accuracy.size} answers are right; {len(mixed)} of {len(few)} groups hold both kinds"
 
-# %%
+# %% tags=["world-only"]
 first = (mixed or [0])[0]
 group = slice(first * size.group_size, (first + 1) * size.group_size)
 pd.DataFrame({"answer": sampled.texts[group], "right letter": few[first]["letter"]}).assign(
     total=parts[group].sum(axis=1).values
 )
 
-# %%
+# %% tags=["world-only"]
 totals = torch.tensor(parts[group].sum(axis=1).to_numpy(), dtype=torch.float32)
 advantages = grpo.group_advantages(totals[None])[0].numpy()
 letters = [prompts.parse_choice(text) for text in sampled.texts[group]]
 names = [f"{i}\n{getattr(letter, 'letter', '?')}" for i, letter in enumerate(letters, 1)]
 plots.group(parts[group].set_axis(names), advantages)
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # Right answers rise, wrong ones sink, and what these gain those lose. Wrong answers *with* the form still stand above
 # those without it.
-#
+
+# %% [markdown]
 # ## (4) and (5): predict before you look
 #
 # Six quantities of the training log can be foretold from the arithmetic of notebook 03. Cover the curves and decide:
@@ -198,10 +200,10 @@ pd.DataFrame({"p": share, "groups tied by accuracy": tied}).set_index("p").T
 # accuracy should be steep in the middle.
 
 # %%
-runs = spec.table2_runs(size.seeds[:seeds], size)
-folders = runner.ensure(runs, profile, out)
+runs, trained = spec.table2_runs(size.seeds[:seeds], size), [result_tables.ZERO, result_tables.R1]
+folders = runner.shown(runs, profile, out)
 answers = runner.predictions(Path(out) / "runs").query("run in @folders")
-logs = write.logs(answers, Path(out) / "runs").query("system in ['mini-Zero', 'mini-R1']")
+logs = write.logs(answers, Path(out) / "runs").query("stands_for in @trained")
 minutes = {run.name: manifest.read(folders[run.name])["wall_seconds"] / 60 for run in runs}
 pd.Series(minutes, name="minutes of training and asking").to_frame().T
 
@@ -210,11 +212,14 @@ invariants = {"advantage_mean": "mean advantage", "clip_fraction": "clipped shar
 invariants |= {"equal_groups": "share of groups with equal rewards", "finished": "finished answers"}
 invariants |= {"loss_beyond_kl": "loss minus beta times KL"}
 logs["loss_beyond_kl"] = logs.loss - size.beta * logs.kl
-plots.curves(logs, invariants, baselines=dict.fromkeys(invariants, 0) | {"finished": 1})
+start = logs.sort_values("step").groupby("run").kl.first().abs().max()
+note = write.source_of(answers)
+plots.curves(logs, invariants, baselines=dict.fromkeys(invariants, 0) | {"finished": 1}, source=note)
+
+# %% tags=["world-only"]
+assert (logs.clip_fraction == 0).all() and logs.advantage_mean.abs().max() < 0.01 and start < 1e-3
 
 # %%
-start = logs.sort_values("step").groupby("run").kl.first().abs().max()
-assert (logs.clip_fraction == 0).all() and logs.advantage_mean.abs().max() < 0.01 and start < 1e-3
 Markdown(
     f"Clipped tokens: {logs.clip_fraction.sum():.0f}. Largest mean advantage {logs.advantage_mean.abs().max():.0e}. "
     f"KL at the first update at most {start:.0e}, at the last {logs[logs.step == logs.step.max()].kl.mean():.2f}. "
@@ -230,7 +235,7 @@ Markdown(
 
 # %%
 shown = {"reward_accuracy": "accuracy of sampled answers", "length": "tokens an answer", "reward_format": "right form"}
-curves = partial(plots.curves, logs, shown, smooth=9, baselines={"reward_accuracy": 1 / size.k})
+curves = partial(plots.curves, logs, shown, smooth=9, baselines={"reward_accuracy": 1 / size.k}, source=note)
 curves()
 
 # %%
@@ -246,8 +251,10 @@ summary = pd.concat(
 summary
 
 # %% [markdown]
-# Held-out questions, which no training saw, in cities that no training saw (greedy; the intervals over seeds are
-# notebook 05's):
+# Held-out questions, which no training saw (greedy; the intervals over seeds are notebook 05's).
+
+# %% [markdown] tags=["world-only"]
+# Their cities no training saw, either.
 
 # %%
 greedy = answers.query("task == 'pairing' and decoding == 'greedy'")
@@ -257,16 +264,16 @@ held_out = pd.DataFrame({run.name: predict.summary(greedy[greedy.run == run.name
 held_out.insert(0, "stands for", [run.stands_for for run in runs])
 held_out
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # How much of the gain is the answering *rule*, and how much is in what is *said*? Read every text, before and after, by
 # the first tile that it calls a match itself, whatever letter it then gives:
 
-# %%
+# %% tags=["world-only"]
 steps = thinking.decomposition(answers)
 display(result_tables.shown(steps[steps.decoding == "greedy"]).set_index(["before", "step"]).drop(columns="benchmark"))
 Markdown(findings.sentences({"decomposition": steps}).get("decomposition", ""))
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # ## What was paid, and what was learnt beside it
 #
 # The reward reads one letter. Whether a search stops at the tile that it calls a match, which words are left out and
@@ -276,15 +283,15 @@ Markdown(findings.sentences({"decomposition": steps}).get("decomposition", ""))
 # as the test split is for finished systems. *Predict:* does the search change before the letters or after them, and do
 # the words become truer?
 
-# %%
+# %% tags=["world-only"]
 watched = mechanism.here(Path(out) / "runs")
 learning, rewards_log = mechanism.read(watched, runner.predictions(watched))
 mechanism.figure(learning, rewards_log, chance=1 / size.k)
 
-# %%
+# %% tags=["world-only"]
 Markdown(mechanism.sentences(learning))
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # > Words are compared at a fixed mix: a policy that leaves out what it gets wrong looks more truthful and sees no
 # > better. So each attribute of each view weighs as in the base's answers to the same questions, and the base is read
 # > over the same words. The diamonds belong to the runs of Table 2. A processor of another kind rounds differently, so
@@ -292,7 +299,7 @@ Markdown(mechanism.sentences(learning))
 #
 # The group of (3) again, after training. *Predict:* which bars are left, and how large are the advantages?
 
-# %%
+# %% tags=["world-only"]
 zero = policy.load(folders["zero-s0"] / "policy")
 again = zero.generate([few[first]], temperature=size.temperature, seeds=[(0, first)], **options)
 scores = [reward(text, few[first]["letter"], n) for text, n in zip(again.texts, again.lengths)]
@@ -301,7 +308,7 @@ names = [f"{i}\n{getattr(prompts.parse_choice(text), 'letter', '?')}" for i, tex
 left = pd.DataFrame([s.parts for s in scores], index=names).drop(columns="length")
 plots.group(left, grpo.group_advantages(totals)[0].numpy())
 
-# %%
+# %% tags=["world-only"]
 hits, spread = sum(s.parts["accuracy"] for s in scores), totals.std().item()
 most = grpo.group_advantages(totals).abs().max().item()
 Markdown(
@@ -313,11 +320,11 @@ Markdown(
        "standard deviation makes much of it: the trap of notebook 03.")
 )  # fmt: skip
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # What does it write now? A held-out question, the base and after training. Words are coloured by whether they are true
 # of the picture spoken of: no reward paid for that.
 
-# %%
+# %% tags=["world-only"]
 shape = dict(per_region=6, regions=2)
 unseen = pairs.load("world", "validation", panorama_height=size.panorama_px[0], tile_size=size.tile_px, **shape)
 other = pairs.questions(unseen, k=size.k, negatives=size.negatives, seed=0)
@@ -333,7 +340,7 @@ for name, model in {"base": shipped, "zero-s0": zero, "r1-s0": policy.load(folde
         )
     )
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # > Is it the reward, and is it the pictures? The controls (a random reward, letters shuffled against the pictures,
 # > either view blanked) take as long again: `make ablations` runs them, notebook 05 shows them.
 #
@@ -343,7 +350,7 @@ for name, model in {"base": shipped, "zero-s0": zero, "r1-s0": policy.load(folde
 # answer*; `model.shared_prefix` computes it once. Both give the same loss and gradients
 # (`tests/model/test_prefix.py`). Measured by `make bench`; read here from its file, with the device named.
 
-# %%
+# %% tags=["world-only"]
 bench = pd.read_csv("../results/bench/grpo_step.csv")
 whole = bench[bench.part == "step"].pivot_table(
     index=["device", "model", "G", "P", "C"], columns="impl", values=["seconds", "peak_mb"]
@@ -352,27 +359,29 @@ whole["times faster"] = whole.seconds.trl / whole.seconds.ours
 whole["times less memory"] = whole.peak_mb.trl / whole.peak_mb.ours
 whole
 
-# %%
+# %% tags=["world-only"]
 step = partial(plots.step_times, bench)
 step()
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # > P tokens in the prompt, C in each answer, G answers. The gain grows with the prompt and shrinks with the answers,
 # > as (P + C) G against P + C G says.
 
 # %%
 flat = summary.set_axis([f"{column}_{end}" for end, column in summary.columns], axis=1)
-flat = flat.reset_index().assign(benchmark=tasks.BENCHMARK)
+flat = flat.reset_index().assign(benchmark=greedy.benchmark.iloc[0])
 for name in ("stands_for", "checkpoint"):
     flat[name] = flat.run.map({run.name: getattr(run, name) for run in runs})
-files.write_csv(tables / "grpo.csv", flat)
+written = files.write_csv(tables / "grpo.csv", flat)
+
+# %% tags=["world-only"]
 plots.save(curves, figures / "grpo_curves")
 plots.save(step, figures / "grpo_step")
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # ## Answer
 
-# %%
+# %% tags=["world-only"]
 system = {run.name: run.system for run in runs}
 mean = held_out.accuracy.astype(float).groupby(system).mean()
 low = result_tables.table2(answers).set_index("system").accuracy_low  # as in notebook 05
@@ -389,7 +398,7 @@ Markdown(
     f"({', '.join(whole.index.unique('device'))})."
 )  # fmt: skip
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # *Try:* `group_size=2` in `profiles.py` (watch the tied groups), `beta` of 0, two updates a batch (`num_iterations=2`
 # in `grpo.train`: now the clip has something to do), or `rewards.total(..., mode="released")` above: whose reward
 # changes?

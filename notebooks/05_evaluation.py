@@ -66,9 +66,9 @@ diagram.loop("evaluation")
 # %%
 runs = spec.table2_runs(size.seeds[:seeds], size)
 others = spec.table1_runs(size.seeds[:seeds], size)  # systems of Table 1 beside the four
-folders = runner.ensure([*runs, *others], profile, out)
-wanted = runner.jobs(spec.ablation_runs(size.seeds[:seeds], size), profile, out)
-controls = [job.run.name for job in wanted if job.is_finished()]  # for section 4, as far as they were run
+folders = runner.shown([*runs, *others], profile, out)
+wanted = spec.ablation_runs(size.seeds[:seeds], size)
+controls = runner.finished(wanted, profile, out)  # for section 4, as far as they were run
 answers = runner.predictions(Path(out) / "runs").query("run in @folders or run in @controls")
 answers[answers.stands_for != ""].groupby(["task", "decoding"]).agg(
     questions=("id", "nunique"), runs=("run", "nunique"), answers=("id", "size")
@@ -98,7 +98,8 @@ paper.table2()
 
 # %% [markdown]
 # ### Ours
-#
+
+# %% [markdown] tags=["world-only"]
 # *Predict:* the base can compare pictures of one view and has words for both views. Five tiles make chance 20 %. Where
 # do base and scaffold stand? After GRPO, is 95 % possible, or does something keep it lower?
 
@@ -128,11 +129,11 @@ parts = {"accuracy": counted.value, "seeds S": len(counted.seeds), "cities C": l
 parts |= {"s": spread.seeds**0.5, "c": spread.places**0.5, "low": low, "high": high}
 pd.Series(parts, name=known.system).to_frame()
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # The last rows are the same answers, read by their own verdicts: the first tile that the text calls a match counts as
 # its letter. They split the gain of GRPO into the answering *rule* and what is *said*.
 
-# %%
+# %% tags=["world-only"]
 steps = frames["decomposition"]
 display(tables.shown(steps).drop(columns="benchmark").set_index(["before", "after", "decoding", "step"]))
 Markdown(found.get("decomposition", ""))
@@ -140,7 +141,7 @@ Markdown(found.get("decomposition", ""))
 # %%
 draw["table2"]()
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # > **Before anyone cheers.** The world is an easy one: even comparing colour histograms, which learns nothing, answers
 # > most questions (`results/LOG.md`), and a matcher that is *told* the pairs goes as far as the table below says. So
 # > the height of a bar says little. What counts is whether the *reward alone* moves it. That the world has no leak is
@@ -148,7 +149,7 @@ draw["table2"]()
 # > This gate was measured on test cities, as was the colour matcher, and an earlier run of the experiment was evaluated
 # > on them: the test split was opened before the settings of these runs were final.
 
-# %%
+# %% tags=["world-only"]
 gate = pd.read_csv("../results/bench/world_gate.csv").query("world == 'layout' and dial == 'default'")
 gate.set_index("control")[["accuracy", "n"]].rename_axis("a matcher that was told the pairs, and its controls").T
 
@@ -169,7 +170,7 @@ orderings = tables.shown(frames["orderings"])
 display(orderings.drop(columns=["benchmark", "measure"]).set_index(["claim", "decoding"]))
 Markdown(found.get("orderings", ""))
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # > Length is the fragile one. Our answers have a cap of their own, a vocabulary of words, and no length reward (section
 # > 4 has the runs with it): a search that ends at the match is short by nature.
 
@@ -216,12 +217,15 @@ Markdown(
 #
 # Controls: a random reward, letters shuffled against the pictures, either view blanked. Each must stay at chance; one
 # whose interval lies above it has found a leak. At chance it says that *training found* no leak: look at the columns
-# `answered`, for a policy that always gives one letter is at chance whatever the pictures hold. The test for leaks is
-# the supervised gate of section 1. (`make ablations` runs the controls; shown is what is there.)
+# `answered`, for a policy that always gives one letter is at chance whatever the pictures hold. (`make ablations` runs
+# the controls; shown is what is there.)
+
+# %% [markdown] tags=["world-only"]
+# The test for leaks is the supervised gate of section 1.
 
 # %%
 published = Path("../results") / profile / "runs"
-there = [job.run.name for job in wanted if (published / job.run.name / "manifest.json").is_file()]
+there = [run.name for run in wanted if (published / run.name / "manifest.json").is_file()]
 named = "Controls of this run:" if controls else "No control was run here. Shown are those of the published run:"
 names = ", ".join(controls or there)
 Markdown(f"{named} {names}." if names else "No control has been run yet: `make ablations` does it.")
@@ -270,10 +274,13 @@ table1[table1.method.isin(["Qwen2.5-VL-7B", "GLOBE-7B", "Geo-R1"])]
 # %% [markdown]
 # ### Ours
 #
-# Country and city of a street-level photo, geocoded offline. *Predict:* the scaffold saw 16 cities in 13 countries, and
-# cities of the base's own in many more; the test cities are others. What of an unseen country? And what of GRPO, which
-# saw no country at all?
-#
+# Country and city of a picture from the street, geocoded offline.
+
+# %% [markdown] tags=["world-only"]
+# *Predict:* the scaffold saw 16 cities in 13 countries, and cities of the base's own in many more; the test cities are
+# others. What of an unseen country? And what of GRPO, which saw no country at all?
+
+# %% [markdown]
 # Two trivial baselines stand below: a random point on land, and the best constant guess (the one place, chosen on
 # validation places, that serves the column best). A system that does not beat the constant has learnt nothing about
 # *pictures*.
@@ -301,20 +308,20 @@ columns += [f"{name}_{end}" for name in columns[1:] for end in ("low", "high")]
 display(tables.shown(geolocation.query("countries == 'all' and stands_for != ''")[columns]).set_index("system"))
 Markdown(found.get("countries", ""))
 
-# %%
+# %% tags=["world-only"]
 parts = {f"within 750 km, {kind} countries": part for kind, part in geolocation.groupby("countries") if kind != "all"}
 plots.intervals(parts, "acc_750km", label="street-level photos located")
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # > **Synthetic, and in a circle:** the atlas draws the signs and the hills, teaches the words for them, and scores the
 # > answer. This is about reading the renderer's cues, never about photographs (notebook 06 takes the errors apart).
 # >
 # > Within 1 km the gazetteer's choice of a city's centre decides, not the model.
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # The same question about an aerial tile, which no stage ever trained:
 
-# %%
+# %% tags=["world-only"]
 aerial = tables.shown(frames["geolocation"].query("task == 'aerial' and countries == 'all'"))
 aerial.drop(columns=["checkpoint", "task", "countries"]).set_index("system")
 
@@ -328,22 +335,23 @@ paper.table1().assign(contaminated=lambda rows: rows.method.map(contamination))
 
 # %% [markdown]
 # `contaminated`: has the system seen the test photographs, and how strong is the evidence (I: inferred, S: secondary)?
-#
+
+# %% [markdown] tags=["world-only"]
 # Now a stand-in for each. Those that are no language models get frozen features of the base's vision tower and differ
 # in one thing, how features become a place. All but `mini-base` and `mini-Zero` were trained on labelled places, none
 # of them of a test city (`mini-R1` by its scaffold, whose records end in a place). What each leaves out of the system
 # that it stands for:
 
-# %%
+# %% tags=["world-only"]
 pd.Series({name: kind.simplified for name, kind in STAND_INS.items()}, name="what it leaves out").to_frame()
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # The heart of ISNs, in the library's own lines: a fine cell's probability times those of the cells around it.
 
-# %%
+# %% tags=["world-only"]
 show(STAND_INS["ISNs"].scores)
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # *Predict:* the base was shown each of these cities while it was made. How much more do so many labelled photos give?
 
 # %%
@@ -353,7 +361,7 @@ table1[["stands_for", "training_seeds", "acc_25km", "acc_200km", "acc_750km", "a
 # %%
 draw["table1"]()
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # > `reader of true words` is no system: it is told the six words that are true of each place, and guesses by how often
 # > each word occurs in each city (naive Bayes). A yardstick for these words, no bound.
 #
@@ -368,15 +376,16 @@ Markdown(found.get("table1", ""))
 
 # %% [markdown]
 # ## (6) Does anything else move?
-#
+
+# %% [markdown] tags=["world-only"]
 # Country from a street-level photo and from a tile, the climate's group, the ground cover: right answers beside the
 # commonest answer of the validation places (dashed).
 
-# %%
+# %% tags=["world-only"]
 draw["zero_shot"]()
 
 # %% [markdown]
-# And now the step itself: the same questions before and after GRPO, paired. The scaffold's seeds are followed one by
+# The step itself: the same questions before and after GRPO, paired. The scaffold's seeds are followed one by
 # one (`same_seeds`), the base has one checkpoint. *Predict:* the sign of each line, before you look.
 
 # %%
@@ -397,7 +406,7 @@ Markdown(
     + found.get("distance", "")
 )
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # ## (7) Is the thinking true?
 #
 # The reward reads one letter. What is written before it is free, so three questions about it, from counts in
@@ -406,37 +415,37 @@ Markdown(
 #
 # *Predict:* which of the three does the letter's reward protect, and which may rot?
 
-# %%
+# %% tags=["world-only"]
 draw["faithfulness"]()
 
-# %%
+# %% tags=["world-only"]
 greedy = frames["faithfulness"].query("decoding == 'greedy'")
 tables.shown(greedy).drop(columns=["checkpoint", "decoding"]).set_index("system")
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # A policy that stops saying the words it gets wrong looks more truthful without seeing better. So the same words at the
 # base's mix of view and attribute, beside the raw share:
 
-# %%
+# %% tags=["world-only"]
 if "words" in frames:
     words = tables.shown(frames["words"].query("decoding == 'greedy'")).set_index("system")
     display(words[["words_true", "standardised", "base_standardised", "difference", "smallest_effect", "covered"]])
 Markdown(found.get("words", "The base said too few words to standardise by."))
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # And the thoughts about *places*: which of their words vary at all from picture to picture, and are those truer than
 # the best constant word? (Base and Zero name places without thinking.)
 
-# %%
+# %% tags=["world-only"]
 if "what_varies" in frames:
     varies = tables.shown(frames["what_varies"]).set_index(["system", "attribute"])
     display(varies[["answers_saying", "commonest", "commonest_share", "true", "commonest_true", "above_constant"]])
 Markdown(found.get("varies", "No system thinks about places here."))
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # An answer that is right for the wrong words: the most false words among the right answers of the last system.
 
-# %%
+# %% tags=["world-only"]
 rows = answers[(answers.run == runs[-1].name) & (answers.task == "pairing") & (answers.decoding == "greedy")]
 lucky = rows[rows.choice == rows.truth].assign(false=rows.words - rows.words_true).sort_values("false", ascending=False)
 lucky[["id", "truth", "words", "false", "text"]].head(2)
@@ -448,7 +457,7 @@ lucky[["id", "truth", "words", "false", "text"]].head(2)
 there = ["zones", "countries", "cues", "failures", "transfer", "verdicts"]  # of notebooks 06 and 07
 there += ["sft_curve", "grpo_curves"]  # of 02 and 04
 for name in (name for name in made if name not in there):
-    tables.write(made[name][0], Path(out) / "tables" / name, made[name][1])
+    write.table(name, *made[name], Path(out) / "tables", of=answers)
 for name in (name for name in draw if name not in there and not name.startswith("map_")):
     plots.save(draw[name], Path(out) / "figures" / name)
 print(*(path.name for path in sorted(Path(out).glob("*/*.csv"))))
@@ -467,14 +476,16 @@ others.verdict.value_counts().to_frame("comparisons beside pairing")
 # %%
 moved = {verdict: "; ".join(part.line) for verdict, part in others.groupby("verdict")}
 above = learnt.low > 0 and value.accuracy_low[tables.ZERO] > chance
-Markdown(
+kind = "synthetic " if tables.is_synthetic(answers) else ""
+Markdown(write.remark(answers) or
     ("**Yes: here the letter alone teaches it.** " if above else "**No: here the letter alone did not teach it.** ")
-    + f"On {value.n[tables.ZERO]} synthetic questions (chance {chance:.0%}) GRPO from the base goes from "
+    + f"On {value.n[tables.ZERO]} {kind}questions (chance {chance:.0%}) GRPO from the base goes from "
     f"{learnt.before_value:.1%} to {learnt.after_value:.1%} (change [{learnt.low:+.1%}, {learnt.high:+.1%}], "
     f"{value.training_seeds[tables.ZERO]} seed(s)); with the scaffold to {value.accuracy[tables.R1]:.1%}.\n\n"
     + " ".join(found[topic] for topic in ("decomposition", "orderings", "countries") if topic in found) + "\n\n"
     + f"Elsewhere, higher after GRPO: {moved.get('higher', 'nothing')}. Lower: {moved.get('lower', 'nothing')}. For "
-    f"{(others.verdict == 'cannot tell').sum()} of {len(others)} comparisons the sign cannot be told. All synthetic."
+    f"{(others.verdict == 'cannot tell').sum()} of {len(others)} comparisons the sign cannot be told."
+    + (kind and " All synthetic.")
 )  # fmt: skip
 
 # %% [markdown]

@@ -30,9 +30,9 @@
 profile = "mini"
 out = "../.georeplicate/mini"
 seeds = 3
-# artefacts: tables/zones.csv tables/countries.csv tables/cues.csv tables/failures.csv
-# artefacts: figures/map_errors.png figures/map_arcs.png figures/map_countries.png figures/zones.png
-# artefacts: figures/worst_places.png figures/worst_pairing.png
+# artefacts: tables/countries.csv tables/cues.csv tables/failures.csv
+# artefacts: figures/map_errors.png figures/map_arcs.png figures/map_countries.png
+# world-only artefacts: tables/zones.csv figures/zones.png figures/worst_places.png figures/worst_pairing.png
 
 # %%
 from functools import partial
@@ -57,23 +57,28 @@ diagram.loop("tables")
 
 # %%
 runs = spec.table2_runs(size.seeds[:seeds], size)
-folders = runner.ensure([*runs, *spec.table1_runs(size.seeds[:seeds], size)], profile, out)
+folders = runner.shown([*runs, *spec.table1_runs(size.seeds[:seeds], size)], profile, out)
 answers = runner.predictions(Path(out) / "runs").query("run in @folders")
 located = answers[(answers.task == "geolocation") & answers.stands_for.isin(tables.ORDER)]
 made = write.made_tables(answers)
 frames = {name: frame for name, (frame, _) in made.items()}
 draw = dict(write.figures(answers, frames, write.logs(answers, Path(out) / "runs")))
+note, kind = write.source_of(answers), "synthetic " if tables.is_synthetic(answers) else ""
 located.groupby("system", sort=False).agg(places=("id", "nunique"), runs=("run", "nunique"), answers=("id", "size"))
 
 # %% [markdown]
 # ## Which system?
 #
-# The one that was chosen before anything was measured: `mini-R1`, which stands for the paper's Geo-R1. Not the one that
-# happens to look best: with four systems and as many seeds, picking afterwards would be picking luck. The map of errors
-# and the tables hold all its seeds, the other maps the first. Its answers often name two places and are then counted as
-# none; how the first place named does is in notebook 05.
-#
-# The paper's row first, in percent of photographs. Then every run of ours, in shares of synthetic places.
+# The one that was chosen before anything was measured: what stands for the paper's Geo-R1. Not the one that happens to
+# look best: with four systems, picking afterwards would be picking luck. The map of errors and the tables hold all its
+# seeds, the other maps the first.
+
+# %% [markdown] tags=["world-only"]
+# Here that is `mini-R1`. Its answers often name two places and are then counted as none; how the first place named does
+# is in notebook 05. Our shares are of synthetic places.
+
+# %% [markdown]
+# The paper's row first, in percent of photographs. Then every run of ours, in shares of places.
 
 # %%
 table1 = paper.table1()
@@ -97,29 +102,31 @@ tables.shown(measured[measured.countries == "all"]).set_index("system").drop(
 
 # %% [markdown]
 # ## (1) The map
-#
+
+# %% [markdown] tags=["world-only"]
 # *Predict:* the scaffold saw 16 cities (stars on the map of notebook 01). Where will the map be blue: near them, or
 # wherever the pictures look like theirs?
 
 # %%
 first = chosen[chosen.run == chosen.run.iloc[0]]
-maps.errors(chosen, write.trivial_baselines(frames["geolocation"]))
+maps.errors(chosen, write.trivial_baselines(frames["geolocation"]), source=note)
 
 # %% [markdown]
 # Points are cities, coloured by the median error of their places over all seeds; a cross where most answers name no
 # place. The colours change at the five distances of the tables. Below the world its crowded regions once more. The
 # title has what a random land point and the best constant guess reach. (The saved `map_errors` has a panel for each
 # system.)
-#
+
+# %% [markdown] tags=["world-only"]
 # ### The other systems of Table 1
 #
 # Stand-ins that were trained on labelled places of other cities (notebook 05). *Look for:* cities that all of them
 # find, and cities that none does.
 
-# %%
+# %% tags=["world-only"]
 draw["map_table1"]()
 
-# %%
+# %% tags=["world-only"]
 others = answers[answers.stands_for.isin(table1_rows.ORDER) & (answers.task == "geolocation")]
 near = others.assign(near=others.error_km <= 2500, city=others.id.str.rpartition("/")[0])
 found_by = near.groupby(["city", "system"]).near.mean().unstack().gt(0.5).sum(axis=1)
@@ -132,9 +139,9 @@ found_by.value_counts().sort_index().rename_axis("systems that find most of its 
 # few names shows few rings.
 
 # %%
-maps.arcs(first)
+maps.arcs(first, source=note)
 
-# %%
+# %% tags=["world-only"]
 known = set(world.cities().query("split == 'train'").country)
 named = chosen[chosen.choice != ""].choice.map(atlas.country_name)
 display(named.value_counts(normalize=True).head(8).to_frame("share of answers").T)
@@ -163,28 +170,31 @@ display(
 read = cues[cues.agree_low > cues.at_random].cue
 Markdown(f"Above its lot by the whole interval: {', '.join(read).replace('_', ' ') or 'none'}.")
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # ## (4) By climate
 #
 # Each zone beside the trivial baselines on the same places: a share that looks low may belong to places where any
 # guess fails.
 
-# %%
+# %% tags=["world-only"]
 ours = frames["zones"].query("stands_for in ['', @tables.R1]")
 tables.shown(ours).set_index(["zone", "system"]).drop(columns=["stands_for", "checkpoint"])
 
-# %%
+# %% tags=["world-only"]
 draw["zones"]()
 
 # %% [markdown]
 # ## (5) By country
 #
-# Ringed and named: countries of the training cities (*seen*). Points grow with the number of places.
+# Points grow with the number of places.
+
+# %% [markdown] tags=["world-only"]
+# Ringed and named: countries of the training cities (*seen*).
 
 # %%
-maps.countries(first)
+maps.countries(first, source=note)
 
-# %%
+# %% tags=["world-only"]
 apart = tables.shown(measured[measured.countries != "all"]).sort_values("countries", kind="stable")
 apart.set_index(["countries", "system"])[["n", "acc_750km", "acc_2500km", "median_km", "country_accuracy"]]
 
@@ -195,51 +205,58 @@ apart.set_index(["countries", "system"])[["n", "acc_750km", "acc_2500km", "media
 countries = frames["countries"]
 mine = countries[countries.stands_for != ""].sort_values(["acc_2500km", "median_km"], ascending=[False, True])
 readable = tables.shown(mine).assign(name=mine.country.map(atlas.country_name).values)
-readable["seen"] = np.where(mine.country.isin(known), "seen", "")
-readable = readable.set_index("name")[["seen", "n", "acc_2500km", "median_km", "country_accuracy"]]
+seen = set(chosen.truth[chosen.seen_country.eq(True)])
+readable["seen"] = np.where(mine.country.isin(seen), "seen", "")
+columns = [*(["seen"] if seen else []), "n", "acc_2500km", "median_km", "country_accuracy"]
+readable = readable.set_index("name")[columns]
 display(readable.head(8))
 readable.tail(8)
 
 # %%
 constant = countries[countries.system == "best constant guess"].set_index("country").acc_2500km
 beaten = mine.set_index("country").acc_2500km.gt(constant)
+both = beaten[beaten.index.isin(seen)]
 Markdown(
-    f"In {beaten.sum()} of {len(beaten)} countries more places lie within 2500 km than the best constant guess "
-    f"reaches; of the seen ones in {beaten[beaten.index.isin(known)].sum()} of {beaten.index.isin(known).sum()}. A row "
-    f"rests on {mine.n.min()} to {mine.n.max()} places, often of one city: read the map, not the ranks."
+    f"In {beaten.sum()} of {len(beaten)} countries more places lie within 2500 km than the best constant guess reaches"
+    + (f"; of the seen ones in {both.sum()} of {len(both)}" if seen else "")
+    + f". A row rests on {mine.n.min()} to {mine.n.max()} places, often of one city: read the map, not the ranks."
 )
 
 # %% [markdown]
 # ## (6) The worst places
 #
-# The farthest answers of the first seed, one a country. Above for people: would you have known? Below as small, and as
-# noisy, as the model sees it: could it have known?
+# The farthest answers of the first seed, one a country.
 
 # %%
 farthest = worst.places(first)
+
+# %% [markdown] tags=["world-only"]
+# Above for people: would you have known? Below as small, and as noisy, as the model sees it: could it have known?
+
+# %% tags=["world-only"]
 worst.gallery(farthest, size)
 
 # %%
 farthest[["id", "truth", "choice", "error_km", "text"]]
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # > **The circle, seen.** A sign may carry the city's very name and a mast the country's flag. The renderer put them
 # > there from the same atlas that scores the answer; a street camera promises neither.
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # ## (7) The worst pairing answers
 #
 # How a wrong letter came about, by what the answer itself says. If words were read wrongly, the words of the tile that
 # was called a match *agree* with the place's and the answer is honest; if they *differ*, the verdict was not drawn from
 # them. Shares of all answers.
 
-# %%
+# %% tags=["world-only"]
 failures = frames["failures"]
 kinds = failures[failures.stands_for == tables.R1].set_index("failure").share
 wide = tables.shown(failures).pivot(index="failure", columns="system", values="share")
 wide.reindex(index=failures.failure.unique(), columns=failures.system.unique())
 
-# %%
+# %% tags=["world-only"]
 searches = worst.searches(answers[answers.run == first.run.iloc[0]])
 Markdown(
     f"{(~searches.right).sum()} of {len(searches)} greedy answers of {searches.run.iloc[0]} are wrong. Shown are those "
@@ -248,19 +265,19 @@ Markdown(
     "The pictures are as small as the model sees them."
 )
 
-# %%
+# %% tags=["world-only"]
 questions = worst.questions(size)
 assert (questions.letter[searches.id].values == searches.truth.values).all()  # the very questions of the run
 questions.loc[searches.id.head(3), ["letter", "distances_km"]]
 
-# %%
+# %% tags=["world-only"]
 display(*(worst.card(row, size) for _, row in searches.head(3).iterrows()))
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # > **Could anyone have known?** Two places whose six true words are the same cannot be told apart in these words. Then
 # > only where things stand could help, and the answer has no words for that.
 
-# %%
+# %% tags=["world-only"]
 words = inputs.true_words(inputs.sites(size, "test"))
 searches["twin"] = [
     sum(words[c] == words[q.id] for c in q.candidate_ids) > 1 for q in questions.loc[searches.id].itertuples()
@@ -274,13 +291,18 @@ twins.rename(columns={"size": "questions", "mean": "right"}).rename_axis("among 
 # ## On paper
 
 # %%
+for name in ("countries", "cues", "failures"):
+    write.table(name, *made[name], Path(out) / "tables", of=answers)
+for name in ("map_errors", "map_arcs", "map_countries"):
+    plots.save(draw[name], Path(out) / "figures" / name)
+
+# %% tags=["world-only"]
 draw |= {
     "worst_places": partial(worst.gallery, farthest, size),
     "worst_pairing": partial(worst.card, searches.iloc[0], size),
 }
-for name in ("zones", "countries", "cues", "failures"):
-    tables.write(made[name][0], Path(out) / "tables" / name, made[name][1])
-for name in ("map_errors", "map_arcs", "map_countries", "zones", "worst_places", "worst_pairing"):
+write.table("zones", *made["zones"], Path(out) / "tables", of=answers)
+for name in ("zones", "worst_places", "worst_pairing"):
     plots.save(draw[name], Path(out) / "figures" / name)
 
 # %% [markdown]
@@ -289,21 +311,21 @@ for name in ("map_errors", "map_arcs", "map_countries", "zones", "worst_places",
 # %%
 row = measured[measured.countries == "all"].set_index("system")
 us, land, best = row[row.stands_for != ""].iloc[0], row.loc["random land point"], row.loc["best constant guess"]
-by_place = measured[measured.stands_for != ""].set_index("countries").acc_2500km
-Markdown(
-    f"Of {us.n} synthetic places {us['acc_2500km']:.0%} [{us['acc_2500km_low']:.0%}, {us['acc_2500km_high']:.0%}] are "
+by_place = measured[measured.stands_for != ""].set_index("countries").acc_2500km.drop("all")
+Markdown(write.remark(answers) or
+    f"Of {us.n} {kind}places {us['acc_2500km']:.0%} [{us['acc_2500km_low']:.0%}, {us['acc_2500km_high']:.0%}] are "
     f"located within 2500 km by {us.name} ({us.training_seeds} seed(s)); a random land point reaches "
     f"{land['acc_2500km']:.0%}, the best constant guess {best['acc_2500km']:.0%}: the interval lies "
     + ("above" if us.acc_2500km_low > best.acc_2500km else "below" if us.acc_2500km_high < best.acc_2500km
        else "on both sides of")
-    + f" that guess. Median error {us.median_km:,.0f} km against {best.median_km:,.0f} km. "
-    + ", ".join(f"{share:.0%} in {kind} countries" for kind, share in by_place.drop("all").items())
-    + f". Wrong answers keep more than at random: {', '.join(read).replace('_', ' ') or 'nothing'}. "
-    + f"Of its pairing answers {kinds.sum():.0%} are wrong, most often so: *{kinds.idxmax()}* ({kinds.max():.0%}). "
-    "This is how well the renderer's cues are read, and nothing about photographs."
+    + f" that guess. Median error {us.median_km:,.0f} km against {best.median_km:,.0f} km"
+    + ", ".join(f"{'' if i else '. '}{by_place[name]:.0%} in {name} countries" for i, name in enumerate(by_place.index))
+    + f". Wrong answers keep more than at random: {', '.join(read).replace('_', ' ') or 'nothing'}."
+    + (kind and f" Of its pairing answers {kinds.sum():.0%} are wrong, most often so: *{kinds.idxmax()}* "
+       f"({kinds.max():.0%}). This is how well the renderer's cues are read, and nothing about photographs.")
 )  # fmt: skip
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # *Try:* `first = located[located.run == "base"]` and run on from (1): what did the scaffold change? Or
 # `located[located.task == "aerial"]` for the tiles, or another `sort_values` in (7): the *longest* wrong answers, the
 # *truest* wrong ones.

@@ -70,29 +70,29 @@ Markdown(paper.markdown(table))
 
 # %%
 runs = spec.table2_runs(size.seeds[:seeds], size)
-folders = runner.ensure(runs, profile, out)
-wanted = runner.jobs(spec.ablation_runs(size.seeds[:seeds], size), profile, out)
-controls = [job.run.name for job in wanted if job.is_finished()]
+folders = runner.shown(runs, profile, out)
+wanted = spec.ablation_runs(size.seeds[:seeds], size)
+controls = runner.finished(wanted, profile, out)
 answers = runner.predictions(Path(out) / "runs").query("run in @folders or run in @controls")
 
 # %%
 made = write.made_tables(answers)
 frames = {name: frame for name, (frame, _) in made.items()}
 published = files.RESULTS / profile / "runs"
-borrowed = not controls and any((published / job.run.name / manifest.NAME).is_file() for job in wanted)
+borrowed = not controls and any((published / run.name / manifest.NAME).is_file() for run in wanted)
 if borrowed:
     frames["controls"] = tables.controls(runner.predictions(published))
 found = verdicts.verdicts(frames, chance=1 / size.k)
 Markdown("Controls: " + ("of this run." if controls else "of the published run." if borrowed else "none was run."))
 
 # %% [markdown]
-# *Predict:* ten claims. How many hold in the paper's own tables? How many can this world say anything about?
+# *Predict:* ten claims. How many hold in the paper's own tables? How many can be tested here at all?
 #
 # Each claim, where it stands, and what was measured for it (95 % intervals; `n` questions or places a seed):
 
 # %%
 claims = verdicts.read(found)
-Markdown(paper.markdown(claims[["claim", "source", "in the paper's own table", "measured here (synthetic)"]]))
+Markdown(paper.markdown(claims[["claim", "source", "in the paper's own table", verdicts.measured_here(found)]]))
 
 # %% [markdown]
 # The rule of each, whether a prediction was registered before the runs, and the verdict. *Cannot tell* comes with the
@@ -125,11 +125,11 @@ if "transfer" in frames:
     distances = tables.shown(frames["transfer"]).set_index(["before", "after", "km"])
     display(distances[["before_value", "after_value", "difference", "smallest_effect", "p_holm", "verdict"]])
 
-# %% [markdown]
+# %% [markdown] tags=["world-only"]
 # In this world little of a picture says where it is, so nothing could have transferred. In a second one it could; its
 # experiment was registered before it was run (synthetic as well; notebook 08 shows it):
 
-# %%
+# %% tags=["world-only"]
 Markdown((files.RESULTS / "geographic" / "tables" / "sentences.md").read_text())
 
 # %% [markdown]
@@ -140,12 +140,13 @@ Markdown((files.RESULTS / "geographic" / "tables" / "sentences.md").read_text())
 # *Predict:* which is heavier, the size of the model or the world it looks at?
 
 # %%
-heavy = paper.deviations_by_weight()
+heavy, here = paper.deviations_by_weight(), tables.is_synthetic(answers)
+heavy = heavy[here | ~heavy.mini_only]  # on photographs those that concern them
 heavy = heavy[(heavy.prevents.str.len() > 0) | (heavy.could_flip.str.len() > 0)]
 Markdown(paper.markdown(heavy[["id", "paper", "ours", "expected_effect", "prevents", "could_flip"]]))
 
 # %%
-light = [deviation.id for deviation in paper.DEVIATIONS if not (deviation.prevents or deviation.could_flip)]
+light = [d.id for d in paper.DEVIATIONS if not (d.prevents or d.could_flip) and (here or not d.mini_only)]
 Markdown(f"The other {len(light)} ({', '.join(light)}) turn no verdict.")
 
 # %% [markdown]
@@ -180,8 +181,8 @@ Markdown(paper.markdown(paper.questions()))
 # %% [markdown]
 # ## (7) Three experiments that would change our mind
 #
-# The costs are computed: from the seconds that one seed of the published run took, and, for the paper's size, from
-# arithmetic that nothing here has measured (`georeplicate plan --profile paper`).
+# The costs are computed: from the seconds that one seed took, and, for the paper's size, from arithmetic that nothing
+# here has measured (`georeplicate plan --profile paper`).
 
 # %%
 homes = [published, Path(out) / "runs"]
@@ -195,9 +196,9 @@ Markdown(paper.markdown(verdicts.experiments(frames, seconds, gpu_hours)))
 # ## On paper
 
 # %%
-made["verdicts"] = (found, made["verdicts"][1])
+made["verdicts"] = (found, write.VERDICTS)
 for name in ("verdicts", "transfer"):
-    write.table(name, *made[name], Path(out) / "tables")
+    write.table(name, *made[name], Path(out) / "tables", of=answers)
 
 # %% [markdown]
 # ## Answer

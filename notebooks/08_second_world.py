@@ -26,7 +26,7 @@
 # > **Synthetic throughout.** Real metadata, drawn pictures, policies of two million parameters. Nothing here is about
 # > photographs.
 
-# %% tags=["parameters"]
+# %% tags=["parameters", "world-only"]
 profile = "mini"
 out = "../.georeplicate/mini"
 

@@ -1,7 +1,10 @@
 """reproduce.py on throw-away notebooks: what counts as run, what is run again, what a failure leaves behind."""
 
+import ast
+import builtins
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +15,8 @@ import pytest
 
 from georeplicate import __main__ as command_line
 from georeplicate import files, manifest, provenance, reproduce
+from georeplicate.profiles import Profile
+from georeplicate.report import write
 from georeplicate.reproduce import ReproduceError
 from georeplicate.runs import pool, spec
 
@@ -287,6 +292,57 @@ def test_a_run_that_failed_stops_before_the_first_notebook(bench, monkeypatch, c
     assert bench.main("--profile", "smoke", "--seeds", "1") == 1
     assert capsys.readouterr().err == "error: sft-s0 failed: the disk is full\n"
     assert not (bench.work / "smoke" / "executed").exists()
+
+
+# --- photographs -----------------------------------------------------------------------------------------------------
+
+ON_PHOTOGRAPHS = ["04_grpo", "05_evaluation", "06_error_maps", "07_verdict"]
+
+
+def test_photographs_follow_their_tables_with_the_notebooks_that_are_not_of_the_world(bench, monkeypatch, capsys):
+    bench.write("01_world", "1 / 0", parameters=PARAMETERS.replace('"parameters"', '"parameters", "world-only"'))
+    declared = PARAMETERS + "seeds = 3\n# world-only artefacts: b.csv\n"
+    cells = f'{WRITES_A}\n\n# %% tags=["world-only"]\n1 / 0\n\n# %% [markdown] tags=["world-only"]\n# Rendered.'
+    bench.write("02_shared", cells, "seeds", parameters=declared, artefacts=["a.csv"])
+    monkeypatch.setattr(reproduce.runner, "ensure", lambda *_, **__: {})
+    monkeypatch.setattr(reproduce.runner, "jobs", lambda *_, **__: [])
+    monkeypatch.setattr(write, "write", lambda *_: [])
+    assert bench.run("paper-dry") == ["02_shared"]
+    said = capsys.readouterr().out
+    assert "up to 1 notebooks (about the synthetic world, so left out: 01_world)" in said
+    out = bench.work / "paper-dry"
+    first, *cells = nbformat.read(out / "executed" / "02_shared.ipynb", 4).cells
+    assert first.source.startswith("# 02_shared\n\n> **Profile `paper-dry`.** " + write.NO_RESULT)
+    assert [cell.source.partition("\n")[0] for cell in cells][2:] == ["from pathlib import Path", "seeds"]
+    assert cells[-1].outputs[0].data["text/plain"] == "1"
+    assert (out / "stamps" / "02_shared.json").is_file() and (out / "a.csv").read_text() == "profile\npaper-dry\n"
+    assert bench.run("paper-dry") == []
+    files.write_bytes(out / "runs" / "base" / manifest.NAME, b"trained anew")
+    with pytest.raises(ReproduceError, match="no notebook has a parameter 'zoom': there are out, profile, seeds"):
+        bench.run("paper-dry", zoom=1)
+    assert bench.run("paper-dry") == ["02_shared"]
+    world = reproduce.Source(bench.notebooks / "02_shared.py", Profile.get("mini"))  # nothing is left out, or added
+    assert [cell.cell_type for cell in world.notebook.cells] == ["markdown", *["code"] * 3, "markdown", "code"]
+    assert world.artefacts == ["b.csv", "a.csv"]
+
+
+@pytest.mark.parametrize("source", reproduce.sources(reproduce.NOTEBOOKS, Profile.get("paper")), ids=lambda s: s.name)
+def test_what_photographs_leave_of_a_notebook_stands_alone(source):
+    assert source.name in ON_PHOTOGRAPHS
+    opening, *cells = (cell for cell in source.notebook.cells if "parameters" not in cell.metadata.get("tags", []))
+    assert "`cv-cities`" in opening.source and "Qwen/Qwen2.5-VL-7B-Instruct" in opening.source
+    prose = " ".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    assert not re.findall(r"(?i)synthetic|\bmini\b|renderer|street-level|16 cities", prose)
+    nodes = [node for code in source.code for node in ast.walk(ast.parse(code))]
+    made = {node.id for node in nodes if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load)}
+    made |= {node.arg for node in nodes if isinstance(node, ast.arg)} | set(dir(builtins))
+    made |= {(alias.asname or alias.name) for node in nodes if hasattr(node, "names") for alias in node.names}
+    assert {node.id for node in nodes if isinstance(node, ast.Name)} <= made | {"kinds"}  # of a branch for the world
+
+
+def test_every_notebook_that_shows_finished_runs_is_for_photographs_too():
+    found = [source.name for source in reproduce.sources(reproduce.NOTEBOOKS, Profile.get("single_gpu"))]
+    assert found == ON_PHOTOGRAPHS
 
 
 # --- pairs ---------------------------------------------------------------------------------------------------------

@@ -40,7 +40,9 @@ def _number(column: pd.Series) -> pd.Series:
 
 
 def sentences(frames: Mapping[str, pd.DataFrame]) -> dict[str, str]:
-    """{topic: Markdown sentence} in the order in which a reader wants them."""
+    """{topic: Markdown sentence} in the order in which a reader wants them; none of a dry run."""
+    if "table2" in frames and "benchmark" in frames["table2"] and tables.is_dry(frames["table2"]):
+        return {}
     made = {
         "pairing": _pairing,
         "decomposition": _decomposition,

@@ -37,6 +37,7 @@ SYNTHETIC = (
     "atlas renders, teaches and scores, so this says how well the renderer's cues are read, and nothing about "
     "photographs."
 )
+DRY = "dry run"  # how the benchmark of such a run begins: runs.dry
 CHANCE_MARGIN = 0.06  # a control is at chance if its interval ends no further above chance than this
 AT_CHANCE = ("random-reward", "shuffled-pairing", "blank-panorama", "blank-tiles")
 BASE, SFT, ZERO, R1 = ORDER = tuple(row.model for row in paper.TABLE2)  # the paper's spelling
@@ -65,9 +66,15 @@ def _benchmark(rows: pd.DataFrame) -> str:
     return ", ".join(sorted(set(rows.benchmark.dropna())))
 
 
+def is_dry(p: pd.DataFrame) -> bool:
+    """Whether any of these predictions is of a dry run, by which nothing is measured."""
+    return bool(p.benchmark.str.startswith(DRY, na=False).any())
+
+
 def is_synthetic(p: pd.DataFrame) -> bool:
-    """Whether any of these predictions is about pictures that were rendered."""
-    return bool(p.benchmark.str.contains("synthetic").any())
+    """Whether any of these predictions is about the synthetic world; a dry run's rendered pictures stand for
+    photographs."""
+    return bool(p.benchmark.str.contains("synthetic", na=False).any()) and not is_dry(p)
 
 
 def pictured(p: pd.DataFrame) -> str:

@@ -24,13 +24,13 @@ from georeplicate import geo, paper
 from georeplicate.evaluation import seeds
 from georeplicate.evaluation.statistics import adjusted, difference, sample, verdict
 from georeplicate.mini import readings
-from georeplicate.report.tables import BASE, CHANCE_MARGIN, R1, SFT, ZERO
+from georeplicate.report.tables import BASE, CHANCE_MARGIN, DRY, R1, SFT, ZERO
 
 HOLDS, FAILS, OPEN = seeds.VERDICTS
 UNTESTED = "not testable here"
 VERDICTS = (HOLDS, FAILS, OPEN, UNTESTED)
 NO_PREDICTION = "none"
-MEASURED = "measured here (synthetic)"
+MEASURED = ("measured here (synthetic)", "measured here")  # in the synthetic world, or on photographs
 # {claim: what was predicted, in a committed file, before its runs began}; nothing was for the first mini world
 REGISTERED: dict[str, str] = {}
 
@@ -391,6 +391,8 @@ def verdicts(frames: Frames, registered: Mapping[str, str] | None = None, *, cha
             found = test.of(frames, chance)
         except (KeyError, IndexError, ValueError):
             found = Found("nothing: the runs or systems that would say so are not there", UNTESTED)
+        if benchmark.startswith(DRY):
+            found = Found("nothing: a dry run has random weights", UNTESTED)
         prevented = [deviation for deviation in departures if claim.id in deviation.prevents]
         if prevented:
             found = replace(found, verdict=UNTESTED)
@@ -415,7 +417,7 @@ def _benchmark(frames: Frames) -> str:
 
 
 def _is_synthetic(benchmark: str) -> bool:
-    return "synthetic" in benchmark or not benchmark
+    return "synthetic" in benchmark and not benchmark.startswith(DRY) or not benchmark
 
 
 def _bases(frames: Frames) -> int:
@@ -430,9 +432,7 @@ def read(table: pd.DataFrame) -> pd.DataFrame:
             "claim": [f"{row.claim} ({row.claim_id})" for row in table.itertuples()],
             "source": [f"{row.source} [{row.strength}]" for row in table.itertuples()],
             "in the paper's own table": table.holds_in_paper,
-            MEASURED if _is_synthetic(table.benchmark.iloc[0]) else "measured here": [
-                _measured(row) for row in table.itertuples()
-            ],
+            measured_here(table): [_measured(row) for row in table.itertuples()],
             "registered prediction": table.registered,
             "it holds if": table.rule,
             "verdict": [_said(row) for row in table.itertuples()],
@@ -440,6 +440,11 @@ def read(table: pd.DataFrame) -> pd.DataFrame:
             "what would settle it": table.would_settle,
         }
     )
+
+
+def measured_here(table: pd.DataFrame) -> str:
+    """What the column of measurements is called in `read`, by what they were made on."""
+    return MEASURED[not _is_synthetic(table.benchmark.iloc[0])]
 
 
 def _measured(row) -> str:

@@ -21,13 +21,18 @@ from georeplicate.report import arms, diagram, illustrations, maps, mechanism, p
 from georeplicate.runs import arms as experiment
 from georeplicate.runs import runner
 
-DRY = "dry run"  # how the benchmark of such a run begins: runs.dry
 NO_RESULT = "Dry run: random weights and rendered pictures, to see that every stage runs; no number here is a result."
 STAND_INS = (
     "Each row is a stand-in of a system of the paper's Table 1. ISNs, GeoCLIP, Hybrid and RFM are small networks on "
     "frozen features of the base's vision tower, trained on places of other cities: they differ in how they turn "
     "features into a place. `georeplicate/evaluation/baselines` says what each leaves out. Below: GRPO without SFT, "
     "the trivial baselines, and a naive-Bayes reader of true words."
+)
+VERDICTS = (
+    "The claims of the paper: whether each holds in its own tables, what was measured here (95 % intervals), and what "
+    "follows. What cannot be told comes with the smallest effect that would have been told with 80 % power. Intervals "
+    "are not adjusted for how many claims there are, unless a rule says so. The letters behind a source say how strong "
+    "it is: V verified, S secondary."
 )
 CURVES = {
     "reward_accuracy": "right letters, share",
@@ -49,31 +54,44 @@ def write(runs: str | Path, out: str | Path, profile: Profile | None = None) -> 
     if profile is not None and profile.name == experiment.PROFILE:
         return arms.write(runs, out)
     p, out = runner.predictions(runs), Path(out)
-    made, synthetic = made_tables(p), tables.is_synthetic(p)
-    if p.benchmark.str.startswith(DRY).any():  # nothing to judge claims by
-        made, synthetic = {name: (frame, f"{caption} {NO_RESULT}") for name, (frame, caption) in made.items()}, False
+    made = made_tables(p)
+    if tables.is_dry(p):  # nothing to judge claims by
         made.pop("verdicts", None)
     learning, rewards = mechanism.read(runs, p)
     if len(learning):
         made["mechanism"] = (learning, mechanism.CAPTION)
     paths = []
     for name, (frame, caption) in made.items():
-        paths += table(name, frame, caption, out / "tables", synthetic=synthetic)
+        paths += table(name, frame, caption, out / "tables", of=p)
     for name, draw in figures(p, {name: frame for name, (frame, _) in made.items()}, logs(p, runs)):
         paths += plots.save(draw, out / "figures" / name)
     if len(learning):
         chance = p[p.task == "pairing"].chance.max()
         paths += plots.save(partial(mechanism.figure, learning, rewards, chance=chance), out / "figures" / "mechanism")
-    if profile is not None and synthetic:
+    if profile is not None and tables.is_synthetic(p):
         for name, draw in illustrations.figures(profile, p, out / "tables"):
             paths += plots.save(draw, out / "figures" / name)
     return paths
 
 
-def table(name: str, frame: pd.DataFrame, caption: str, folder: Path, *, synthetic: bool = True) -> list[Path]:
-    """One of `made_tables` as CSV, Markdown and LaTeX; readers of the verdicts get sentences."""
+def table(name: str, frame: pd.DataFrame, caption: str, folder: Path, *, of: pd.DataFrame | None = None) -> list[Path]:
+    """One of `made_tables` as CSV, Markdown and LaTeX; readers of the verdicts get sentences.
+
+    of: the predictions that it is made of, which decide what the caption ends with (None: the synthetic world's).
+    """
     prose = verdicts.read(frame) if name == "verdicts" else None
+    caption, synthetic = (caption, True) if of is None else (f"{caption} {remark(of)}".strip(), tables.is_synthetic(of))
     return tables.write(frame, folder / name, caption, synthetic=synthetic, prose=prose)
+
+
+def remark(p: pd.DataFrame) -> str:
+    """What has to stand beside every number of a dry run; "" of all others."""
+    return NO_RESULT if tables.is_dry(p) else ""
+
+
+def source_of(p: pd.DataFrame) -> str:
+    """What was evaluated on what, for the note below a figure."""
+    return plots.MINI if tables.is_synthetic(p) else "evaluated on " + ", ".join(dict.fromkeys(p.benchmark))
 
 
 def logs(p: pd.DataFrame, runs: str | Path) -> pd.DataFrame:
@@ -91,6 +109,7 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
     """{name: (table, caption)} of all that these predictions give."""
     k = round(1 / p[p.task == "pairing"].chance.max()) if (p.task == "pairing").any() else 0
     truth, photo = thinking.of_world(p), tables.pictured(p)
+    held_out = "validation places" if tables.is_synthetic(p) else "validation cities of `georeplicate.world`"
     rule = baselines.of_world(difficulty=world.Difficulty(world=truth.world if truth else "layout"))
     table2 = [part for part in (tables.table2(p), thinking.by_verdicts(p)) if len(part)]
     made = {
@@ -152,7 +171,7 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
             tables.geolocation(p, rule),
             f"Places located within 1 to 2500 km, from a {photo} and from an aerial tile; an answer without "
             "a place counts as wrong. Seen countries are those of the training cities. The best constant guess is "
-            "chosen anew for each column, on validation places. Columns `first ...` read the first place that an "
+            f"chosen anew for each column, on {held_out}. Columns `first ...` read the first place that an "
             "answer names, where the others refuse one that names two; `well formed` is the share in the required "
             "format.",
         ),
@@ -195,7 +214,7 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
         "zero_shot": (
             tables.zero_shot(p, rule),
             "The right country, climate group and ground cover. The constant answers are the commonest ones of the "
-            "validation places.",
+            f"{held_out}.",
         ),
         "changes": (
             tables.changes(p),
@@ -212,13 +231,7 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
     frames = {name: frame for name, (frame, _) in made.items()}
     found = verdicts.verdicts(frames, chance=1 / k) if k else pd.DataFrame()
     if len(found) and found.estimate.notna().any():
-        made["verdicts"] = (
-            found,
-            "The claims of the paper: whether each holds in its own tables, what was measured here (95 % "
-            "intervals), and what follows. What cannot be told comes with the smallest effect that would have been "
-            "told with 80 % power. Intervals are not adjusted for how many claims there are, unless a rule says so. "
-            "The letters behind a source say how strong it is: V verified, S secondary.",
-        )
+        made["verdicts"] = (found, VERDICTS)
     return made
 
 
@@ -229,8 +242,7 @@ def figures(
     yield "loop", diagram.loop
     pairing = p[p.task == "pairing"]
     chance = float(pairing.chance.iloc[0]) if len(pairing) else float("nan")
-    ours = tables.is_synthetic(p) and not p.benchmark.str.startswith(DRY).any()
-    source = plots.MINI if ours else "evaluated on " + ", ".join(dict.fromkeys(p.benchmark))
+    source = source_of(p)
     if "table2" in made:
         yield "table2", lambda: plots.headline(paper.table2(), made["table2"], chance=chance, source=source)
     trained = log.dropna(subset="equal_groups") if "equal_groups" in log else log.iloc[:0]  # by GRPO

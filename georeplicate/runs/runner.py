@@ -529,6 +529,38 @@ def _lock(held: contextlib.ExitStack, job: Job) -> None:
     held.enter_context(files.alone(job.out / "runs" / f".{name}.lock", waiting))
 
 
+def shown(runs: Iterable[Run], profile: Profile | str, out: str | Path) -> dict[str, Path]:
+    """{name: folder} of the runs that a notebook shows. Those of the synthetic world are brought up to date (`ensure`).
+
+    On photographs a run takes GPUs and days, so it is read as it was left and never trained here: FileError where one
+    is not finished.
+    """
+    profile, runs = Profile.get(profile) if isinstance(profile, str) else profile, list(runs)
+    if profile.source == "world":
+        return ensure(runs, profile, out)
+    there = finished(runs, profile, out)
+    if lost := [run.name for run in runs if run.name not in there]:
+        raise files.FileError(
+            f"{', '.join(lost)} of profile {profile.name} is not finished below {Path(out) / 'runs'}, and notebooks "
+            f"train nothing on photographs: `georeplicate reproduce --profile {profile.name}` comes first"
+        )
+    return {name: Path(out).resolve() / "runs" / name for name in there}
+
+
+def finished(runs: Iterable[Run], profile: Profile | str, out: str | Path) -> list[str]:
+    """Names of those of `runs` that are there: in the synthetic world up to date, on photographs evaluated (whether
+    they would be so now is known to who has the photographs: `unfinished`)."""
+    profile = Profile.get(profile) if isinstance(profile, str) else profile
+    if profile.source == "world":
+        return [job.run.name for job in jobs(runs, profile, out) if job.is_finished()]
+    found = []
+    for run in runs:
+        folder = Path(out) / "runs" / run.name
+        if (folder / manifest.NAME).is_file() and manifest.read(folder)["profile"] == profile.name:
+            found.append(run.name)
+    return found
+
+
 def predictions(runs_folder: str | Path, *, curve: bool = False) -> pd.DataFrame:
     """All predictions of the finished runs below a folder: predict.COLUMNS, with run, stands_for, checkpoint, benchmark
     and chance. curve: those of runs that are evaluated while they learn (`runs.curve`) instead, with their processor

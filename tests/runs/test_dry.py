@@ -14,7 +14,7 @@ from georeplicate import engine, files, manifest
 from georeplicate.evaluation import predict
 from georeplicate.model import hub
 from georeplicate.profiles import Profile
-from georeplicate.report import tables, write
+from georeplicate.report import findings, tables, verdicts, write
 from georeplicate.runs import dry, photographs, pool, recipes, runner, spec
 from georeplicate.tasks import Output
 from georeplicate.training import launch, processes
@@ -66,6 +66,15 @@ def test_the_engine_then_sft_on_its_records_then_grpo_then_a_table(
     assert {path.stem for path in write.write(out / "runs", out)} == {"table2"}
     said = (out / "tables" / "table2.md").read_text()
     assert f"Pairing. {write.NO_RESULT}" in said and tables.SYNTHETIC not in said and "dry-R1 | Geo-R1" in said
+    assert (
+        findings.sentences({"table2": frames["table2"][0]} | dict.fromkeys(("orderings", "changes"), predictions)) == {}
+    )
+    judged = verdicts.verdicts({"table2": frames["table2"][0]})
+    assert set(judged.verdict) == {verdicts.UNTESTED} and "measured here" in verdicts.read(judged)
+    # a notebook shows runs that are there, and trains none that is not
+    assert runner.finished(spec.table2_runs((42,), DRY), DRY, out) == ["sft-s42", "r1-s42"]
+    with pytest.raises(files.FileError, match="base, zero-s42 of profile paper-dry is not finished .* comes first"):
+        runner.shown(spec.table2_runs((42,), DRY), DRY, out)
     # nothing is done twice; without these records it is another training
     runs, recipe = spec.table2_runs((42,), DRY)[1:2], recipes.of(DRY)
     with_records = runner.jobs(runs, DRY, out, root=dry_home, recipe=recipe.with_records(tmp_path / "records"))
@@ -202,7 +211,12 @@ def test_without_data_and_gpu_it_is_one_sentence_before_any_cost(nothing_here, t
         (("reproduce", "--profile", "paper-dry", "--gpus", "2"), "name a way, such as --launch fsdp2"),
         (("reproduce", "--pair", "--launch", "ddp"), "leave --launch out"),
         (("reproduce", "--profile", "paper-dry", "--launch", "ddp", "--gpus", "1"), "leave --launch out"),
-        (("reproduce", "--profile", "paper-dry", "-p", "k=3"), "runs no notebook, so it takes no -p k=..."),
+        (
+            ("reproduce", "--profile", "paper-dry", "-p", "k=3"),
+            "no notebook has a parameter 'k': there are out, profile",
+        ),
+        (("reproduce", "--profile", "paper-dry", "-p", "seeds=2"), "training seeds is given by --seeds"),
+        (("reproduce", "--profile", "paper-dry", "--seeds", "2"), "profile paper-dry has 1 to 1 training seeds"),
         (("engine",), "make data SOURCE=cv-cities"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
