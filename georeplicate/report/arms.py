@@ -4,6 +4,7 @@ before the runs (`runs.arms`). Everything here is computed from predictions.csv 
     samples(predictions)               every endpoint of every arm, over bases and places
     levels(predictions, samples)       one row an arm and endpoint, with its interval and each base's value
     verdicts(..., registered)          one row a contrast and endpoint: predicted, measured, verdict
+    room(levels)                       how much there is to gain, as a sentence
     parts(verdicts)                    what is left out and what is wrong, of words and places
     by_arm, for_readers                both for readers; sentences(verdicts) as Markdown
     said(predictions)                  which attributes the pairing answers of each arm speak of
@@ -361,6 +362,22 @@ def sentences(table: pd.DataFrame) -> str:
     return "\n".join(said)
 
 
+def room(made: pd.DataFrame) -> str:
+    """How much there is to gain in this world, from `levels`, as one sentence."""
+
+    def value(arm: str, endpoint: str) -> str:
+        row = made[(made.arm == arm) & (made.endpoint == endpoint)].iloc[0]
+        return f"{row.value:.3f}" + (f" [{row.value_low:.3f}, {row.value_high:.3f}]" if row.bases else "")
+
+    return (
+        f"Within 2,500 km lie {value('rule', 'places')} of the places that the bases name before GRPO, "
+        f"{value('the best constant guess', 'places')} of the best constant guess and "
+        f"{value('a reader of true words', 'places')} of a naive-Bayes reader of the true words; the climate group is "
+        f"right in {value('rule', 'climate')}, the commonest one in {value('the commonest climate', 'climate')}. So "
+        "there is something to gain."
+    )
+
+
 def parts(table: pd.DataFrame) -> str:
     """Where words and places went, as Markdown: a share of all is the share that is given times the share of these that
     is right, so a difference splits exactly into what is left out and what is wrong."""
@@ -436,6 +453,6 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
     judged = verdicts(p, measured, record)
     if len(judged):
         paths += tables.write(judged, out / "tables" / "arms", VERDICTS)
-        text = f"{sentences(judged)}\n\n{parts(judged)}\n"
+        text = f"{room(made)}\n\n{sentences(judged)}\n\n{parts(judged)}\n"
         paths.append(files.write_bytes(out / "tables" / "sentences.md", text.encode()))
     return paths + plots.save(partial(figure, made), out / "figures" / "arms")

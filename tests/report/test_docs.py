@@ -157,6 +157,14 @@ def test_findings_in_the_readme_are_computed_from_the_tables():
         assert sentence in readme, f"{topic} is not as published: run python -m georeplicate.report.findings"
 
 
+def test_what_the_readme_says_of_the_registered_experiment_is_computed():
+    """Paragraphs and bullets of the published sentences, without the table below them."""
+    readme = " ".join((ROOT / "README.md").read_text().replace("\n- ", "\n").split())
+    said = (ROOT / "results" / "geographic" / "tables" / "sentences.md").read_text().splitlines()
+    said = [line.removeprefix("- ") for line in said if line and not line.startswith("|")]
+    assert len(said) > 3 and [line for line in said if line not in readme] == []
+
+
 def test_numbers_in_the_readme_s_sentences_are_the_published_ones():
     control = pd.read_csv(ROOT / "results/mini/tables/controls.csv").set_index("system")
     readme = " ".join((ROOT / "README.md").read_text().split())
