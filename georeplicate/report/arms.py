@@ -407,7 +407,7 @@ PANELS = {
     "words": "words true, pictures alone",
     "pairing": "right letters,\nwrong tiles of the same city",
     "pairing apart": "right letters,\nwrong tiles from anywhere",
-    "form": "geolocation answers\nin the right format",
+    "shared said": "words said while pairing that\nall places of a city share",
 }
 
 
@@ -426,11 +426,10 @@ def figure(made: pd.DataFrame) -> Figure:
             axes.errorbar([row.value], [at], xerr=ends, fmt="D", markersize=5, color=colour[name], capsize=3)
         for (_, line), style in zip(made[(made.bases == 0) & (made.endpoint == what)].iterrows(), ("--", ":")):
             axes.axvline(line.value, color="0.3", linestyle=style, linewidth=1, zorder=0, label=line.arm)
-            axes.legend(fontsize=7, frameon=False, loc="best")
+            axes.legend(fontsize=7, frameon=True, framealpha=1, edgecolor="none", loc="upper right")
         axes.set_yticks(range(len(names)), names)
         axes.set_xlabel(label)
-        axes.set_xlim(0, 1.02)
-    drawn.axes[0].invert_yaxis()
+        axes.set(xlim=(0, 1.02), ylim=(len(names) - 0.5, -1.6))  # above the first arm the lines are named
     sns.despine(drawn)
     bases = int(policies.bases.max())
     plots.note(

@@ -134,8 +134,8 @@ OF_EXPERIMENT = {
     "arms": (
         "08",
         "Six panels of dots and diamonds, an arm a row: places within 2,500 km, climate group, words true, right "
-        "letters with wrong tiles of the same city and from anywhere, right format; a dot is a base, a diamond the "
-        "mean with its 95 % interval, dashed and dotted lines are of no policy",
+        "letters with wrong tiles of the same city and from anywhere, words said that a city shares; a dot is a base, "
+        "a diamond the mean with its 95 % interval, dashed and dotted lines are of no policy",
     ),
 }
 
