@@ -244,7 +244,7 @@ def test_rows_of_photographs_are_lazy_small_and_upright(photographs):
     "registry, name, sentence",
     [
         (TASKS, "guessing", "unknown task 'guessing': choose one of pairing, geolocation, choice"),
-        (recipes.RECIPES, "cake", "unknown recipe 'cake': choose one of mini, photographs"),
+        (recipes.RECIPES, "cake", "unknown recipe 'cake': choose one of mini, geographic, photographs"),
         (pairs.ON_DISK, "flickr", "unknown source 'flickr': choose one of cv-cities"),
     ],
 )
