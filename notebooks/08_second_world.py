@@ -15,7 +15,7 @@
 #
 # In the world of the other notebooks hardly anything in a picture says *where* it is, so no reward could teach it. This
 # notebook is about a second world whose cues follow from facts, and about an experiment in it that was **registered**:
-# what it asks and what was predicted stood in a committed file before any of its policies was trained.
+# what it asks and what was predicted stood in a committed file before any arm was trained or test place evaluated.
 #
 # | | |
 # |---|---|
