@@ -10,15 +10,17 @@ from georeplicate.report import contents
 
 
 def test_every_committed_figure_is_there_twice_and_described():
-    figures = files.RESULTS / contents.PROFILE / "figures"
-    stems = {ending: {path.stem for path in figures.glob(f"*.{ending}")} for ending in ("png", "pdf")}
-    assert stems["png"] == stems["pdf"] == set(contents.FIGURES)
-    page = contents.page()
+    page, figures = contents.page(), 0
+    for profile, described in ((contents.PROFILE, contents.FIGURES), (contents.EXPERIMENT, contents.OF_EXPERIMENT)):
+        folder = files.RESULTS / profile
+        stems = {end: {path.stem for path in (folder / "figures").glob(f"*.{end}")} for end in ("png", "pdf")}
+        assert stems["png"] == stems["pdf"] == set(described)
+        figures += len(described)
+        listed = re.findall(rf"^\| \[(\w+)\]\({profile}/tables/", page, re.MULTILINE)
+        assert listed == sorted(path.stem for path in (folder / "tables").glob("*.csv"))
     shown = dict(re.findall(r"^!\[(.+)\]\((.+)\)$", page, re.MULTILINE))
-    assert len(shown) == len(stems["png"]) and all((files.RESULTS / path).is_file() for path in shown.values())
+    assert len(shown) == figures and all((files.RESULTS / path).is_file() for path in shown.values())
     assert min(map(len, shown)) > 40  # words, no mere name
-    listed = re.findall(r"^\| \[(\w+)\]\(mini/tables/", page, re.MULTILINE)
-    assert listed == sorted(path.stem for path in (files.RESULTS / contents.PROFILE / "tables").glob("*.csv"))
 
 
 def test_a_figure_without_words_is_refused(tmp_path):
