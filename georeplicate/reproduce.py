@@ -87,12 +87,17 @@ class Source:
     @property
     def of_world(self) -> bool:
         """Whether the whole of it is about the synthetic world."""
-        cells = jupytext.read(self.path, fmt="py:percent").cells
+        cells = jupytext.reads(self.text, fmt="py:percent").cells
         return any({"parameters", WORLD_ONLY} <= set(cell.metadata.get("tags", [])) for cell in cells)
 
     @cached_property
+    def text(self) -> str:
+        """Read once: what is executed is what the stamp says, also where the file is edited meanwhile."""
+        return self.path.read_text(encoding="utf-8")
+
+    @cached_property
     def notebook(self) -> nbformat.NotebookNode:
-        notebook = jupytext.read(self.path, fmt="py:percent")
+        notebook = jupytext.reads(self.text, fmt="py:percent")
         notebook.metadata = nbformat.from_dict(PYTHON_METADATA)
         if profile := self._photographs:
             first, *others = notebook.cells
@@ -267,7 +272,7 @@ def _execute_all(
             given["seeds"] = seeds
             before = files.sha256_json(before, runs)
         code = provenance.code(*source.modules(library), package=library)
-        key = files.sha256_json(before, source.path.read_text(), given, code)
+        key = files.sha256_json(before, source.text, given, code)
         before = files.sha256_json(before, source.code, given)
         if not _is_fresh(out, source, key):
             print(f"[{number}/{len(found)}] {source.name}, profile {profile}", flush=True)

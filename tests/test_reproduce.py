@@ -430,3 +430,12 @@ def test_what_will_be_done_is_said_before_it_is_done(tmp_path):
     said = reproduce.plan("smoke", (0,), tmp_path, 7)
     assert said.startswith("profile smoke: 11 runs to train and evaluate (about ") and "up to 7 notebooks" in said
     assert "runs" not in reproduce.plan("smoke", (), tmp_path, 2)
+
+
+def test_a_source_that_is_edited_while_notebooks_run_is_stamped_as_it_was_read(tmp_path):
+    path = tmp_path / "00_a.py"
+    path.write_text("# %%\none = 1\n")
+    source = reproduce.Source(path)
+    assert source.notebook.cells[0].source == "one = 1"
+    path.write_text("# %%\none = 2\n")
+    assert "one = 1" in source.text
