@@ -48,8 +48,8 @@ diagram.loop("pairs", "GRPO", "evaluation")
 # %% [markdown]
 # ## (1) What is claimed
 #
-# The paper's own words, as far as they could be read (notebook 07 says what was), about what the pairing reward does
-# for questions it does not ask:
+# The paper's claims, as far as they could be read (notebook 07 says what was), about what the pairing reward does for
+# questions it does not ask, and about wrong tiles of one neighbourhood:
 
 # %%
 about = [one for one in paper.CLAIMS if one.id.startswith(("transfer", "theory"))]
@@ -93,7 +93,7 @@ gates[["dial", "control", "accuracy", "reference", "bound", "passed"]].round(3)
 # %% [markdown]
 # ## (3) What was registered
 #
-# Every arm is the profile below with one thing changed, from each of several bases that know nothing of each other. The
+# Every arm is the profile above with one thing changed, from each of several bases that know nothing of each other. The
 # question that each pair of arms answers, and the predictions:
 
 # %%
