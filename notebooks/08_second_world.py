@@ -42,8 +42,11 @@ from georeplicate.runs import arms as experiment
 size, results = Profile.get("geographic"), files.RESULTS / "geographic"
 size
 
+# %% [markdown]
+# The same loop as everywhere, gone through once more in another world:
+
 # %%
-diagram.loop("pairs", "GRPO", "evaluation")
+diagram.loop()
 
 # %% [markdown]
 # ## (1) What is claimed
