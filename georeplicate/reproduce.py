@@ -411,6 +411,7 @@ def _measured(notebooks: Path) -> dict[str, str]:
     shown = [*notebooks.glob("../results/bench/*.csv"), *notebooks.glob("../results/mini/runs/curve-*/predictions.csv")]
     experiment = notebooks / ".." / "results" / arms.PROFILE
     shown += [*experiment.glob("registered.json"), *experiment.glob("runs/*/predictions.csv")]
+    shown += experiment.glob("tables/sentences.md")
     return {f"{path.parent.name}/{path.name}": files.sha256_file(path) for path in sorted(shown)}
 
 

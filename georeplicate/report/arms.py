@@ -347,18 +347,21 @@ def sentences(table: pd.DataFrame) -> str:
     counts = [f"{known.get(outcome, 0)} {text}" for outcome, text in OUTCOMES.items()]
     said = [f"Of {known.sum()} registered predictions {', '.join(counts[:-1])} and {counts[-1]}.", ""]
     for (after, before), rows in table.groupby(["after", "before"], sort=False):
-        parts = []
+        told, unknown = [], []
         for row in rows[rows.primary | (rows.predicted != "")].itertuples():
-            points = [100 * value for value in (row.difference, row.low, row.high)]
-            text = f"{row.endpoint} {points[0]:+.1f} points [{points[1]:+.1f}, {points[2]:+.1f}]: {row.verdict}"
-            if row.verdict == OPEN and np.isfinite(row.smallest_effect):
-                text += f" (it would have told {100 * row.smallest_effect:.1f} points)"
-            if row.outcome:
-                text += f", {'predicted ' + row.predicted if row.outcome == OPEN else row.outcome}"
-            parts.append(text)
-        said.append(
-            f"- **{after} against {before}** ({rows.bases.iloc[0]} bases). {rows.asks.iloc[0]} {'; '.join(parts)}."
-        )
+            gap, low, high = (f"{100 * value:+.1f}" for value in (row.difference, row.low, row.high))
+            if row.verdict == OPEN:
+                smallest = f" ({100 * row.smallest_effect:.1f})" if np.isfinite(row.smallest_effect) else ""
+                unknown.append(f"{row.endpoint} {gap}{smallest}")
+            else:
+                outcome = f", {row.outcome}" if row.outcome else ""
+                told.append(f"{row.endpoint} {gap} points [{low}, {high}], {row.verdict}{outcome}")
+        first = rows.iloc[0]
+        bases = f"{first.bases} base{'s' if first.bases != 1 else ''}"
+        parts = [f"Told: {'; '.join(told)}." if told else "Nothing is told."]
+        if unknown:
+            parts.append(f"Cannot tell, in brackets what would have been told: {', '.join(unknown)} points.")
+        said.append(f"- **{after} against {before}** ({bases}). {first.asks} {' '.join(parts)}")
     return "\n".join(said)
 
 
