@@ -149,6 +149,11 @@ def _size(profile: Profile, split: str) -> tuple[int, int, int | None]:
     return count, max(6, -(-count // cities)), regions
 
 
+def _spread(profile: Profile, split: str, count: int) -> np.ndarray:
+    """Which of a split's `count` places are evaluated one by one: no more than wanted, evenly over it."""
+    return np.unique(np.linspace(0, count - 1, min(_size(profile, split)[0], count)).astype(int))
+
+
 @cache
 def sites(profile: Profile, split: str) -> pd.DataFrame:
     """The places of a split, a row each (see world.sites)."""
@@ -197,10 +202,9 @@ def questions(profile: Profile, split: str, base_path: Path, seed: int = 0, nega
 def views(profile: Profile, split: str, base_path: Path) -> list[dict]:
     """Single places of a split, spread evenly over it, as `place_rows`."""
     table = sites(profile, split)
-    spread = np.linspace(0, len(table) - 1, min(_size(profile, split)[0], len(table))).astype(int)
     return place_rows(
         base_policy(base_path),
-        table.iloc[np.unique(spread)],
+        table.iloc[_spread(profile, split, len(table))],
         crop_px=profile.crop_px,
         tile_px=profile.tile_px,
         difficulty=dial(profile),
@@ -214,6 +218,5 @@ def alone(profile: Profile, split: str, base_path: Path, view: str) -> Rows:
     if described is None:
         raise ValueError(f"what is true of the {split} split is not made: take validation or test")
     pixels, ids = seen["panorama" if view == "panorama" else "aerial"], rendered(profile, split)["id"][:]
-    count = min(_size(profile, split)[0], len(ids))
-    chosen = np.unique(np.linspace(0, len(ids) - 1, count).astype(int))
-    return Rows(chosen.tolist(), lambda i: {"id": ids[i], "pixels": pixels[i], "true_words": described[ids[i]]})
+    chosen = _spread(profile, split, len(ids)).tolist()
+    return Rows(chosen, lambda i: {"id": ids[i], "pixels": pixels[i], "true_words": described[ids[i]]})

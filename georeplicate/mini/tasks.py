@@ -30,7 +30,8 @@ from georeplicate.tasks.choice import Choice
 from georeplicate.tasks.geolocation import Geolocation
 from georeplicate.tasks.pairing import Pairing
 
-BENCHMARK = "world-mini (synthetic)"
+BENCHMARKS = {"layout": "world-mini (synthetic)", "geographic": "world-geographic (synthetic)"}
+BENCHMARK = BENCHMARKS["layout"]
 
 
 def details(text: str, choice: str, row: Row, words: Wording = wording.WORDING) -> dict[str, float]:
@@ -41,17 +42,18 @@ def details(text: str, choice: str, row: Row, words: Wording = wording.WORDING) 
 def pairing(load=None, k: int = 5, world_name: str = "layout") -> Pairing:
     """The pairing question in a mini world's words; load: split -> rows (None: the rows are given elsewhere)."""
     told = partial(details, words=wording.of(world_name))
-    return Pairing(load or (lambda split: []), BENCHMARK, k, PAIR, told)
+    return Pairing(load or (lambda split: []), BENCHMARKS[world_name], k, PAIR, told)
 
 
 def places(load, world_name: str = "layout") -> dict[str, Task]:
     """The four tasks about single places, from split -> rows of `inputs.place_rows`."""
     ground = next(iter(wording.of(world_name).words.values()))  # what covers the ground, or what grows there
+    benchmark = BENCHMARKS[world_name]
     return {
-        "geolocation": Geolocation(load, BENCHMARK, WHERE, "pixels"),
-        "aerial": Geolocation(load, BENCHMARK, WHERE, "tile_pixels", name="aerial"),
-        "climate": Choice(load, BENCHMARK, "climate", CLIMATE, CLIMATES, "climate"),
-        "ground": Choice(load, BENCHMARK, "ground", GROUND, tuple(ground.values()), "cover", "tile_pixels"),
+        "geolocation": Geolocation(load, benchmark, WHERE, "pixels"),
+        "aerial": Geolocation(load, benchmark, WHERE, "tile_pixels", name="aerial"),
+        "climate": Choice(load, benchmark, "climate", CLIMATE, CLIMATES, "climate"),
+        "ground": Choice(load, benchmark, "ground", GROUND, tuple(ground.values()), "cover", "tile_pixels"),
     }
 
 
@@ -107,7 +109,7 @@ def of(profile: Profile, base_path: Path, control: str = "") -> dict[str, Task]:
         for view in ("panorama", "tile"):
             alone = partial(inputs.alone, profile, base_path=base_path, view=view)
             name = f"{view} words"
-            found[name] = Describe(alone, BENCHMARK, name, wording.of(profile.world))
+            found[name] = Describe(alone, BENCHMARKS[profile.world], name, wording.of(profile.world))
     return found
 
 

@@ -234,6 +234,11 @@ def test_rows_of_photographs_are_lazy_small_and_upright(photographs):
 
     profile, root, _ = photographs
     rows = recipe.questions(profile, recipe.split(profile, "test", root), 0)
+    apart = replace(profile, train_negatives="random")
+    asked = [recipe.questions(apart, recipe.split(apart, "test", root), 0, evaluated=e).items for e in (True, False)]
+    shown = [[question["candidate_ids"] for question in sorted(one, key=lambda q: q["id"])] for one in asked]
+    near = [question["candidate_ids"] for question in sorted(rows.items, key=lambda q: q["id"])]
+    assert shown[0] == near != shown[1]  # only training questions have wrong tiles from elsewhere
     (root / "pano40.jpg").unlink()  # nothing is opened before it is read
     row = next(row for row in (rows[i] for i in range(len(rows)) if rows.items[i]["id"] != "test/40"))
     assert [image.size for image in row["images"]] == [(64, 32), (32, 32), (32, 32), (32, 32)]
@@ -297,11 +302,12 @@ def test_a_word_for_runs_names_each_once_with_what_it_starts_from():
 def test_recipes_know_the_versions_of_their_tasks(tmp_path):
     from georeplicate.mini import tasks
 
-    profile = Profile.get("mini")
-    found = {name: task.version for name, task in tasks.of(profile, tmp_path).items()}
-    assert found == recipes.of("mini").task_versions(True) and list(found) == list(
-        recipes.of("mini").task_versions(True)
-    )
+    for name in ("mini", "geographic"):
+        found = tasks.of(Profile.get(name), tmp_path)
+        versions = {task: found[task].version for task in found}
+        assert list(versions.items()) == list(recipes.of(name).task_versions(True).items())
+        assert {task.name for task in found.values()} == versions.keys()
+        assert {task.benchmark for task in found.values()} == {f"world-{name} (synthetic)"}
     photographs = recipes.of("photographs").tasks(Profile.get("paper"), tmp_path, "", True, root=tmp_path)
     assert {task.name: task.version for task in photographs} == recipes.of("photographs").task_versions(True)
 
