@@ -268,7 +268,7 @@ def train(
     """Train and evaluate whatever is not up to date; a killed run goes on from its newest checkpoint."""
     from georeplicate.runs import commands
 
-    if what == "base" and not commands.ends_in_tables(profile):
+    if what == "base" and not commands.has_arms(profile):
         other = (profile, seeds, base, root, records, weights, adapters, rollouts, report_to, launch, gpus)
         if other != ("mini", None, None, None, None, None, "", "", None, None, None):
             raise ValueError(
@@ -311,7 +311,7 @@ def train(
         what, profile, seeds, base=base, root=root, workers=workers, work=work, records=records, adapters=adapters,
         rollouts=rollouts, report_to=report_to, launch=launch, gpus=launched_on, words=words, register=register,
     )  # fmt: skip
-    if commands.ends_in_tables(profile) and not register:
+    if commands.has_arms(profile) and not register:
         from georeplicate.report import write
 
         made = write.write(work / profile / "runs", work / profile, Profile.get(profile))

@@ -210,8 +210,10 @@ def run(
             "the number of training seeds is given by --seeds, of which -p seeds=... would know nothing"
         )
     if size.source != "world":
-        out, shown = (work / profile).resolve(), (parameters, notebooks, library, progress)
-        return photographs(size, chosen, out, root, launch, gpus, *shown)
+        return photographs(
+            size, chosen, (work / profile).resolve(), root, launch, gpus,
+            parameters=parameters, notebooks=notebooks, library=library, progress=progress,
+        )  # fmt: skip
     if root is not None:
         raise ReproduceError(
             f"profile {profile} draws its pictures: --root is the folder of photographs of other profiles"
@@ -311,6 +313,7 @@ def photographs(
     root: Path | None = None,
     launch: str | None = None,
     gpus: int = 8,
+    *,
     parameters: Mapping[str, object] | None = None,
     notebooks: Path = NOTEBOOKS,
     library: Path = PACKAGE,

@@ -6,6 +6,7 @@ from it, so that no result is typed here.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from georeplicate import files
@@ -172,15 +173,8 @@ def page(results: Path = files.RESULTS) -> str:
         "## Figures",
         "",
     ]
-    for name, (notebook, words) in FIGURES.items():
-        if name in drawn:
-            lines += [f"**{name}** (notebook {notebook}, [PDF](mini/figures/{name}.pdf)). {words}.", ""]
-            lines += [f"![{words}](mini/figures/{name}.png)", ""]
-    lines += ["## Tables", "", "| table | what it holds |", "| --- | --- |"]
-    for name in sorted(made):
-        words = captions.get(name) or TABLES[name][1]
-        also = f", [Markdown](mini/tables/{name}.md)" if name in captions else ""
-        lines.append(f"| [{name}](mini/tables/{name}.csv){also} | {words} |")
+    lines += [*_figures(PROFILE, FIGURES, drawn), "## Tables", ""]
+    lines += _tables(PROFILE, {name: captions.get(name) or TABLES[name][1] for name in sorted(made)}, captions)
     return "\n".join([*lines, *_experiment(results / EXPERIMENT), ""])
 
 
@@ -199,13 +193,25 @@ def _experiment(folder: Path) -> list[str]:
         "Of profile `geographic`, synthetic as well; predictions: [registered.json](geographic/registered.json).",
         "",
     ]
-    for name, (notebook, words) in OF_EXPERIMENT.items():
+    return [*lines, *_figures(EXPERIMENT, OF_EXPERIMENT, drawn), *_tables(EXPERIMENT, made, made)]
+
+
+def _figures(profile: str, described: Mapping[str, tuple[str, str]], drawn: Collection[str]) -> list[str]:
+    """The figures that are there, each with its words and its picture."""
+    lines = []
+    for name, (notebook, words) in described.items():
         if name in drawn:
-            lines += [f"**{name}** (notebook {notebook}, [PDF](geographic/figures/{name}.pdf)). {words}.", ""]
-            lines += [f"![{words}](geographic/figures/{name}.png)", ""]
-    lines += ["| table | what it holds |", "| --- | --- |"]
-    for name, words in made.items():
-        lines.append(f"| [{name}](geographic/tables/{name}.csv), [Markdown](geographic/tables/{name}.md) | {words} |")
+            lines += [f"**{name}** (notebook {notebook}, [PDF]({profile}/figures/{name}.pdf)). {words}.", ""]
+            lines += [f"![{words}]({profile}/figures/{name}.png)", ""]
+    return lines
+
+
+def _tables(profile: str, words: Mapping[str, str], copied: Collection[str]) -> list[str]:
+    """A row for each table. copied: those that have a Markdown copy."""
+    lines = ["| table | what it holds |", "| --- | --- |"]
+    for name, holds in words.items():
+        also = f", [Markdown]({profile}/tables/{name}.md)" if name in copied else ""
+        lines.append(f"| [{name}]({profile}/tables/{name}.csv){also} | {holds} |")
     return lines
 
 

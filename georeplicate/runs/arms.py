@@ -35,8 +35,7 @@ BASES = Profile.get(PROFILE).seeds
 SHIPPED = 0  # the base whose weights are in the package
 ALL = ("arms", "ablations")  # what names all arms
 TASKS = ("pairing", "pairing apart", "geolocation", "panorama words", "tile words")
-HIGHER, LOWER, SAME = "higher", "lower", "no difference"
-DIRECTIONS = (HIGHER, LOWER, SAME)
+HIGHER, LOWER, SAME = DIRECTIONS = ("higher", "lower", "no difference")
 
 
 @dataclass(frozen=True)
@@ -148,14 +147,6 @@ LEFT_OUT = (
 )
 
 
-def arm(name: str) -> Arm:
-    """ValueError lists the arms there are."""
-    for one in ARMS:
-        if one.name == name:
-            return one
-    raise ValueError(f"unknown arm {name!r}: choose one of {', '.join(one.name for one in ARMS)}")
-
-
 def start(one: Arm, base: int, work: Path) -> Path:
     """The policy that an arm starts from: one of those that `train base --world geographic` leaves below `work`."""
     return work / f"base-{PROFILE}-{base}" / ("policy" if one.start == "base" else "policy-rule")
@@ -200,10 +191,10 @@ def missing_bases(work: Path) -> list[int]:
 
 def make_bases(work: Path) -> None:
     """Train the bases that are not there, one after another: an hour of one core each, and one that was killed goes on.
-    Of the shipped one only the answering rule is taught. Nothing heavy is imported where all are there."""
-    for number in missing_bases(work):
-        from georeplicate.mini import base
+    Of the shipped one only the answering rule is taught."""
+    from georeplicate.mini import base
 
+    for number in missing_bases(work):
         policy = work / f"base-{PROFILE}-{number}" / "policy"
         if number == SHIPPED and not policy.parent.exists():
             half = policy.parent.with_name(f".{policy.parent.name}")  # whole or not there

@@ -43,8 +43,8 @@ def takes_published(profile: str) -> bool:
     return Profile.get(profile).source != "world"
 
 
-def ends_in_tables(profile: str) -> bool:
-    """Whether `train` goes on to tables: of the arms of an experiment, which no notebook writes."""
+def has_arms(profile: str) -> bool:
+    """Whether what is trained for this profile are the arms of a registered experiment, up to their tables."""
     return profile == arms.PROFILE
 
 

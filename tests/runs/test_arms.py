@@ -2,16 +2,20 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
+from scipy.stats import t
 
 from georeplicate import files
-from georeplicate.mini import base, tiny
+from georeplicate.mini import base, inputs, tiny
 from georeplicate.profiles import Profile
 from georeplicate.runs import arms, recipes, runner
 
 
 def test_an_arm_is_the_profile_with_its_changes_and_evaluated_like_all(tmp_path):
-    region, random = (arms.job(arms.arm(name), 1, tmp_path) for name in ("region", "random"))
+    [region], [random] = (
+        [job for job in arms.all_jobs(tmp_path) if job.run.name == f"{n}-b1"] for n in ("region", "random")
+    )
     assert (region.run.name, region.run.seed) == ("region-b1", 1)
     assert region.start == (tmp_path / "base-geographic-1" / "policy-rule").resolve()
     changed = runner.differences(*(job.recipe.settings("grpo", job.profile) for job in (region, random)))
@@ -29,7 +33,7 @@ def test_contrasts_are_of_arms_and_endpoints_that_exist():
 
 
 def test_what_is_not_there_is_named_with_its_remedy(tmp_path):
-    with pytest.raises(ValueError, match="unknown arm 'nobody': choose arms, base, rule, region, .* region-b0|base-b0"):
+    with pytest.raises(ValueError, match="unknown arm 'nobody': choose arms, base, rule, region, .*: base-b0$"):
         arms.jobs("nobody", tmp_path)
     with pytest.raises(recipes.NotReady, match="train base --world geographic --seed 2 --rule"):
         arms.jobs("region-b2", tmp_path)
@@ -85,6 +89,13 @@ def test_an_arm_is_trained_and_evaluated_like_any_run(tmp_path, name):
     alone = rows[rows.task == "tile words"]
     assert (alone.words == 14).all() and alone.truth.str.split().str.len().eq(14).all()
     assert alone.words_true.between(0, 14).all()
+    asked = {split: inputs.questions(job.profile, split, job.base_path).items for split in ("train", "test")}
+    cities = {
+        split: [{site.rpartition("/")[0] for site in question["candidate_ids"]} for question in questions]
+        for split, questions in asked.items()
+    }
+    assert all(len(each) == 1 for each in cities["test"])
+    assert any(len(each) > 1 for each in cities["train"]) == (name == "random")
     record = arms.registered(arms.register(tmp_path / "elsewhere", tmp_path / "registered.json"))
     with pytest.raises(ValueError, match=f"{name}-b0 is not what was registered: .*max_completion_length 80 -> 8"):
         arms.finished(tmp_path / "geographic" / "runs", record)
@@ -105,3 +116,14 @@ def test_committed_arms_are_those_that_are_registered():
     arms.check(record)
     runs = files.RESULTS / "geographic" / "runs"
     assert arms.finished(runs, record) == sorted(path.name for path in runs.glob("*"))
+
+
+def test_the_power_that_was_registered_is_what_its_assumption_gives():
+    spread = np.std([-1.5, 5.7, 2.2], ddof=1)
+
+    def told(bases: int) -> float:
+        """The smallest difference, in points, that Student's t over so many bases tells with 80 % power."""
+        return (t.ppf(0.975, bases - 1) + t.ppf(0.8, bases - 1)) * spread / np.sqrt(bases)
+
+    assert f"deviation of {spread:.1f}" in arms.POWER and f"would tell {told(3):.0f} points" in arms.POWER
+    assert told(28) <= 2 < told(27) and "two points would take 28" in arms.POWER
