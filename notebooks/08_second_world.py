@@ -43,10 +43,10 @@ size, results = Profile.get("geographic"), files.RESULTS / "geographic"
 size
 
 # %% [markdown]
-# The same loop as everywhere, gone through once more in another world:
+# The same loop as everywhere, gone through once more in another world. What is new is what GRPO is shown:
 
 # %%
-diagram.loop()
+diagram.loop("GRPO")
 
 # %% [markdown]
 # ## (1) What is claimed
@@ -96,11 +96,17 @@ gates[["dial", "control", "accuracy", "reference", "bound", "passed"]].round(3)
 # %% [markdown]
 # ## (3) What was registered
 #
-# Every arm is the profile above with one thing changed, from each of several bases that know nothing of each other. The
-# question that each pair of arms answers, and the predictions:
+# Every arm is the profile above with one thing changed, from each of several bases that know nothing of each other:
 
 # %%
 record = experiment.registered()
+registered = pd.DataFrame(record["arms"])
+Markdown(paper.markdown(registered[["name", "what", "start"]]))
+
+# %% [markdown]
+# The question that each pair of arms answers, and the predictions:
+
+# %%
 asked = pd.DataFrame(record["contrasts"])
 asked["predicted"] = [", ".join(f"{what}: {how}" for what, how in one.items()) for one in asked.predicted]
 Markdown(paper.markdown(asked))

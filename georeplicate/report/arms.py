@@ -28,7 +28,7 @@ from georeplicate import files, geo, paper
 from georeplicate.evaluation import seeds, statistics
 from georeplicate.evaluation.faithfulness import thoughts
 from georeplicate.evaluation.statistics import Sample
-from georeplicate.mini import inputs, oracle, readings, wording
+from georeplicate.mini import inputs, oracle, readings, tasks, wording
 from georeplicate.profiles import Profile
 from georeplicate.report import plots, tables
 from georeplicate.runs import arms, runner
@@ -39,7 +39,7 @@ ALPHA = 0.05
 OPEN = "cannot tell"
 CONFIRMED, REFUTED = "as predicted", "otherwise than predicted"
 OUTCOMES = {CONFIRMED: "came out as predicted", REFUTED: "came out otherwise", OPEN: "cannot be told"}
-BENCHMARK = "world-geographic (synthetic)"
+BENCHMARK = tasks.BENCHMARKS["geographic"]
 WORDS = wording.of("geographic")
 CLIMATE = dict.fromkeys(wording.CLIMATES, "climate")
 LEVELS = (
@@ -59,15 +59,15 @@ def read(runs: str | Path, record: Mapping[str, Any]) -> pd.DataFrame:
     """Predictions of the finished arms below a folder, with `arm`; `training_seed` is the number of the base. FileError
     where there is none, ValueError where one is not as it was registered."""
     names = arms.finished(Path(runs), record)
-    p = runner.predictions(runs)
+    p = runner.predictions(runs)  # the first runs of this world recorded the other one's benchmark
     return p[p.run.isin(names)].assign(arm=p.run.str.rpartition("-b")[0], benchmark=BENCHMARK)
 
 
 # --- endpoints -------------------------------------------------------------------------------------------------------
 
 
-def _greedy(rows: pd.DataFrame, *tasks: str) -> pd.DataFrame:
-    return rows[rows.task.isin(tasks) & (rows.decoding == "greedy")]
+def _greedy(rows: pd.DataFrame, *names: str) -> pd.DataFrame:
+    return rows[rows.task.isin(names) & (rows.decoding == "greedy")]
 
 
 def _places(rows: pd.DataFrame) -> Sample:
@@ -372,12 +372,14 @@ def room(made: pd.DataFrame) -> str:
         row = made[(made.arm == arm) & (made.endpoint == endpoint)].iloc[0]
         return f"{row.value:.3f}" + (f" [{row.value_low:.3f}, {row.value_high:.3f}]" if row.bases else "")
 
+    places = made[made.endpoint == "places"].set_index("arm")
+    more = places.value["a reader of true words"] > places.value_high["rule"]
     return (
         f"Within 2,500 km lie {value('rule', 'places')} of the places that the bases name before GRPO, "
         f"{value('the best constant guess', 'places')} of the best constant guess and "
         f"{value('a reader of true words', 'places')} of a naive-Bayes reader of the true words; the climate group is "
-        f"right in {value('rule', 'climate')}, the commonest one in {value('the commonest climate', 'climate')}. So "
-        "there is something to gain."
+        f"right in {value('rule', 'climate')}, the commonest one in {value('the commonest climate', 'climate')}. "
+        f"{'So there is something to gain.' if more else 'So there is hardly anything to gain.'}"
     )
 
 
@@ -438,8 +440,7 @@ def figure(made: pd.DataFrame) -> Figure:
     plots.note(
         drawn,
         f"dots: {bases} base{'s' * (bases != 1)}; diamonds: their mean with its 95 % interval (Student's t over bases, "
-        f"and places). "
-        f"{plots.MINI}",
+        f"and places). {plots.MINI}",
     )
     return drawn
 

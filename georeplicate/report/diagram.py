@@ -28,7 +28,7 @@ STEPS = (
     Step("pairs", f"one panorama,\n{_K} aerial tiles", "01"),
     Step("data engine", "facts become chains\nof thought, checked", "01"),
     Step("SFT", "think aloud,\nname the place", "02"),
-    Step("GRPO", f"{_G} answers, rewarded\nfor the right letter", "03, 04"),
+    Step("GRPO", f"{_G} answers, rewarded\nfor the right letter", "03, 04, 08"),
     Step("evaluation", "held-out questions;\nplaces, unrewarded", "05"),
     Step("tables", "intervals, maps of\nerrors, verdicts", "06, 07"),
 )

@@ -106,3 +106,13 @@ def test_a_difference_splits_into_what_is_left_out_and_what_is_wrong(climates):
     named, true = (6 / 14 - 1) * 10 / 14, 6 / 14 * (1 - 10 / 14)
     assert f"| {100 * (6 / 14 - 10 / 14):+.1f} | {100 * named:+.1f} | {100 * true:+.1f} |" in text
     assert "1.000 to 0.429" in text and "| +0.0 | +0.0 | +0.0 |" in text
+
+
+@pytest.mark.parametrize("reader, said", [(0.72, "So there is something to gain."), (0.4, "hardly anything to gain.")])
+def test_what_there_is_to_gain_follows_from_the_levels(reader, said):
+    lines = [("a reader of true words", reader), ("the best constant guess", 0.25)]
+    rows = [("rule", what, 0.34, 0.21, 0.48, 3) for what in ("places", "climate")]
+    rows += [(arm, "places", value, np.nan, np.nan, 0) for arm, value in lines]
+    rows += [("the commonest climate", "climate", 0.4, np.nan, np.nan, 0)]
+    made = pd.DataFrame(rows, columns=["arm", "endpoint", "value", "value_low", "value_high", "bases"])
+    assert arms.room(made).endswith(said)
