@@ -26,7 +26,7 @@ ROLLOUTS = ("shared-prefix", "vllm", "vllm-server")
 RewardMode = Literal["paper", "released"]
 REWARD_MODES: tuple[RewardMode, ...] = get_args(RewardMode)
 # Not checked to be above 0: texts, tuples, and numbers for which 0 means "none".
-_MAY_BE_ZERO = ("name", "seeds", "weight_decay", "sft_warmup", "warmup_steps", "top_k")
+_MAY_BE_ZERO = ("name", "seeds", "weight_decay", "sft_warmup", "warmup_steps", "top_k", "replay")
 
 # Fields that runs were trained without, and what held then.
 _LATER: dict[str, Any] = dict(
@@ -37,6 +37,7 @@ _LATER: dict[str, Any] = dict(
     lora_alpha=32,
     lora_rate=2.0,
     rollouts="shared-prefix",
+    replay=0.0,
 )
 
 
@@ -103,6 +104,7 @@ class Profile:
     temperature: float = 1.0
     top_k: int = 50  # most likely tokens that sampling chooses from; 0 is all of them
     max_completion_length: int
+    replay: float = 0.0  # share of SFT records in an update's loss and beside its completions; of synthetic worlds
     rollouts: str = "shared-prefix"  # who samples: our kernel, or "vllm" in the same GPUs, or "vllm-server"
     reward_mode: RewardMode = "paper"  # the rewards as described, or "released": as the official code computes them
     reward_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # accuracy, format, length, repetition
@@ -172,6 +174,12 @@ class Profile:
             betas = getattr(self, field)
             if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
                 self._refuse(f"{field} are two numbers from 0 to below 1, got {betas}")
+        if self.replay >= 1:
+            self._refuse(f"replay is a share from 0 to below 1, got {self.replay}")
+        if self.replay and self.source != "world":
+            self._refuse("replay is of what the base of a synthetic world practised: there is none for photographs")
+        if self.replay and (self.accumulation > 1 or self.rollouts != "shared-prefix"):
+            self._refuse("replay goes beside whole updates of shared-prefix rollouts: accumulation must be 1")
         if not 0 <= self.sft_warmup <= 1:
             self._refuse(f"sft_warmup is a share from 0 to 1, got {self.sft_warmup}")
         if len(self.panorama_px) != 2:
@@ -207,6 +215,11 @@ class Profile:
     @property
     def completions_per_update(self) -> int:
         return self.prompts_per_update * self.group_size
+
+    @property
+    def replayed(self) -> int:
+        """Records that are replayed beside an update's completions."""
+        return round(self.replay * self.completions_per_update)
 
     def steps(self, stage: str) -> int:
         """Optimizer updates of a stage of training."""

@@ -288,7 +288,7 @@ def experiment(work: Path) -> list[str]:
     names of the runs done. FileError or ValueError where nothing was registered, or something else."""
     from georeplicate.report import write
 
-    arms.check(arms.registered())
+    arms.check_all()
     out = (work / arms.PROFILE).resolve()
     with files.alone(out / ".lock", f"another run of {out.name} is at work; waiting until it ends"):
         missing = arms.missing_bases(work)
@@ -413,7 +413,7 @@ def _measured(notebooks: Path) -> dict[str, str]:
     """{name: checksum} of the committed measurements that notebooks show beside their own."""
     shown = [*notebooks.glob("../results/bench/*.csv"), *notebooks.glob("../results/mini/runs/curve-*/predictions.csv")]
     experiment = notebooks / ".." / "results" / arms.PROFILE
-    shown += [*experiment.glob("registered.json"), *experiment.glob("runs/*/predictions.csv")]
+    shown += [*experiment.glob("registered*.json"), *experiment.glob("runs/*/predictions.csv")]
     shown += experiment.glob("tables/sentences.md")
     return {f"{path.parent.name}/{path.name}": files.sha256_file(path) for path in sorted(shown)}
 

@@ -46,7 +46,7 @@ _SFT = ("sft_steps", "sft_batch", "sft_accumulation", "sft_learning_rate")
 _RL = ("rl_steps", "prompts_per_update", "group_size", "learning_rate")
 _GRPO = (
     *("accumulation", "num_iterations", "schedule", "warmup_steps", "adam_betas", "beta", "epsilon", "temperature"),
-    *("top_k", "reward_mode", "reward_weights", "rollouts"),
+    *("top_k", "reward_mode", "reward_weights", "rollouts", "replay"),
 )
 SETTINGS = {
     "base": (),
@@ -116,6 +116,8 @@ class Mini:
 
         if stage == "sft":
             return teaching.sft_rows(profile, start, seed, profile.sft_steps * profile.sft_batch)
+        if stage == "replay":
+            return teaching.beside_grpo(profile, start, seed)
         if stage == "places":
             return teaching.labelled_rows(profile, start)
         return inputs.controlled(inputs.questions(profile, "train", start, seed), control, seed)

@@ -32,6 +32,8 @@ REPLAYED = {
     "layout": ("form", "tiles", "panoramas"),
     "geographic": ("form", "tiles", "panoramas", "toss", "beside", "know beside"),
 }
+# What is replayed beside GRPO: the prompts that no reward is about, each in the base's own form.
+BESIDE_GRPO = ("caption", "see", "know beside")
 
 
 @cache
@@ -54,10 +56,11 @@ def _replayed_from(world_name: str) -> tuple[base.Stream, pd.DataFrame]:
     return stream, sites
 
 
-def _replay(profile: Profile, policy: policies.Policy, rng: np.random.Generator, count: int) -> Rows:
-    """Examples of the base's own stream, and their pictures: only those are drawn."""
+def _replay(
+    profile: Profile, policy: policies.Policy, rng: np.random.Generator, count: int, replayed: Sequence[str]
+) -> Rows:
+    """Examples of tasks of the base's own stream, and their pictures: only those are drawn."""
     stream, sites = _replayed_from(profile.world)
-    replayed = REPLAYED[profile.world]
     found = stream.batch(rng, dict.fromkeys(replayed, -(-count // len(replayed))))
     found = [found[j] for j in rng.permutation(len(found))[:count]]
     shown = [picture for example in found for picture in example.pictures]
@@ -67,6 +70,24 @@ def _replay(profile: Profile, policy: policies.Policy, rng: np.random.Generator,
     at = {site: i for i, site in enumerate(needed)}
     moved = [replace(e, pictures=tuple((view, at[site], k) for view, site, k in e.pictures)) for e in found]
     return Rows(moved, album.row)
+
+
+def _weighted(policy: policies.Policy, replay: Rows, i: int) -> dict:
+    """A replayed row whose tokens weigh 1 together, but for those that the base's loss does not count."""
+    counted = base.counted(policy, replay.items[i])
+    total = sum(map(sum, counted))
+    return replay[i] | {"weights": [[w / total for w in weights] for weights in counted]}
+
+
+def beside_grpo(profile: Profile, base_path: Path, seed: int) -> Sequence[dict]:
+    """What is replayed beside the completions of GRPO, {pixels, prompt, completion, weights}: `Profile.replay` records
+    of BESIDE_GRPO for each completion of an update, new ones in each. From places of the base's own split: nothing is
+    told that the base was not told, and never a panorama with its tile. ValueError in a world without these tasks."""
+    if profile.world != "geographic":
+        raise ValueError(f"replay is of prompts that the base of the geographic world knows, not of {profile.world}")
+    policy, count = inputs.base_policy(base_path), profile.replayed * profile.rl_steps
+    replay = _replay(profile, policy, np.random.default_rng([seed, 12]), count, BESIDE_GRPO)
+    return Rows(range(len(replay)), lambda i: _weighted(policy, replay, i))
 
 
 def labelled_rows(profile: Profile, base_path: Path) -> Sequence[dict]:
@@ -117,7 +138,7 @@ def sft_rows(profile: Profile, base_path: Path, seed: int, count: int) -> Sequen
         thought = teacher.write(facts[int(i)], scene.attributes, rng=rng)
         answer = f"country : {base.country_tokens()[site.country]} city : {base.city_token(site.city)}"
         records.append((picture, f"<think> {thought} </think> <answer> {answer} </answer>"))
-    replay = _replay(profile, policy, rng, count - len(records))
+    replay = _replay(profile, policy, rng, count - len(records), REPLAYED[profile.world])
 
     def make(i: int) -> dict:
         if i >= len(records):
@@ -148,7 +169,7 @@ def _seen_and_known(profile: Profile, base_path: Path, seed: int, count: int) ->
         picture = world.crop(scene, profile.crop_px, seed=int(rng.integers(1_000_000)))
         text = thought(world.words_of(scene), site.climate, site.region, site.country, site.city)
         records.append((picture, text))
-    replay = _replay(profile, policy, rng, count - taught)
+    replay = _replay(profile, policy, rng, count - taught, REPLAYED[profile.world])
     known = {*wording.CLIMATES, *map(wording.region_word, cues.SUBREGIONS)}
 
     def part_of(token: str) -> str:
@@ -156,11 +177,7 @@ def _seen_and_known(profile: Profile, base_path: Path, seed: int, count: int) ->
 
     def make(i: int) -> dict:
         if i >= len(records):
-            example = replay.items[i - len(records)]
-            row = replay[i - len(records)]
-            counted = base.counted(policy, example)
-            total = sum(map(sum, counted))
-            return row | {"weights": [[w / total for w in weights] for weights in counted]}
+            return _weighted(policy, replay, i - len(records))
         picture, text = records[i]
         pixels = policy.pixels([policies.Image.fromarray(picture)])
         parts = [part_of(token) for token in policy.tokenizer.convert_ids_to_tokens(policy.completion_ids(text))]

@@ -1,4 +1,4 @@
-"""The experiment in the geographic world: which arms there are, and what was registered before any was evaluated.
+"""The experiments in the geographic world: which arms there are, and what was registered before any was evaluated.
 
 Every arm is trained from each of several independent bases; a base, with the seed that goes with it, is the unit that
 is counted. An arm differs from the profile "geographic" in what its `changes` say and in nothing else, and all are
@@ -7,19 +7,21 @@ evaluated on the same questions and places:
     base ──── plain-b0, b1, b2          GRPO from the base, which has no answering rule yet
     rule ─┬── region-b0, b1, b2         GRPO from the base that has one; wrong tiles of the same city
           ├── random-b0, b1, b2         the same; wrong tiles from anywhere
-          └── shuffled-b0, b1, b2       the same; the right letter is sampled at random: what training does by itself
+          ├── shuffled-b0, b1, b2       the same; the right letter is sampled at random: what training does by itself
+          ├── region-replay, random-replay, shuffled-replay    the same three, with records of other prompts replayed
+          └── direct-b0, b1, b2         GRPO on how near the place named is: with labels, so no test of the claim
 
-`register` writes what is asked and predicted, with the settings of all and a checksum of them, into
-`results/geographic/registered.json`. No arm is evaluated on test questions before that file is there, and none whose
-settings differ from it. A base is registered by its seed and the curriculum that makes it: its weights differ in their
-last digits from processor to processor. `report.arms` computes the verdicts.
+Each experiment has a file of its own below `results/geographic`: `register` writes what is asked and predicted, with
+the settings of its arms and a checksum of them. No arm is evaluated on test questions before that file is there, and
+none whose settings differ from it. A base is registered by its seed and the curriculum that makes it: its weights
+differ in their last digits from processor to processor. `report.arms` computes the verdicts.
 """
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -30,7 +32,6 @@ from georeplicate.runs import recipes, runner
 from georeplicate.runs.spec import Run
 
 PROFILE = "geographic"
-REGISTERED = files.RESULTS / PROFILE / "registered.json"
 BASES = Profile.get(PROFILE).seeds
 SHIPPED = 0  # the base whose weights are in the package
 ALL = ("arms", "ablations")  # what names all arms
@@ -41,14 +42,15 @@ HIGHER, LOWER, SAME = DIRECTIONS = ("higher", "lower", "no difference")
 @dataclass(frozen=True)
 class Arm:
     """name: of its runs, with the base's number. start: the policy it goes on from, "base" or "rule" (the base that
-    answers the first tile it calls a match). stage: "base" for a policy that is evaluated as it is. changes: fields of
-    the profile that are its own."""
+    answers the first tile it calls a match). stage: "base" for a policy that is evaluated as it is. reward: one of
+    training.stages.REWARDS. changes: fields of the profile that are its own."""
 
     name: str
     what: str
     start: str
     stage: str = "grpo"
     control: str = ""
+    reward: str = "paper"
     changes: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -87,7 +89,27 @@ ENDPOINTS = (
 )
 MARGIN = 0.02  # the smallest difference of interest, of a share
 
-ARMS = (
+
+@dataclass(frozen=True)
+class Experiment:
+    """What is registered in one file, before any of its arms is evaluated. arms: those that are new; contrasts may be
+    with earlier ones. power: what its bases could tell, as far as that is known beforehand. left_out: what it does not
+    ask."""
+
+    name: str
+    what: str
+    file: str
+    arms: tuple[Arm, ...]
+    contrasts: tuple[Contrast, ...]
+    power: str
+    left_out: tuple[str, ...]
+
+    @property
+    def path(self) -> Path:
+        return files.RESULTS / PROFILE / self.file
+
+
+_NEGATIVES = (
     Arm("base", "before GRPO", "base", "base"),
     Arm("rule", "before GRPO, taught to answer the first tile that it calls a match", "rule", "base"),
     Arm("region", "GRPO, wrong tiles of the same city", "rule"),
@@ -95,7 +117,7 @@ ARMS = (
     Arm("shuffled", "GRPO, the right letter sampled at random", "rule", control="shuffled pairing"),
     Arm("plain", "GRPO from the base without the rule, wrong tiles of the same city", "base"),
 )
-CONTRASTS = (
+_OF_NEGATIVES = (
     Contrast(
         "region",
         "rule",
@@ -133,18 +155,86 @@ CONTRASTS = (
         {"pairing": HIGHER, "verdicts": SAME, "places": LOWER},
     ),
 )
-POWER = (
-    "The spread between bases is not known: the pilot had one. Were it that of the simulated seeds (-1.5, +5.7 and "
-    "+2.2 points within 2,500 km, a standard deviation of 3.6), three bases would tell 11 points with 80 % power, and "
-    "two points would take 28; three are what some hours of two cores carry. So a small effect will be open, and is "
-    "not to be called absent."
+NEGATIVES = Experiment(
+    "negatives",
+    "does the pairing reward teach geography in the geographic world? (synthetic)",
+    "registered.json",
+    _NEGATIVES,
+    _OF_NEGATIVES,
+    power="The spread between bases is not known: the pilot had one. Were it that of the simulated seeds (-1.5, +5.7 "
+    "and +2.2 points within 2,500 km, a standard deviation of 3.6), three bases would tell 11 points with 80 % power, "
+    "and two points would take 28; three are what some hours of two cores carry. So a small effect will be open, and "
+    "is not to be called absent.",
+    left_out=(
+        "graded negatives; 16 or 325 cities; the vision tower trained, by adapters or in its last block",
+        "replay of SFT records beside GRPO; released and no length reward; reward noise; other numbers of candidates",
+        "direct reward for places, supervised words, rejection-sampling SFT, format-only reward",
+        "GRPO from SFT: the scaffold's replay teaches the form without the rule",
+    ),
 )
-LEFT_OUT = (
-    "graded negatives; 16 or 325 cities; the vision tower trained, by adapters or in its last block",
-    "replay of SFT records beside GRPO; released and no length reward; reward noise; other numbers of candidates",
-    "direct reward for places, supervised words, rejection-sampling SFT, format-only reward",
-    "GRPO from SFT: the scaffold's replay teaches the form without the rule",
+_REPLAYED = {"replay": 0.3}
+REPLAY = Experiment(
+    "replay",
+    "does the pairing reward teach geography where other prompts are kept in form by replay? (synthetic)",
+    "registered_replay.json",
+    (
+        Arm("region-replay", "as region, beside replay of other prompts", "rule", changes=_REPLAYED),
+        Arm("random-replay", "as random, beside replay", "rule", changes=_REPLAYED | {"train_negatives": "random"}),
+        Arm("shuffled-replay", "as shuffled, beside replay", "rule", control="shuffled pairing", changes=_REPLAYED),
+        Arm(
+            "direct", "GRPO on the distance of the place named, base's cities", "rule", "grpo-places", reward="distance"
+        ),
+    ),
+    (
+        Contrast(
+            "region-replay",
+            "shuffled-replay",
+            "Other prompts are kept in form by the same replay in both: what does the reward add?",
+            {"pairing": HIGHER, "shared said": LOWER, "local words": HIGHER, "places": SAME, "climate": SAME},
+        ),
+        Contrast(
+            "random-replay",
+            "shuffled-replay",
+            "The same where cues of a region pay, which is the case in which the paper's claim has most room.",
+            {"pairing apart": HIGHER, "shared words": HIGHER, "places": HIGHER, "climate": HIGHER},
+        ),
+        Contrast(
+            "random-replay",
+            "region-replay",
+            "Is geography learnt better where it does not cancel?",
+            {"shared said": HIGHER, "shared words": HIGHER, "places": HIGHER},
+        ),
+        Contrast(
+            "region-replay",
+            "region",
+            "What does replay keep that GRPO alone loses, and what does it cost?",
+            {"words": HIGHER, "form": HIGHER, "pairing": SAME},
+        ),
+        Contrast(
+            "shuffled-replay",
+            "rule",
+            "What do training and replay do by themselves?",
+            {"words": HIGHER, "places": SAME, "climate": SAME, "form": SAME},
+        ),
+        Contrast(
+            "direct",
+            "rule",
+            "What does a reward on the place itself teach in as many updates? With labels, so no test of the claim.",
+            {"places": HIGHER},
+        ),
+    ),
+    power="The first experiment's bases told 10 to 50 points, as they lost different shares of the words and places "
+    "that they named before. Replay is meant to take that away; how much spread is left is not known before the runs. "
+    "With a standard deviation of 3 points between bases, three tell 9 with 80 % power, and with one of 1 point 3.",
+    left_out=(
+        "another share than 30 %; replay of SFT's own records on the 16 cities",
+        "graded negatives; 16 or 325 cities; the vision tower trained, by adapters or in its last block",
+        "released and no length reward; format-only reward; rejection-sampling SFT; reward noise; other numbers of "
+        "candidates",
+    ),
 )
+EXPERIMENTS = (NEGATIVES, REPLAY)
+ARMS = tuple(arm for one in EXPERIMENTS for arm in one.arms)
 
 
 def start(one: Arm, base: int, work: Path) -> Path:
@@ -157,7 +247,7 @@ def job(one: Arm, base: int, work: Path) -> runner.Job:
     profile = replace(Profile.get(PROFILE), **one.changes)
     recipe = recipes.of(profile)
     system = f"{PROFILE}-{one.name}"
-    run = Run(f"{one.name}-b{base}", system, "", one.stage, base, control=one.control, tasks=TASKS)
+    run = Run(f"{one.name}-b{base}", system, "", one.stage, base, reward=one.reward, control=one.control, tasks=TASKS)
     return runner.Job(run, profile, (work / PROFILE).resolve(), start(one, base, work).resolve(), recipe)
 
 
@@ -167,12 +257,20 @@ def all_jobs(work: Path) -> list[runner.Job]:
 
 
 def jobs(what: str, work: Path) -> list[runner.Job]:
-    """The runs that a word names: "arms" (all), an arm, or an arm and a base such as region-b0. ValueError lists what
-    there is; recipes.NotReady names a base that is not there, with the command that makes it."""
-    found = [one for one in all_jobs(work) if what in (*ALL, one.run.name, one.run.name.rpartition("-b")[0])]
+    """The runs that a word names: "arms" (all), an experiment, an arm, or an arm and a base such as region-b0.
+    ValueError lists what there is; recipes.NotReady names a base that is not there, with the command that makes it."""
+    of = {arm.name: one.name for one in EXPERIMENTS for arm in one.arms}
+
+    def names(run: str) -> tuple[str, ...]:
+        arm = run.rpartition("-b")[0]
+        return (*ALL, of[arm], arm, run)
+
+    found = [one for one in all_jobs(work) if what in names(one.run.name)]
     if not found:
-        names = [one.name for one in ARMS]
-        raise ValueError(f"unknown arm {what!r}: choose arms, {', '.join(names)}, or one with its base: {names[0]}-b0")
+        raise ValueError(
+            f"unknown arm {what!r}: choose arms, an experiment ({', '.join(one.name for one in EXPERIMENTS)}), "
+            f"{', '.join(of)}, or one with its base: {ARMS[0].name}-b0"
+        )
     for one in found:
         if not (one.base_path / "config.json").is_file():
             base = one.run.seed
@@ -208,13 +306,13 @@ def make_bases(work: Path) -> None:
 # --- registration ----------------------------------------------------------------------------------------------------
 
 
-def settings() -> dict[str, Any]:
-    """{arm: all that decides about its policy and what is evaluated}; the bases by how they are made."""
+def settings(of: Experiment) -> dict[str, Any]:
+    """{arm of an experiment: all that decides about its policy and what is evaluated}; bases by how they are made."""
     from georeplicate.mini import base
 
     curriculum = files.sha256_json(json.loads(json.dumps(asdict(base.CURRICULA[PROFILE]))))
     found = {}
-    for one in ARMS:
+    for one in of.arms:
         made = job(one, BASES[0], Path())
         found[one.name] = {
             "recipe_version": made.recipe.version,
@@ -226,6 +324,7 @@ def settings() -> dict[str, Any]:
             },
             "stage": one.stage,
             "control": one.control,
+            "reward": one.reward,
             "training": made.recipe.settings(one.stage, made.profile),
             "evaluation": made.recipe.settings("evaluation", made.profile),
             "tasks": list(TASKS),
@@ -234,39 +333,51 @@ def settings() -> dict[str, Any]:
     return json.loads(json.dumps(found))
 
 
-def register(work: Path, path: Path = REGISTERED) -> Path:
-    """Write down what is asked, of what, and what is predicted. ValueError where that was done, or an arm was evaluated
-    already: a prediction that is made afterwards is none."""
+def named(name: str) -> Experiment:
+    """The experiment of that name; ValueError lists the names there are."""
+    for one in EXPERIMENTS:
+        if one.name == name:
+            return one
+    raise ValueError(f"unknown experiment {name!r}: choose one of {', '.join(one.name for one in EXPERIMENTS)}")
+
+
+def register(of: Experiment, work: Path, path: Path | None = None) -> Path:
+    """Write down what an experiment asks, of what, and what is predicted. ValueError where that was done, or one of its
+    arms was evaluated already: a prediction that is made afterwards is none."""
+    path = path or of.path
     if path.exists():
         raise ValueError(f"{path} was registered and stays as it is; another experiment gets a file of its own")
-    if done := [path.parent.name for path in (work / PROFILE / "runs").glob("*/predictions.csv")]:
+    runs = {f"{one.name}-b{base}" for one in of.arms for base in BASES}
+    evaluated = {path.parent.name for path in (work / PROFILE / "runs").glob("*/predictions.csv")}
+    if done := runs & evaluated:
         raise ValueError(f"{', '.join(sorted(done))} was evaluated already, so nothing can be registered before it")
-    decided = settings()
+    decided = settings(of)
     record = {
-        "experiment": "does the pairing reward teach geography in the geographic world? (synthetic)",
+        "experiment": of.what,
         "unit": f"a base with a seed of its own; {len(BASES)} of them",
         "statistics": "differences base by base and place by place, Student's t over bases "
         "(evaluation.statistics.difference); Holm over the primary endpoints of a contrast",
         "smallest_difference_of_interest": MARGIN,
-        "power": POWER,
+        "power": of.power,
         "endpoints": [asdict(one) for one in ENDPOINTS],
-        "arms": [asdict(one) for one in ARMS],
-        "contrasts": [asdict(one) for one in CONTRASTS],
-        "left_out": list(LEFT_OUT),
+        "arms": [asdict(one) for one in of.arms],
+        "contrasts": [asdict(one) for one in of.contrasts],
+        "left_out": list(of.left_out),
         "settings": decided,
         "settings_sha256": files.sha256_json(decided),
     }
     return files.write_json(path, record)
 
 
-def registered(path: Path = REGISTERED) -> dict[str, Any]:
-    """What was registered. FileError where nothing was, or the file is not what was written."""
+def registered(of: Experiment, path: Path | None = None) -> dict[str, Any]:
+    """What was registered of an experiment. FileError where nothing was, or the file is not what was written."""
+    path = path or of.path
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         whole = files.sha256_json(record["settings"]) == record["settings_sha256"]
     except FileNotFoundError:
         raise files.FileError(
-            f"{path} is not there: `georeplicate train arms --profile {PROFILE} --register` writes down what is "
+            f"{path} is not there: `georeplicate train {of.name} --profile {PROFILE} --register` writes down what is "
             "predicted before any arm is evaluated"
         ) from None
     except (OSError, ValueError, KeyError, TypeError):
@@ -276,28 +387,37 @@ def registered(path: Path = REGISTERED) -> dict[str, Any]:
     return record
 
 
-def check(record: Mapping[str, Any]) -> None:
-    """ValueError where the arms of now are not those that were registered."""
-    if moved := runner.differences(record["settings"], settings()):
+def check(of: Experiment, record: Mapping[str, Any]) -> None:
+    """ValueError where an experiment's arms of now are not those that were registered."""
+    then = {name: {"reward": "paper"} | one for name, one in record["settings"].items()}  # the first names none
+    if moved := runner.differences(then, settings(of)):
         raise ValueError(
             f"the arms are not as they were registered ({'; '.join(moved)}), so what they give would be no test of "
             "what was predicted"
         )
 
 
-def finished(runs: Path, record: Mapping[str, Any]) -> list[str]:
-    """Names of the finished arms below a folder. ValueError where one was trained or evaluated otherwise than it was
-    registered, by its own manifest."""
-    names = {f"{one.name}-b{base}": one.name for one in ARMS for base in BASES}
+def check_all() -> None:
+    """FileError where an experiment is not registered, ValueError where its arms are not those that were."""
+    for one in EXPERIMENTS:
+        check(one, registered(one))
+
+
+def finished(runs: Path, records: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Names of the finished arms below a folder, of the experiments of these records. ValueError where one was trained
+    or evaluated otherwise than it was registered, by its own manifest."""
+    settings_of = {name: {"reward": "paper"} | then for record in records for name, then in record["settings"].items()}
+    names = {f"{name}-b{base}": name for name in settings_of for base in BASES}
     found = []
     for path in sorted(Path(runs).glob(f"*/{manifest.NAME}")):
         if path.parent.name not in names:
             continue
-        then, said = record["settings"][names[path.parent.name]], manifest.read(path.parent)
+        then, said = settings_of[names[path.parent.name]], manifest.read(path.parent)
         trained = said["training"]["inputs"] if said["training"] else {}
         now = {
             "training": trained.get("settings", then["training"]),
             "control": trained.get("control", then["control"]),
+            "reward": trained.get("reward", then["reward"]),
             "evaluation": said["evaluation"]["inputs"]["settings"],
             "data_sha256": said["evaluation"]["inputs"]["data_sha256"],
         }

@@ -140,10 +140,12 @@ def train(
 def _train_arms(what: str, workers: int, work: Path, register: bool) -> int:
     """Bring the arms that a word names up to date, once they are registered."""
     if register:
-        print(f"registered: {arms.register(work)}; commit it before anything is trained")
+        print(f"registered: {arms.register(arms.named(what), work)}; commit it before anything is trained")
         return 0
     found = arms.jobs(what, work)
-    arms.check(arms.registered())
+    for one in arms.EXPERIMENTS:
+        if any(job.run.name.rpartition("-b")[0] in {arm.name for arm in one.arms} for job in found):
+            arms.check(one, arms.registered(one))
     runner.complete(found, workers)
     return 0
 

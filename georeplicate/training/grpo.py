@@ -56,7 +56,7 @@ from georeplicate.model import shared_prefix
 from georeplicate.model.processors import load_processor
 from georeplicate.profiles import ROLLOUTS
 from georeplicate.tasks.rows import Rows
-from georeplicate.training import common, options, processes, scoring
+from georeplicate.training import common, options, processes, scoring, sft
 from georeplicate.training.loss import Level, LossType, Scale, group_advantages, loss
 
 __all__ = ["DEFAULTS", "SharedPrefixGRPOTrainer", "VLLMGRPOTrainer", "group_advantages", "loss", "train"]
@@ -102,6 +102,10 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
     (see `Policy.pixels`) instead of images. eval_dataset: one such Dataset or several by name. bf16: autocast, where
     `args.bf16` refuses a CPU (None: as it says).
 
+    replay: rows {images or pixels, prompt, completion, weights (optional)}, see `sft.loss`, of which every update takes
+    the next, all of them in as many updates as args.max_steps; the loss is then the mean of GRPO's and theirs, which
+    weighs replay_share. ValueError in several processes or micro-batches.
+
     Groups must not be split between processes; how many processes share a batch changes nothing but rounding (nor in
     evaluation, where the rows fill the last batch). Options that are not honoured are refused (`options`,
     docs/trainer.md).
@@ -129,6 +133,8 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         peft_config: PeftConfig | None = None,
         *,
         bf16: bool | None = None,
+        replay: Sequence[dict[str, Any]] | None = None,
+        replay_share: float = 0.0,
     ):
         if args is None:
             name = model if isinstance(model, str) else model.config._name_or_path
@@ -149,6 +155,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
             )
         if processing_class is None:
             processing_class = load_processor(model.config._name_or_path, model.config.model_type)
+        _refuse_replay(args, replay, replay_share)
         dropout = getattr(model.config.get_text_config(), "attention_dropout", 0.0)
         if dropout:
             raise ValueError(
@@ -176,6 +183,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         assert args.steps_per_generation is not None  # GRPOConfig works out what is left open
         self.steps_per_generation = args.steps_per_generation
         self.policy = policies.Policy(common.bare(self), processing_class)
+        self.replay, self.replay_share = replay, replay_share
         self._pieces: list[dict] | None = None
         self._evaluated = 0
 
@@ -472,7 +480,17 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         of_answers = [n for n in watch if "ratio" in n and self.importance_sampling_level == "sequence"]
         self._record({n: v for n, v in watch.items() if n not in of_answers}, weight=tokens)
         self._record({n: watch[n] for n in of_answers} | {"seconds_forward": time.perf_counter() - started})
+        if self.replay is not None and self._mode == "train":
+            value = (1 - self.replay_share) * value + self.replay_share * self._replay_loss(self.replay, model)
         return value / (self.current_gradient_accumulation_steps if self._mode == "train" else 1)
+
+    def _replay_loss(self, rows: Sequence[dict[str, Any]], model) -> torch.Tensor:
+        """Of the rows that this update replays: which follows from its number alone, also in a run that goes on."""
+        each, update = len(rows) // self.args.max_steps, self.state.global_step
+        with common.autocast(self.bf16):
+            value, _ = sft.loss(self.policy, [rows[i] for i in range(update * each, (update + 1) * each)], model)
+        self._record({"replay_loss": value.item()})
+        return value
 
 
 def _prompt(row: Mapping[str, Any]) -> str | list[dict[str, Any]]:
@@ -510,6 +528,20 @@ def _readable(train_dataset: Any, eval_dataset: Any) -> Sequence[dict[str, Any]]
     for dataset in (train_dataset, *several):
         scoring.refuse_columns(getattr(dataset, "column_names", None) or ())
     return train_dataset
+
+
+def _refuse_replay(args: GRPOConfig, replay: Sequence[Any] | None, share: float) -> None:
+    """ValueError where rows cannot be replayed as they are meant to be."""
+    if replay is None:
+        if share:
+            raise ValueError(f"replay_share={share} without rows to replay")
+        return
+    if not 0 < share < 1:
+        raise ValueError(f"replay_share must lie between 0 and 1 where rows are replayed, got {share}")
+    if args.gradient_accumulation_steps > 1 or processes.count() > 1:
+        raise ValueError("rows are replayed beside whole updates of one process: without accumulation")
+    if args.max_steps <= 0 or not len(replay) or len(replay) % args.max_steps:
+        raise ValueError(f"{len(replay)} rows to replay do not divide into max_steps={args.max_steps} updates")
 
 
 def _refuse_split_groups(args: GRPOConfig, *, evaluates: bool) -> None:
@@ -640,6 +672,8 @@ def train(
     num_iterations: int = 1,
     rollouts: str = "shared-prefix",
     server: str | None = None,
+    replay: Sequence[dict[str, Any]] | None = None,
+    replay_share: float = 0.0,
     **shared: Unpack[common.Shared],
 ) -> Path:
     """Train a policy by GRPO; returns the folder of the trained policy, `out_dir/policy`.
@@ -649,6 +683,8 @@ def train(
     micro-batches) with num_generations completions each. shared: see `common.Shared`, and DEFAULTS for what is left
     out. With bf16 a GPU also samples in it (on a CPU fp32 is faster there). A frozen vision tower runs once a batch.
     Also writes `out_dir/log.csv`, one row an update. ValueError where the prompts do not divide into micro-batches.
+
+    replay, replay_share: see `SharedPrefixGRPOTrainer`; ValueError with vLLM.
 
     rollouts: one of ROLLOUTS; with vLLM, in the trainer's GPUs or behind the address `server`, TRL's own trainer runs.
     """
@@ -679,6 +715,8 @@ def train(
         vllm_importance_sampling_correction=True,
     )
     rows = Rows(_drawn(len(dataset), args), functools.partial(_chat, policy, dataset))
+    if args.use_vllm and replay is not None:
+        raise ValueError(f"rollouts by {rollouts} replay nothing: take shared-prefix")
     if args.use_vllm:
         by_vllm = VLLMGRPOTrainer(
             policy,
@@ -697,6 +735,8 @@ def train(
         processing_class=policy.processor,
         peft_config=settings.peft_config,
         bf16=settings.autocast,
+        replay=replay,
+        replay_share=replay_share,
     )
     return common.run(trainer, policy, out_dir, settings.callbacks)
 

@@ -25,8 +25,8 @@ from typing import get_args
 
 import numpy as np
 
-from georeplicate import paper
-from georeplicate.tasks import answers
+from georeplicate import geo, paper
+from georeplicate.tasks import answers, geolocation
 from georeplicate.tasks.answers import Choice, Mode, Place, parse_place
 
 # (wrong, right): the sources name three pairs; within a group of answers they differ by scale against the other rewards
@@ -249,6 +249,20 @@ def place(
     if isinstance(answer, Place) and country and answer.country_code == country:
         right = 2 if isinstance(city, str) and city and (answer.city or "").casefold() == city.casefold() else 1
     parts = {"accuracy": PLACE_VALUES[right], "format": format(text, mode)}
+    return Reward(sum(weights[name] * part for name, part in parts.items()), parts)
+
+
+def distance(
+    text: str, lat: float, lon: float, mode: Mode = "paper", *, weights: Mapping[str, float] = WEIGHTS
+) -> Reward:
+    """A reward on the place itself, which is no part of the paper: the GeoScore of the place named, as a share of the
+    5,000 that no error has (0 where none is named), plus 1 for the form.
+
+    lat, lon: of the true place, in degrees. Of the weights those of accuracy and format.
+    """
+    _, point = geolocation.located(parse_place(text))
+    score = float(geo.geoscore(geo.haversine_km(lat, lon, *point))) / 5000
+    parts = {"accuracy": score, "format": format(text, mode)}
     return Reward(sum(weights[name] * part for name, part in parts.items()), parts)
 
 

@@ -18,8 +18,8 @@ from georeplicate.tasks.rows import Rows
 from georeplicate.training import grpo, processes, rewards, sft
 
 # "paper": mode and weights of the profile; "paper with length" and "released": all weights 1, as described and as
-# released; "random": a coin
-REWARDS = ("paper", "paper with length", "released", "random")
+# released; "random": a coin; "distance": of single places, how near the place named is
+REWARDS = ("paper", "paper with length", "released", "random", "distance")
 # Adapters, of the stage "sft-lora" (GeoReasoner's way) and of profiles that want them, are those of the language model.
 LORA_MODULES = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
 
@@ -28,7 +28,7 @@ Report = Callable[..., None]  # report(updates, doing, skipped=False)
 
 def reward_function(kind: str, seed: int, profile: Profile) -> Callable[[str, dict, int], Any]:
     """(text, row, n_tokens) -> Reward; "random" is a coin of text and question: blind to the letter. A row without a
-    letter is one of a single place, rewarded by its labels."""
+    letter is one of a single place, rewarded by its labels; only such rows have a "distance"."""
     if kind not in REWARDS:
         raise ValueError(f"unknown reward {kind!r}: choose one of {', '.join(REWARDS)}")
     if kind == "random":
@@ -39,10 +39,14 @@ def reward_function(kind: str, seed: int, profile: Profile) -> Callable[[str, di
         return coin
     mode: Mode = "released" if kind == "released" else "paper"
     weights = dict(rewards.WEIGHTS)
-    if kind == "paper":
+    if kind in ("paper", "distance"):
         mode, weights = profile.reward_mode, dict(zip(rewards.WEIGHTS, profile.reward_weights, strict=True))
 
     def weighted(text: str, row: dict, n_tokens: int) -> rewards.Reward:
+        if kind == "distance":
+            if "letter" in row:
+                raise ValueError(f"the reward distance is of single places: question {row['id']} asks for a letter")
+            return rewards.distance(text, row["lat"], row["lon"], mode, weights=weights)
         if "letter" not in row:
             return rewards.place(text, row["country"], row["city"], mode, weights=weights)
         return rewards.total(text, row["letter"], n_tokens, mode, weights=weights)
@@ -85,16 +89,18 @@ def train(
     report: Report = lambda *_, **__: None,
     report_to: str = "none",
     keep: Mapping[int, Path] | None = None,
+    replay: Sequence[dict[str, Any]] | None = None,
 ) -> Path:
     """Train from the newest good checkpoint in `folder`, if there is one; returns the folder of the policy.
 
     stage: "sft" on rows {images or pixels, prompt, completion}; "grpo" on rows {images or pixels, prompt, letter, id};
     "supervised" on the same rows, told the right letter: as many completions an update as GRPO samples; "sft-lora" as
     "sft", by adapters at `lora_rate` times its learning rate; "grpo-places" on rows {images or pixels, prompt, country,
-    city, id}, rewarded by these labels. report is told of every update, and of those that a checkpoint spares
+    city, lat, lon, id}, rewarded by these labels. report is told of every update, and of those that a checkpoint spares
     (skipped=True). report_to: one of common.TRACKERS. keep: {update: the folder in which the policy of that
-    moment stays}; ValueError with adapters or in several processes, which have no whole policy to keep. ValueError for
-    another stage.
+    moment stays}; ValueError with adapters or in several processes, which have no whole policy to keep. replay: what a
+    profile with `replay` replays beside the completions of GRPO, rows as of "sft", `Profile.replayed` an update.
+    ValueError for another stage.
 
     A profile whose `rollouts` come from a vLLM server reads its address from the variable GEOREPLICATE_VLLM. A profile
     with `adapters` trains adapters in every stage; each of them leaves `adapter/` and, merged, `policy/`.
@@ -115,6 +121,11 @@ def train(
             raise ValueError(f"policies of the middle of training are kept whole, by one process: leave {way} out")
         callbacks.append(_Keep(keep))
     shared |= {"steps": steps, "save_steps": every, "callbacks": callbacks, "report_to": report_to}
+    if bool(profile.replay) != (replay is not None) or replay is not None and not stage.startswith("grpo"):
+        raise ValueError(
+            f"the stage {stage} was given {'rows to replay' if replay is not None else 'nothing to replay'}, and "
+            f"replay of the profile is {profile.replay}: rows are replayed beside GRPO, where a profile says how many"
+        )
     faster = 1.0
     if profile.adapters or stage == "sft-lora":
         faster = profile.lora_rate
@@ -162,5 +173,7 @@ def train(
         adam_betas=profile.adam_betas,
         rollouts=profile.rollouts,
         server=grpo.server_of(profile.rollouts),
+        replay=replay,
+        replay_share=profile.replay,
         **shared,
     )
