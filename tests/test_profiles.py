@@ -67,6 +67,10 @@ def test_derived_sizes_of_mini():
         ({"negatives": "easy"}, "region, near, random"),
         ({"source": ""}, "source must name"),
         ({"epsilon": 1.5}, "epsilon"),
+        ({"replay": -0.1}, "replay must not be below 0"),
+        ({"replay": 1.0}, "replay is a share"),
+        ({"replay": 0.3, "source": "cv-cities"}, "there is none for photographs"),
+        ({"replay": 0.3, "accumulation": 2}, "accumulation must be 1"),
     ],
 )
 def test_a_wrong_value_names_profile_field_and_remedy(change, words):

@@ -1,12 +1,13 @@
-"""The registered experiment in the geographic world: what each arm reached, and what follows by the rule written down
-before the runs (`runs.arms`). Everything here is computed from predictions.csv and the registration.
+"""The registered experiments in the geographic world: what each arm reached, and what follows by the rule written down
+before the runs (`runs.arms`). Everything here is computed from predictions.csv and the registrations.
 
     samples(predictions)               every endpoint of every arm, over bases and places
     levels(predictions, samples)       one row an arm and endpoint, with its interval and each base's value
     verdicts(..., registered)          one row a contrast and endpoint: predicted, measured, verdict
     room(levels)                       how much there is to gain, as a sentence
     parts(verdicts)                    what is left out and what is wrong, of words and places
-    by_arm, for_readers                both for readers; sentences(verdicts) as Markdown
+    all_verdicts(..., records)         the same of every experiment
+    by_arm, for_readers                both for readers; sentences(verdicts) and told(all verdicts) as Markdown
     said(predictions)                  which attributes the pairing answers of each arm speak of
     figure(levels)                     the primary endpoints and the pairing question by arm
 """
@@ -55,10 +56,10 @@ VERDICTS = (
 )
 
 
-def read(runs: str | Path, record: Mapping[str, Any]) -> pd.DataFrame:
-    """Predictions of the finished arms below a folder, with `arm`; `training_seed` is the number of the base. FileError
-    where there is none, ValueError where one is not as it was registered."""
-    names = arms.finished(Path(runs), record)
+def read(runs: str | Path, records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Predictions of the finished arms below a folder, with `arm`; `training_seed` is the number of the base. records:
+    of each experiment, by its name. FileError where there is none, ValueError where one is not as it was registered."""
+    names = arms.finished(Path(runs), list(records.values()))
     p = runner.predictions(runs)  # the first runs of this world recorded the other one's benchmark
     return p[p.run.isin(names)].assign(arm=p.run.str.rpartition("-b")[0], benchmark=BENCHMARK)
 
@@ -242,6 +243,16 @@ def _lines(p: pd.DataFrame) -> list[dict[str, Any]]:
     ]
 
 
+def all_verdicts(p: pd.DataFrame, measured: Measured, records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """`verdicts` of all experiments, with its name in the column `experiment`."""
+    found = {name: verdicts(p, measured, record) for name, record in records.items()}
+    parts = [table.assign(experiment=name) for name, table in found.items() if len(table)]
+    if not parts:
+        return pd.DataFrame()
+    table = pd.concat(parts, ignore_index=True)
+    return table[["experiment", *table.columns.drop("experiment")]]
+
+
 def verdicts(p: pd.DataFrame, measured: Measured, record: Mapping[str, Any]) -> pd.DataFrame:
     """One row a registered contrast and endpoint whose two arms are there: after, before, endpoint, primary, predicted,
     the two values, difference, low, high, p_value, p_holm, smallest_effect, n, bases, verdict and outcome."""
@@ -342,7 +353,8 @@ def said(p: pd.DataFrame) -> pd.DataFrame:
 
 
 def sentences(table: pd.DataFrame) -> str:
-    """What the table says, contrast by contrast, chosen by rule, as Markdown; first how the predictions fared."""
+    """What the verdicts of one experiment say, contrast by contrast, chosen by rule, as Markdown; first how the
+    predictions fared."""
     known = table[table.predicted != ""].outcome.value_counts()
     counts = [f"{known.get(outcome, 0)} {text}" for outcome, text in OUTCOMES.items()]
     said = [f"Of {known.sum()} registered predictions {', '.join(counts[:-1])} and {counts[-1]}.", ""]
@@ -363,6 +375,16 @@ def sentences(table: pd.DataFrame) -> str:
             parts.append(f"Cannot tell, in brackets what would have been told: {', '.join(unknown)} points.")
         said.append(f"- **{after} against {before}** ({bases}). {first.asks} {' '.join(parts)}")
     return "\n".join(said)
+
+
+def told(judged: pd.DataFrame, records: Mapping[str, Mapping[str, Any]]) -> str:
+    """`sentences` of every experiment, from `all_verdicts`, below what it asks."""
+    parts = [
+        f"**{record['experiment'].capitalize()}** {sentences(judged[judged.experiment == name])}"
+        for name, record in records.items()
+        if (judged.experiment == name).any()
+    ]
+    return "\n\n".join(parts)
 
 
 def room(made: pd.DataFrame) -> str:
@@ -420,7 +442,7 @@ def figure(made: pd.DataFrame) -> Figure:
     """Levels by arm: a dot a base, the mean with its 95 % interval; dashed and dotted lines are of no policy."""
     policies = made[made.bases > 0]
     names = list(dict.fromkeys(policies.arm))
-    drawn = plots.new_figure(figsize=(11, 5.6), layout="constrained")
+    drawn = plots.new_figure(figsize=(11, 2.6 + 0.5 * len(names)), layout="constrained")
     colour = plots.colours(names)
     for axes, (what, label) in zip(drawn.subplots(2, 3, sharey=True).flat, PANELS.items(), strict=True):
         for at, name in enumerate(names):
@@ -446,16 +468,16 @@ def figure(made: pd.DataFrame) -> Figure:
 
 
 def write(runs: str | Path, out: str | Path) -> list[Path]:
-    """Tables and figure of the arms below `runs`, written below `out`; FileError where none is finished or
-    registered, ValueError where one is not as it was registered."""
-    record, out = arms.registered(), Path(out)
-    p = read(runs, record)
+    """Tables and figure of the arms below `runs`, written below `out`; FileError where none is finished or an
+    experiment is not registered, ValueError where one is not as it was registered."""
+    records, out = arms.all_registered(), Path(out)
+    p = read(runs, records)
     measured = samples(p)
     made = levels(p, measured)
     paths = tables.write(made, out / "tables" / "levels", LEVELS)
-    judged = verdicts(p, measured, record)
+    judged = all_verdicts(p, measured, records)
     if len(judged):
         paths += tables.write(judged, out / "tables" / "arms", VERDICTS)
-        text = f"{room(made)}\n\n{sentences(judged)}\n\n{parts(judged)}\n"
+        text = "\n\n".join([room(made), told(judged, records), parts(judged)]) + "\n"
         paths.append(files.write_bytes(out / "tables" / "sentences.md", text.encode()))
     return paths + plots.save(partial(figure, made), out / "figures" / "arms")

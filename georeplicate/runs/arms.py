@@ -397,6 +397,11 @@ def check(of: Experiment, record: Mapping[str, Any]) -> None:
         )
 
 
+def all_registered() -> dict[str, dict[str, Any]]:
+    """{experiment: what was registered of it}; FileError where one was not."""
+    return {one.name: registered(one) for one in EXPERIMENTS}
+
+
 def check_all() -> None:
     """FileError where an experiment is not registered, ValueError where its arms are not those that were."""
     for one in EXPERIMENTS:

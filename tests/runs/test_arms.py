@@ -1,8 +1,9 @@
-"""The registered experiment: nothing is evaluated before predictions are written down, nor otherwise than they say."""
+"""The registered experiments: nothing is evaluated before predictions are written down, nor otherwise than they say."""
 
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from scipy.stats import t
 
@@ -27,13 +28,19 @@ def test_an_arm_is_the_profile_with_its_changes_and_evaluated_like_all(tmp_path)
 
 def test_contrasts_are_of_arms_and_endpoints_that_exist():
     names, endpoints = {one.name for one in arms.ARMS}, {one.name for one in arms.ENDPOINTS}
-    for one in arms.CONTRASTS:
-        assert {one.after, one.before} <= names and one.predicted.keys() <= endpoints
-        assert set(one.predicted.values()) <= set(arms.DIRECTIONS)
+    assert len(names) == len(arms.ARMS) and not names & {one.name for one in arms.EXPERIMENTS}
+    known = set[str]()
+    for experiment in arms.EXPERIMENTS:
+        known |= {one.name for one in experiment.arms}
+        for one in experiment.contrasts:
+            assert {one.after, one.before} <= known and one.predicted.keys() <= endpoints
+            assert set(one.predicted.values()) <= set(arms.DIRECTIONS)
 
 
 def test_what_is_not_there_is_named_with_its_remedy(tmp_path):
-    with pytest.raises(ValueError, match="unknown arm 'nobody': choose arms, base, rule, region, .*: base-b0$"):
+    with pytest.raises(
+        ValueError, match=r"unknown arm 'nobody': choose arms, .*\(negatives, replay\), base, rule, .*: base-b0$"
+    ):
         arms.jobs("nobody", tmp_path)
     with pytest.raises(recipes.NotReady, match="train base --world geographic --seed 2 --rule"):
         arms.jobs("region-b2", tmp_path)
@@ -42,39 +49,54 @@ def test_what_is_not_there_is_named_with_its_remedy(tmp_path):
 
 def test_predictions_are_written_before_anything_is_evaluated_and_never_again(tmp_path):
     path = tmp_path / "registered.json"
-    with pytest.raises(files.FileError, match="--register` writes down"):
-        arms.registered(path)
+    with pytest.raises(files.FileError, match="train negatives --profile geographic --register` writes down"):
+        arms.registered(arms.NEGATIVES, path)
     done = tmp_path / "geographic" / "runs" / "rule-b0" / "predictions.csv"
     files.write_bytes(done, b"")
     with pytest.raises(ValueError, match="rule-b0 was evaluated already"):
-        arms.register(tmp_path, path)
+        arms.register(arms.NEGATIVES, tmp_path, path)
+    later = arms.register(arms.REPLAY, tmp_path, tmp_path / "later.json")  # whose arms are others
+    arms.check(arms.REPLAY, arms.registered(arms.REPLAY, later))
     done.unlink()
-    arms.register(tmp_path, path)
+    arms.register(arms.NEGATIVES, tmp_path, path)
     with pytest.raises(ValueError, match="was registered and stays as it is"):
-        arms.register(tmp_path, path)
-    arms.check(arms.registered(path))
+        arms.register(arms.NEGATIVES, tmp_path, path)
+    arms.check(arms.NEGATIVES, arms.registered(arms.NEGATIVES, path))
+    with pytest.raises(ValueError, match="unknown experiment 'arms': choose one of negatives, replay"):
+        arms.named("arms")
 
 
-def test_another_setting_or_another_curriculum_is_no_test_of_what_was_predicted(tmp_path, monkeypatch):
-    record = arms.registered(arms.register(tmp_path, tmp_path / "registered.json"))
-    moved = [replace(one, changes={"beta": 0.5}) if one.name == "region" else one for one in arms.ARMS]
-    monkeypatch.setattr(arms, "ARMS", tuple(moved))
-    with pytest.raises(ValueError, match=r"region.training.beta 0.0\d+ -> 0.5"):
-        arms.check(record)
-    monkeypatch.undo()
+@pytest.mark.parametrize(
+    "changed, named",
+    [
+        ({"changes": {"beta": 0.5}}, r"region-replay.training.beta 0.0\d+ -> 0.5"),
+        ({"changes": {"replay": 0.1}}, r"region-replay.training.replay 0.3 -> 0.1"),
+        ({"control": "shuffled pairing"}, r"region-replay.control  -> shuffled pairing"),
+        ({"reward": "distance"}, r"region-replay.reward paper -> distance"),
+    ],
+)
+def test_another_setting_is_no_test_of_what_was_predicted(tmp_path, changed, named):
+    record = arms.registered(arms.REPLAY, arms.register(arms.REPLAY, tmp_path, tmp_path / "registered.json"))
+    moved = [replace(one, **changed) if one.name == "region-replay" else one for one in arms.REPLAY.arms]
+    with pytest.raises(ValueError, match=named):
+        arms.check(replace(arms.REPLAY, arms=tuple(moved)), record)
+
+
+def test_another_curriculum_is_no_test_of_what_was_predicted(tmp_path, monkeypatch):
+    record = arms.registered(arms.REPLAY, arms.register(arms.REPLAY, tmp_path, tmp_path / "registered.json"))
     monkeypatch.setitem(base.CURRICULA, "geographic", replace(base.GEOGRAPHIC, vision_steps=1))
     with pytest.raises(ValueError, match="curriculum_sha256"):
-        arms.check(record)
+        arms.check(arms.REPLAY, record)
 
 
 def test_a_registration_that_was_altered_is_refused(tmp_path):
-    path = arms.register(tmp_path, tmp_path / "registered.json")
+    path = arms.register(arms.NEGATIVES, tmp_path, tmp_path / "registered.json")
     path.write_text(path.read_text().replace('"rl_steps"', '"rl_steps_"', 1))
     with pytest.raises(files.FileError, match="is damaged"):
-        arms.registered(path)
+        arms.registered(arms.NEGATIVES, path)
 
 
-@pytest.mark.parametrize("name", ["rule", "random"])
+@pytest.mark.parametrize("name", ["rule", "random-replay"])
 def test_an_arm_is_trained_and_evaluated_like_any_run(tmp_path, name):
     made = tiny.build(base.vocabulary("geographic"), seed=0, hidden_size=32, layers=1, heads=2)
     for folder in ("policy", "policy-rule"):
@@ -95,10 +117,11 @@ def test_an_arm_is_trained_and_evaluated_like_any_run(tmp_path, name):
         for split, questions in asked.items()
     }
     assert all(len(each) == 1 for each in cities["test"])
-    assert any(len(each) > 1 for each in cities["train"]) == (name == "random")
-    record = arms.registered(arms.register(tmp_path / "elsewhere", tmp_path / "registered.json"))
+    assert any(len(each) > 1 for each in cities["train"]) == (name == "random-replay")
     with pytest.raises(ValueError, match=f"{name}-b0 is not what was registered: .*max_completion_length 80 -> 8"):
-        arms.finished(tmp_path / "geographic" / "runs", record)
+        arms.finished(tmp_path / "geographic" / "runs", list(arms.all_registered().values()))
+    log = job.folder / "log.csv"
+    assert ("replay_loss" in pd.read_csv(log)) == (name == "random-replay") if name != "rule" else not log.exists()
 
 
 def test_training_questions_have_negatives_of_their_own():
@@ -112,10 +135,9 @@ def test_training_questions_have_negatives_of_their_own():
 
 
 def test_committed_arms_are_those_that_are_registered():
-    record = arms.registered()
-    arms.check(record)
+    arms.check_all()
     runs = files.RESULTS / "geographic" / "runs"
-    assert arms.finished(runs, record) == sorted(path.name for path in runs.glob("*"))
+    assert arms.finished(runs, list(arms.all_registered().values())) == sorted(path.name for path in runs.glob("*"))
 
 
 def test_the_power_that_was_registered_is_what_its_assumption_gives():
@@ -125,5 +147,10 @@ def test_the_power_that_was_registered_is_what_its_assumption_gives():
         """The smallest difference, in points, that Student's t over so many bases tells with 80 % power."""
         return (t.ppf(0.975, bases - 1) + t.ppf(0.8, bases - 1)) * spread / np.sqrt(bases)
 
-    assert f"deviation of {spread:.1f}" in arms.POWER and f"would tell {told(3):.0f} points" in arms.POWER
-    assert told(28) <= 2 < told(27) and "two points would take 28" in arms.POWER
+    text = arms.NEGATIVES.power
+    assert f"deviation of {spread:.1f}" in text and f"would tell {told(3):.0f} points" in text
+    assert told(28) <= 2 < told(27) and "two points would take 28" in text
+    spread = 3.0
+    assert f"of 3 points between bases, three tell {told(3):.0f} with" in arms.REPLAY.power
+    spread = 1.0
+    assert f"with one of 1 point {told(3):.0f}." in arms.REPLAY.power

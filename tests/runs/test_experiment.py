@@ -318,6 +318,18 @@ def test_rewards_of_a_run_with_and_without_the_length():
         stages.reward_function("kind words", 0, MINI)
 
 
+def test_the_reward_of_distance_is_of_places_and_refuses_a_question():
+    reward = stages.reward_function("distance", 0, MINI)
+    paris = {"id": "x", "lat": 48.86, "lon": 2.35, "country": "FR", "city": "Paris"}
+    near, far, none = (
+        reward(f"<think> a </think> <answer> {text} </answer>", paris, 5).parts["accuracy"]
+        for text in ("country : France city : Paris", "country : Japan", "I do not know")
+    )
+    assert near > 0.95 and 0 < far < 0.01 and none == 0.0
+    with pytest.raises(ValueError, match="single places: question x asks for a letter"):
+        reward("A", {"id": "x", "letter": "A"}, 5)
+
+
 def test_the_random_reward_does_not_look_at_the_letter():
     coin = stages.reward_function("random", 0, MINI)
     values = [coin(f"text {i}", {"id": "x", "letter": "A"}, 5) for i in range(400)]
@@ -331,6 +343,25 @@ def test_sft_rows_teach_places_and_replay_the_base_but_never_pair(start):
     taught = [row for row in rows if row["prompt"] == wording.WHERE]
     assert len(taught) == round(20 * (1 - teaching.REPLAY))
     assert all("country :" in row["completion"] and len(row["pixels"]["image_grid_thw"]) == 1 for row in taught)
+
+
+def test_what_is_replayed_beside_grpo_is_the_bases_own_and_never_pairs(tmp_path, monkeypatch):
+    monkeypatch.setitem(base.CURRICULA, "geographic", replace(base.GEOGRAPHIC, known_sites=1))
+    made = tiny.build(base.vocabulary("geographic"), seed=0, **SHAPE)
+    made.save(tmp_path / "policy")
+    size = replace(PROFILE, world="geographic", tile_px=64, replay=0.3, rl_steps=3)
+    rows = teaching.beside_grpo(size, tmp_path / "policy", 0)
+    assert len(rows) == 3 * size.replayed
+    prompts = {row["prompt"] for row in rows}
+    assert prompts == {wording.DESCRIBE, wording.WHERE}  # the questions that no reward is about
+    for row in rows:
+        assert len(row["pixels"]["image_grid_thw"]) == 1  # one picture: nothing is compared
+        for text, weights in zip(row["completion"], row["weights"], strict=True):
+            assert len(made.completion_ids(text)) == len(weights) and sum(weights) == pytest.approx(1)
+    again = teaching.beside_grpo(size, tmp_path / "policy", 0)
+    assert [row["completion"] for row in rows] == [row["completion"] for row in again]
+    with pytest.raises(ValueError, match="geographic world knows, not of layout"):
+        teaching.beside_grpo(replace(PROFILE, replay=0.3), tmp_path / "policy", 0)
 
 
 def test_sft_rows_of_the_geographic_world_go_from_what_is_seen_to_the_place(tmp_path, monkeypatch):

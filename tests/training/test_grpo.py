@@ -15,7 +15,7 @@ from trl.trainer import grpo_trainer
 from georeplicate import paper
 from georeplicate.model import policy, shared_prefix
 from georeplicate.model.checkpoint import CheckpointError
-from georeplicate.training import common, grpo, rewards
+from georeplicate.training import common, grpo, rewards, sft
 
 # ------------------------------------------------------------------------------------------ the kernel over a whole run
 
@@ -206,6 +206,46 @@ def test_a_killed_run_resumes_bit_for_bit(base, tmp_path):
     assert equal(weights(whole), weights(resumed))
     logs = [pd.read_csv(tmp_path / name / "log.csv")[["loss", "reward", "kl", "step"]] for name in ("whole", "cut")]
     assert logs[0].equals(logs[1])
+
+
+@pytest.fixture(scope="module")
+def replayed(base):
+    """What a run with a reward that says nothing makes of rows that are replayed beside it."""
+    made = policy.load(base)
+    word = made.tokenizer.convert_ids_to_tokens([i for i in range(len(made.tokenizer)) if i not in made.suppressed][0])
+    return [row | {"completion": word} for row in questions(4)]
+
+
+def test_what_is_replayed_is_learnt_beside_the_reward_and_a_killed_run_replays_the_same(base, replayed, tmp_path):
+    arguments = SMALL | {"steps": 4, "save_steps": 1, "replay": replayed * 2, "replay_share": 0.5, "beta": 0.0}
+    whole = grpo.train(base, questions(4), lambda *_: 0.0, tmp_path / "whole", **arguments)
+    log = pd.read_csv(tmp_path / "whole" / "log.csv")
+    assert log.replay_loss.iloc[-1] < log.replay_loss.iloc[0] - 0.1
+    assert log.loss.to_numpy() == pytest.approx(log.replay_loss.to_numpy() / 2, abs=1e-6)  # of GRPO's nothing is left
+    made = policy.load(base)
+    expected, _ = sft.loss(made, replayed[:2])
+    assert log.replay_loss[0] == pytest.approx(expected.item(), abs=1e-2)  # computed in bf16 where the hardware has it
+    with pytest.raises(KeyboardInterrupt):
+        grpo.train(base, questions(4), lambda *_: 0.0, tmp_path / "cut", **arguments, callbacks=[Kill(3)])
+    resumed = grpo.train(base, questions(4), lambda *_: 0.0, tmp_path / "cut", **arguments)
+    assert equal(weights(whole), weights(resumed))
+
+
+@pytest.mark.parametrize(
+    "options, why",
+    [
+        ({"replay_share": 0.5, "replay": None}, "without rows to replay"),
+        ({"replay_share": 0.0}, "must lie between 0 and 1"),
+        ({"replay_share": 1.0}, "must lie between 0 and 1"),
+        ({"accumulation": 2}, "without accumulation"),
+        ({"steps": 3}, "4 rows to replay do not divide into max_steps=3 updates"),
+        ({"replay": []}, "0 rows to replay"),
+    ],
+)
+def test_what_cannot_be_replayed_is_refused(base, replayed, tmp_path, options, why):
+    arguments = SMALL | {"steps": 2, "replay": replayed, "replay_share": 0.3} | options
+    with pytest.raises(ValueError, match=why):
+        grpo.train(base, questions(4), says_its_letter, tmp_path, **arguments)
 
 
 def test_adapters_train_alone_and_resume_bit_for_bit(base, tmp_path):

@@ -405,3 +405,14 @@ def test_labels_of_country_and_city_are_rewarded_as_globe_does(text, expected):
     assert found.parts["accuracy"] == expected
     assert found.total == expected + rewards.format(text)
     assert rewards.place(text, "", "").parts["accuracy"] == 0.0  # a place at sea has no label to be right about
+
+
+def test_the_nearer_the_place_named_the_more_it_earns():
+    said = "<think> a </think> <answer> country: France city: {} </answer>"
+    paris, lyon = (rewards.distance(said.format(city), 48.8566, 2.3522) for city in ("Paris", "Lyon"))
+    assert paris.parts["accuracy"] == pytest.approx(1.0, abs=0.01)
+    assert lyon.parts["accuracy"] == pytest.approx(math.exp(-392 / 1492.7), abs=0.01)  # kilometres between the two
+    assert paris.total == paris.parts["accuracy"] + rewards.format(said.format("Paris"))
+    for lat, lon in ((math.nan, 0.0), (0.0, math.nan)):
+        assert rewards.distance(said.format("Paris"), lat, lon).parts["accuracy"] == 0.0
+    assert rewards.distance("nowhere", 0.0, 0.0).parts["accuracy"] == 0.0

@@ -31,6 +31,18 @@ def test_a_profile_with_several_updates_a_batch_trains(tmp_path):
     assert {"rewards/weighted/mean", "reward_accuracy", "entropy"} <= set(log)
 
 
+def test_rows_are_replayed_beside_grpo_alone_and_where_a_profile_says_how_many(monkeypatch):
+    seen = {}
+    monkeypatch.setattr(stages.grpo, "train", lambda *a, **given: seen.update(given))
+    profile = replace(Profile.get("smoke"), world="geographic", tile_px=64, replay=0.3)
+    assert profile.replayed == round(0.3 * profile.completions_per_update)
+    stages.train("grpo", "start", [], "folder", profile, seed=0, replay=[{}])
+    assert seen["replay"] == [{}] and seen["replay_share"] == 0.3
+    for stage, size, rows in [("grpo", profile, None), ("grpo", Profile.get("smoke"), [{}]), ("sft", profile, [{}])]:
+        with pytest.raises(ValueError, match=f"the stage {stage} was given .*to replay, and replay of the profile is"):
+            stages.train(stage, "start", [], "folder", size, seed=0, replay=rows)
+
+
 @pytest.mark.parametrize("stage, kind", [("sft", "sft"), ("grpo", "grpo"), ("sft-lora", "sft")])
 def test_a_profile_of_adapters_trains_them_in_every_stage(stage, kind, monkeypatch):
     seen = {}
