@@ -39,6 +39,11 @@ _SIDE = {word: side for side, words in _HEMISPHERES.items() for word in words.sp
 _CJK_SIDE = re.compile(r"([北南东東西])(?:纬|緯|经|經|経)|(북|남|동|서)[위경](?=[ \d])")
 _KOREAN_SIDE = dict(zip("북남동서", "NSEW", strict=True))
 _WORDS = "|".join(sorted((re.escape(word) for word in _SIDE if len(word) > 1), key=len, reverse=True))
+# "48.85 ± 0.1": how exact a number is meant to be is no angle of its own
+_TOLERANCE = re.compile(
+    r"(?:(?<=[\d°'\"A-Za-z])|(?<=[\d°'\"A-Za-z] ))"
+    r"\(? ?(?:±|\+ ?/ ?-|\+-) ?\d+(?:\.\d+)? ?(?:°|%|'|\"|km\b|m\b|deg(?:rees?)?\b)? ?\)?"
+)
 _AXIS = r"latitud(?:e|en)?|longitud(?:e|en)?|lat|long?|lng|breite|länge|纬度?|緯度?|经度?|經度?|経度?"
 _TOKEN = re.compile(
     r"(?P<number>[-+]?(?<![\d.])\d+(?:\.\d+)?)|(?P<degrees>°|deg(?:rees?)?\b|grad\b)"
@@ -73,12 +78,14 @@ class Unusable:
 
 @dataclass(frozen=True)
 class _Angle:
-    """Signed degrees; the axis if a hemisphere tells it; ``precise`` if a mark or two decimals show an angle."""
+    """Signed degrees; the axis if a hemisphere tells it; ``precise`` if a mark or two decimals show an angle;
+    ``decimal`` if at least one decimal does."""
 
     degrees: float
     axis: str
     precise: bool
     readable: bool
+    decimal: bool
     bare: int  # minutes and seconds without marks: both angles of a pair have as many
     start: int  # of its first token
     end: int  # behind its last token
@@ -110,6 +117,8 @@ def _plain(text: str) -> str:
         text = _MOMAYYEZ.sub(".", text)
         text = _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
         text = _CJK_SIDE.sub(lambda side: f"{_SIDE[side[1]] if side[1] else _KOREAN_SIDE[side[2]]} ", text)
+    if "±" in text or "+" in text:
+        text = _TOLERANCE.sub(lambda tolerance: " " * len(tolerance[0]), text)
     text = _MARKED_DECIMAL_COMMA.sub(r"\1.\2", text)
     text = _LED_DECIMAL_COMMA.sub(r"\1\2.\3", text)
     return _DECIMAL_COMMAS.sub(r"\1.\2\3\4.\5", text)
@@ -191,7 +200,8 @@ class _Reader:
         readable &= not (sign and side) and not self._stray_letter() and all(part < 60 for part in parts)
         size = abs(float(number)) + sum(part / 60**power for power, part in enumerate(parts, 1))
         negative = sign == "-" or side in ("S", "W")
-        return _Angle(-size if negative else size, axis, precise or parts != [], readable, bare, start, self.i)
+        degrees, precise = -size if negative else size, precise or parts != []
+        return _Angle(degrees, axis, precise, readable, "." in number, bare, start, self.i)
 
     def _bracketed_hemisphere(self) -> bool:
         opening, side, closing = (self._peek(i) for i in range(3))
@@ -313,7 +323,10 @@ def find_pair(
         if len(between) > 1 or any(token.kind != "separator" for token in between):
             continue
         alone = words == sum(token.text.isalnum() for token in tokens[first.start : second.end])
-        if not (expected or alone or (first.precise and second.precise)):
+        begin = tokens[first.start].start
+        wkt = _LONGITUDE_FIRST.search(text[max(0, begin - _LONGITUDE_FIRST_REACH) : begin]) is not None
+        another = bool(spans) and first.start >= spans[-1][1] and first.decimal and second.decimal  # one will do then
+        if not (expected or alone or wkt or another or (first.precise and second.precise)):
             continue
         if spans and first.start < spans[-1][1]:
             if "\n" in text[tokens[first.end - 1].end : tokens[second.start].start]:
@@ -321,9 +334,7 @@ def find_pair(
             point = Unusable("bad_coordinates", text.strip())  # three in a row
             continue
         spans.append((first.start, second.end))
-        begin = tokens[first.start].start
-        turned = longitude_first and not (first.axis or second.axis)
-        if turned or _LONGITUDE_FIRST.search(text[max(0, begin - _LONGITUDE_FIRST_REACH) : begin]):
+        if wkt or longitude_first and not (first.axis or second.axis):
             first, second = second, first
         here = _point(first, second, labelled=False)
         if point is None or isinstance(here, Unusable):

@@ -2,6 +2,7 @@
 
     atlas.describe(lat, lon, when) -> Facts       everything known there and then; one place, or arrays of them
     atlas.geocode(city, country) -> (lat, lon)    a place by name, or None
+    atlas.locate(city, country)                   the same, also of a state or province
     atlas.country_code / country_name / cities    names and tables
     atlas.is_land / elevation_m / random_land     single questions, quick
     atlas.coast / borders / land / lakes          geometry for maps
@@ -20,7 +21,7 @@ again from published packages and checks that each byte is the same. Everything 
 
 from georeplicate.atlas.countries import ambiguous, country_code, country_name, narrower
 from georeplicate.atlas.facts import LAND_COVERS, NOON, Facts, describe, elevation_m, is_land, random_land
-from georeplicate.atlas.gazetteer import cities, countries_with, country_of, geocode, in_country
+from georeplicate.atlas.gazetteer import cities, countries_with, country_of, geocode, in_country, locate
 from georeplicate.atlas.natural_earth import borders, coast, lakes, land
 
 __all__ = [
@@ -39,6 +40,7 @@ __all__ = [
     "elevation_m",
     "geocode",
     "in_country",
+    "locate",
     "is_land",
     "lakes",
     "land",

@@ -92,8 +92,45 @@ def geocode(city: str, country: str | None, state: str | None = None) -> tuple[f
     another language) is passed over only if the country is known and one place outweighs its namesakes ten times.
     """
     rank = _rank(city, country, state)
-    if rank is None:
+    return None if rank is None else _point(rank)
+
+
+CITY_AT_LEAST = 100_000  # people, for a city to be meant by the name of a division of its country that it lies outside
+
+
+def locate(city: str, country: str | None, state: str | None = None) -> tuple[float, float] | None:
+    """`geocode`, where a first-order division may stand in the place of a city ("Texas, USA"), or alone in `state`: it
+    stands for its largest place.
+
+    The division is meant where no place of its name lies in it ("New York" is the city) and none elsewhere in the
+    country has CITY_AT_LEAST people ("Washington, USA" is the capital, "California, USA" not the town in Maryland).
+    None where nothing is known.
+    """
+    code = country_code(country) if isinstance(country, str) else None
+    if code is None or not isinstance(city, str):
+        return geocode(city, country, state)
+    if not state and "," not in city and (rank := _largest_in(names.key(city), code)) is not None:
+        own = _rank(city, country, None)
+        if own is None or not (_is_division_of(own, names.key(city)) or _places().population[own] >= CITY_AT_LEAST):
+            return _point(rank)
+    if found := geocode(city, country, state):
+        return found
+    rank = _largest_in(names.key(state), code) if isinstance(state, str) else None
+    return None if rank is None else _point(rank)
+
+
+@functools.lru_cache(maxsize=4096)
+def _largest_in(key: str, code: str) -> int | None:
+    """Rank of the most populous place of a country's first-order division, by the division's name; None: none such."""
+    places = _places()
+    if not key or (code, _bare(key)) not in _divisions():
         return None
+    named = np.array([bool(own) and _bare(own) == _bare(key) for own in places.admin_keys])
+    found = np.flatnonzero((places.country_code == code) & named[places.admin])
+    return int(found[0]) if len(found) else None  # ranks go by population
+
+
+def _point(rank: int) -> tuple[float, float]:
     places = _places()
     return float(places.lat[rank]), float(places.lon[rank])
 

@@ -19,7 +19,7 @@ Geocode = Callable[[str, str], tuple[float, float] | None]
 _NOWHERE = (np.nan, np.nan)
 
 
-def resolve(frame: pd.DataFrame, protocol: Protocol, geocode: Geocode = atlas.geocode) -> pd.DataFrame:
+def resolve(frame: pd.DataFrame, protocol: Protocol, geocode: Geocode = atlas.locate) -> pd.DataFrame:
     """Where each row of predictions points to: pred_lat, pred_lon (degrees or NaN), pred_city, pred_country (as written
     or ""), problem ("" or why there is no point). Same index as `frame`, which has the columns of rows.Rows.
 
@@ -50,7 +50,7 @@ def _one(text: str, city: str, country: str, point: tuple | None, protocol: Prot
     if text:
         place = answers.parse_place(_unwrapped(text), protocol.parser)
         if isinstance(place, answers.Place):
-            city, country = place.city, place.country or place.country_code or ""
+            city, country = place.city or place.state, place.country or place.country_code or ""
             said = None if place.lat is None else (place.lat, place.lon)
         elif point is None and not (city or country):
             return (*_NOWHERE, "", "", f"unparseable: {place}")

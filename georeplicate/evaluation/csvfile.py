@@ -70,6 +70,11 @@ def read(path: str | Path, header: list[str] | None = None, delimiter: str | Non
     text = decode(path)
     if excel := _EXCEL.match(text):
         text, delimiter = text[excel.end() :], delimiter or excel[1]
+    if header is None and re.match(r'\s*(?:\{\s*["}]|\[\s*[{\]])', text):
+        raise ValueError(
+            f"{path} is JSON and no CSV; write it as CSV, such as by pandas.read_json({path.name!r}, "
+            f"lines={not text.lstrip().startswith('[')}).to_csv('{path.stem}.csv', index=False)"
+        )
     first = text.lstrip("\r\n").splitlines()[0]
     delimiter = delimiter or max(DELIMITERS, key=first.count)
     records, broken = _records(text, delimiter, None if header is None else len(header))

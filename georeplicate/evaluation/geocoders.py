@@ -131,7 +131,7 @@ def azure(cache: str | Path, domain: str = "atlas.microsoft.com", scheme: str = 
 
 def offline(cache: str | Path) -> Geocode:
     """The atlas's GeoNames gazetteer: no network, and nothing to keep."""
-    return atlas.geocode
+    return atlas.locate
 
 
 SERVICES = ("nominatim", "azure")

@@ -29,6 +29,9 @@ _NAMES = {
     "country": "country country_name country_code",
 }
 TEXT = "text answer prediction response output completion pred generated_text"
+# Columns that hold a whole point, read like an answer in words where no other column holds one.
+POINT = "coordinates coords coordinate latlon latlng lat_lon lat_lng location place point geometry wkt position geo gps"
+LONLAT = "lonlat lnglat lon_lat lng_lat longitude_latitude"
 _PREDICTED = ("pred_{}", "predicted_{}", "prediction_{}", "{}_pred", "{}_predicted", "{}_prediction")
 _TRUE = ("true_{}", "gt_{}", "truth_{}", "target_{}", "{}_true", "{}_gt", "{}_truth", "{}_target")
 _MISSING = frozenset(("", "nan", "none", "null", "na", "n/a", "#n/a", "-"))
@@ -49,7 +52,8 @@ class Rows:
 
 
 def read_predictions(path: str | Path) -> Rows:
-    """Predictions from a CSV file: an id, and coordinates, city and country, or the model's answer in words.
+    """Predictions from a CSV file: an id, and coordinates, city and country, or the model's answer in words; a column
+    of whole points ("coordinates", "lon_lat") is read where there is no other answer.
 
     UTF-8 (byte order mark or not, gzip or not), separated by commas, semicolons or tabs. Columns with "pred" in their
     names are the prediction's; plain lat, lon, city, country are so only where there are no such columns.
@@ -96,6 +100,12 @@ def predictions_from(frame: pd.DataFrame, source: str = "predictions", found: Re
     if not any(roles.values()):
         roles = {role: _column(frame, names.split()) for role, names in _NAMES.items()}
     roles["text"] = _column(frame, TEXT.split())
+    if not any(roles.values()):
+        forms = ("{}", *_PREDICTED)
+        roles["text"] = _column(frame, [form.format(name) for name in POINT.split() for form in forms])
+        if turned := _column(frame, [form.format(name) for name in LONLAT.split() for form in forms]):
+            points = [f"lon, lat: {point}" if point else "" for point in _texts(frame[turned])]
+            frame, roles["text"] = frame.assign(**{turned: points}), turned
     if not (roles["text"] or roles["country"] or roles["city"] or (roles["lat"] and roles["lon"])):
         raise ValueError(
             f"{source}: no column holds an answer; it needs lat and lon, city and country, or text, and has "
@@ -259,6 +269,22 @@ def looks_swapped(lat: ArrayLike, lon: ArrayLike, near_lat: ArrayLike, near_lon:
     if known.size:
         swapped[known] = geo.haversine_km(lon[known], lat[known], near_lat[known], near_lon[known]) < SWAPPED_NEAR_KM
     return swapped
+
+
+def looks_radian(lat: ArrayLike, lon: ArrayLike, near_lat: ArrayLike, near_lon: ArrayLike) -> NDArray[np.bool_]:
+    """(N,) True where a point lies far (1000 km) from where it should, and near (200 km) once it is taken for radians.
+
+    All but the point in degrees; NaN anywhere is False.
+    """
+    lat, lon, near_lat, near_lon = (np.asarray(a, float) for a in (lat, lon, near_lat, near_lon))
+    radian = np.zeros(lat.shape, bool)
+    known = np.flatnonzero((np.abs(lat) <= np.pi / 2) & (np.abs(lon) <= np.pi) & ~np.isnan(near_lat + near_lon))
+    far = geo.haversine_km(lat[known], lon[known], near_lat[known], near_lon[known]) > SWAPPED_FAR_KM
+    known = known[far]
+    if known.size:
+        turned = np.degrees(lat[known]), np.degrees(lon[known])
+        radian[known] = geo.haversine_km(*turned, near_lat[known], near_lon[known]) < SWAPPED_NEAR_KM
+    return radian
 
 
 def swapped_by_name(frame: pd.DataFrame) -> NDArray[np.bool_]:

@@ -27,6 +27,7 @@ from georeplicate.evaluation.rows import (
     SWAPPED_FAR_KM,
     Rows,
     framed,
+    looks_radian,
     looks_swapped,
     predictions_from,
     read_predictions,
@@ -257,12 +258,17 @@ def _odd(rows: pd.DataFrame, given: Rows, true: Rows, found: NDArray, protocol: 
     bad = problem.astype(bool) & ~missing
     number = given.frame.row.to_numpy()[found]
     said += report.about(given.source, number[bad], rows.id[bad], problem[bad], outcome)
-    swapped = np.zeros(len(rows), bool)
     far = np.flatnonzero(rows.error_km > 0.9 * SWAPPED_FAR_KM)
-    swapped[far] = looks_swapped(*(rows[name].to_numpy()[far] for name in ("pred_lat", "pred_lon", "lat", "lon")))
-    why = "latitude and longitude look swapped: the answer is near once they change places"
-    said += report.about(given.source, number[swapped], rows.id[swapped], why, "scored as given")
-    if swapped.sum() > len(rows) / 2:
-        note = f"{given.source}: most answers are near once latitude and longitude change places; check its columns"
-        said += Report(notes=(note,))
+    points = [rows[name].to_numpy()[far] for name in ("pred_lat", "pred_lon", "lat", "lon")]
+    for looks, what, remedy in (
+        (looks_swapped, "latitude and longitude look swapped", "they change places"),
+        (looks_radian, "the coordinates look like radians", "they are turned into degrees"),
+    ):
+        odd = np.zeros(len(rows), bool)
+        odd[far] = looks(*points)
+        why = f"{what}: the answer is near once {remedy}"
+        said += report.about(given.source, number[odd], rows.id[odd], why, "scored as given")
+        if odd.sum() > len(rows) / 2:
+            note = f"{given.source}: {what}, as most answers are near once {remedy}; check its columns"
+            said += Report(notes=(note,))
     return said

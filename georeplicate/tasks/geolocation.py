@@ -21,9 +21,8 @@ class Geolocation:
     load: split -> rows. wording: the prompt, where it is not the paper's. shown: which key of a row holds what the
     model sees, where a row has several pictures.
 
-    Coordinates count where an answer gives them; else the place named is geocoded offline, and a country without a city
-    counts at its largest city. An answer without a place
-    has an empty choice and a NaN error.
+    Coordinates count where an answer gives them; else the place named is geocoded offline, and a country or a state
+    without a city counts at its largest city. An answer without a place has an empty choice and a NaN error.
     """
 
     load: Callable[[str], Sequence[Row]]
@@ -72,7 +71,7 @@ def located(place: answers.Place | answers.Malformed) -> tuple[str, tuple[float,
     code = place.country_code or ""
     if place.lat is not None and place.lon is not None:
         return code, (place.lat, place.lon)
-    point = atlas.geocode(place.city, place.country_code or place.country, place.state)
+    point = atlas.locate(place.city, place.country_code or place.country, place.state)
     return code, point or _largest_city(code) or NOWHERE
 
 

@@ -112,6 +112,45 @@ def test_found(city, country, lat, lon):
     assert geo.haversine_km(*found, lat, lon) < 12
 
 
+@pytest.mark.parametrize(
+    ("city", "country", "state", "as_of"),
+    [
+        # a division in the place of a city stands for its largest place
+        ("Texas", "USA", "", "Houston"),
+        ("Georgia", "USA", "", "Atlanta"),
+        ("California", "USA", "", "Los Angeles"),  # and not the town in Maryland
+        ("Bavaria", "Germany", "", "Munich"),
+        ("Victoria", "Australia", "", "Melbourne"),
+        ("Ontario", "CA", "", "Toronto"),
+        ("Hokkaido", "Japan", "", "Sapporo"),
+        ("Catalonia", "Spain", "", "Barcelona"),
+        ("Minas Gerais", "Brazil", "", "Belo Horizonte"),
+        ("", "USA", "Texas", "Houston"),
+        ("Zzyzzqq", "USA", "Texas", "Houston"),
+        # a city of that name in its division, or a big one elsewhere, is the city
+        ("New York", "USA", "", "New York City"),
+        ("Quebec", "Canada", "", "Quebec, Quebec"),
+        ("Washington", "USA", "", "Washington, D.C."),
+        ("Buenos Aires", "Argentina", "", "Buenos Aires"),
+        ("Utrecht", "Netherlands", "", "Utrecht"),
+        ("Paris", "France", "", "Paris"),
+        ("Portland", "USA", "Maine", "Portland, Maine"),
+        ("LA", "USA", "", "Los Angeles"),  # abbreviations are those of cities first
+    ],
+)
+def test_states_and_provinces_stand_for_their_largest_place(city, country, state, as_of):
+    assert atlas.locate(city, country, state) == atlas.geocode(as_of, country) is not None
+
+
+@pytest.mark.parametrize(
+    ("city", "country", "state"),
+    [("Texas", "", ""), ("Texas", "Germany", ""), ("", "USA", ""), ("", "USA", "Bavaria"), ("", None, "Texas")]
+    + [("Texas", 3, None), (None, "USA", None), ("", "USA", 3), ("Texas", "Atlantis", None)],
+)
+def test_a_state_of_another_country_or_of_none_is_nowhere(city, country, state):
+    assert atlas.locate(city, country, state) is None
+
+
 UNKNOWN = [
     ("Paris", "Germany"),
     ("Paris, France", "Germany"),

@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from georeplicate.evaluation import csvfile, ids
-from georeplicate.evaluation.rows import looks_swapped
+from georeplicate.evaluation.answers import resolve
+from georeplicate.evaluation.protocol import Protocol
+from georeplicate.evaluation.rows import looks_radian, looks_swapped
 from georeplicate.evaluation.score import read_predictions, read_truth, score
 
 TRUTH = "IMG_ID,LAT,LON,city,country\na/1.jpg,48.85,2.35,Paris,France\n2.jpg,-33.87,151.21,Sydney,AU\n3,0,179.9,,\n"
@@ -63,6 +65,26 @@ def test_columns_are_found_by_their_names_in_any_case(tmp_path, header):
 @pytest.mark.parametrize("column", ["text", "Answer", "prediction", "RESPONSE"])
 def test_answers_in_words(tmp_path, column):
     assert predicted(tmp_path, f'id,{column}\nx,"country: France\ncity: Paris"\n').frame.text[0].endswith("city: Paris")
+
+
+@pytest.mark.parametrize(
+    "column, said",
+    [("coordinates", "48.8566, 2.3522"), ("LatLon", "48.8566 2.3522"), ("location", "(48.8566, 2.3522)")]
+    + [("pred_coords", "48.8566N 2.3522E"), ("geometry", "POINT(2.3522 48.8566)"), ("lon_lat", "2.3522, 48.8566")]
+    + [("predicted_lnglat", "[2.3522, 48.8566]")],
+)
+def test_a_column_of_whole_points_is_read_where_there_is_no_other_answer(tmp_path, column, said):
+    rows = predicted(tmp_path, f'id,{column}\nx,"{said}"\ny,\n')
+    point, nothing = resolve(rows.frame, Protocol.get("ours"))[["pred_lat", "pred_lon"]].values.tolist()
+    assert point == [48.8566, 2.3522] and np.isnan(nothing).all()
+    beside = predicted(tmp_path, f'id,{column},lat,lon\nx,"{said}",1,2\n').frame
+    assert not beside.text.any()
+
+
+@pytest.mark.parametrize("text", ['{"id": "a", "lat": 1, "lon": 2}\n', '[{"id": "a"}]', " [\n  {}\n]", "[]"])
+def test_json_is_named_and_how_it_becomes_csv(tmp_path, text):
+    with pytest.raises(ValueError, match=r"predictions.csv is JSON and no CSV; write it as CSV, such as by pandas"):
+        predicted(tmp_path, text)
 
 
 def test_plain_coordinates_beside_predicted_ones_are_the_truth(tmp_path):
@@ -249,6 +271,14 @@ def test_exchanged_columns_are_noticed(tmp_path, truth):
     scores = score(rows, read_truth(write(tmp_path / "t.csv", "id,lat,lon\n1,48.85,2.35\n")))
     assert scores.report.rows.outcome.tolist() == ["scored as given"] and scores.summary["acc_2500km"] == 0
     assert "check its columns" in scores.report.notes[0]
+
+
+def test_radians_are_said_to_be_radians(tmp_path, truth):
+    turned = "\n".join(f"{r.id},{np.radians(r.lat)},{np.radians(r.lon)}" for r in truth.frame.itertuples())
+    scores = score(predicted(tmp_path, f"id,lat,lon\n{turned}\n"), truth)
+    assert "look like radians" in scores.report.notes[0]
+    assert set(scores.report.rows.outcome) == {"scored as given"}
+    assert looks_radian([0.85, 0.85, np.nan], [0.04, 0.04, 0.04], [48.7, 1, 48.7], [2.3, 2, 2.3]).tolist() == [1, 0, 0]
 
 
 def test_swapped_needs_a_far_point_and_a_near_mirror_image():

@@ -42,6 +42,7 @@ _BOTH_TURNED = re.compile(
 )
 # ... and the Chinese word for both, which says nothing of the order.
 _BOTH_UNORDERED = re.compile(r"[经經経][纬緯]度|경위도")
+_LONLAT = re.compile(r"\blonlat\b")  # what the second is written as
 # Keys by what they mean. "" is a key that says nothing about the place's name, and ends the value before it.
 _KEYS = {
     "country": "country nation pays país pais land paese страна 国家 國家 国 국가 나라 البلد الدولة देश ülke negara "
@@ -132,7 +133,8 @@ def _from_json(region: str) -> dict[str, list[str]] | None:
     items = [("", one) for one in data]
     for key, value in items:  # grows by what the objects hold
         key = key.strip(" .").lower().replace("_", " ").removesuffix(" name").removesuffix(" code")
-        key = _KEY_NAMES.get(key, key)
+        key = _KEY_NAMES.get(key, "coordinates" if _BOTH_KEYS.fullmatch(key) else key)
+        key = "lonlat" if _BOTH_TURNED.fullmatch(key) else key
         if isinstance(value, dict):
             if key in ("country", "city", "state"):  # {"country": {"name": "France", "code": "FR"}}
                 value = {key if name in ("name", "value", "code") else name: inner for name, inner in value.items()}
@@ -406,10 +408,10 @@ def _place(region: str) -> Place | Malformed:
     elif "country" in fields or "city" in fields:
         for key in ("country", "city"):  # "city: Paris, France (48.85, 2.35)"
             for i, value in enumerate(fields.get(key, [])):
-                inside, fields[key][i] = coordinates.find_pair(value)
+                inside, fields[key][i] = coordinates.find_pair(value, longitude_first=_turned(value))
                 point = point or inside
     else:
-        point, prose = coordinates.find_pair(prose)
+        point, prose = coordinates.find_pair(prose, longitude_first=_turned(prose))
     if isinstance(point, coordinates.Unusable):
         return refuse(point.reason, point.found)
 
@@ -466,6 +468,11 @@ def _place(region: str) -> Place | Malformed:
         return refuse("swapped", f"{point[0]:g}, {point[1]:g} for {city}")
     lat, lon = point or (None, None)
     return Place(_told_apart(city, code, state), country, code, lat, lon, state)
+
+
+def _turned(text: str) -> bool:
+    """Does the text name the order of its pair, somewhere beside it, as longitude and latitude? (See `_from_keys`.)"""
+    return _LONLAT.search(text) is not None
 
 
 def _city(value: str) -> str:
