@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import dataclass
 from functools import cache
@@ -87,6 +88,19 @@ def session(command: list[str], folder: Path, environment: dict[str, str]) -> su
         command, cwd=folder, env=environment, start_new_session=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
+
+
+class Heard(threading.Thread):
+    """What a process has said so far, while it goes on."""
+
+    def __init__(self, process: subprocess.Popen):
+        super().__init__(daemon=True)
+        self.stream, self.text = process.stdout, ""
+        self.start()
+
+    def run(self) -> None:
+        for line in self.stream:
+            self.text += line
 
 
 def kill(process: subprocess.Popen) -> str:

@@ -15,19 +15,22 @@ stage depends on the machine.
 from __future__ import annotations
 
 import argparse
+import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
-from clones import ROOT, Clone, Outcome, clone, commit, kill, last_line, lost, undisturbed
+from clones import ROOT, Clone, Heard, Outcome, clone, commit, kill, last_line, lost, undisturbed
 from environments import installation, limits, other_python
 
 from georeplicate.provenance import machine
@@ -51,6 +54,47 @@ def killed(here: Clone, expected: dict[str, str], kills: int, longest_s: float, 
     remark = "" if code == 0 else last_line(said)
     remark = "; ".join(filter(None, [remark, ", ".join(wrong[:3]), ", ".join(here.leftovers()[:3])]))
     return Outcome("SIGKILL at a random moment, then resumed", hit, "-", len(wrong), time.time() - started, remark)
+
+
+def killed_in_each_stage(here: Clone, expected: dict[str, str], rng: random.Random) -> Outcome:
+    """SIGKILL to every training, evaluation and notebook while it is at work, once each; resumed after each."""
+    started, hit = time.time(), list[str]()
+    while True:
+        process = here.start(*here.command)
+        heard = Heard(process)
+        now = None
+        while process.poll() is None and now is None:
+            time.sleep(0.02)
+            now = next((stage for stage in at_work(here.work / "runs", heard.text) if stage not in hit), None)
+        if now is None:
+            break
+        if now.startswith("notebook"):
+            time.sleep(rng.uniform(1, 5))  # its first cells are imports
+        hit.append(now)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        heard.join()
+    heard.join()
+    wrong = lost(here.results(), expected) if process.returncode == 0 else list(expected)
+    remark = "" if process.returncode == 0 else last_line(heard.text)
+    kinds = Counter(stage.split()[0] for stage in hit)
+    remark = "; ".join(
+        filter(None, [", ".join(f"{count} of {kind}" for kind, count in kinds.items()), remark, *wrong[:3]])
+    )
+    remark = "; ".join(filter(None, [remark, ", ".join(here.leftovers()[:3])]))
+    return Outcome(
+        "SIGKILL to each stage at work, then resumed", len(hit), "-", len(wrong), time.time() - started, remark
+    )
+
+
+def at_work(runs: Path, said: str) -> Iterator[str]:
+    """The stages that are being done: "training NAME", "evaluation NAME", "notebook NAME"."""
+    for folder in sorted(runs.glob("*/")):
+        trained, done = (folder / "trained.json").is_file(), (folder / "manifest.json").is_file()
+        if (folder / "begun.json").is_file() and not done:
+            yield f"{'evaluation' if trained else 'training'} {folder.name}"
+    if names := re.findall(r"^\[\d+/\d+\] (\w+)", said, re.M):
+        yield f"notebook {names[-1]}"
 
 
 def cut(path: Path, rng: random.Random) -> None:
@@ -130,7 +174,7 @@ def sealed(folder: Path, short: bool, expected: dict[str, str]) -> Outcome:
 # In this order, those that a short form goes through first. Each draws from a seed of its own, so that one alone does
 # what it does among all.
 SHORT_STEPS = ("damage", "kills", "limits", "python", "blocked")
-STEPS = (*SHORT_STEPS, "install", "sealed", "twice")
+STEPS = (*SHORT_STEPS, "stages", "install", "sealed", "twice")
 
 
 SHORT_FORM = "the runs of Table 2 alone, without notebooks"
@@ -158,6 +202,7 @@ def main() -> int:
         steps: dict[str, Callable[[random.Random], Outcome | list[Outcome]]] = {
             "damage": lambda rng: damaged(first, expected, rng),
             "kills": lambda rng: killed(clone(folder, "killed", short), expected, kills, longest, rng),
+            "stages": lambda rng: killed_in_each_stage(clone(folder, "stages", short), expected, rng),
             "limits": lambda _: limits(folder, short, expected),
             "python": lambda _: other_python(folder, short, expected, chosen.python),
             "blocked": lambda _: blocked(clone(folder, "blocked", True)),

@@ -56,10 +56,25 @@ def test_a_report_names_what_was_not_run_and_is_read_again_only_about_the_same()
     page = reliability.report(rows, "of this code")
     assert "**5 faults injected, 1 files lost, 2 minutes.**" in page
     assert "| python | Python 3.99 | 0 | - | 0 | 0 | **not run**: none is here |" in page
-    assert "**Not run**: kills, limits, blocked, install, sealed, twice (" in page
+    assert "**Not run**: kills, limits, blocked, stages, install, sealed, twice (" in page
     assert reliability.read_report(page, "of this code") == rows
     assert reliability.read_report(page, "of other code") == {}
     assert "**Not run**: " not in reliability.report(dict.fromkeys(reliability.STEPS, rows["none"]), "")
+
+
+def test_stages_at_work_are_told_from_those_that_are_done_or_wait(tmp_path):
+    for name, files in {
+        "a": [],
+        "b": ["begun"],
+        "c": ["begun", "trained"],
+        "d": ["begun", "trained", "manifest"],
+    }.items():
+        for file in files or ["log"]:
+            (tmp_path / name).mkdir(exist_ok=True)
+            (tmp_path / name / f"{file}.json").touch()
+    assert list(reliability.at_work(tmp_path, "profile smoke\n")) == ["training b", "evaluation c"]
+    said = "[1/9] 00_start_here, profile smoke\nok\n[2/9] 01_data, profile smoke\n"
+    assert list(reliability.at_work(tmp_path, said))[-1] == "notebook 01_data"
 
 
 def test_nothing_is_lost_in_the_committed_report():
