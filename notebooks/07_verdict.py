@@ -126,8 +126,8 @@ if "transfer" in frames:
     display(distances[["before_value", "after_value", "difference", "smallest_effect", "p_holm", "verdict"]])
 
 # %% [markdown] tags=["world-only"]
-# In this world little of a picture says where it is, so nothing could have transferred. In a second one it could; its
-# experiment was registered before it was run (synthetic as well; notebook 08 shows it):
+# In this world little of a picture says where it is, so nothing could have transferred. In a second one it could; the
+# experiments there were registered before they were run (synthetic as well; notebook 08 shows them):
 
 # %% tags=["world-only"]
 Markdown((files.RESULTS / "geographic" / "tables" / "sentences.md").read_text())
