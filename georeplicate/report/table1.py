@@ -28,8 +28,8 @@ NOT_RUN = "not run: {}"
 NO_STAND_IN = "`georeplicate train table1` has not been run"
 # Of stand-ins: what they were given, where the system alone does not say it.
 GIVEN = {
-    "InternVL3-8B": "the base's decoder; a new vision tower, taught the base's visual tokens and then the countries of "
-    "photos of the base's cities: what the base was told, and no more"
+    "InternVL3-8B": "given: the decoder of mini-base; a new vision tower, taught the visual tokens of the base's; then "
+    "the countries of photos of the base's own places, which the base was told too"
 }
 COLUMNS = ("system", "stands_for", "checkpoint", "benchmark", "training_seeds", "n")
 
