@@ -338,9 +338,11 @@ paper.table1().assign(contaminated=lambda rows: rows.method.map(contamination))
 
 # %% [markdown] tags=["world-only"]
 # Now a stand-in for each. Those that are no language models get frozen features of the base's vision tower and differ
-# in one thing, how features become a place. All but `mini-base` and `mini-Zero` were trained on labelled places, none
-# of them of a test city (`mini-R1` by its scaffold, whose records end in a place). What each leaves out of the system
-# that it stands for:
+# in one thing, how features become a place. All but `mini-base`, `mini-InternVL` and `mini-Zero` were trained on
+# labelled places, none of them of a test city (`mini-R1` by its scaffold, whose records end in a place).
+# `mini-InternVL` is another architecture with the base's decoder: its own vision tower learnt the base's visual tokens,
+# then the countries that the base was told (`georeplicate/mini/internvl.py`). What each of the others leaves out of the
+# system that it stands for:
 
 # %% tags=["world-only"]
 pd.Series({name: kind.simplified for name, kind in STAND_INS.items()}, name="what it leaves out").to_frame()

@@ -120,7 +120,7 @@ maps.errors(chosen, write.trivial_baselines(frames["geolocation"]), source=note)
 # %% [markdown] tags=["world-only"]
 # ### The other systems of Table 1
 #
-# Stand-ins that were trained on labelled places of other cities (notebook 05). *Look for:* cities that all of them
+# Stand-ins that were trained on places of other cities (notebook 05). *Look for:* cities that all of them
 # find, and cities that none does.
 
 # %% tags=["world-only"]

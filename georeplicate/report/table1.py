@@ -26,8 +26,11 @@ ORDER = (*(row.method for row in paper.TABLE1), tables.ZERO)
 NEAREST = "nearest neighbour"
 NOT_RUN = "not run: {}"
 NO_STAND_IN = "`georeplicate train table1` has not been run"
-# Of the paper's systems, those that have no stand-in at all.
-WITHOUT = {"InternVL3-8B": "no stand-in: a small InternVL would need a base of its own (results/LOG.md)"}
+# Of stand-ins: what they were given, where the system alone does not say it.
+GIVEN = {
+    "InternVL3-8B": "given: the decoder of mini-base; a new vision tower, taught the visual tokens of the base's; then "
+    "the countries of photos of the base's own places, which the base was told too"
+}
 COLUMNS = ("system", "stands_for", "checkpoint", "benchmark", "training_seeds", "n")
 
 
@@ -49,7 +52,7 @@ def table1(
     if not len(evaluated):
         return pd.DataFrame()
     synthetic = tables.is_synthetic(evaluated)
-    missing = {**(WITHOUT if synthetic else {}), **(missing or {})}
+    missing = missing or {}
     benchmark = ", ".join(sorted(set(evaluated.benchmark)))
     by_system = {
         labels["stands_for"]: (labels, rows) for labels, rows in tables.systems(evaluated) if labels["stands_for"]
@@ -58,7 +61,8 @@ def table1(
     for name in ORDER:
         flag = "no" if synthetic else contamination(name, benchmark)
         if name in by_system:
-            rows.append(_measured(*by_system[name]) | {"contaminated": flag, "note": ""})
+            note = GIVEN.get(name, "") if synthetic else ""
+            rows.append(_measured(*by_system[name]) | {"contaminated": flag, "note": note})
         else:
             why = NOT_RUN.format(missing.get(name, NO_STAND_IN))
             rows.append({"system": "", "stands_for": name, "contaminated": flag, "note": why})
@@ -117,16 +121,21 @@ def _trivial(evaluated: pd.DataFrame, baselines: TrivialBaselines, words: Mappin
 
 
 BASE = tables.BASE
-# What was trained by pairing; all others by labels of places. The scaffold's records end in a place, too.
-PAIRING = {tables.ZERO: "pairing", tables.R1: "pairing, after SFT that names places"}
+# By what was trained that had no labelled places beyond the base's. The scaffold's records end in a place, too.
+WITHOUT_LABELS = {
+    "InternVL3-8B": "countries of photos, as the base",
+    tables.ZERO: "pairing",
+    tables.R1: "pairing, after SFT that names places",
+}
 LABELS = "labelled places"
 
 
 def against_base(p: pd.DataFrame) -> pd.DataFrame:
     """Each system minus the base, within 750 and 2500 km, paired by place: what training has added.
 
-    Columns system, stands_for, trained_by (see PAIRING, LABELS), benchmark, measure, value, base_value, difference with
-    low, high, p_value, smallest_effect (told with 80 % power), p_holm over all lines, and the verdict after it.
+    Columns system, stands_for, trained_by (see WITHOUT_LABELS, LABELS), benchmark, measure, value, base_value,
+    difference with low, high, p_value, smallest_effect (told with 80 % power), p_holm over all lines, and the verdict
+    after it.
     """
     evaluated = p[(p.task == "geolocation") & (p.decoding == "greedy") & p.stands_for.isin(ORDER)]
     base = evaluated[evaluated.stands_for == BASE]
@@ -141,7 +150,7 @@ def against_base(p: pd.DataFrame) -> pd.DataFrame:
             found = difference(one, other)
             rows.append(
                 {"system": labels["system"], "stands_for": labels["stands_for"]}
-                | {"trained_by": PAIRING.get(labels["stands_for"], LABELS)}
+                | {"trained_by": WITHOUT_LABELS.get(labels["stands_for"], LABELS)}
                 | {"benchmark": labels["benchmark"], "measure": f"within {km} km"}
                 | {"value": one.value, "base_value": other.value, **found}
                 | {"verdict": verdict(found, "higher", "lower")}

@@ -79,6 +79,11 @@ class Job:
         return self.base_path if self.run.stage == "base" else self.folder / "policy"
 
     @property
+    def processor(self) -> Path:
+        """The policy whose processor makes the pixels that are evaluated: a model of another family has its own."""
+        return self.policy if self.run.stage == stand_ins.INTERNVL else self.base_path
+
+    @property
     def with_places(self) -> bool:
         """Whether more than the pairing question is evaluated: of what stands for a system of the paper's tables."""
         return bool(self.run.stands_for or self.run.tasks)
@@ -142,7 +147,8 @@ class Job:
     @property
     def updates(self) -> int:
         sft = self.profile.sft_steps
-        known = {"base": 0, "sft": sft, "sft-lora": 2 * sft, "stand-in": stand_ins.updates(self.run, self.profile)}
+        known = {"base": 0, "sft": sft, "sft-lora": 2 * sft}
+        known |= dict.fromkeys(("stand-in", stand_ins.INTERNVL), stand_ins.updates(self.run, self.profile))
         return known.get(self.run.stage, self.profile.rl_steps)
 
     @property
@@ -206,6 +212,10 @@ class Job:
                 run, profile, self.base_path, lambda: rows("places"), self.folder, work=work, key=key, told=told
             )
             return
+        if run.stage == stand_ins.INTERNVL:
+            stand_ins.train_internvl(run, profile, self.base_path, self.folder, report_to=self.report_to, told=told)
+            _remove_whole(self.folder / stand_ins.SEEING)
+            return
         settings: dict[str, Any] = {"seed": run.seed, "reward": run.reward, "report": told, "report_to": self.report_to}
         if run.stage == "sft-lora":  # first to reason about what is seen, then to name the place
             first = self.folder / "reasoning"
@@ -228,7 +238,7 @@ class Job:
         run, started = self.run, time.time()
         report(0, "is evaluated")
         processes.by_first(self._clear)
-        tasks = self.recipe.tasks(self.profile, self.base_path, run.control, self.with_places, root=self.root)
+        tasks = self.recipe.tasks(self.profile, self.processor, run.control, self.with_places, root=self.root)
         tasks = [task for task in tasks if not run.tasks or task.name in run.tasks]
         if run.curve:
             keep = self.folder / ANSWERS
@@ -486,6 +496,8 @@ def _work(todo: list[Job], count: int) -> None:
     if processes.count() > 1:  # all of them at one run after another, each on its own device
         if alone := [job.run.name for job in todo if job.run.baseline]:
             raise ValueError(f"{alone[0]} is a small network, which one process trains: leave --launch out for it")
+        if alone := [job.run.name for job in todo if job.run.stage == stand_ins.INTERNVL]:
+            raise ValueError(f"{alone[0]} learns to see in one process: leave --launch out for it")
         if watched := [job.run.name for job in todo if job.run.curve]:
             raise ValueError(f"{watched[0]} keeps whole policies, by one process: leave --launch out for it")
         for job in todo:

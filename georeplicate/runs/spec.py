@@ -4,6 +4,7 @@ base ─┬─ sft-s0, s1, s2 ───── r1-s0, s1, s2        GRPO from SFT
       ├─ zero-s0, s1, s2                           GRPO from the base: stands for Geo-R1-Zero
       ├─ curve-s0                                  zero-s0 again, evaluated in the middle of training
       ├─ globe-s0, georeasoner-s0                  of Table 1: task labels, by GRPO and by two stages of LoRA SFT
+      ├─ internvl-s0                               of Table 1: another family, with the base's decoder and new eyes
       └─ isns-s0, geoclip-s0, hybrid-s0, rfm-s0    of Table 1: trained on features of the base's vision tower
 """
 
@@ -25,7 +26,8 @@ class Run:
     name: str
     system: str
     stands_for: str
-    stage: str  # "base" (evaluated, not trained), "sft", "grpo", "supervised", "grpo-places", "sft-lora", "stand-in"
+    # "base" (evaluated, not trained), "sft", "grpo", "supervised", "grpo-places", "sft-lora", "internvl", "stand-in"
+    stage: str
     seed: int
     start: str = "base"
     reward: str = "paper"  # one of training.stages.REWARDS
@@ -47,6 +49,8 @@ class Run:
         base = self.system.partition("-")[0] if made_here else "the base"
         if self.baseline:
             return f"trained here on features of {base}-base"
+        if self.stage == "internvl":
+            return f"trained here, with the decoder of {base}-base and a tower of its own"
         return f"trained here from {base}-{'base' if self.start == 'base' else 'SFT'}"
 
 
@@ -84,14 +88,18 @@ def ablation_runs(seeds: Iterable[int], recipe: Recipe | Profile | str) -> list[
 
 # Of Table 1: the systems that are networks on frozen features, by the name of their run, and those that are policies.
 STAND_INS = {"isns": "ISNs", "geoclip": "GeoCLIP", "hybrid": "Hybrid", "rfm": "RFM-YFCC"}
-LABELLED = {"globe": ("GLOBE", "GLOBE-7B", "grpo-places"), "georeasoner": ("GeoReasoner", "GeoReasoner-7B", "sft-lora")}
+POLICIES = {
+    "internvl": ("InternVL", "InternVL3-8B", "internvl"),
+    "globe": ("GLOBE", "GLOBE-7B", "grpo-places"),
+    "georeasoner": ("GeoReasoner", "GeoReasoner-7B", "sft-lora"),
+}
 
 
 def table1_runs(seeds: Iterable[int], recipe: Recipe | Profile | str) -> list[Run]:
     """The systems of Table 1 beside those of Table 2, each evaluated on where a photo was taken; last the nearest
     neighbour, a trivial baseline.
 
-    Policies that are trained with labels of the task get the first seed alone: each costs as much as a run of Table 2.
+    Policies get the first seed alone: each costs as much as a run of Table 2.
     None for a recipe whose systems have weights of their own.
     """
     recipe, seeds = of(recipe), tuple(seeds)
@@ -103,7 +111,7 @@ def table1_runs(seeds: Iterable[int], recipe: Recipe | Profile | str) -> list[Ru
         return Run(f"{what}-s{seed}", system, stands_for, stage, seed, baseline=baseline, tasks=("geolocation",))
 
     return [
-        *(run(what, *labelled, seeds[0]) for what, labelled in LABELLED.items()),
+        *(run(what, *of_policy, seeds[0]) for what, of_policy in POLICIES.items()),
         *(
             run(what, name.removesuffix("-YFCC"), name, "stand-in", seed, name)
             for what, name in STAND_INS.items()

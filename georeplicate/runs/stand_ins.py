@@ -1,4 +1,5 @@
-"""Runs of Table 1 that are no policies: networks on frozen features of the vision tower that all runs start from."""
+"""Runs of Table 1 that start from more than a policy: networks on frozen features of the base's vision tower, and a
+policy of another family than the base's, whose own tower has to learn to see first."""
 
 from __future__ import annotations
 
@@ -10,8 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from georeplicate import files
 from georeplicate.evaluation.baselines.settings import SETTINGS, Training
+from georeplicate.mini.recipe import tower_of
 from georeplicate.profiles import Profile
 
+INTERNVL = "internvl"  # the stage of the run whose policy is of another family
+SEEING = "seeing"  # in its folder: the policy whose tower has learnt to see, until it has learnt to name places
 FEATURES = 1  # raised by whoever changes what features are made of the same photos
 AT_ONCE = 512  # photos whose pixels are in memory together
 
@@ -53,6 +57,8 @@ def inputs(run: Run, profile: Profile) -> dict[str, Any]:
 
 
 def updates(run: Run, profile: Profile) -> int:
+    if run.stage == INTERNVL:
+        return tower_of(profile).steps + profile.sft_steps
     return training(run, profile).steps if run.baseline else 0
 
 
@@ -83,6 +89,24 @@ def train(
     )
     learned.save(model, folder / "policy", seen, f"{len(lat)} photos of the training places")
     files.write_csv(folder / "log.csv", pd.DataFrame({"step": range(1, len(losses) + 1), "loss": losses}))
+
+
+def train_internvl(
+    run: Run, profile: Profile, base_path: Path, folder: Path, *, report_to: str, told: Callable[..., None]
+) -> None:
+    """The policy of `mini.internvl` in `folder/policy`: its tower first, kept in `folder/SEEING` for a run that is
+    killed later; then SFT with the profile's own settings, which goes on from its newest checkpoint."""
+    from georeplicate.mini import internvl
+    from georeplicate.model import policy as policies
+    from georeplicate.training import stages
+
+    photos, seeing = internvl.Photos(profile), folder / SEEING
+    if seeing.exists():
+        told(tower_of(profile).steps, "has learnt to see", skipped=True)
+    else:
+        internvl.seeing(profile, base_path, photos, seeing, seed=run.seed, report=told)
+    rows = internvl.rows(photos, policies.load(seeing))
+    stages.train("sft", seeing, rows, folder, profile, seed=run.seed, report=told, report_to=report_to)
 
 
 def predictor(run: Run, path: Path, tower: Path) -> Predictor:

@@ -34,7 +34,7 @@ def test_every_row_of_the_paper_is_there_in_its_order():
     assert isns.mean_km == pytest.approx(3200 / 3, rel=1e-3)  # of the answers with a place
     assert made.loc["Geo-R1"].acc_1km == 1 and made.note["Geo-R1"] == ""
     assert made.note["Hybrid"] == "not run: weights missing" and made.note["GLOBE-7B"].startswith("not run: ")
-    assert made.note["InternVL3-8B"] == f"not run: {table1.WITHOUT['InternVL3-8B']}" and made.n["GLOBE-7B"] is pd.NA
+    assert made.note["InternVL3-8B"] == f"not run: {table1.NO_STAND_IN}" and made.n["GLOBE-7B"] is pd.NA
     assert (made.contaminated == "no").all()  # rendered places: nobody has seen a test city
 
 
@@ -44,6 +44,15 @@ def test_photographs_say_who_may_have_seen_them():
     other = table1.table1(answers("x", "GeoCLIP", [1], benchmark="IM2GPS3k")).set_index("stands_for")
     assert other.contaminated["GeoCLIP"] == "not assessed" and other.note["InternVL3-8B"] == made.note["Hybrid"]
     assert contamination("nobody") == "" and all(contamination(row.method) for row in paper.TABLE1)
+
+
+def test_a_stand_in_says_what_it_was_given_and_a_published_system_does_not():
+    p = answers("x", "InternVL3-8B", [1, 1])
+    made, against = table1.table1(p), table1.against_base(pd.concat([p, answers("base", "Qwen2.5-VL-7B", [1, 1])]))
+    assert made.note[made.system == "x"].tolist() == [table1.GIVEN["InternVL3-8B"]]
+    assert set(against.trained_by) == {"countries of photos, as the base"}
+    photographs = table1.table1(p.assign(benchmark="IM2GPS3k"))
+    assert photographs.note[photographs.system == "x"].tolist() == [""]
 
 
 def test_other_tasks_decodings_and_systems_are_left_out():
@@ -91,7 +100,7 @@ def test_each_system_is_compared_with_the_base_place_by_place():
     made = table1.against_base(pd.concat([same, base, better]))
     assert list(made.stands_for) == ["ISNs", "ISNs", tables.ZERO, tables.ZERO]  # the paper's order
     assert made.trained_by.tolist() == ["labelled places"] * 2 + ["pairing"] * 2
-    assert table1.PAIRING[tables.R1] != "pairing"  # its scaffold names places
+    assert table1.WITHOUT_LABELS[tables.R1] != "pairing"  # its scaffold names places
     first = made.iloc[1]
     assert first.measure == "within 2500 km" and first.difference == pytest.approx(20 / 60)
     assert first.low > 0 and first.verdict == "higher" and first.p_holm >= first.p_value
