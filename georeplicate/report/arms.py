@@ -49,11 +49,11 @@ LEVELS = (
 )
 VERDICTS = (
     "Each contrast of the registered experiments, base by base: the prediction that was written down before any new "
-    "arm of the experiment was evaluated, the difference with its 95 % interval, and the verdict. p_holm is adjusted over "
-    "the primary endpoints of a contrast, and decides about them; the others are exploratory and decided by their "
-    "interval. smallest_effect "
-    "is the difference that these bases and places would have told with 80 % power. `cannot tell` is not `no "
-    "difference`: that is said only where the whole interval is smaller than the smallest difference of interest."
+    "arm of the experiment was evaluated, the difference with its 95 % interval, and the verdict. p_holm is adjusted "
+    "over the primary endpoints of a contrast, and decides about them; the others are exploratory and decided by their "
+    "interval. smallest_effect is the difference that these bases and places would have told with 80 % power. `cannot "
+    "tell` is not `no difference`: that is said only where the whole interval is smaller than the smallest difference "
+    "of interest."
 )
 
 

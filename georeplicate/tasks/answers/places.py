@@ -492,7 +492,7 @@ def _place(region: str) -> Place | Malformed:
     land = land and _meant(land, city, state)
     if isinstance(land, Malformed):
         return land
-    if land and (two := _two_cities(city, land.code)):
+    if land and (two := _two_cities(city, land.code) if city else _two_states(state, land.code)):
         return refuse("two_places", two)
     country, code = (land.name, land.code) if land else ("", None)
     state = state or (land.state[:_MAX_NAME_CHARS] if land else "")
@@ -541,6 +541,14 @@ def _two_cities(city: str, code: str) -> str:
     if len(parts) == 1 or not all(parts) or _is_city(city, code):
         return ""
     return city if all(_is_city(part, code) for part in parts) else ""
+
+
+def _two_states(state: str, code: str) -> str:
+    """The name again if it is two divisions of the country ("Texas or Oklahoma"), else ""."""
+    from georeplicate import atlas
+
+    parts = [part.strip() for part in re.split(r"[,/]| and | or ", state)]
+    return state if len(parts) > 1 and all(atlas.in_country(part, code) for part in parts) else ""
 
 
 def _is_city(name: str, code: str) -> bool:
