@@ -42,7 +42,7 @@ _WORDS = "|".join(sorted((re.escape(word) for word in _SIDE if len(word) > 1), k
 # "48.85 ± 0.1": how exact a number is meant to be is no angle of its own
 _TOLERANCE = re.compile(
     r"(?:(?<=[\d°'\"A-Za-z])|(?<=[\d°'\"A-Za-z] ))"
-    r"\(? ?(?:±|\+ ?/ ?-|\+-) ?\d+(?:\.\d+)? ?(?:°|%|'|\"|km\b|m\b|deg(?:rees?)?\b)? ?\)?"
+    r"\(? ?(?:[±∓]|\+ ?/ ?-|\+-) ?\d+(?:\.\d+)? ?(?:°|%|'|\"|km\b|m\b|deg(?:rees?)?\b)? ?\)?"
 )
 _AXIS = r"latitud(?:e|en)?|longitud(?:e|en)?|lat|long?|lng|breite|länge|纬度?|緯度?|经度?|經度?|経度?"
 _TOKEN = re.compile(
@@ -62,8 +62,11 @@ _ONE_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{1,10})(?![\d.,])")
 # A comma inside a number that a mark follows, or that stands behind a hemisphere, is a decimal comma.
 _MARKED_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{1,10})(?= ?(?:[°'\"]|deg|min|sec))", re.IGNORECASE)
 _LED_DECIMAL_COMMA = re.compile(r"(?<![A-Za-z])([NSEW] ?)(\d{1,3}),(\d{2,10})(?![\d.,])", re.IGNORECASE)
-_LONGITUDE_FIRST = re.compile(r"\bpoint ?\( ?$", re.IGNORECASE)  # well-known text: POINT(longitude latitude)
-_LONGITUDE_FIRST_REACH = 12  # characters before a pair that this can be read from: the whole text would be quadratic
+# Well-known text: POINT(longitude latitude), also with a height; never with a comma
+_LONGITUDE_FIRST = re.compile(r"\bpoint ?(?:z|m|zm)? ?\( ?$", re.IGNORECASE)
+_CALL = re.compile(r"(?:\bPOINT ?|\bPoint|MakePoint)\( ?$")  # "Point(48.9, 2.4)": libraries differ in which comes first
+_SEVERAL = re.compile(r"\bmultipoint ?(?:z|m|zm)? ?\( ?(?:\( ?)?$", re.IGNORECASE)
+_LONGITUDE_FIRST_REACH = 20  # characters before a pair that this can be read from: the whole text would be quadratic
 _AXES = {"N": "lat", "S": "lat", "E": "lon", "W": "lon"}
 _SAME_POINT_DEG = 0.01  # a point written twice, in decimals and in minutes, differs by rounding only
 
@@ -117,7 +120,7 @@ def _plain(text: str) -> str:
         text = _MOMAYYEZ.sub(".", text)
         text = _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
         text = _CJK_SIDE.sub(lambda side: f"{_SIDE[side[1]] if side[1] else _KOREAN_SIDE[side[2]]} ", text)
-    if "±" in text or "+" in text:
+    if "±" in text or "∓" in text or "+" in text:
         text = _TOLERANCE.sub(lambda tolerance: " " * len(tolerance[0]), text)
     text = _MARKED_DECIMAL_COMMA.sub(r"\1.\2", text)
     text = _LED_DECIMAL_COMMA.sub(r"\1\2.\3", text)
@@ -310,30 +313,45 @@ def find_pair(
     """The coordinates that stand as a pair in ``text`` (None if there are none), and the text without them.
 
     Two numbers are a pair if nothing but a separator parts them and both have marks or two decimals; other numbers
-    only if they are the whole text. ``expected``: the text was announced as coordinates, so that any two numbers are a
-    pair and none is a fault. ``longitude_first``: so it was announced; hemispheres may still say otherwise.
+    only if they are the whole text, or have a decimal each and stand beside such a pair, or in a text with
+    ``longitude_first``. ``expected``: the text was announced as coordinates, so that any two numbers are a pair and
+    none is a fault. ``longitude_first``: so it was announced; hemispheres may still say otherwise.
     """
     reader = _Reader(_plain(text))  # sign by sign: same positions
     tokens, angles = reader.tokens, reader.angles()
     point: tuple[float, float] | Unusable | None = None
     spans: list[tuple[int, int]] = []
     words = sum(token.text.isalnum() for token in tokens)
+    pairs: list[tuple[_Angle, _Angle, bool, bool]] = []  # with: in well-known text? sure to be a pair?
     for first, second in zip(angles, angles[1:], strict=False):
         between = tokens[first.end : second.start]
         if len(between) > 1 or any(token.kind != "separator" for token in between):
             continue
         alone = words == sum(token.text.isalnum() for token in tokens[first.start : second.end])
-        begin = tokens[first.start].start
-        wkt = _LONGITUDE_FIRST.search(text[max(0, begin - _LONGITUDE_FIRST_REACH) : begin]) is not None
-        another = bool(spans) and first.start >= spans[-1][1] and first.decimal and second.decimal  # one will do then
-        if not (expected or alone or wkt or another or (first.precise and second.precise)):
+        before = text[max(0, tokens[first.start].start - _LONGITUDE_FIRST_REACH) : tokens[first.start].start]
+        wkt = not between and _LONGITUDE_FIRST.search(before) is not None
+        sure = expected or alone or wkt or (first.precise and second.precise)
+        sure |= longitude_first and first.decimal and second.decimal
+        told = longitude_first or first.axis or second.axis or max(abs(first.degrees), abs(second.degrees)) > 90
+        if sure and not told and (between and _CALL.search(before) or _SEVERAL.search(before)):
+            point = Unusable("bad_coordinates", text.strip())
+        pairs.append((first, second, wkt, sure))
+    in_wkt = False  # was the last pair in well-known text?
+    paired = {id(angle) for first, second, _, sure in pairs if sure for angle in (first, second)}
+    for first, second, wkt, sure in pairs:
+        # beside a pair one decimal each is enough for another
+        another = paired and first.decimal and second.decimal and not paired & {id(first), id(second)}
+        if not (sure or another):
             continue
         if spans and first.start < spans[-1][1]:
             if "\n" in text[tokens[first.end - 1].end : tokens[second.start].start]:
                 continue  # the pair ended with its line
+            if in_wkt:
+                continue  # a height
             point = Unusable("bad_coordinates", text.strip())  # three in a row
             continue
         spans.append((first.start, second.end))
+        in_wkt = wkt
         if wkt or longitude_first and not (first.axis or second.axis):
             first, second = second, first
         here = _point(first, second, labelled=False)

@@ -104,7 +104,7 @@ class Profile:
     temperature: float = 1.0
     top_k: int = 50  # most likely tokens that sampling chooses from; 0 is all of them
     max_completion_length: int
-    replay: float = 0.0  # share of SFT records in an update's loss and beside its completions; of synthetic worlds
+    replay: float = 0.0  # weight, in an update's loss, of the base's own records; as many of them for each completion
     rollouts: str = "shared-prefix"  # who samples: our kernel, or "vllm" in the same GPUs, or "vllm-server"
     reward_mode: RewardMode = "paper"  # the rewards as described, or "released": as the official code computes them
     reward_weights: tuple[float, float, float, float] = (1.0, 1.0, 1.0, 1.0)  # accuracy, format, length, repetition
@@ -178,8 +178,10 @@ class Profile:
             self._refuse(f"replay is a share from 0 to below 1, got {self.replay}")
         if self.replay and self.source != "world":
             self._refuse("replay is of what the base of a synthetic world practised: there is none for photographs")
+        if self.replay and not self.replayed:
+            self._refuse(f"replay={self.replay} of {self.completions_per_update} completions is no record at all")
         if self.replay and (self.accumulation > 1 or self.rollouts != "shared-prefix"):
-            self._refuse("replay goes beside whole updates of shared-prefix rollouts: accumulation must be 1")
+            self._refuse("with replay accumulation must be 1 and rollouts shared-prefix")
         if not 0 <= self.sft_warmup <= 1:
             self._refuse(f"sft_warmup is a share from 0 to 1, got {self.sft_warmup}")
         if len(self.panorama_px) != 2:

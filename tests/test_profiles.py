@@ -71,6 +71,8 @@ def test_derived_sizes_of_mini():
         ({"replay": 1.0}, "replay is a share"),
         ({"replay": 0.3, "source": "cv-cities"}, "there is none for photographs"),
         ({"replay": 0.3, "accumulation": 2}, "accumulation must be 1"),
+        ({"replay": 0.3, "rollouts": "vllm"}, "rollouts shared-prefix"),
+        ({"replay": 0.0001}, "no record at all"),
     ],
 )
 def test_a_wrong_value_names_profile_field_and_remedy(change, words):

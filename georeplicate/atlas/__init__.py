@@ -2,7 +2,7 @@
 
     atlas.describe(lat, lon, when) -> Facts       everything known there and then; one place, or arrays of them
     atlas.geocode(city, country) -> (lat, lon)    a place by name, or None
-    atlas.locate(city, country)                   the same, also of a state or province
+    atlas.locate(city, country) -> (lat, lon)     the same, also of a state or province: its largest place
     atlas.country_code / country_name / cities    names and tables
     atlas.is_land / elevation_m / random_land     single questions, quick
     atlas.coast / borders / land / lakes          geometry for maps
@@ -40,10 +40,10 @@ __all__ = [
     "elevation_m",
     "geocode",
     "in_country",
-    "locate",
     "is_land",
     "lakes",
     "land",
+    "locate",
     "narrower",
     "random_land",
 ]

@@ -102,32 +102,54 @@ def locate(city: str, country: str | None, state: str | None = None) -> tuple[fl
     """`geocode`, where a first-order division may stand in the place of a city ("Texas, USA"), or alone in `state`: it
     stands for its largest place.
 
-    The division is meant where no place of its name lies in it ("New York" is the city) and none elsewhere in the
-    country has CITY_AT_LEAST people ("Washington, USA" is the capital, "California, USA" not the town in Maryland).
-    None where nothing is known.
+    The division is meant where no place of that very name lies in it ("Goiás" is the town) and none of its country that
+    bears it has CITY_AT_LEAST people ("New York" and "Washington, USA" are the cities, "California, USA" not the town
+    in Maryland). An abbreviation ("TX") is looked up as a city first. None where nothing is known.
     """
     code = country_code(country) if isinstance(country, str) else None
     if code is None or not isinstance(city, str):
         return geocode(city, country, state)
-    if not state and "," not in city and (rank := _largest_in(names.key(city), code)) is not None:
+    key = names.key(city)
+    if not state and "," not in city and (rank := _largest_in(key, code)) is not None:
         own = _rank(city, country, None)
-        if own is None or not (_is_division_of(own, names.key(city)) or _places().population[own] >= CITY_AT_LEAST):
+        if own is None or not _is_city_called(own, key):
             return _point(rank)
-    if found := geocode(city, country, state):
+    if key and (found := geocode(city, country, state)):
         return found
-    rank = _largest_in(names.key(state), code) if isinstance(state, str) else None
-    return None if rank is None else _point(rank)
+    alone = isinstance(state, str) and not key  # where "Washington, D.C." may stand as well
+    key = names.key(state) if isinstance(state, str) and state else key
+    rank = _largest_in(_places().admin_by_code.get((code, key), key), code)
+    if rank is None:
+        return geocode(state or "", country) if alone else None
+    return _point(rank)
+
+
+def _is_city_called(rank: int, key: str) -> bool:
+    """Is a place meant by a name that is its division's, or another division's of its country, too?"""
+    places = _places()
+    return places.population[rank] >= CITY_AT_LEAST or (
+        names.key(places.name[rank]) == key and _is_division_of(rank, key)
+    )
 
 
 @functools.lru_cache(maxsize=4096)
 def _largest_in(key: str, code: str) -> int | None:
-    """Rank of the most populous place of a country's first-order division, by the division's name; None: none such."""
+    """Rank of the most populous place of a country's first-order division, by the division's name; None: none such.
+
+    Words such as "Province" make no difference, but "Nevada City" is a city, and a county of the United States
+    ("Washington County") is no state.
+    """
     places = _places()
     if not key or (code, _bare(key)) not in _divisions():
         return None
-    named = np.array([bool(own) and _bare(own) == _bare(key) for own in places.admin_keys])
-    found = np.flatnonzero((places.country_code == code) & named[places.admin])
-    return int(found[0]) if len(found) else None  # ranks go by population
+    here = places.country_code == code
+    found = here & np.array([own == key for own in places.admin_keys])[places.admin]
+    if not found.any():
+        if {"city", "county" if code == "US" else "city"} & set(key.split()):
+            return None
+        alike = [bool(own) and _bare(own) == _bare(key) and "city" not in own.split() for own in places.admin_keys]
+        found = here & np.array(alike)[places.admin]
+    return int(np.argmax(found)) if found.any() else None  # ranks go by population
 
 
 def _point(rank: int) -> tuple[float, float]:

@@ -46,11 +46,12 @@ def resolve(frame: pd.DataFrame, protocol: Protocol, geocode: Geocode = atlas.lo
 
 def _one(text: str, city: str, country: str, point: tuple | None, protocol: Protocol, geocode: Geocode) -> tuple:
     """(lat, lon, city, country, problem) of one answer."""
-    said = None
+    said, state = None, ""
     if text:
         place = answers.parse_place(_unwrapped(text), protocol.parser)
         if isinstance(place, answers.Place):
-            city, country = place.city or place.state, place.country or place.country_code or ""
+            if (place.city, place.state, place.country) != ("", "", ""):  # a point alone leaves the row's own names
+                city, country, state = place.city, place.country or place.country_code or "", place.state
             said = None if place.lat is None else (place.lat, place.lon)
         elif point is None and not (city or country):
             return (*_NOWHERE, "", "", f"unparseable: {place}")
@@ -58,7 +59,7 @@ def _one(text: str, city: str, country: str, point: tuple | None, protocol: Prot
     if protocol.text_point == "coordinates" and written:
         return (*written, city, country, "")
     if city or country:
-        found, problem = _named(city, country, protocol, geocode)
+        found, problem = _named(city, country, state, protocol, geocode)
         return (*found, city, country, problem)
     if point:
         return (*point, city, country, "")
@@ -76,8 +77,10 @@ def _unwrapped(text: str) -> str:
     return text
 
 
-def _named(city: str, country: str, protocol: Protocol, geocode: Geocode) -> tuple[tuple[float, float], str]:
-    """(point or NaNs, "" or why there is none) of a place in words."""
+def _named(
+    city: str, country: str, state: str, protocol: Protocol, geocode: Geocode
+) -> tuple[tuple[float, float], str]:
+    """(point or NaNs, "" or why there is none) of a place in words. A state counts where it stands alone."""
     if protocol.geocoder == "none":
         return _NOWHERE, "words without coordinates, which this protocol does not geocode"
     if city:
@@ -86,6 +89,10 @@ def _named(city: str, country: str, protocol: Protocol, geocode: Geocode) -> tup
             return found, ""
         if protocol.unknown_city == "none" or not country:
             return _NOWHERE, f"city not in the gazetteer: {city[:60]}, {country[:60]}"
+    elif state:
+        found = atlas.locate("", country, state) if geocode is atlas.locate else geocode(state, country)
+        if found is not None:
+            return found, ""
     code = atlas.country_code(country)
     if code is None:
         return _NOWHERE, f"country not in the gazetteer: {country[:60]}"

@@ -9,7 +9,7 @@ Degrees are float64, NaN where there is none; texts are "" where there is none. 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,9 +29,10 @@ _NAMES = {
     "country": "country country_name country_code",
 }
 TEXT = "text answer prediction response output completion pred generated_text"
-# Columns that hold a whole point, read like an answer in words where no other column holds one.
-POINT = "coordinates coords coordinate latlon latlng lat_lon lat_lng location place point geometry wkt position geo gps"
+# Columns that hold a whole point, read like an answer in words where no column holds a latitude or such an answer ...
+POINT = "coordinates coords coordinate latlon latlng lat_lon lat_lng latitude_longitude point geometry wkt gps"
 LONLAT = "lonlat lnglat lon_lat lng_lat longitude_latitude"
+PLACE = "location place position geo"  # ... and these where none holds a city or country either: they may be names
 _PREDICTED = ("pred_{}", "predicted_{}", "prediction_{}", "{}_pred", "{}_predicted", "{}_prediction")
 _TRUE = ("true_{}", "gt_{}", "truth_{}", "target_{}", "{}_true", "{}_gt", "{}_truth", "{}_target")
 _MISSING = frozenset(("", "nan", "none", "null", "na", "n/a", "#n/a", "-"))
@@ -53,7 +54,7 @@ class Rows:
 
 def read_predictions(path: str | Path) -> Rows:
     """Predictions from a CSV file: an id, and coordinates, city and country, or the model's answer in words; a column
-    of whole points ("coordinates", "lon_lat") is read where there is no other answer.
+    of whole points ("coordinates", "lon_lat") is read where there is neither a latitude nor an answer in words.
 
     UTF-8 (byte order mark or not, gzip or not), separated by commas, semicolons or tabs. Columns with "pred" in their
     names are the prediction's; plain lat, lon, city, country are so only where there are no such columns.
@@ -97,15 +98,16 @@ def predictions_from(frame: pd.DataFrame, source: str = "predictions", found: Re
     roles = {}
     for role, names in _NAMES.items():
         roles[role] = _column(frame, [form.format(name) for form in _PREDICTED for name in names.split()])
-    if not any(roles.values()):
+    points = None if roles["lat"] or roles["lon"] else _of_points(frame, _PREDICTED, f"{POINT} {PLACE}")
+    marked = any(roles.values()) or points is not None
+    if not marked:
         roles = {role: _column(frame, names.split()) for role, names in _NAMES.items()}
     roles["text"] = _column(frame, TEXT.split())
-    if not any(roles.values()):
-        forms = ("{}", *_PREDICTED)
-        roles["text"] = _column(frame, [form.format(name) for name in POINT.split() for form in forms])
-        if turned := _column(frame, [form.format(name) for name in LONLAT.split() for form in forms]):
-            points = [f"lon, lat: {point}" if point else "" for point in _texts(frame[turned])]
-            frame, roles["text"] = frame.assign(**{turned: points}), turned
+    if not (marked or roles["text"] or roles["lat"] or roles["lon"]):
+        points = _of_points(frame, ("{}",), POINT if any(roles.values()) else f"{POINT} {PLACE}")
+    if points is not None and not roles["text"]:
+        roles["text"] = str(points.name)
+        frame = frame.assign(**{str(points.name): points})
     if not (roles["text"] or roles["country"] or roles["city"] or (roles["lat"] and roles["lon"])):
         raise ValueError(
             f"{source}: no column holds an answer; it needs lat and lon, city and country, or text, and has "
@@ -154,6 +156,16 @@ def _column(frame: pd.DataFrame, names: Iterable[str]) -> str | None:
     for column in frame.columns:
         here.setdefault(plain(column), column)
     return next((here[plain(name)] for name in names if plain(name) in here), None)
+
+
+def _of_points(frame: pd.DataFrame, forms: Sequence[str], names: str) -> pd.Series | None:
+    """The first column of whole points that bears one of the names, or one of LONLAT, in one of these forms; of the
+    latter every cell says so."""
+    if column := _column(frame, [form.format(name) for form in forms for name in LONLAT.split()]):
+        cells = _texts(frame[column])
+        return pd.Series(["" if cell.casefold() in _MISSING else f"lon, lat: {cell}" for cell in cells], name=column)
+    column = _column(frame, [form.format(name) for form in forms for name in names.split()])
+    return None if column is None else pd.Series(_texts(frame[column]), name=column)
 
 
 def _listed(frame: pd.DataFrame) -> str:

@@ -44,15 +44,16 @@ BENCHMARK = tasks.BENCHMARKS["geographic"]
 WORDS = wording.of("geographic")
 CLIMATE = dict.fromkeys(wording.CLIMATES, "climate")
 LEVELS = (
-    "What each arm of the registered experiment reached: one base each with a seed of its own, 95 % intervals over "
+    "What each arm of the registered experiments reached: one base each with a seed of its own, 95 % intervals over "
     "bases (Student's t) and places. Lines without training are of the same test places."
 )
 VERDICTS = (
-    "Each contrast of the registered experiment, base by base: the prediction that was written down before any arm was "
-    "evaluated, the difference with its 95 % interval, and the verdict. p_holm is adjusted over the primary endpoints "
-    "of a contrast, and decides about them; the others are exploratory and decided by their interval. smallest_effect "
-    "is the difference that these bases and places would have told with 80 % power. `cannot tell` is not `no "
-    "difference`: that is said only where the whole interval is smaller than the smallest difference of interest."
+    "Each contrast of the registered experiments, base by base: the prediction that was written down before any new "
+    "arm of the experiment was evaluated, the difference with its 95 % interval, and the verdict. p_holm is adjusted "
+    "over the primary endpoints of a contrast, and decides about them; the others are exploratory and decided by their "
+    "interval. smallest_effect is the difference that these bases and places would have told with 80 % power. `cannot "
+    "tell` is not `no difference`: that is said only where the whole interval is smaller than the smallest difference "
+    "of interest."
 )
 
 
@@ -246,11 +247,10 @@ def _lines(p: pd.DataFrame) -> list[dict[str, Any]]:
 def all_verdicts(p: pd.DataFrame, measured: Measured, records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
     """`verdicts` of all experiments, with its name in the column `experiment`."""
     found = {name: verdicts(p, measured, record) for name, record in records.items()}
-    parts = [table.assign(experiment=name) for name, table in found.items() if len(table)]
-    if not parts:
-        return pd.DataFrame()
-    table = pd.concat(parts, ignore_index=True)
-    return table[["experiment", *table.columns.drop("experiment")]]
+    judged = [table for table in found.values() if len(table)]
+    table = pd.concat(judged, ignore_index=True) if judged else NOTHING.copy()
+    table.insert(0, "experiment", [name for name, table in found.items() for _ in range(len(table))])
+    return table
 
 
 def verdicts(p: pd.DataFrame, measured: Measured, record: Mapping[str, Any]) -> pd.DataFrame:
@@ -281,7 +281,14 @@ def verdicts(p: pd.DataFrame, measured: Measured, record: Mapping[str, Any]) -> 
         table["verdict"] = [decide(row, margin) for row in table.to_dict("records")]
         table["outcome"] = [_outcome(row) for row in table.to_dict("records")]
         tables_of.append(table)
-    return pd.concat(tables_of, ignore_index=True) if tables_of else pd.DataFrame()
+    return pd.concat(tables_of, ignore_index=True) if tables_of else NOTHING.copy()
+
+
+# `verdicts` where no contrast has both arms
+NOTHING = pd.DataFrame(
+    columns=["after", "before", "endpoint", "primary", "predicted", "difference", "low", "high", "smallest_effect"]
+    + ["before_value", "after_value", "verdict", "outcome"]
+)
 
 
 def _both(one: Sample, two: Sample) -> tuple[Sample, Sample]:
@@ -322,7 +329,7 @@ def by_arm(made: pd.DataFrame) -> pd.DataFrame:
 
 def for_readers(table: pd.DataFrame) -> pd.DataFrame:
     """`verdicts` for readers: differences in points, what decides and what was predicted."""
-    told = table[table.primary | (table.predicted != "")]
+    told = table[table.primary.astype(bool) | (table.predicted != "")]
     points = [f"{100 * r.difference:+.1f} [{100 * r.low:+.1f}, {100 * r.high:+.1f}]" for r in told.itertuples()]
     smallest = [f"{100 * value:.1f}" if np.isfinite(value) else "" for value in told.smallest_effect]
     return pd.DataFrame(
@@ -379,12 +386,10 @@ def sentences(table: pd.DataFrame) -> str:
 
 def told(judged: pd.DataFrame, records: Mapping[str, Mapping[str, Any]]) -> str:
     """`sentences` of every experiment, from `all_verdicts`, below what it asks."""
-    parts = [
-        f"**{record['experiment'].capitalize()}** {sentences(judged[judged.experiment == name])}"
-        for name, record in records.items()
-        if (judged.experiment == name).any()
-    ]
-    return "\n\n".join(parts)
+    said = {name: sentences(table) for name, table in judged.groupby("experiment", sort=False)}
+    missing = "No contrast can be judged yet: its arms are not trained."
+    asked = {name: record["experiment"][:1].upper() + record["experiment"][1:] for name, record in records.items()}
+    return "\n\n".join(f"**{what}** {said.get(name, missing)}" for name, what in asked.items())
 
 
 def room(made: pd.DataFrame) -> str:

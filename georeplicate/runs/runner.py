@@ -228,7 +228,7 @@ class Job:
             return
         data = rows("places" if run.stage == "grpo-places" else run.stage)
         settings |= {"keep": curve.kept(run, profile, self.folder)} if run.curve else {}
-        settings |= {"replay": rows("replay")} if profile.replay else {}
+        settings |= {"replay": rows("replay")} if profile.replay and run.stage.startswith("grpo") else {}
         stages.train(run.stage, self.start, data, self.folder, profile, **settings)
 
     def evaluate(self, report: pool.Report) -> None:

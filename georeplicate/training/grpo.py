@@ -102,9 +102,9 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
     (see `Policy.pixels`) instead of images. eval_dataset: one such Dataset or several by name. bf16: autocast, where
     `args.bf16` refuses a CPU (None: as it says).
 
-    replay: rows {images or pixels, prompt, completion, weights (optional)}, see `sft.loss`, of which every update takes
-    the next, all of them in as many updates as args.max_steps; the loss is then the mean of GRPO's and theirs, which
-    weighs replay_share. ValueError in several processes or micro-batches.
+    replay: rows {images or pixels, prompt, completion, weights (optional)}, see `sft.loss`. Every update takes the next
+    len(replay) / args.max_steps of them, and its loss is (1 - replay_share) * GRPO's + replay_share * theirs.
+    ValueError in several processes or micro-batches, or where the rows do not divide into the updates.
 
     Groups must not be split between processes; how many processes share a batch changes nothing but rounding (nor in
     evaluation, where the rows fill the last batch). Options that are not honoured are refused (`options`,
@@ -485,7 +485,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         return value / (self.current_gradient_accumulation_steps if self._mode == "train" else 1)
 
     def _replay_loss(self, rows: Sequence[dict[str, Any]], model) -> torch.Tensor:
-        """Of the rows that this update replays: which follows from its number alone, also in a run that goes on."""
+        """Of the rows of this update. Its number alone says which they are, so a resumed run replays the same."""
         each, update = len(rows) // self.args.max_steps, self.state.global_step
         with common.autocast(self.bf16):
             value, _ = sft.loss(self.policy, [rows[i] for i in range(update * each, (update + 1) * each)], model)
@@ -539,7 +539,9 @@ def _refuse_replay(args: GRPOConfig, replay: Sequence[Any] | None, share: float)
     if not 0 < share < 1:
         raise ValueError(f"replay_share must lie between 0 and 1 where rows are replayed, got {share}")
     if args.gradient_accumulation_steps > 1 or processes.count() > 1:
-        raise ValueError("rows are replayed beside whole updates of one process: without accumulation")
+        raise ValueError(
+            "rows are replayed in one process and without accumulation: an update is one micro-batch there"
+        )
     if args.max_steps <= 0 or not len(replay) or len(replay) % args.max_steps:
         raise ValueError(f"{len(replay)} rows to replay do not divide into max_steps={args.max_steps} updates")
 
@@ -715,7 +717,7 @@ def train(
         vllm_importance_sampling_correction=True,
     )
     rows = Rows(_drawn(len(dataset), args), functools.partial(_chat, policy, dataset))
-    if args.use_vllm and replay is not None:
+    if args.use_vllm and (replay is not None or replay_share):
         raise ValueError(f"rollouts by {rollouts} replay nothing: take shared-prefix")
     if args.use_vllm:
         by_vllm = VLLMGRPOTrainer(

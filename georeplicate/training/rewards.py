@@ -26,7 +26,7 @@ from typing import get_args
 import numpy as np
 
 from georeplicate import geo, paper
-from georeplicate.tasks import answers, geolocation
+from georeplicate.tasks import answers
 from georeplicate.tasks.answers import Choice, Mode, Place, parse_place
 
 # (wrong, right): the sources name three pairs; within a group of answers they differ by scale against the other rewards
@@ -260,6 +260,8 @@ def distance(
 
     lat, lon: of the true place, in degrees. Of the weights those of accuracy and format.
     """
+    from georeplicate.tasks import geolocation  # the other rewards need no gazetteer
+
     _, point = geolocation.located(parse_place(text))
     score = float(geo.geoscore(geo.haversine_km(lat, lon, *point))) / 5000
     parts = {"accuracy": score, "format": format(text, mode)}

@@ -18,7 +18,7 @@ from georeplicate.tasks.rows import Rows
 from georeplicate.training import grpo, processes, rewards, sft
 
 # "paper": mode and weights of the profile; "paper with length" and "released": all weights 1, as described and as
-# released; "random": a coin; "distance": of single places, how near the place named is
+# released; "random": a coin; "distance": for single places, how near the named place is to the true one
 REWARDS = ("paper", "paper with length", "released", "random", "distance")
 # Adapters, of the stage "sft-lora" (GeoReasoner's way) and of profiles that want them, are those of the language model.
 LORA_MODULES = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
@@ -28,7 +28,7 @@ Report = Callable[..., None]  # report(updates, doing, skipped=False)
 
 def reward_function(kind: str, seed: int, profile: Profile) -> Callable[[str, dict, int], Any]:
     """(text, row, n_tokens) -> Reward; "random" is a coin of text and question: blind to the letter. A row without a
-    letter is one of a single place, rewarded by its labels; only such rows have a "distance"."""
+    letter is one of a single place, rewarded by its labels; only such a row can be rewarded by "distance"."""
     if kind not in REWARDS:
         raise ValueError(f"unknown reward {kind!r}: choose one of {', '.join(REWARDS)}")
     if kind == "random":
@@ -98,9 +98,9 @@ def train(
     "sft", by adapters at `lora_rate` times its learning rate; "grpo-places" on rows {images or pixels, prompt, country,
     city, lat, lon, id}, rewarded by these labels. report is told of every update, and of those that a checkpoint spares
     (skipped=True). report_to: one of common.TRACKERS. keep: {update: the folder in which the policy of that
-    moment stays}; ValueError with adapters or in several processes, which have no whole policy to keep. replay: what a
-    profile with `replay` replays beside the completions of GRPO, rows as of "sft", `Profile.replayed` an update.
-    ValueError for another stage.
+    moment stays}; ValueError with adapters or in several processes, which have no whole policy to keep. replay: rows as
+    of "sft", `Profile.replayed` an update, whose loss is added to GRPO's where the profile has `replay`; ValueError
+    where such a profile has none, and for another stage. ValueError for an unknown stage.
 
     A profile whose `rollouts` come from a vLLM server reads its address from the variable GEOREPLICATE_VLLM. A profile
     with `adapters` trains adapters in every stage; each of them leaves `adapter/` and, merged, `policy/`.
@@ -121,7 +121,7 @@ def train(
             raise ValueError(f"policies of the middle of training are kept whole, by one process: leave {way} out")
         callbacks.append(_Keep(keep))
     shared |= {"steps": steps, "save_steps": every, "callbacks": callbacks, "report_to": report_to}
-    if bool(profile.replay) != (replay is not None) or replay is not None and not stage.startswith("grpo"):
+    if (bool(profile.replay) and stage.startswith("grpo")) != (replay is not None):
         raise ValueError(
             f"the stage {stage} was given {'rows to replay' if replay is not None else 'nothing to replay'}, and "
             f"replay of the profile is {profile.replay}: rows are replayed beside GRPO, where a profile says how many"

@@ -77,8 +77,31 @@ def test_a_column_of_whole_points_is_read_where_there_is_no_other_answer(tmp_pat
     rows = predicted(tmp_path, f'id,{column}\nx,"{said}"\ny,\n')
     point, nothing = resolve(rows.frame, Protocol.get("ours"))[["pred_lat", "pred_lon"]].values.tolist()
     assert point == [48.8566, 2.3522] and np.isnan(nothing).all()
-    beside = predicted(tmp_path, f'id,{column},lat,lon\nx,"{said}",1,2\n').frame
-    assert not beside.text.any()
+    beside = predicted(tmp_path, f'id,{column},pred_lat,pred_lon\nx,"{said}",1,2\n').frame
+    assert not beside.text.any() and beside.lat[0] == 1
+
+
+@pytest.mark.parametrize(
+    "header, cells",
+    [
+        ("lat,lon,pred_coordinates", '1,2,"48.8566,2.3522"'),  # of a file that holds the truth as well
+        ("lat,lon,pred_lonlat", '1,2,"2.3522,48.8566"'),
+        ("coordinates,pred_coordinates", '"1,2","48.8566,2.3522"'),
+        ("location,pred_latlng", '"Rome, Italy","48.8566,2.3522"'),
+        ("country,city,coordinates", 'France,Paris,"48.8566,2.3522"'),
+        ("pred_country,pred_lonlat,coordinates", 'France,"2.3522,48.8566","1,2"'),
+    ],
+)
+def test_of_several_columns_the_predicted_point_is_read(tmp_path, header, cells):
+    rows = predicted(tmp_path, f"id,{header}\nx,{cells}\n")
+    found = resolve(rows.frame, Protocol.get("ours")).iloc[0]
+    assert (found.pred_lat, found.pred_lon) == (48.8566, 2.3522)
+    assert found.pred_country == ("France" if "country" in header else "")
+
+
+def test_a_point_that_may_be_the_truth_is_not_read_beside_predicted_names(tmp_path):
+    rows = predicted(tmp_path, 'id,pred_country,coordinates\nx,Spain,"48.8566,2.3522"\n')
+    assert not rows.frame.text.any()
 
 
 @pytest.mark.parametrize("text", ['{"id": "a", "lat": 1, "lon": 2}\n', '[{"id": "a"}]', " [\n  {}\n]", "[]"])

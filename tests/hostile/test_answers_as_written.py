@@ -4,11 +4,17 @@ Most lines are neighbours of an answer that was once misread. A line says text a
 whose failure lists every line that differs.
 """
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from georeplicate import atlas
+from georeplicate.evaluation.answers import resolve
+from georeplicate.evaluation.protocol import Protocol
+from georeplicate.evaluation.rows import predictions_from
 from georeplicate.tasks import answers
 from georeplicate.tasks.answers import Choice, Malformed, Place
+from georeplicate.tasks.geolocation import located
 
 CAPE, PARIS = (-33.9249, 18.4241), (48.8566, 2.3522)
 
@@ -229,6 +235,28 @@ POINTS = [
     ('{"lon_lat": [2.3522, 48.8566]}', PARIS), ('{"lat_lon": [48.8566, 2.3522]}', PARIS),
     ("48.8566, 2.3522 (lat, lon)", PARIS),
     ("48.8566, 2.3522 or 40.7, -74.0", "two_places"), ("48.8566, 2.3522; less likely 40.7, -74.0", "two_places"),
+    ("40.7, -74.0 or 48.8566, 2.3522", "two_places"), ("48.8566 ∓ 0.1, 2.3522 ∓ 0.1", PARIS),
+    ("coordinates: 2.3522, 48.8566 (lon, lat)", PARIS), ("gps: [2.3522, 48.8566] (lon/lat)", PARIS),
+    ("| coordinates | 2.3522, 48.8566 (lon, lat) |", PARIS), ('{"coordinates": "2.3522, 48.8566 (lon, lat)"}', PARIS),
+    ('{"coordinates": [2.3522, 48.8566], "order": "lon, lat"}', PARIS),
+    ("2.3522, 48.8566 (longitud, latitud)", PARIS), ("2.3522, 48.8566 (Länge, Breite)", PARIS),
+    ("2.3522, 48.8566 (Längengrad und Breitengrad)", PARIS), ("2.3522, 48.8566 (longitudine, latitudine)", PARIS),
+    ("2.3522, 48.8566 (долгота, широта)", PARIS), ("座標：2.3522, 48.8566（経度, 緯度）", PARIS),
+    ("坐标(经度, 纬度): 2.3522, 48.8566", PARIS), ("座標：48.8566, 2.3522（緯度, 経度）", PARIS),
+    ("2.3522, 48.8566 (Lon; Lat)", PARIS), ("2.3522, 48.8566 (longitude first)", PARIS),
+    ("2.3522, 48.8566 (lon then lat)", PARIS), ("18, -34 (lon, lat)", (-34.0, 18.0)),
+    ("151.2, -33.9 (lon, lat)", (-33.9, 151.2)), ("-33.9, 151.2 (lon, lat)", "swapped"),
+    ("48, 2 (lat/lon)", (48.0, 2.0)),
+    ("48.8566, 2.3522 (not lon, lat)", PARIS), ("in lat/lon instead of lon/lat: 48.8566, 2.3522", PARIS),
+    ("country: France\ncity: Paris (2.3522, 48.8566; lon, lat)", PARIS), ("The point (48.8566, 2.3522)", PARIS),
+    ("POINT Z (2.3522 48.8566 35)", PARIS), ("POINTZ(2.3522 48.8566 35.55)", PARIS),
+    ("Point(48.8566, 2.3522)", "bad_coordinates"), ("POINT (2.3522, 48.8566)", "bad_coordinates"),
+    ("ST_MakePoint(2.3522, 48.8566)", "bad_coordinates"),
+    ("MULTIPOINT(2.3522 48.8566, 3 50)", "bad_coordinates"), ("MULTIPOINT((2.3522 48.8566))", "bad_coordinates"),
+    ("{'type': 'Point', 'coordinates': (2.3522, 48.8566)}", PARIS),
+    ('{"type": "point", "coordinates": [2.3522, 48.8566]}', PARIS),
+    ('{"type": "MultiPoint", "coordinates": [[2.3522, 48.8566]]}', "bad_coordinates"),
+    ('{"features": [{"geometry": {"type": "Point", "coordinates": [2.3522, 48.8566]}}]}', PARIS),
     ("lat: 48-49, lon: 2-3", "bad_coordinates"), ("lat: between 48 and 49, lon: between 2 and 3", "bad_coordinates"),
     ("lat: 48.8566 (approx), lon: 2.3522 (approx)", PARIS),
     ("lat: approximately 48.8566, lon: approximately 2.3522", PARIS),
@@ -492,7 +520,11 @@ PLACES = [
     ("Negara: Prancis\nKota: Lyon", "FR", "Lyon"), ("البلد: فرنسا\nالمدينة: ليون", "FR", "ليون"),
     ("Quốc gia: Pháp\nThành phố: Lyon", "FR", "Lyon"), ("ประเทศ: ฝรั่งเศส\nเมือง: ลียง", "FR", "ลียง"),
     ("Land: Nederland\nStad: Breda", "NL", "Breda"), ("Χώρα: Γαλλία\nΠόλη: Λυών", "FR", "Λυών"),
-    ("country: France\u0000\ncity: Lyon\u0000", "FR", "Lyon"),
+    ("country: USA\nstate: Texas or Oklahoma", "two_places", ""), ("country: USA\nstate: TX/OK", "two_places", ""),
+    ("country: Canada\nprovince: Newfoundland and Labrador", "CA", ""),
+    ("country: France\u0000\ncity: Lyon\u0000", "FR", "Lyon"), ("The lat and long are 48.8566, 2.3522", None, ""),
+    ("Paris, France (2.3522, 48.8566) (lon, lat)", "FR", "Paris"),
+    ("Lyon, France (45.76, 4.84; lat/lon)", "FR", "Lyon"),
     ("country: France\u202e\ncity: Lyon\u200b", "FR", "Lyon"), ("country: France\r\ncity: Lyon\r\n", "FR", "Lyon"),
     ("country: France\rcity: Lyon", "FR", "Lyon"), ("country: Fr\u00adance", "FR", ""), ("country: 𝐅𝐫𝐚𝐧𝐜𝐞", "FR", ""),
     ("country: ＦＲＡＮＣＥ", "FR", ""), ("country: Франция", "FR", ""), ("country: Frаnce", "unknown_country", ""),
@@ -515,7 +547,25 @@ FOUND = [
     ("Rome, Lazio, Italy, Europe", "IT", 41.9, 12.5), ("Paris, Île-de-France, France", "FR", 48.9, 2.3),
     ("Nairobi, KE", "KE", -1.3, 36.8), ("Madison, WI, US", "US", 43.1, -89.4),
 ]
+# text that names a state or province, or something that sounds like one, and where it is located (degrees)
+DIVISIONS = [
+    ("Texas, USA", 29.8, -95.4), ("TX, USA", 29.8, -95.4), ("country: USA\nstate: TX", 29.8, -95.4),
+    ("country: USA\nstate: Washington", 47.6, -122.3), ("Washington, USA", 38.9, -77.0),
+    ("Washington State, USA", 47.6, -122.3), ("country: USA\nstate: Washington, D.C.", 38.9, -77.0),
+    ("LA, USA", 34.1, -118.2), ("country: USA\nstate: LA", 30.0, -90.1), ("WA, Australia", -32.0, 115.9),
+    ("Nevada City, USA", 39.3, -121.0), ("Kansas City, USA", 39.1, -94.6), ("Kansas, USA", 37.7, -97.3),
+    ("Washington County, USA", 40.7, -74.0), ("Kiambu County, Kenya", -1.1, 37.0), ("Goiás, Brazil", -15.9, -50.1),
+    ("Mato Grosso, Brazil", -15.6, -56.1), ("Amazonas, Peru", -6.2, -77.9), ("Amazonas, Brazil", -3.1, -60.0),
+    ("Punjab, Pakistan", 31.6, 74.4), ("Punjab, India", 30.9, 75.9), ("Mexico City, Mexico", 19.4, -99.1),
+    ("State of Mexico, Mexico", 19.6, -99.1),
+]
 # fmt: on
+
+
+def where(text):
+    """(lat, lon) by the task, and by the score of a column of answers."""
+    scored = resolve(predictions_from(pd.DataFrame({"id": ["x"], "text": [text]})).frame, Protocol.get("ours"))
+    return located(answers.parse_place(text))[1], (scored.pred_lat[0], scored.pred_lon[0])
 
 
 def letter(text):
@@ -560,6 +610,15 @@ def test_cities_lie_where_the_answer_means():
     assert wrong == []
 
 
-@pytest.mark.parametrize("table", [LETTERS, POINTS, PLACES, FOUND], ids=["letters", "points", "places", "found"])
+def test_states_are_located_alike_by_the_task_and_by_the_score():
+    wrong = [(text, *where(text)) for text, *right in DIVISIONS if np.abs(np.subtract(where(text), right)).max() > 0.1]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "table",
+    [LETTERS, POINTS, PLACES, FOUND, DIVISIONS],
+    ids=["letters", "points", "places", "found", "divisions"],
+)
 def test_no_line_stands_twice(table):
     assert len({line[0] for line in table}) == len(table)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from georeplicate import paper
 from georeplicate.evaluation import predict
 from georeplicate.mini import wording
 from georeplicate.report import arms
@@ -87,6 +88,24 @@ def test_a_verdict_needs_bases_that_agree_and_says_what_could_have_been_told(cli
     text = arms.sentences(apart.reset_index())
     assert "**region against rule** (3 bases)" in text and "what would have been told: places +" in text
     assert "Of 3 registered predictions 1 came out as predicted, 1 came out otherwise and 1 cannot be told." in text
+
+
+def test_an_experiment_whose_arms_are_not_trained_is_said_to_be_open(climates):
+    asks = experiment.Contrast("region", "rule", "?", {"places": "higher"})
+    later = experiment.Contrast("direct", "rule", "?", {"places": "higher"})
+    records = {"negatives": record(asks), "replay": record(later)}
+    for name, one in records.items():
+        one["experiment"] = f"what does GRPO do ({name})?"
+    p = pd.concat([answers("rule", [20, 22, 24]), answers("region", [50, 52, 54])])
+    measured = arms.samples(p)
+    judged = arms.all_verdicts(p, measured, records)
+    assert set(judged.experiment) == {"negatives"} and judged.columns[0] == "experiment"
+    first, second = arms.told(judged, records).split("\n\n**What does GRPO do (replay)?** ")
+    assert first.startswith("**What does GRPO do (negatives)?** Of 1 registered prediction")
+    assert second == "No contrast can be judged yet: its arms are not trained."
+    nothing = arms.verdicts(p, measured, records["replay"])
+    assert not len(nothing) and not len(arms.for_readers(nothing)) and "region" not in arms.parts(nothing)
+    paper.markdown(arms.for_readers(nothing))
 
 
 def test_only_bases_that_both_arms_have_are_compared(climates):

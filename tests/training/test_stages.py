@@ -38,6 +38,8 @@ def test_rows_are_replayed_beside_grpo_alone_and_where_a_profile_says_how_many(m
     assert profile.replayed == round(0.3 * profile.completions_per_update)
     stages.train("grpo", "start", [], "folder", profile, seed=0, replay=[{}])
     assert seen["replay"] == [{}] and seen["replay_share"] == 0.3
+    monkeypatch.setattr(stages.sft, "train", lambda *a, **given: seen.update(given))
+    stages.train("sft", "start", [], "folder", profile, seed=0)  # a setting of GRPO alone
     for stage, size, rows in [("grpo", profile, None), ("grpo", Profile.get("smoke"), [{}]), ("sft", profile, [{}])]:
         with pytest.raises(ValueError, match=f"the stage {stage} was given .*to replay, and replay of the profile is"):
             stages.train(stage, "start", [], "folder", size, seed=0, replay=rows)

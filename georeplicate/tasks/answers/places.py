@@ -8,6 +8,7 @@ import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import zip_longest
 
 from georeplicate import coordinates
@@ -29,20 +30,6 @@ _NOT_SAID = frozenset(
     "not sure", "not specified", "not known", "cannot determine", "cannot be determined", "not applicable",
     "country name", "city name",
 }  # fmt: skip
-# Keys of a pair, in the order of its numbers ...
-_BOTH_KEYS = re.compile(
-    r"\(?(?:\blat(?:itude|\.)? ?(?:,|/|-|and|&| ) ?(?:longitude|long|lng|lon)\b\.?|\blatl(?:ng|on)\b"
-    r"|[纬緯]度?[・·/、,和]?[经經経]度|위도?[・·/, ]{0,2}경도)\)?",
-    re.IGNORECASE,
-)
-_BOTH_TURNED = re.compile(
-    r"\(?(?:\b(?:longitude|(?:long|lng|lon)\.?) ?(?:,|/|-|and|&| ) ?lat(?:itude\b|\b\.?)|\b(?:lng|lon)lat\b"
-    r"|[经經経]度[・·/、,和]?[纬緯]度|경도[・·/, ]{0,2}위도)\)?",
-    re.IGNORECASE,
-)
-# ... and the Chinese word for both, which says nothing of the order.
-_BOTH_UNORDERED = re.compile(r"[经經経][纬緯]度|경위도")
-_LONLAT = re.compile(r"\blonlat\b")  # what the second is written as
 # Keys by what they mean. "" is a key that says nothing about the place's name, and ends the value before it.
 _KEYS = {
     "country": "country nation pays país pais land paese страна 国家 國家 国 국가 나라 البلد الدولة देश ülke negara "
@@ -51,7 +38,7 @@ _KEYS = {
     "kota miasto stad πόλη เมือง",
     "state": "state province prefecture oblast canton bundesland estado provincia 州 省 省份 都道府県",
     "place": "location place answer 地点 地點 位置 地名 答案 回答 lieu ort lugar luogo",
-    "coordinates": "coordinates coordinate coords gps 坐标 座標 좌표 koordinaten coordonnées coordenadas",
+    "coordinates": "latlon coordinates coordinate coords gps 坐标 座標 좌표 koordinaten coordonnées coordenadas",
     "lat": "latitude lat latitud breite breitengrad широта 纬度 緯度 위도 latitudine szerokość breedtegraad enlem "
     "lintang अक्षांश ละติจูด",
     "lon": "longitude long lng lon longitud länge längengrad долгота 经度 經度 経度 경도 longitudine długość "
@@ -66,9 +53,32 @@ _KEY_NAMES |= {"quốc gia": "country", "thành phố": "city", "vĩ độ": "la
 _KEY_NAMES |= {"خط العرض": "lat", "خط الطول": "lon", "دائرة العرض": "lat"}
 # Of these the other languages' words for a value's key ("Land", "Ort") are words of English too: only with a colon.
 _PLAIN_KEYS = frozenset(
-    "country nation city town location place answer coordinate coordinates coords gps latitude lat longitude long"
-    " lng lon latitud longitud lonlat unordered state province".split()
+    "country nation city town location place answer latlon coordinate coordinates coords gps latitude lat longitude"
+    " long lng lon latitud longitud lonlat unordered state province".split()
 )
+
+
+def _order(first: str, second: str, short: str) -> re.Pattern[str]:
+    """Both keys of a pair in the order of its numbers, in brackets or not; in scripts without spaces, their letters."""
+    words = [
+        "|".join(sorted((re.escape(word) for word, name in _KEY_NAMES.items() if name == key), key=len, reverse=True))
+        for key in (first, second)
+    ]
+    between = r"\.?(?: ?[,;/&-] ?| )(?:(?:and|then|e|et|y|i|и|und|en|ve|và) )?"
+    return re.compile(
+        rf"[(\[]?(?<![^\W\d_])(?:(?:{words[0]}){between}(?:{words[1]})|(?:{words[0]})(?: comes)? first"
+        rf"|{short})(?![^\W\d_])\.?[)\]]?",
+        re.IGNORECASE,
+    )
+
+
+# Keys of a pair, in the order of its numbers, as a key or as a remark beside them ...
+_BOTH_KEYS = _order("lat", "lon", r"latl(?:ng|on)|[纬緯]度?[・·/、,和]? ?[经經経]度|위도?[・·/, ]{0,2}경도")
+_BOTH_TURNED = _order("lon", "lat", r"(?:lng|lon)lat|[经經経]度[・·/、,和]? ?[纬緯]度|경도[・·/, ]{0,2}위도")
+# ... and the Chinese word for both, which says nothing of the order.
+_BOTH_UNORDERED = re.compile(r"[经經経][纬緯]度|경위도")
+_REMARK = re.compile(r"\b(?:latlon|lonlat)\b")  # what the first two are written as
+_OTHER_ORDER = re.compile(r"\b(not|instead of|rather than)  ?(?:in )? ?(?:latlon|lonlat)\b", re.IGNORECASE)
 _KEY = re.compile(
     r"(?<![^\W\d_]|/)(?:(?P<plain>" + "|".join(sorted(_PLAIN_KEYS, key=len, reverse=True)) + r")"
     r"|(?P<more>" + "|".join(sorted((k for k in _KEY_NAMES if k not in _PLAIN_KEYS), key=len, reverse=True)) + r"))"
@@ -87,6 +97,8 @@ _CLAUSE_OF_ANOTHER = re.compile(
     re.IGNORECASE,
 )
 _PAIRS = ("coordinates", "lonlat", "unordered")
+_GEOJSON = frozenset("point multipoint linestring multilinestring polygon multipolygon".split())
+_GEOJSON_IN_WORDS = re.compile(r"'type': ?'(?:" + "|".join(_GEOJSON) + ")'", re.IGNORECASE)  # as Python writes it
 _MAX_OBJECTS = 20  # of JSON in one answer
 _FIELDS = frozenset({"country", "city", "state", "place", "lat", "lon", *_PAIRS})
 _MAX_PIECES = 50  # sentences and lines that are read one by one
@@ -130,24 +142,30 @@ def _from_json(region: str) -> dict[str, list[str]] | None:
         data.append(one)
         start = region.find("{", start)
     fields: dict[str, list[str]] = {}
-    items = [("", one) for one in data]
+    items, turned = [("", one) for one in data], False
     for key, value in items:  # grows by what the objects hold
         key = key.strip(" .").lower().replace("_", " ").removesuffix(" name").removesuffix(" code")
-        key = _KEY_NAMES.get(key, "coordinates" if _BOTH_KEYS.fullmatch(key) else key)
-        key = "lonlat" if _BOTH_TURNED.fullmatch(key) else key
+        key = _ordered(key).strip()
+        key = _KEY_NAMES.get(key, key)
         if isinstance(value, dict):
             if key in ("country", "city", "state"):  # {"country": {"name": "France", "code": "FR"}}
                 value = {key if name in ("name", "value", "code") else name: inner for name, inner in value.items()}
-            pair = value.get("coordinates")
-            if value.get("type") == "Point" and isinstance(pair, list):  # GeoJSON puts the longitude first
-                value = {"coordinates": pair[1::-1]}
+            pair, kind = value.get("coordinates"), value.get("type")
+            if isinstance(kind, str) and kind.casefold() in _GEOJSON and isinstance(pair, list):
+                # the longitude is first; what is no point is not read
+                value = {"coordinates": pair[1::-1] if kind.casefold() == "point" else f"of a {kind}"}
             items += value.items()
             continue
         values = value if isinstance(value, list) else [value]
+        if key == "features":
+            items += [("", one) for one in values]
+        turned |= isinstance(value, str) and _ordered(value[:40]).strip() == "lonlat"  # "order": "lon, lat"
         said = [_scalar(one) for one in values if isinstance(one, str | int | float) and not isinstance(one, bool)]
         if key in _FIELDS and said:
             several = said if key in ("country", "city", "state") else [", ".join(said)]
             fields.setdefault(key, []).extend(several)
+    if turned and "coordinates" in fields:
+        fields["lonlat"] = fields.pop("coordinates")
     return fields or None
 
 
@@ -157,7 +175,9 @@ def _scalar(value: str | int | float) -> str:
 
 def _from_keys(region: str) -> tuple[dict[str, list[str]], str]:
     """The fields of "key: value" text in any order and on any number of lines, and the text around them."""
-    region = _BOTH_KEYS.sub("coordinates", _BOTH_TURNED.sub("lonlat", _from_tables(region)))
+    if _GEOJSON_IN_WORDS.search(region):
+        region = region.replace("'coordinates'", "'lonlat'")
+    region = _ordered(_from_tables(region))
     region = _ABBREVIATED_WITH_COLON.sub(r"\1", _BOTH_UNORDERED.sub("unordered", region))
     keys = list(_KEY.finditer(region))
     if (unstopped := _ABBREVIATED.sub(r"\1 ", region)) != region:  # a pair of keys, or words that only look like one
@@ -180,6 +200,17 @@ def _from_keys(region: str) -> tuple[dict[str, list[str]], str]:
             fields.setdefault(name, []).append(value)
         prose += rest
     return fields, "\n".join(prose)
+
+
+def _ordered(text: str) -> str:
+    """The text with "latlon" or "lonlat" for whatever names both keys of a pair."""
+
+    def named(word: str, found: re.Match[str]) -> str:
+        opening, closing = found[0][0] in "([", found[0][-1] in ")]"
+        return f"{found[0][0] if opening > closing else ' '}{word}{found[0][-1] if closing > opening else ' '}"
+
+    text = _BOTH_KEYS.sub(partial(named, "latlon"), _BOTH_TURNED.sub(partial(named, "lonlat"), text))
+    return _OTHER_ORDER.sub(r"\1", text)
 
 
 def _key_name(key: re.Match[str]) -> str:
@@ -223,7 +254,8 @@ class _Land:
 def _code(name: str, bare: bool = False) -> str | None:
     from georeplicate import atlas  # on first use: the parsers of letters and the rewards need no gazetteer
 
-    word = bare and len(name) <= 3 and name.isascii() and not name.isupper()  # "it", "in", "can" are words before codes
+    said = name.removeprefix("The ").removeprefix("the ").strip()
+    word = bare and len(said) <= 3 and said.isascii() and not said.isupper()  # "it", "in", "can" are words before codes
     if word or not 0 < len(name) <= _MAX_NAME_CHARS:
         return None
     return atlas.country_code(name) or next(iter(atlas.ambiguous(name)), None)
@@ -404,14 +436,14 @@ def _place(region: str) -> Place | Malformed:
         return refuse("bad_coordinates", f"which is the latitude? {fields['unordered'][0]}")
     elif pair := next((key for key in _PAIRS if key in fields), ""):
         turned = pair == "lonlat" or pair == "unordered" and coordinates.longitude_leads(fields[pair][0])
-        point, _ = coordinates.find_pair(fields[pair][0], expected=True, longitude_first=turned)
+        point, _ = _pair(fields[pair][0], expected=True, turned=turned)
     elif "country" in fields or "city" in fields:
         for key in ("country", "city"):  # "city: Paris, France (48.85, 2.35)"
             for i, value in enumerate(fields.get(key, [])):
-                inside, fields[key][i] = coordinates.find_pair(value, longitude_first=_turned(value))
+                inside, fields[key][i] = _pair(value)
                 point = point or inside
     else:
-        point, prose = coordinates.find_pair(prose, longitude_first=_turned(prose))
+        point, prose = _pair(prose)
     if isinstance(point, coordinates.Unusable):
         return refuse(point.reason, point.found)
 
@@ -460,7 +492,7 @@ def _place(region: str) -> Place | Malformed:
     land = land and _meant(land, city, state)
     if isinstance(land, Malformed):
         return land
-    if land and (two := _two_cities(city, land.code)):
+    if land and (two := _two_cities(city, land.code) if city else _two_states(state, land.code)):
         return refuse("two_places", two)
     country, code = (land.name, land.code) if land else ("", None)
     state = state or (land.state[:_MAX_NAME_CHARS] if land else "")
@@ -470,9 +502,14 @@ def _place(region: str) -> Place | Malformed:
     return Place(_told_apart(city, code, state), country, code, lat, lon, state)
 
 
-def _turned(text: str) -> bool:
-    """Does the text name the order of its pair, somewhere beside it, as longitude and latitude? (See `_from_keys`.)"""
-    return _LONLAT.search(text) is not None
+def _pair(
+    text: str, expected: bool = False, turned: bool = False
+) -> tuple[tuple[float, float] | coordinates.Unusable | None, str]:
+    """`coordinates.find_pair` in a text in which a remark may say the order of the numbers ("2.35, 48.85 (lon, lat)");
+    the text comes back without it."""
+    text = _ordered(text)
+    turned = turned or "lonlat" in text
+    return coordinates.find_pair(_REMARK.sub(" ", text), expected, turned)
 
 
 def _city(value: str) -> str:
@@ -504,6 +541,14 @@ def _two_cities(city: str, code: str) -> str:
     if len(parts) == 1 or not all(parts) or _is_city(city, code):
         return ""
     return city if all(_is_city(part, code) for part in parts) else ""
+
+
+def _two_states(state: str, code: str) -> str:
+    """The name again if it is two divisions of the country ("Texas or Oklahoma"), else ""."""
+    from georeplicate import atlas
+
+    parts = [part.strip() for part in re.split(r"[,/]| and | or ", state)]
+    return state if len(parts) > 1 and all(atlas.in_country(part, code) for part in parts) else ""
 
 
 def _is_city(name: str, code: str) -> bool:
