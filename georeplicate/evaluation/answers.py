@@ -29,13 +29,14 @@ def resolve(frame: pd.DataFrame, protocol: Protocol, geocode: Geocode = atlas.lo
     lat, lon = frame.lat.to_numpy(float).copy(), frame.lon.to_numpy(float).copy()
     city, country, problem = (frame[name].to_numpy(object).copy() for name in ("city", "country", "problem"))
     text = frame.text.to_numpy(object)
+    state = frame.state.to_numpy(object) if "state" in frame else np.full(len(frame), "", object)
     said = text.astype(bool) | city.astype(bool) | country.astype(bool)
     unread = problem.astype(bool) & (protocol.text_point == "coordinates")  # those would win over the words
     worded = np.flatnonzero(said & ~unread)
     known: dict[tuple, tuple] = {}
     for i in worded:
         point = (lat[i], lon[i]) if not np.isnan(lat[i]) else None
-        key = (text[i], city[i], country[i], point)
+        key = (text[i], city[i], country[i], state[i], point)
         if key not in known:
             known[key] = _one(*key, protocol, geocode)
         lat[i], lon[i], city[i], country[i], problem[i] = known[key]
@@ -44,9 +45,11 @@ def resolve(frame: pd.DataFrame, protocol: Protocol, geocode: Geocode = atlas.lo
     return framed(out, frame.index)
 
 
-def _one(text: str, city: str, country: str, point: tuple | None, protocol: Protocol, geocode: Geocode) -> tuple:
+def _one(
+    text: str, city: str, country: str, state: str, point: tuple | None, protocol: Protocol, geocode: Geocode
+) -> tuple:
     """(lat, lon, city, country, problem) of one answer."""
-    said, state = None, ""
+    said = None
     if text:
         place = answers.parse_place(_unwrapped(text), protocol.parser)
         if isinstance(place, answers.Place):
@@ -80,11 +83,13 @@ def _unwrapped(text: str) -> str:
 def _named(
     city: str, country: str, state: str, protocol: Protocol, geocode: Geocode
 ) -> tuple[tuple[float, float], str]:
-    """(point or NaNs, "" or why there is none) of a place in words. A state counts where it stands alone."""
+    """(point or NaNs, "" or why there is none) of a place in words. A state tells cities of one name apart, and counts
+    itself where it stands alone."""
     if protocol.geocoder == "none":
         return _NOWHERE, "words without coordinates, which this protocol does not geocode"
     if city:
-        found = geocode(city, country)
+        apart = f"{city}, {state}" if state and state.casefold() not in city.casefold() else city
+        found = atlas.locate(city, country, state) if geocode is atlas.locate else geocode(apart, country)
         if found is not None:
             return found, ""
         if protocol.unknown_city == "none" or not country:

@@ -1,6 +1,6 @@
 """Predictions and truth of any origin, as frames with the same few columns and a report on what was odd.
 
-    predictions    row, id, lat, lon, city, country, text, problem, and the file's other columns
+    predictions    row, id, lat, lon, city, country, state, text, problem, and the file's other columns
     truth          row, id, lat, lon, city, country, and the file's other columns
 
 Degrees are float64, NaN where there is none; texts are "" where there is none. Columns are found by name in any case.
@@ -28,6 +28,7 @@ _NAMES = {
     "city": "city city_name town",
     "country": "country country_name country_code",
 }
+STATE = "state state_name province province_name admin1"  # of predictions: tells two cities of one name apart
 TEXT = "text answer prediction response output completion pred generated_text"
 # Columns that hold a whole point, read like an answer in words where no column holds a latitude or such an answer ...
 POINT = "coordinates coords coordinate latlon latlng lat_lon lat_lng latitude_longitude point geometry wkt gps"
@@ -102,6 +103,10 @@ def predictions_from(frame: pd.DataFrame, source: str = "predictions", found: Re
     marked = any(roles.values()) or points is not None
     if not marked:
         roles = {role: _column(frame, names.split()) for role, names in _NAMES.items()}
+    forms = _PREDICTED if marked else ("{}",)
+    roles["state"] = _column(frame, [form.format(name) for form in forms for name in STATE.split()])
+    if not (roles["city"] or roles["country"]):
+        roles["state"] = None
     roles["text"] = _column(frame, TEXT.split())
     if not (marked or roles["text"] or roles["lat"] or roles["lon"]):
         points = _of_points(frame, ("{}",), POINT if any(roles.values()) else f"{POINT} {PLACE}")

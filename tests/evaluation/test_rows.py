@@ -110,6 +110,15 @@ def test_json_is_named_and_how_it_becomes_csv(tmp_path, text):
         predicted(tmp_path, text)
 
 
+@pytest.mark.parametrize("column", ["state", "State", "province"])
+def test_a_state_tells_two_cities_of_one_name_apart(tmp_path, column):
+    text = f"id,city,{column},country\nx,Portland,Maine,USA\ny,Portland,Oregon,USA\nz,Portland,,USA\n"
+    found = resolve(predicted(tmp_path, text).frame, Protocol.get("ours"))[["pred_lat", "pred_lon"]].values.round(1)
+    assert found.tolist() == [[43.7, -70.3], [45.5, -122.7], [45.5, -122.7]]
+    rows = predicted(tmp_path, f"id,{column},pred_city,pred_country\nx,Maine,Portland,USA\n")  # a state of the truth
+    assert resolve(rows.frame, Protocol.get("ours")).pred_lon[0] < -120
+
+
 def test_plain_coordinates_beside_predicted_ones_are_the_truth(tmp_path):
     path = write(tmp_path / "both.csv", "id,lat,lon,pred_lat,pred_lon\nx,1,2,3,4\n")
     assert read_predictions(path).frame[["lat", "lon"]].values.tolist() == [[3, 4]]
