@@ -154,6 +154,7 @@ def score(
     given = predictions if isinstance(predictions, Rows) else predictions_from(predictions)
     true = truth if isinstance(truth, Rows) else truth_from(truth)
     found, said = _joined(given, true)
+    said += _copied(given, true, found)
     resolved = answers.resolve(given.frame, protocol, geocode or geocoders.of(protocol))
     rows = _rows(given.frame, true.frame, resolved, found, protocol)
     out = Scores(rows, protocol, given.report + true.report + said + _odd(rows, given, true, found, protocol))
@@ -183,6 +184,23 @@ def _joined(given: Rows, true: Rows) -> tuple[NDArray, Report]:
     why[again] = [f"id given before: row {frame.row[found[at[i]]]} is used" for i in np.flatnonzero(again)]
     bad = why != ""
     return found, report.about(given.source, frame.row[bad], frame.id[bad], why[bad], "set aside")
+
+
+def _copied(given: Rows, true: Rows, found: NDArray) -> Report:
+    """A note where most predicted coordinates are the true ones to the last digit. ValueError where the model's answer
+    stands beside them: they are then the truth's, and would be scored as the model's."""
+    has = found >= 0
+    mine, theirs = (frame[["lat", "lon"]].to_numpy(float) for frame in (given.frame.iloc[found[has]], true.frame[has]))
+    same = int((mine == theirs).all(1).sum())
+    if same < 2 or same <= len(mine) / 2:
+        return Report()
+    if given.frame.text.astype(bool).any():
+        raise ValueError(
+            f"{given.source}: the coordinates beside the answers in words are the truth's in {same} of {len(mine)} "
+            "rows; leave them out, or name the predicted ones pred_lat and pred_lon"
+        )
+    note = f"{given.source}: {same} of {len(mine)} predicted coordinates are the truth's to the last digit"
+    return Report(notes=(note,))
 
 
 def _id(rows: Rows) -> str:

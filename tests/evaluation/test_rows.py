@@ -119,6 +119,17 @@ def test_a_state_tells_two_cities_of_one_name_apart(tmp_path, column):
     assert resolve(rows.frame, Protocol.get("ours")).pred_lon[0] < -120
 
 
+def test_the_truth_beside_an_answer_is_not_scored_as_the_answer(tmp_path, truth):
+    lines = "\n".join(f'{r.id},{r.lat},{r.lon},"Tokyo, Japan"' for r in truth.frame.itertuples())
+    with pytest.raises(ValueError, match="are the truth's in 3 of 3 rows; leave them out, or name the predicted ones"):
+        score(predicted(tmp_path, f"id,lat,lon,response\n{lines}\n"), truth)
+    alone = "\n".join(f"{r.id},{r.lat},{r.lon}" for r in truth.frame.itertuples())
+    scores = score(predicted(tmp_path, f"id,lat,lon\n{alone}\n"), truth)
+    assert "3 of 3 predicted coordinates are the truth's" in scores.report.notes[0]
+    moved = "\n".join(f'{r.id},{r.lat + 0.01},{r.lon},"Tokyo, Japan"' for r in truth.frame.itertuples())
+    assert not score(predicted(tmp_path, f"id,lat,lon,response\n{moved}\n"), truth).report.notes
+
+
 def test_plain_coordinates_beside_predicted_ones_are_the_truth(tmp_path):
     path = write(tmp_path / "both.csv", "id,lat,lon,pred_lat,pred_lon\nx,1,2,3,4\n")
     assert read_predictions(path).frame[["lat", "lon"]].values.tolist() == [[3, 4]]
