@@ -124,7 +124,7 @@ def test_a_coast_is_projected_once_for_all_axes(monkeypatch):
     before = len(projected)
     maps.world_axes(figure, 122)
     figure.draw_without_rendering()
-    assert len(projected) == before
+    assert len(projected) - before < 20 < 200 < before  # the frames of the axes remain
     for region in maps.REGIONS:
         shapes = maps._shapes("land", "110m", region)
         assert shapes is maps._shapes("land", "110m", region) and len(shapes) < len(maps._shapes("land", "110m"))
