@@ -17,9 +17,11 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: more thre
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-def pytest_collection_finish(session):
-    """What was imported stays, so that no garbage collection has to look at it again: transformers' trainers collect in
-    each run, and over the millions of objects of all modules that takes longer than a tiny run itself."""
+@pytest.fixture(autouse=True, scope="module")
+def frozen():
+    """What was imported and cached before these tests stays, so that no garbage collection has to look at it again:
+    transformers' trainers collect in each run, and over the millions of objects of all modules that takes longer than a
+    tiny run itself."""
     gc.collect()
     gc.freeze()
 

@@ -113,6 +113,7 @@ def test_nothing_to_draw_is_said(located):
 
 def test_a_coast_is_projected_once_for_all_axes(monkeypatch):
     """Cartopy keeps what it has projected by the identity of a shape, so that all axes must be given the same ones."""
+    maps._shapes.cache_clear()  # other tests have drawn them
     projected = []
     project = type(maps.FLAT).project_geometry
     monkeypatch.setattr(
