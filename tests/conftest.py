@@ -1,5 +1,6 @@
 """What every test shares: no network and no clock, so that the suite passes on any machine, however busy."""
 
+import gc
 import os
 import socket
 
@@ -14,6 +15,15 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when huggingface_hub is imp
 os.environ.setdefault("MPLBACKEND", "Agg")
 if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: more threads would only wait for each other
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def frozen():
+    """What was imported and cached before these tests stays, so that no garbage collection has to look at it again:
+    transformers' trainers collect in each run, and over the millions of objects of all modules that takes longer than a
+    tiny run itself."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)

@@ -2,6 +2,8 @@
 
 import ast
 import builtins
+import contextlib
+import io
 import json
 import os
 import re
@@ -53,6 +55,33 @@ def bench(tmp_path, monkeypatch):
     return bench
 
 
+@pytest.fixture
+def in_process(monkeypatch):
+    """Cells are executed here instead of in a kernel, which takes a second to start; all else of papermill is real.
+    For tests of what is run again; what a kernel does, and how it dies, is tested with one."""
+
+    def execute(manager, kernel_name, **_):
+        names: dict = {}
+        for index, cell in enumerate(manager.nb.cells):
+            manager.cell_start(cell, index)
+            if cell.cell_type == "code":
+                code_cells = [other for other in manager.nb.cells[: index + 1] if other.cell_type == "code"]
+                cell.execution_count, said = len(code_cells), io.StringIO()
+                try:
+                    with contextlib.redirect_stdout(said):
+                        exec(cell.source, names)
+                except Exception as error:
+                    told = dict(ename=type(error).__name__, evalue=str(error), traceback=[])
+                    cell.outputs = [nbformat.v4.new_output("error", **told)]
+                    manager.cell_exception(cell, index, exception=error)
+                    break
+                if said.getvalue():
+                    cell.outputs = [nbformat.v4.new_output("stream", name="stdout", text=said.getvalue())]
+            manager.cell_complete(cell, index)
+
+    monkeypatch.setattr("papermill.engines.NBClientEngine.execute_managed_notebook", execute)
+
+
 WRITES_A = 'from pathlib import Path\nPath(out, "a.csv").write_text(f"profile\\n{profile}\\n")'
 
 
@@ -83,14 +112,14 @@ def test_run_once_then_only_what_changed(bench, capsys):
     assert bench.run(zoom=1) == ["01_first"]
 
 
-def test_notebooks_run_again_when_a_measurement_they_may_show_has_changed(bench):
+def test_notebooks_run_again_when_a_measurement_they_may_show_has_changed(bench, in_process):
     bench.write("01_first", "1")
     assert bench.run("smoke") == ["01_first"] and bench.run("smoke") == []
     files.write_bytes(bench.notebooks.parent / "results" / "bench" / "speed.csv", b"seconds")
     assert bench.run("smoke") == ["01_first"] and bench.run("smoke") == []
 
 
-def test_a_notebook_runs_again_when_what_it_imports_changes_and_a_docstring_is_no_change(bench):
+def test_a_notebook_runs_again_when_what_it_imports_changes_and_a_docstring_is_no_change(bench, in_process):
     first = bench.write("01_first", "if False:\n    import library.code")
     bench.write("02_second", "2")
     assert bench.run() == ["01_first", "02_second"]
@@ -134,7 +163,7 @@ def test_a_notebook_that_did_not_finish_fails_with_one_sentence_and_stays_to_be_
     assert not (bench.work / "smoke" / "stamps").exists()
 
 
-def test_after_a_repair_the_run_goes_on_where_it_stopped(bench, capsys):
+def test_after_a_repair_the_run_goes_on_where_it_stopped(bench, capsys, in_process):
     bench.write("01_first", "1")
     bench.write("02_second", "1 / 0")
     assert bench.main("--profile", "smoke") == 1
@@ -234,7 +263,7 @@ def test_a_full_disk_is_one_sentence(bench, monkeypatch):
         bench.run()
 
 
-def test_a_second_run_of_the_same_profile_waits_for_the_first(bench, capsys):
+def test_a_second_run_of_the_same_profile_waits_for_the_first(bench, capsys, in_process):
     bench.write("01_first", "1")
     (bench.work / "smoke").mkdir(parents=True)
     entered = threading.Event()
@@ -250,7 +279,7 @@ def test_a_second_run_of_the_same_profile_waits_for_the_first(bench, capsys):
 # --- trained runs --------------------------------------------------------------------------------------------------
 
 
-def test_runs_are_brought_up_to_date_before_the_notebooks_that_work_with_them(bench, monkeypatch):
+def test_runs_are_brought_up_to_date_before_the_notebooks_that_work_with_them(bench, monkeypatch, in_process):
     called, content = [], "1"
 
     def ensure(runs, profile, out):

@@ -19,9 +19,7 @@ PSEUDO = 0.5  # added to every count, so that no word is impossible
 
 
 @cache
-def _counted(
-    difficulty: world.Difficulty = world.DEFAULT,
-) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+def _counted(difficulty: world.Difficulty) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """(latitudes, longitudes of the base's cities, {word: its log-probability in each city})."""
     sites = world.sites("base", PLACES)
     said = [world.words_of(world.build(site, difficulty=difficulty)) for site in sites.itertuples()]

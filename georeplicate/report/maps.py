@@ -7,6 +7,7 @@ each system; those of arcs and countries draw its first seed, as all seeds are a
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from functools import cache
 
 import cartopy.crs as ccrs
 import numpy as np
@@ -57,9 +58,9 @@ def world_axes(figure: Figure, position=111, *, resolution: str = "110m"):
     """Axes of the whole Earth in Equal Earth projection, with land, coast and borders of Natural Earth."""
     axes = figure.add_subplot(position, projection=ccrs.EqualEarth())
     axes.set_global()
-    axes.add_geometries(atlas.land(resolution).geoms, FLAT, facecolor="0.93", edgecolor="none")
-    axes.add_geometries(atlas.borders(resolution).geoms, FLAT, facecolor="none", edgecolor="0.75", linewidth=0.3)
-    axes.add_geometries(atlas.coast(resolution).geoms, FLAT, facecolor="none", edgecolor="0.55", linewidth=0.4)
+    axes.add_geometries(_shapes("land", resolution), FLAT, facecolor="0.93", edgecolor="none")
+    axes.add_geometries(_shapes("borders", resolution), FLAT, facecolor="none", edgecolor="0.75", linewidth=0.3)
+    axes.add_geometries(_shapes("coast", resolution), FLAT, facecolor="none", edgecolor="0.55", linewidth=0.4)
     axes.spines["geo"].set(edgecolor="0.7", linewidth=0.6)
     return axes
 
@@ -74,15 +75,27 @@ def region_axes(figure: Figure, position, region: str, *, resolution: str = "50m
     axes.set_extent((west, east, south, north), FLAT)
     axes.set_anchor("N")
     for layer, style in (
-        (atlas.land, dict(facecolor="0.93", edgecolor="none")),
-        (atlas.borders, dict(facecolor="none", edgecolor="0.7", linewidth=0.4)),
-        (atlas.coast, dict(facecolor="none", edgecolor="0.55", linewidth=0.5)),
+        ("land", dict(facecolor="0.93", edgecolor="none")),
+        ("borders", dict(facecolor="none", edgecolor="0.7", linewidth=0.4)),
+        ("coast", dict(facecolor="none", edgecolor="0.55", linewidth=0.5)),
     ):
-        # what lies far away would only make the PDF large
-        near = clip_by_rect(layer(resolution), west - 45, south - 12, east + 45, min(north + 12, 90.0))
-        axes.add_geometries(getattr(near, "geoms", [near]), FLAT, **style)
+        axes.add_geometries(_shapes(layer, resolution, region), FLAT, **style)
     axes.spines["geo"].set(edgecolor="0.7", linewidth=0.6)
     return axes
+
+
+@cache
+def _shapes(layer: str, resolution: str, region: str | None = None) -> tuple:
+    """The lines or polygons of a layer of the atlas; those about one of REGIONS only.
+
+    The same objects for all axes, as Cartopy keeps what it has projected by the identity of a shape: the second panel
+    of a figure, and the second figure of a process, project nothing again.
+    """
+    shapes = getattr(atlas, layer)(resolution)
+    if region is not None:  # what lies far away would only make the PDF large
+        west, east, south, north = REGIONS[region]
+        shapes = clip_by_rect(shapes, west - 45, south - 12, east + 45, min(north + 12, 90.0))
+    return tuple(getattr(shapes, "geoms", [shapes]))
 
 
 def _inside(frame: pd.DataFrame, region: str) -> pd.Series:

@@ -6,7 +6,7 @@ import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgba
 
-from georeplicate.report import maps
+from georeplicate.report import maps, plots
 
 
 @pytest.fixture(scope="module")
@@ -109,3 +109,23 @@ def test_countries_of_training_cities_are_named_and_coloured_by_share(located):
 def test_nothing_to_draw_is_said(located):
     with pytest.raises(ValueError, match="no answers"):
         maps.errors(located.iloc[:0])
+
+
+def test_a_coast_is_projected_once_for_all_axes(monkeypatch):
+    """Cartopy keeps what it has projected by the identity of a shape, so that all axes must be given the same ones."""
+    maps._shapes.cache_clear()  # other tests have drawn them
+    projected = []
+    project = type(maps.FLAT).project_geometry
+    monkeypatch.setattr(
+        "cartopy.crs.Projection.project_geometry", lambda self, *given: projected.append(1) or project(self, *given)
+    )
+    figure = plots.new_figure(figsize=(2, 2))
+    maps.world_axes(figure, 121)
+    figure.draw_without_rendering()
+    before = len(projected)
+    maps.world_axes(figure, 122)
+    figure.draw_without_rendering()
+    assert len(projected) - before < 20 < 200 < before  # the frames of the axes remain
+    for region in maps.REGIONS:
+        shapes = maps._shapes("land", "110m", region)
+        assert shapes is maps._shapes("land", "110m", region) and len(shapes) < len(maps._shapes("land", "110m"))
