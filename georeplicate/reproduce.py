@@ -41,14 +41,15 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-
-import jupytext
-import nbformat
+from typing import TYPE_CHECKING
 
 from georeplicate import files, manifest, provenance
 from georeplicate.profiles import Profile
 from georeplicate.runs import arms, recipes, runner, spec
 from georeplicate.training import launch as launcher
+
+if TYPE_CHECKING:
+    import nbformat
 
 PACKAGE, WORK = files.PACKAGE, files.WORK
 NOTEBOOKS = files.CHECKOUT / "notebooks"
@@ -87,6 +88,8 @@ class Source:
     @property
     def of_world(self) -> bool:
         """Whether the whole of it is about the synthetic world."""
+        import jupytext
+
         cells = jupytext.reads(self.text, fmt="py:percent").cells
         return any({"parameters", WORLD_ONLY} <= set(cell.metadata.get("tags", [])) for cell in cells)
 
@@ -97,6 +100,9 @@ class Source:
 
     @cached_property
     def notebook(self) -> nbformat.NotebookNode:
+        import jupytext
+        import nbformat
+
         notebook = jupytext.reads(self.text, fmt="py:percent")
         notebook.metadata = nbformat.from_dict(PYTHON_METADATA)
         if profile := self._photographs:
@@ -155,6 +161,8 @@ class Source:
 def _opening(first: nbformat.NotebookNode, profile: Profile) -> nbformat.NotebookNode:
     """What stands above a notebook of photographs, in the place of its first cell: the same title, and what follows is
     of."""
+    import nbformat
+
     from georeplicate.report import write
 
     title, dry = first.source.partition("\n")[0], profile.recipe == "dry"
@@ -447,6 +455,7 @@ def _is_fresh(out: Path, source: Source, key: str) -> bool:
 
 def _execute(source: Source, given: dict, out: Path, notebooks: Path, key: str, progress: bool) -> None:
     """One notebook through papermill and the gate. What failed stays to be opened as NN_name.failed.ipynb."""
+    import nbformat
     from jupyter_client.kernelspec import NoSuchKernel
     from nbclient.exceptions import DeadKernelError
     from papermill import execute_notebook  # slow to import, and a run with nothing to do never needs it
@@ -576,6 +585,8 @@ def pair(*, notebooks: Path = NOTEBOOKS, work: Path = WORK) -> list[Path]:
 
 
 def _pair(source: Source, out: Path) -> Path:
+    import nbformat
+
     executed = _copy(out, source)
     if not executed.exists():
         raise ReproduceError(f"{source.name} has not been run: make reproduce PROFILE={PAIRED_PROFILE} comes first")
@@ -620,6 +631,8 @@ def _texts(cells: list) -> list[tuple[str, str]]:
 
 def unpaired(notebooks: Path = NOTEBOOKS) -> list[str]:
     """One sentence for every committed notebook that is out of step with its source; empty if all is well."""
+    import nbformat
+
     complaints = []
     scripts = sources(notebooks)
     for orphan in {p.stem for p in notebooks.glob("*.ipynb")} - {s.name for s in scripts}:

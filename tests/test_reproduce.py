@@ -457,7 +457,7 @@ def test_stamp_is_plain_json(bench):
 
 def test_what_will_be_done_is_said_before_it_is_done(tmp_path):
     said = reproduce.plan("smoke", (0,), tmp_path, 7)
-    assert said.startswith("profile smoke: 11 runs to train and evaluate (about ") and "up to 7 notebooks" in said
+    assert said.startswith("profile smoke: 12 runs to train and evaluate (about ") and "up to 7 notebooks" in said
     assert "runs" not in reproduce.plan("smoke", (), tmp_path, 2)
 
 
