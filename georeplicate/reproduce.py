@@ -29,6 +29,8 @@ after them), of the code of the notebooks before it and of the versions installe
 While all of these hold it is not run again. No clock decides: a fresh clone has no stamps, hence runs everything.
 """
 
+from __future__ import annotations
+
 import ast
 import contextlib
 import copy
