@@ -12,7 +12,7 @@ from pathlib import Path
 from georeplicate import files
 
 PROFILE = "mini"
-EXPERIMENT = "geographic"  # a profile of its own, below: the registered experiment in the second world
+EXPERIMENT = "geographic"  # a profile of its own, below: the registered experiments in the second world
 
 # {figure: (notebook, what is drawn)}, in the order in which the notebooks show them
 FIGURES = {
@@ -179,18 +179,19 @@ def page(results: Path = files.RESULTS) -> str:
 
 
 def _experiment(folder: Path) -> list[str]:
-    """The same of the registered experiment; nothing before it has tables."""
+    """The same of the registered experiments; nothing before one has tables."""
     made = {path.stem: _caption(path) for path in sorted((folder / "tables").glob("*.md")) if path.stem != "sentences"}
     drawn = {path.stem for path in (folder / "figures").glob("*.png")}
     if unknown := sorted(drawn - OF_EXPERIMENT.keys()):
         raise ValueError(f"{', '.join(unknown)} of {folder.name} has no words in report/contents.py: add them there")
     if not made:
         return []
+    written = ", ".join(f"[{path.name}]({EXPERIMENT}/{path.name})" for path in sorted(folder.glob("registered*.json")))
     lines = [
         "",
-        "## The registered experiment in the second world",
+        "## The registered experiments in the second world",
         "",
-        "Of profile `geographic`, synthetic as well; predictions: [registered.json](geographic/registered.json).",
+        f"Of profile `{EXPERIMENT}`, synthetic as well; predictions: {written}.",
         "",
     ]
     return [*lines, *_figures(EXPERIMENT, OF_EXPERIMENT, drawn), *_tables(EXPERIMENT, made, made)]
