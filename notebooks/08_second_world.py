@@ -198,6 +198,14 @@ Markdown(paper.markdown(arms.for_readers(kept)))
 Markdown(arms.parts(kept))
 
 # %% [markdown]
+# *Seeing, or choosing?* More of what the better policies say while they pair is true. A policy can see better, or stop
+# saying what it gets wrong: at the other arm's mix of views and attributes, what is left is seeing. Nobody predicted
+# anything of it, so it is a lead:
+
+# %%
+arms.while_pairing(answers, records).drop(columns="benchmark").round(3)
+
+# %% [markdown]
 # ## Answer
 
 # %%

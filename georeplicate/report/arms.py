@@ -5,6 +5,7 @@ before the runs (`runs.arms`). Everything here is computed from predictions.csv 
     levels(predictions, samples)       one row an arm and endpoint, with its interval and each base's value
     verdicts(..., registered)          one row a contrast and endpoint: predicted, measured, verdict
     room(levels)                       how much there is to gain, as a sentence
+    while_pairing(predictions, ...)    whether what is said while pairing is true, by seeing or by choosing
     parts(verdicts)                    what is left out and what is wrong, of words and places
     all_verdicts(..., records)         the same of every experiment
     by_arm, for_readers                both for readers; sentences(verdicts) and told(all verdicts) as Markdown
@@ -31,7 +32,7 @@ from georeplicate.evaluation.faithfulness import thoughts
 from georeplicate.evaluation.statistics import Sample
 from georeplicate.mini import inputs, oracle, readings, tasks, wording
 from georeplicate.profiles import Profile
-from georeplicate.report import plots, tables
+from georeplicate.report import plots, tables, thinking
 from georeplicate.runs import arms, runner
 from georeplicate.world import cues
 
@@ -54,6 +55,13 @@ VERDICTS = (
     "interval. smallest_effect is the difference that these bases and places would have told with 80 % power. `cannot "
     "tell` is not `no difference`: that is said only where the whole interval is smaller than the smallest difference "
     "of interest."
+)
+
+
+WHILE_PAIRING = (
+    "Words said while pairing that are true, by contrast: shares of all that are said, and at the mix of views and "
+    "attributes that the arm before speaks of, over what both speak of (`covered` of its words). What is left of a "
+    "difference at the same mix is seeing, the rest is what is chosen to be said. Exploratory: nothing was predicted."
 )
 
 
@@ -291,6 +299,35 @@ NOTHING = pd.DataFrame(
 )
 
 
+def while_pairing(p: pd.DataFrame, records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
+    """Are the words that are said while pairing (greedy, same city) true, and is that seeing or choosing? Exploratory:
+    nothing was predicted of it.
+
+    One row a registered contrast whose two arms are there: before_true and after_true, shares of the words said; then
+    at the mix of views and attributes that the arm `before` speaks of (`thinking.at_mix`), over the cells that both
+    have, difference with low, high, p_value and smallest_effect, and covered, the part of its words in these cells.
+    Empty where the questions cannot be made again.
+    """
+    answers = _greedy(p, "pairing")
+    truth = thinking.of_world(answers)
+    if truth is None:
+        return pd.DataFrame()
+    counted = {name: thinking.cells(answers[answers.arm == name], truth) for name in dict.fromkeys(answers.arm)}
+    rows = []
+    for contrast in (one for record in records.values() for one in record["contrasts"]):
+        after, before = (counted.get(contrast[name]) for name in ("after", "before"))
+        if not after or not before or (found := thinking.at_mix(after, before)) is None:
+            continue
+        (value, cells), (base, base_cells), covered = found
+        row = {name: contrast[name] for name in ("after", "before")} | {"benchmark": BENCHMARK}
+        for name, arm in (("before_true", before), ("after_true", after)):
+            said = sum(one.possible.sum() for one in arm.values())
+            row[name] = sum(one.counted.sum() for one in arm.values()) / said
+        row |= {"before_standardised": base, "after_standardised": value}
+        rows.append(row | statistics.by_spread(value - base, seeds.versus(cells, base_cells)) | {"covered": covered})
+    return pd.DataFrame(rows)
+
+
 def _both(one: Sample, two: Sample) -> tuple[Sample, Sample]:
     """The two samples over the bases that both have."""
     shared = [base for base in one.seeds if base in two.seeds]
@@ -485,4 +522,5 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
         paths += tables.write(judged, out / "tables" / "arms", VERDICTS)
         text = "\n\n".join([room(made), told(judged, records), parts(judged)]) + "\n"
         paths.append(files.write_bytes(out / "tables" / "sentences.md", text.encode()))
+        paths += tables.write(while_pairing(p, records), out / "tables" / "while_pairing", WHILE_PAIRING)
     return paths + plots.save(partial(figure, made), out / "figures" / "arms")

@@ -9,7 +9,7 @@ import pytest
 from georeplicate import paper
 from georeplicate.evaluation import predict
 from georeplicate.mini import wording
-from georeplicate.report import arms
+from georeplicate.report import arms, thinking
 from georeplicate.runs import arms as experiment
 
 PLACES, BASES = [f"c{i // 2}/{i}" for i in range(80)], (0, 1, 2)
@@ -135,3 +135,22 @@ def test_what_there_is_to_gain_follows_from_the_levels(reader, said):
     rows += [("the commonest climate", "climate", 0.4, np.nan, np.nan, 0)]
     made = pd.DataFrame(rows, columns=["arm", "endpoint", "value", "value_low", "value_high", "bases"])
     assert arms.room(made).endswith(said)
+
+
+def test_what_is_said_while_pairing_is_compared_at_one_mix(monkeypatch):
+    """An arm that only stops saying the attribute it gets wrong says more that is true, and sees no better."""
+    wrong, right = OTHER[0], TRUE[1]
+    before = answers("rule", [20, 20, 20], said=(wrong, right))
+    after = answers("region", [20, 20, 20], said=(right,))
+    p = pd.concat([before, after], ignore_index=True).query("task == 'pairing'")
+    said = p.text.str.split().map(lambda words: sum(word in (wrong, right) for word in words))
+    true = p.text.str.split().map(lambda words: words.count(right))
+    p = p.assign(words=said, words_true=true)
+    shown = {place: [TRUE] * 6 for place in PLACES}
+    monkeypatch.setattr(arms.thinking, "of_world", lambda _: thinking.Truth(shown, {}, "geographic"))
+    records = {"one": record(experiment.Contrast("region", "rule", "?", {}))}
+    [row] = arms.while_pairing(p, records).to_dict("records")
+    assert (row["before_true"], row["after_true"]) == (0.5, 1.0)
+    assert row["difference"] == pytest.approx(0) and row["covered"] == pytest.approx(0.5)
+    monkeypatch.setattr(arms.thinking, "of_world", lambda _: None)
+    assert not len(arms.while_pairing(p, records))
