@@ -429,6 +429,28 @@ def told(judged: pd.DataFrame, records: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n\n".join(f"**{what}** {said.get(name, missing)}" for name, what in asked.items())
 
 
+HEADLINE = {"pairing": "of right letters", "places": f"of places within {KM:,} km", "words": "of true words"}
+
+
+def headline(judged: pd.DataFrame) -> str:
+    """What the reward adds where other prompts are kept in form by replay, as one sentence; "" before those arms are
+    there."""
+    control, arms_of = "shuffled-replay", {"region-replay": "of one city", "random-replay": "from anywhere"}
+    rows = judged[judged.before == control].set_index(["after", "endpoint"]) if len(judged) else judged
+    if not all((name, what) in rows.index for name in arms_of for what in HEADLINE):
+        return ""
+    parts = []
+    for what, label in HEADLINE.items():
+        found = [rows.loc[(name, what)] for name in arms_of]
+        gaps = [f"{100 * r.difference:+.1f} [{100 * r.low:+.1f}, {100 * r.high:+.1f}]" for r in found]
+        said = " and ".join(dict.fromkeys(r.verdict for r in found))
+        parts.append(f"{label} by {' and '.join(gaps)} points ({said})")
+    return (
+        "In short: against letters sampled at random, with other prompts replayed in both, GRPO with wrong tiles "
+        f"{' and with those '.join(arms_of.values())} changes the share {', '.join(parts)}."
+    )
+
+
 def room(made: pd.DataFrame) -> str:
     """How much there is to gain in this world, from `levels`, as one sentence."""
 
@@ -520,7 +542,7 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
     judged = all_verdicts(p, measured, records)
     if len(judged):
         paths += tables.write(judged, out / "tables" / "arms", VERDICTS)
-        text = "\n\n".join([room(made), told(judged, records), parts(judged)]) + "\n"
+        text = "\n\n".join(filter(None, [room(made), headline(judged), told(judged, records), parts(judged)])) + "\n"
         paths.append(files.write_bytes(out / "tables" / "sentences.md", text.encode()))
         paths += tables.write(while_pairing(p, records), out / "tables" / "while_pairing", WHILE_PAIRING)
     return paths + plots.save(partial(figure, made), out / "figures" / "arms")

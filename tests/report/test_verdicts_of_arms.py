@@ -1,5 +1,6 @@
 """Verdicts of the registered experiment, on answers whose differences are known."""
 
+import re
 from dataclasses import asdict
 
 import numpy as np
@@ -154,3 +155,14 @@ def test_what_is_said_while_pairing_is_compared_at_one_mix(monkeypatch):
     assert row["difference"] == pytest.approx(0) and row["covered"] == pytest.approx(0.5)
     monkeypatch.setattr(arms.thinking, "of_world", lambda _: None)
     assert not len(arms.while_pairing(p, records))
+
+
+def test_the_headline_gives_both_arms_beside_shuffled_letters_and_waits_for_them(climates):
+    asks = [experiment.Contrast(after, "shuffled-replay", "?", {}) for after in ("region-replay", "random-replay")]
+    rows = [answers("shuffled-replay", [20, 20, 20]), answers("region-replay", [24, 24, 24], right=36)]
+    p = pd.concat([*rows, answers("random-replay", [20, 20, 20], right=28)])
+    text = arms.headline(arms.verdicts(p, arms.samples(p), record(*asks)))
+    assert re.search(r"of right letters by \+20.0 \[\S+ \S+\] and \+10.0 \[\S+ \S+\] points \(higher\), ", text)
+    assert "of places within 2,500 km by +5.0 [" in text and "of true words by +0.0 [" in text
+    assert not arms.headline(arms.verdicts(p, arms.samples(p), record(asks[0])))
+    assert not arms.headline(pd.DataFrame())
