@@ -28,10 +28,10 @@ smoke:  ## the same at the smallest size, in minutes
 	@$(MAKE) --no-print-directory reproduce PROFILE=smoke
 
 test: $(INSTALLED)  ## run the tests; they need no network
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 coverage: $(INSTALLED)  ## run the tests and list the lines of the library that none reaches
-	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --cov=georeplicate --cov-report=term-missing:skip-covered
+	$(BIN)/pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder --cov=georeplicate --cov-report=term-missing:skip-covered
 
 check: $(INSTALLED)  ## style, types, which room imports which, committed notebooks and runs match their sources
 	$(BIN)/ruff check .

@@ -17,6 +17,19 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: more thre
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+# Files that take longest, the longest first: two processes that share files out in this order end together.
+LONGEST = (
+    *("test_trainer", "test_reproduce", "test_grpo", "test_experiment", "test_report", "test_results", "test_sft"),
+    *("test_options", "test_stand_ins", "test_golden", "test_base", "test_world", "test_table1", "test_anyones"),
+    *("test_negatives", "test_engine_records", "test_arms", "test_thinking", "test_rewards", "test_curve"),
+)
+
+
+def pytest_collection_modifyitems(items):
+    first = {name: at for at, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: first.get(item.path.stem, len(first)))
+
+
 @pytest.fixture(autouse=True, scope="module")
 def frozen():
     """What was imported and cached before these tests stays, so that no garbage collection has to look at it again:
