@@ -198,7 +198,7 @@ Markdown(paper.markdown(arms.for_readers(kept)))
 Markdown(arms.parts(kept))
 
 # %% [markdown]
-# *Seeing, or choosing?* More of what the better policies say while they pair is true. A policy can see better, or stop
+# *Seeing, or choosing?* Where more is true of what a policy says while it pairs, it may see better, or have stopped
 # saying what it gets wrong: at the other arm's mix of views and attributes, what is left is seeing. Nobody predicted
 # anything of it, so it is a lead:
 
@@ -209,4 +209,5 @@ arms.while_pairing(answers, records).drop(columns="benchmark").round(3)
 # ## Answer
 
 # %%
-Markdown(arms.told(arms.all_verdicts(answers, measured, records), records))
+every = arms.all_verdicts(answers, measured, records)
+Markdown(f"{arms.headline(every)}\n\n{arms.told(every, records)}")
