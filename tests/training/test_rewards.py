@@ -359,7 +359,7 @@ def test_at_most_one_letter_is_right(text, mode):
 
 @pytest.mark.parametrize("function", adversaries.FUNCTIONS)
 def test_hundreds_of_kilobytes_of_anything_are_read(function):
-    """Without a limit in seconds (tests/bench/bench_rewards.py measures a megabyte): a quadratic pattern takes hours."""
+    """Without a limit in seconds (tests/bench/bench_rewards.py times a megabyte): a quadratic one takes hours."""
     for text in adversaries.TEXTS.values():
         adversaries.FUNCTIONS[function](text[:300_000])
 
