@@ -87,17 +87,10 @@ def _named(
     itself where it stands alone."""
     if protocol.geocoder == "none":
         return _NOWHERE, "words without coordinates, which this protocol does not geocode"
-    if city:
-        apart = f"{city}, {state}" if state and state.casefold() not in city.casefold() else city
-        found = atlas.locate(city, country, state) if geocode is atlas.locate else geocode(apart, country)
-        if found is not None:
-            return found, ""
-        if protocol.unknown_city == "none" or not country:
-            return _NOWHERE, f"city not in the gazetteer: {city[:60]}, {country[:60]}"
-    elif state:
-        found = atlas.locate("", country, state) if geocode is atlas.locate else geocode(state, country)
-        if found is not None:
-            return found, ""
+    if (city or state) and (found := _looked_up(city, country, state, geocode)) is not None:
+        return found, ""
+    if city and (protocol.unknown_city == "none" or not country):
+        return _NOWHERE, f"city not in the gazetteer: {city[:60]}, {country[:60]}"
     code = atlas.country_code(country)
     if code is None:
         return _NOWHERE, f"country not in the gazetteer: {country[:60]}"
@@ -105,6 +98,14 @@ def _named(
     if point is None:
         return _NOWHERE, f"a country alone has no point: {country[:60]}"
     return point, ""
+
+
+def _looked_up(city: str, country: str, state: str, geocode: Geocode) -> tuple[float, float] | None:
+    """(lat, lon) in degrees, or None. A service that takes a city and a country finds the state in the city's name."""
+    if geocode is atlas.locate:
+        return atlas.locate(city, country, state)
+    named = state.casefold() in city.casefold()  # also where none is given
+    return geocode(city if named else ", ".join(filter(None, (city, state))), country)
 
 
 @functools.cache

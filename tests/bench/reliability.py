@@ -70,18 +70,18 @@ def killed_in_each_stage(here: Clone, expected: dict[str, str], rng: random.Rand
             break
         if now.startswith("notebook"):
             time.sleep(rng.uniform(1, 5))  # its first cells are imports
+            if process.poll() is not None:
+                break  # it ended by itself: its exit code says how
         hit.append(now)
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         heard.join()
     heard.join()
     wrong = lost(here.results(), expected) if process.returncode == 0 else list(expected)
-    remark = "" if process.returncode == 0 else last_line(heard.text)
     kinds = Counter(stage.split()[0] for stage in hit)
-    remark = "; ".join(
-        filter(None, [", ".join(f"{count} of {kind}" for kind, count in kinds.items()), remark, *wrong[:3]])
-    )
-    remark = "; ".join(filter(None, [remark, ", ".join(here.leftovers()[:3])]))
+    remarks = [", ".join(f"{count} of {kind}" for kind, count in kinds.items())]
+    remarks += [last_line(heard.text)] if process.returncode else []
+    remark = "; ".join(filter(None, [*remarks, *wrong[:3], *here.leftovers()[:3]]))
     return Outcome(
         "SIGKILL to each stage at work, then resumed", len(hit), "-", len(wrong), time.time() - started, remark
     )

@@ -115,6 +115,10 @@ def test_a_state_tells_two_cities_of_one_name_apart(tmp_path, column):
     text = f"id,city,{column},country\nx,Portland,Maine,USA\ny,Portland,Oregon,USA\nz,Portland,,USA\n"
     found = resolve(predicted(tmp_path, text).frame, Protocol.get("ours"))[["pred_lat", "pred_lon"]].values.round(1)
     assert found.tolist() == [[43.7, -70.3], [45.5, -122.7], [45.5, -122.7]]
+    given = []
+    service = lambda city, country: given.append((city, country))  # noqa: E731
+    resolve(predicted(tmp_path, text + "w,,Maine,USA\n").frame, Protocol.get("ours"), service)
+    assert given == [("Portland, Maine", "USA"), ("Portland, Oregon", "USA"), ("Portland", "USA"), ("Maine", "USA")]
     rows = predicted(tmp_path, f"id,{column},pred_city,pred_country\nx,Maine,Portland,USA\n")  # a state of the truth
     assert resolve(rows.frame, Protocol.get("ours")).pred_lon[0] < -120
 
