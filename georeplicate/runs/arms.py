@@ -259,17 +259,15 @@ def all_jobs(work: Path) -> list[runner.Job]:
 def jobs(what: str, work: Path) -> list[runner.Job]:
     """The runs that a word names: "arms" (all), an experiment, an arm, or an arm and a base such as region-b0.
     ValueError lists what there is; recipes.NotReady names a base that is not there, with the command that makes it."""
-    of = {arm.name: one.name for one in EXPERIMENTS for arm in one.arms}
 
     def names(run: str) -> tuple[str, ...]:
-        arm = run.rpartition("-b")[0]
-        return (*ALL, of[arm], arm, run)
+        return (*ALL, experiment_of(run).name, run.rpartition("-b")[0], run)
 
     found = [one for one in all_jobs(work) if what in names(one.run.name)]
     if not found:
         raise ValueError(
             f"unknown arm {what!r}: choose arms, an experiment ({', '.join(one.name for one in EXPERIMENTS)}), "
-            f"{', '.join(of)}, or one with its base: {ARMS[0].name}-b0"
+            f"{', '.join(one.name for one in ARMS)}, or one with its base: {ARMS[0].name}-b0"
         )
     for one in found:
         if not (one.base_path / "config.json").is_file():
@@ -341,6 +339,12 @@ def named(name: str) -> Experiment:
     raise ValueError(f"unknown experiment {name!r}: choose one of {', '.join(one.name for one in EXPERIMENTS)}")
 
 
+def experiment_of(run: str) -> Experiment:
+    """The experiment that a run is an arm of, by the run's name."""
+    arm = run.rpartition("-b")[0]
+    return next(one for one in EXPERIMENTS if arm in {known.name for known in one.arms})
+
+
 def register(of: Experiment, work: Path, path: Path | None = None) -> Path:
     """Write down what an experiment asks, of what, and what is predicted. ValueError where that was done, or one of its
     arms was evaluated already: a prediction that is made afterwards is none."""
@@ -404,8 +408,8 @@ def all_registered() -> dict[str, dict[str, Any]]:
 
 def check_all() -> None:
     """FileError where an experiment is not registered, ValueError where its arms are not those that were."""
-    for one in EXPERIMENTS:
-        check(one, registered(one))
+    for name, record in all_registered().items():
+        check(named(name), record)
 
 
 def finished(runs: Path, records: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -143,9 +143,8 @@ def _train_arms(what: str, workers: int, work: Path, register: bool) -> int:
         print(f"registered: {arms.register(arms.named(what), work)}; commit it before anything is trained")
         return 0
     found = arms.jobs(what, work)
-    for one in arms.EXPERIMENTS:
-        if any(job.run.name.rpartition("-b")[0] in {arm.name for arm in one.arms} for job in found):
-            arms.check(one, arms.registered(one))
+    for name in dict.fromkeys(arms.experiment_of(job.run.name).name for job in found):
+        arms.check(arms.named(name), arms.registered(arms.named(name)))
     runner.complete(found, workers)
     return 0
 
