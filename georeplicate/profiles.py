@@ -38,6 +38,7 @@ _LATER: dict[str, Any] = dict(
     lora_rate=2.0,
     rollouts="shared-prefix",
     replay=0.0,
+    sft_rule=False,
 )
 
 
@@ -88,6 +89,7 @@ class Profile:
     sft_schedule: str = "cosine"
     sft_warmup: float = 0.03  # share of the steps
     sft_adam_betas: tuple[float, float] = (0.9, 0.999)
+    sft_rule: bool = False  # the base's searches are replayed with the answering rule, for a base that has it
 
     # GRPO
     rl_steps: int
@@ -178,6 +180,8 @@ class Profile:
             self._refuse(f"replay is a share from 0 to below 1, got {self.replay}")
         if self.replay and self.source != "world":
             self._refuse("replay is of what the base of a synthetic world practised: there is none for photographs")
+        if self.sft_rule and self.world != "geographic":
+            self._refuse("sft_rule is of bases that were taught the answering rule, those of the geographic world")
         if self.replay and not self.replayed:
             self._refuse(f"replay={self.replay} of {self.completions_per_update} completions is no record at all")
         if self.replay and (self.accumulation > 1 or self.rollouts != "shared-prefix"):

@@ -44,7 +44,7 @@ _QUESTION = ("k", "negatives", "max_completion_length")
 _BOTH = ("n_train_sites", "freeze_vision", "precision", "gradient_checkpointing", "weight_decay", "max_grad_norm")
 _ADAPTERS = ("adapters", "lora_rank", "lora_alpha", "lora_rate")
 _TEACH = ("sft_schedule", "sft_warmup", "sft_adam_betas")
-_SFT = ("sft_steps", "sft_batch", "sft_accumulation", "sft_learning_rate")
+_SFT = ("sft_steps", "sft_batch", "sft_accumulation", "sft_learning_rate", "sft_rule")
 _RL = ("rl_steps", "prompts_per_update", "group_size", "learning_rate")
 _GRPO = (
     *("accumulation", "num_iterations", "schedule", "warmup_steps", "adam_betas", "beta", "epsilon", "temperature"),

@@ -42,7 +42,8 @@ def _abroad() -> pd.DataFrame:
 
 
 @cache
-def _replayed_from(world_name: str) -> tuple[base.Stream, pd.DataFrame]:
+def _replayed_from(world_name: str, rule: bool) -> tuple[base.Stream, pd.DataFrame]:
+    """The base's stream as it was practised last, by a base with the answering rule or without."""
     curriculum, sites = base.CURRICULA[world_name], base.base_sites(2, 50, 0)
     true = inputs.true_words(sites, curriculum.difficulty)
     stream = base.Stream(
@@ -52,7 +53,10 @@ def _replayed_from(world_name: str) -> tuple[base.Stream, pd.DataFrame]:
         views=curriculum.views,
         known=base.known_sites(curriculum, 0),
     )
-    curriculum.stages[-1].prepare(stream)
+    last = curriculum.rule if rule else curriculum.stages[-1]
+    if last is None:
+        raise ValueError(f"no base of the {world_name} world is taught the answering rule")
+    last.prepare(stream)
     return stream, sites
 
 
@@ -60,7 +64,7 @@ def _replay(
     profile: Profile, policy: policies.Policy, rng: np.random.Generator, count: int, replayed: Sequence[str]
 ) -> Rows:
     """Examples of tasks of the base's own stream, and their pictures: only those are drawn."""
-    stream, sites = _replayed_from(profile.world)
+    stream, sites = _replayed_from(profile.world, profile.sft_rule)
     found = stream.batch(rng, dict.fromkeys(replayed, -(-count // len(replayed))))
     found = [found[j] for j in rng.permutation(len(found))[:count]]
     shown = [picture for example in found for picture in example.pictures]

@@ -39,7 +39,7 @@ def test_contrasts_are_of_arms_and_endpoints_that_exist():
 
 def test_what_is_not_there_is_named_with_its_remedy(tmp_path):
     with pytest.raises(
-        ValueError, match=r"unknown arm 'nobody': choose arms, .*\(negatives, replay\), base, rule, .*: base-b0$"
+        ValueError, match=r"unknown arm 'nobody': choose arms, .*\(negatives, replay, .*\), base, rule, .*: base-b0$"
     ):
         arms.jobs("nobody", tmp_path)
     with pytest.raises(recipes.NotReady, match="train base --world geographic --seed 2 --rule"):
