@@ -34,7 +34,10 @@ Base = Annotated[str | None, typer.Option(help="policy that all runs start from:
 Records = Annotated[
     Path | None, typer.Option(help="what `georeplicate engine` wrote, for SFT on photographs (default: made anew)")
 ]
-Adapters = Annotated[str, typer.Option(help="adapters alone are trained: lora, or qlora (a base of four bits)")]
+Adapters = Annotated[
+    str,
+    typer.Option(help="adapters alone are trained: lora, lora-vision (the tower's too) or qlora (base of four bits)"),
+]
 Workers = Annotated[int, typer.Option(help="runs that are trained at once")]
 Launch = Annotated[
     str | None, typer.Option(help="on several GPUs: ddp, fsdp2, zero2 or zero3, through accelerate launch")

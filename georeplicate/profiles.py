@@ -21,7 +21,7 @@ WORLDS = ("layout", "geographic")
 CHECKPOINTS = 8  # a run that is killed loses no more than this part of it (or the updates on one batch of answers)
 NEGATIVES = ("region", "near", "random", "neighbourhood")
 PRECISIONS = ("auto", "fp32", "bf16")
-ADAPTERS = ("", "lora", "qlora")
+ADAPTERS = ("", "lora", "lora-vision", "qlora")
 ROLLOUTS = ("shared-prefix", "vllm", "vllm-server")
 RewardMode = Literal["paper", "released"]
 REWARD_MODES: tuple[RewardMode, ...] = get_args(RewardMode)
@@ -74,7 +74,8 @@ class Profile:
     weight_decay: float = 0.0
     max_grad_norm: float = 1.0
     # Adapters are no part of the paper: "" trains the weights themselves, "lora" adapters of the decoder's linear maps,
-    # "qlora" the same on a base held in four bits. The three below hold for every stage that trains adapters.
+    # "lora-vision" those of the vision tower as well, "qlora" the decoder's on a base held in four bits. The three
+    # below hold for every stage that trains adapters.
     adapters: str = ""
     lora_rank: int = 16
     lora_alpha: int = 32

@@ -9,6 +9,9 @@ before the runs (`runs.arms`). Everything here is computed from predictions.csv 
     parts(verdicts)                    what is left out and what is wrong, of words and places
     all_verdicts(..., records)         the same of every experiment
     by_arm, for_readers                both for readers; sentences(verdicts) and told(all verdicts) as Markdown
+    gains, headline                    what the reward adds to the same training with letters sampled at random
+    table2(levels)                     the systems of the paper's Table 2, in this world
+    asks(record)                       what was registered, as Markdown
     said(predictions)                  which attributes the pairing answers of each arm speak of
     figure(levels)                     the primary endpoints and the pairing question by arm
 """
@@ -429,26 +432,97 @@ def told(judged: pd.DataFrame, records: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n\n".join(f"**{what}** {said.get(name, missing)}" for name, what in asked.items())
 
 
-HEADLINE = {"pairing": "of right letters", "places": f"of places within {KM:,} km", "words": "of true words"}
+# What the reward adds: an arm and the one whose letters are sampled at random, with what else is the same in both.
+OF_THE_REWARD = {
+    ("region-replay", "shuffled-replay"): "wrong tiles of one city",
+    ("random-replay", "shuffled-replay"): "wrong tiles from anywhere",
+    ("random-tower", "shuffled-tower"): "wrong tiles from anywhere, vision tower trained",
+    ("r1", "r1-shuffled"): "after SFT on the scaffold, wrong tiles of one city",
+}
+GAINS = {
+    "pairing": "right letters, one city",
+    "pairing apart": "right letters, from anywhere",
+    "places": f"places within {KM:,} km",
+    "words": "words true, pictures alone",
+}
+
+
+def gains(judged: pd.DataFrame) -> pd.DataFrame:
+    """What the reward adds to the same training with letters sampled at random, from `all_verdicts`: a row each pair of
+    OF_THE_REWARD whose arms are there, with the endpoints of GAINS as differences in points, their 95 % intervals and
+    verdicts."""
+    rows = []
+    for (after, before), label in OF_THE_REWARD.items():
+        found = judged[(judged.after == after) & (judged.before == before)].set_index("endpoint")
+        if len(found):
+            cells = {name: found.loc[what] for what, name in GAINS.items()}
+            rows.append(
+                {"GRPO, beside replay": label, "bases": str(found.bases.iloc[0])}
+                | {
+                    name: f"{100 * r.difference:+.1f} [{100 * r.low:+.1f}, {100 * r.high:+.1f}]: {r.verdict}"
+                    for name, r in cells.items()
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 def headline(judged: pd.DataFrame) -> str:
-    """What the reward adds where other prompts are kept in form by replay, as one sentence; "" before those arms are
-    there."""
-    control, arms_of = "shuffled-replay", {"region-replay": "of one city", "random-replay": "from anywhere"}
-    rows = judged[judged.before == control].set_index(["after", "endpoint"]) if len(judged) else judged
-    if not all((name, what) in rows.index for name in arms_of for what in HEADLINE):
+    """`gains` in a sentence or two, chosen by rule, above its table, as Markdown; "" before there is one."""
+    found = gains(judged) if len(judged) else pd.DataFrame()
+    if not len(found):
         return ""
-    parts = []
-    for what, label in HEADLINE.items():
-        found = [rows.loc[(name, what)] for name in arms_of]
-        gaps = [f"{100 * r.difference:+.1f} [{100 * r.low:+.1f}, {100 * r.high:+.1f}]" for r in found]
-        said = " and ".join(dict.fromkeys(r.verdict for r in found))
-        parts.append(f"{label} by {' and '.join(gaps)} points ({said})")
+    pairs = pd.MultiIndex.from_frame(judged[["after", "before"]]).isin(list(OF_THE_REWARD))
+    of = judged[pairs].groupby("endpoint")
+    counts = {
+        what: {verdict: int((of.get_group(what).verdict == verdict).sum()) for verdict in (*arms.DIRECTIONS, OPEN)}
+        for what in GAINS
+    }
+    said = [
+        f"{label}: {', '.join(f'{verdict} in {n}' for verdict, n in counts[what].items() if n)}"
+        for what, label in GAINS.items()
+    ]
+    smallest = of.get_group("places").smallest_effect * 100
     return (
-        "In short: against letters sampled at random, with other prompts replayed in both, GRPO with wrong tiles "
-        f"{' and with those '.join(arms_of.values())} changes the share {', '.join(parts)}."
+        f"In short: what the reward adds to the same training with letters sampled at random, in {len(found)} "
+        f"pair{'s' if len(found) > 1 else ''} of arms, other prompts replayed in both: {'; '.join(said)}. Of places "
+        f"{smallest.min():.1f} to {smallest.max():.1f} points would have been told.\n\n{paper.markdown(found)}"
     )
+
+
+# The systems of Table 2 and the arms that stand for them here: all know the answering rule, and GRPO has replay beside.
+SYSTEMS = {tables.BASE: "rule", tables.SFT: "sft", tables.ZERO: "region-replay", tables.R1: "r1"}
+TABLE2 = (
+    "The systems of the paper's Table 2, in the geographic world: each from three independent bases, taught to "
+    "answer with the first tile that they call a match; GRPO beside replay of other prompts, which the paper has not. "
+    "Means over bases with 95 % intervals (Student's t over bases, and places)."
+)
+
+
+def table2(made: pd.DataFrame) -> pd.DataFrame:
+    """From `levels`, a row each system of Table 2 whose arm is there: stands_for, arm, benchmark, bases, and value,
+    _low and _high of some endpoints."""
+    rows = []
+    for system, arm in SYSTEMS.items():
+        found = made[made.arm == arm].set_index("endpoint")
+        if not len(found):
+            continue
+        row = {"stands_for": system, "arm": arm, "benchmark": BENCHMARK, "bases": found.bases.iloc[0]}
+        for what in ("pairing", "pairing apart", "places", "climate", "words"):
+            name = what.replace(" ", "_")
+            row |= {name: found.value[what], f"{name}_low": found.value_low[what]}
+            row |= {f"{name}_high": found.value_high[what]}
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def asks(record: Mapping[str, Any]) -> str:
+    """The contrasts of a registration, the question that each answers and what was predicted, as Markdown."""
+    found = [
+        {"arms": f"{one['after']} against {one['before']}", "question": one["asks"]}
+        | {"predicted": ", ".join(f"{what}: {how}" for what, how in one["predicted"].items())}
+        for one in record["contrasts"]
+    ]
+    return paper.markdown(pd.DataFrame(found))
 
 
 def room(made: pd.DataFrame) -> str:
@@ -539,6 +613,8 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
     measured = samples(p)
     made = levels(p, measured)
     paths = tables.write(made, out / "tables" / "levels", LEVELS)
+    if len(systems := table2(made)) == len(SYSTEMS):
+        paths += tables.write(systems, out / "tables" / "table2", TABLE2)
     judged = all_verdicts(p, measured, records)
     if len(judged):
         paths += tables.write(judged, out / "tables" / "arms", VERDICTS)

@@ -20,8 +20,11 @@ from georeplicate.training import grpo, processes, rewards, sft
 # "paper": mode and weights of the profile; "paper with length" and "released": all weights 1, as described and as
 # released; "random": a coin; "distance": for single places, how near the named place is to the true one
 REWARDS = ("paper", "paper with length", "released", "random", "distance")
-# Adapters, of the stage "sft-lora" (GeoReasoner's way) and of profiles that want them, are those of the language model.
+# Adapters, of the stage "sft-lora" (GeoReasoner's way) and of profiles that want them, are those of the language model;
+# those of "lora-vision" also of the blocks of the tower, as the supported families name its linear maps.
 LORA_MODULES = r".*language_model.*\.(q|k|v|o|gate|up|down)_proj"
+_LINEAR = r"qkv|proj|[qkv]_proj|projection_layer|(gate|up|down)_proj|fc[12]|linear_fc[12]"
+LORA_VISION = rf"{LORA_MODULES}|.*(visual\.blocks|vision_tower\.encoder)\..*\.({_LINEAR})"
 
 Report = Callable[..., None]  # report(updates, doing, skipped=False)
 
@@ -131,7 +134,9 @@ def train(
         faster = profile.lora_rate
         shared["four_bits"] = profile.adapters == "qlora"
         shared["peft_config"] = LoraConfig(
-            r=profile.lora_rank, lora_alpha=profile.lora_alpha, target_modules=LORA_MODULES
+            r=profile.lora_rank,
+            lora_alpha=profile.lora_alpha,
+            target_modules=LORA_VISION if profile.adapters == "lora-vision" else LORA_MODULES,
         )
     if stage in ("sft", "sft-lora", "supervised"):
         size: dict[str, Any] = {"batch_size": profile.completions_per_update, "learning_rate": profile.learning_rate}

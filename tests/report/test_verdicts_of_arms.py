@@ -157,12 +157,29 @@ def test_what_is_said_while_pairing_is_compared_at_one_mix(monkeypatch):
     assert not len(arms.while_pairing(p, records))
 
 
-def test_the_headline_gives_both_arms_beside_shuffled_letters_and_waits_for_them(climates):
+def test_the_headline_counts_verdicts_on_what_the_reward_adds_and_waits_for_its_arms(climates):
     asks = [experiment.Contrast(after, "shuffled-replay", "?", {}) for after in ("region-replay", "random-replay")]
     rows = [answers("shuffled-replay", [20, 20, 20]), answers("region-replay", [24, 24, 24], right=36)]
     p = pd.concat([*rows, answers("random-replay", [20, 20, 20], right=28)])
-    text = arms.headline(arms.verdicts(p, arms.samples(p), record(*asks)))
-    assert re.search(r"of right letters by \+20.0 \[\S+ \S+\] and \+10.0 \[\S+ \S+\] points \(higher\), ", text)
-    assert "of places within 2,500 km by +5.0 [" in text and "of true words by +0.0 [" in text
-    assert not arms.headline(arms.verdicts(p, arms.samples(p), record(asks[0])))
-    assert not arms.headline(pd.DataFrame())
+    judged = arms.verdicts(p, arms.samples(p), record(*asks))
+    text, table = arms.headline(judged), arms.gains(judged)
+    assert "in 2 pairs of arms" in text and "right letters, one city: higher in 2; " in text
+    assert re.search(r"\| wrong tiles of one city \| 3 \| \+20.0 \[\S+ \S+\]: higher \|", text)
+    assert list(table["right letters, one city"].str[:5]) == ["+20.0", "+10.0"]
+    assert list(table["places within 2,500 km"].str[:4]) == ["+5.0", "+0.0"]
+    one = arms.headline(arms.verdicts(p, arms.samples(p), record(asks[0])))
+    assert "in 1 pair of arms" in one and "from anywhere |" not in one.splitlines()[-1]
+    assert not arms.headline(arms.verdicts(p, arms.samples(p), record())) and not arms.headline(pd.DataFrame())
+
+
+def test_table_2_of_this_world_has_the_paper_s_systems_as_far_as_their_arms_are_there(climates):
+    p = pd.concat([answers("rule", [20, 22, 24]), answers("r1", [50, 52, 54], right=60)])
+    made = arms.table2(arms.levels(p, arms.samples(p))).set_index("stands_for")
+    assert list(made.index) == ["Qwen2.5-VL-7B", "Geo-R1"] and list(made.arm) == ["rule", "r1"]
+    assert made.pairing["Geo-R1"] == pytest.approx(0.75) and made.places["Geo-R1"] == pytest.approx(52 / 80)
+    assert made.places_low["Geo-R1"] < made.places["Geo-R1"] < made.places_high["Geo-R1"]
+
+
+def test_what_was_registered_is_shown_with_its_predictions():
+    [line] = arms.asks(record(experiment.Contrast("r1", "sft", "Why?", {"places": "higher"}))).splitlines()[2:]
+    assert line == "| r1 against sft | Why? | places: higher |"

@@ -15,7 +15,7 @@ from trl.trainer import grpo_trainer
 from georeplicate import paper
 from georeplicate.model import policy, shared_prefix
 from georeplicate.model.checkpoint import CheckpointError
-from georeplicate.training import common, grpo, rewards, sft
+from georeplicate.training import common, grpo, rewards, sft, stages
 
 # ------------------------------------------------------------------------------------------ the kernel over a whole run
 
@@ -259,6 +259,20 @@ def test_adapters_train_alone_and_resume_bit_for_bit(base, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         grpo.train(base, questions(4), says_its_letter, tmp_path / "cut", **arguments, callbacks=[Kill(3)])
     assert equal(after, weights(grpo.train(base, questions(4), says_its_letter, tmp_path / "cut", **arguments)))
+
+
+@pytest.mark.parametrize("kind", ["sft", "grpo"])
+def test_adapters_of_the_tower_learn_too_and_nothing_else_moves(kind, base, tmp_path):
+    lora = LoraConfig(r=4, lora_alpha=8, target_modules=stages.LORA_VISION)
+    if kind == "grpo":
+        made = grpo.train(base, questions(4), says_its_letter, tmp_path, steps=2, peft_config=lora, **SMALL)
+    else:
+        rows = [row | {"completion": "A"} for row in questions(4)]
+        made = sft.train(base, rows, tmp_path, steps=2, batch_size=2, learning_rate=1e-3, seed=1, peft_config=lora)
+    before, after = weights(base), weights(made)
+    moved = {name for name in before if not torch.equal(before[name], after[name])}
+    linear = r"language_model.*_proj\.weight|visual\.blocks.*(qkv|proj)\.weight"
+    assert moved == {name for name in before if re.search(linear, name)}
 
 
 def test_a_damaged_checkpoint_is_never_resumed(base, tmp_path):

@@ -1,5 +1,6 @@
 """How a stage of a profile is trained."""
 
+import re
 from dataclasses import replace
 
 import pandas as pd
@@ -56,3 +57,25 @@ def test_a_profile_of_adapters_trains_them_in_every_stage(stage, kind, monkeypat
     assert seen["learning_rate"] == rate * (2 if stage == "sft-lora" else 1)
     stages.train(stage, "start", [], "folder", replace(profile, adapters="qlora", lora_rank=4, lora_rate=3.0), seed=0)
     assert seen["peft_config"].r == 4 and seen["four_bits"] and seen["learning_rate"] == rate * 3
+    assert seen["peft_config"].target_modules == stages.LORA_MODULES
+    stages.train(stage, "start", [], "folder", replace(profile, adapters="lora-vision"), seed=0)
+    assert seen["peft_config"].target_modules == stages.LORA_VISION and not seen["four_bits"]
+
+
+@pytest.mark.parametrize(
+    "name, adapted",
+    [
+        ("model.visual.blocks.3.attn.qkv", True),  # Qwen2.5-VL
+        ("model.visual.blocks.0.mlp.down_proj", True),
+        ("model.visual.blocks.0.mlp.linear_fc1", True),  # Qwen3-VL
+        ("model.vision_tower.encoder.layer.0.attention.q_proj", True),  # InternVL
+        ("model.vision_tower.encoder.layer.0.mlp.fc2", True),
+        ("model.language_model.layers.0.self_attn.o_proj", True),
+        ("model.visual.patch_embed.proj", False),  # a convolution
+        ("model.visual.merger.mlp.0", False),
+        ("lm_head", False),
+    ],
+)
+def test_adapters_of_the_tower_are_those_of_its_blocks(name, adapted):
+    assert bool(re.fullmatch(stages.LORA_VISION, name)) == adapted
+    assert bool(re.fullmatch(stages.LORA_MODULES, name)) == ("language_model" in name)
