@@ -234,11 +234,9 @@ def run(
             "photographs, single_gpu and paper"
         )
     if profile == arms.PROFILE:
-        if parameters or seeds is not None:
-            raise ReproduceError(
-                f"profile {profile} runs its arms as they were registered: it takes no -p and no seeds"
-            )
-        return experiment(work)
+        if parameters:
+            raise ReproduceError(f"profile {profile} runs its arms as they were registered: it takes no -p")
+        return experiment(work, "arms" if seeds is None else "table2", chosen)
     found = sources(notebooks)
     known = _check(found, parameters)
     out = (work / profile).resolve()
@@ -293,22 +291,25 @@ def _execute_all(
     return executed
 
 
-def experiment(work: Path) -> list[str]:
-    """The registered arms of the geographic world, their bases first, up to tables and figure below `work/geographic`;
-    names of the runs done. FileError or ValueError where nothing was registered, or something else."""
+def experiment(work: Path, what: str = "arms", bases: Sequence[int] = arms.BASES) -> list[str]:
+    """The registered arms of the geographic world ("table2": those that stand for the paper's systems alone), their
+    bases first, up to tables and figure below `work/geographic`; names of the runs done. FileError or ValueError where
+    nothing was registered, or something else."""
     from georeplicate.report import write
 
     arms.check_all()
     out = (work / arms.PROFILE).resolve()
     with files.alone(out / ".lock", f"another run of {out.name} is at work; waiting until it ends"):
-        missing = arms.missing_bases(work)
+        missing = arms.missing_bases(work, bases)
+        of = "all arms" if what == "arms" else "the systems of Table 2"
         print(
-            f"profile {arms.PROFILE}: {len(missing)} of {len(arms.BASES)} bases to train (an hour of one core each), "
-            "then the registered arms and their tables (the notebooks are about the layout world)",
+            f"profile {arms.PROFILE}: {len(missing)} of {len(bases)} bases to train (an hour of one core each, minutes "
+            f"for the shipped one), then {of} and their tables, ten to fifteen minutes of one core a run (notebook 08 "
+            "of profile mini reads the committed ones)",
             flush=True,
         )
-        arms.make_bases(work)
-        found = arms.jobs("arms", work)
+        arms.make_bases(work, bases)
+        found = arms.jobs(what, work, bases)
         todo = [job.run.name for job in runner.unfinished(found)]
         runner.complete(found)
         drawn = write.write(out / "runs", out, Profile.get(arms.PROFILE))

@@ -14,9 +14,9 @@
 # # 08 · Does the reward teach geography where geography can be seen?
 #
 # In the world of the other notebooks hardly anything in a picture says *where* it is, so no reward could teach it. This
-# notebook is about a second world whose cues follow from facts, and about two experiments in it that were
-# **registered**: what they ask and what was predicted stood in a committed file before any of their arms was trained or
-# evaluated on test places.
+# notebook is about a second world whose cues follow from facts, and about experiments in it that were **registered**:
+# what they ask and what was predicted stood in a committed file before any of their arms was trained or evaluated on
+# test places.
 #
 # | | |
 # |---|---|
@@ -37,7 +37,7 @@ from IPython.display import Markdown
 
 from georeplicate import files, paper, world
 from georeplicate.profiles import Profile
-from georeplicate.report import arms, diagram, plots, source
+from georeplicate.report import arms, diagram, plots, source, tables
 from georeplicate.runs import arms as experiment
 
 size, results = Profile.get("geographic"), files.RESULTS / "geographic"
@@ -109,9 +109,7 @@ Markdown(paper.markdown(registered[["name", "what", "start"]]))
 # The question that each pair of arms answers, and the predictions:
 
 # %%
-asked = pd.DataFrame(record["contrasts"])
-asked["predicted"] = [", ".join(f"{what}: {how}" for what, how in one.items()) for one in asked.predicted]
-Markdown(paper.markdown(asked))
+Markdown(arms.asks(record))
 
 # %%
 endpoints = pd.DataFrame(record["endpoints"])
@@ -129,7 +127,7 @@ source.show(arms.decide)
 # %% [markdown]
 # ## (4) What each arm reached
 #
-# The arms of the second experiment, of which section (7) is, are drawn with the first's:
+# The arms of later experiments, of which sections (7) to (9) are, are drawn with the first's:
 
 # %%
 answers = arms.read(results / "runs", records)
@@ -180,9 +178,7 @@ second = records["replay"]
 Markdown(paper.markdown(pd.DataFrame(second["arms"])[["name", "what", "start", "reward"]]))
 
 # %%
-asked = pd.DataFrame(second["contrasts"])
-asked["predicted"] = [", ".join(f"{what}: {how}" for what, how in one.items()) for one in asked.predicted]
-Markdown(paper.markdown(asked))
+Markdown(arms.asks(second))
 
 # %%
 Markdown("\n\n".join([second["power"], "Left out: " + "; ".join(second["left_out"]) + "."]))
@@ -204,6 +200,52 @@ Markdown(arms.parts(kept))
 
 # %%
 arms.while_pairing(answers, records).drop(columns="benchmark").round(3)
+
+# %% [markdown]
+# ## (8) A third: the vision tower learns as well
+#
+# So far the tower was frozen, so that a reward could teach a policy what to say and not what to see. The release trains
+# it. Here it is trained in an arm that is rewarded where cues of a region pay, and in one whose letters are sampled at
+# random; the same records are replayed beside both.
+
+# %%
+third = records["tower"]
+Markdown(arms.asks(third))
+
+# %%
+Markdown(third["power"])
+
+# %% [markdown]
+# *Predict:* frozen, the reward left words and places as they were. What changes when eyes can change?
+
+# %%
+seeing = arms.verdicts(answers, measured, third)
+Markdown(paper.markdown(arms.for_readers(seeing)))
+
+# %% [markdown]
+# ## (9) A fourth: the scaffold first, as in Geo-R1
+#
+# All arms above are Zero: GRPO from a base. Geo-R1 is GRPO after SFT on thoughts that go from what is seen to the
+# place. The paper's Table 2, right letters in percent, as published:
+
+# %%
+Markdown(paper.markdown(paper.table2()))
+
+# %% [markdown]
+# The arms that stand for these systems here, each from three bases. Every base was taught the answering rule beforehand
+# (without it GRPO found no reward, arm `plain`), and GRPO has replay beside it, so this is not the paper's Table 2 made
+# again.
+
+# %%
+tables.shown(arms.table2(levels)).drop(columns=["benchmark"])
+
+# %%
+fourth = records["scaffold"]
+Markdown(arms.asks(fourth))
+
+# %%
+scaffolded = arms.verdicts(answers, measured, fourth)
+Markdown(paper.markdown(arms.for_readers(scaffolded)))
 
 # %% [markdown]
 # ## Answer

@@ -36,7 +36,7 @@ from georeplicate.evaluation.statistics import Sample
 from georeplicate.mini import inputs, oracle, readings, tasks, wording
 from georeplicate.profiles import Profile
 from georeplicate.report import plots, tables, thinking
-from georeplicate.runs import arms, runner
+from georeplicate.runs import arms, runner, spec
 from georeplicate.world import cues
 
 KM = 2500
@@ -344,7 +344,10 @@ def _both(one: Sample, two: Sample) -> tuple[Sample, Sample]:
 
 def decide(row: Mapping[str, Any], margin: float) -> str:
     """The verdict on a difference: HIGHER or LOWER where it is told from none, SAME where the whole interval is smaller
-    than the smallest difference of interest, else OPEN."""
+    than the smallest difference of interest, else OPEN. One base tells nothing of others: its interval is over places
+    alone."""
+    if row["bases"] < 2:
+        return OPEN
     told = row["p_holm"] < ALPHA if row["primary"] else row["low"] > 0 or row["high"] < 0
     if told:
         return arms.HIGHER if row["difference"] > 0 else arms.LOWER
@@ -481,16 +484,18 @@ def headline(judged: pd.DataFrame) -> str:
         f"{label}: {', '.join(f'{verdict} in {n}' for verdict, n in counts[what].items() if n)}"
         for what, label in GAINS.items()
     ]
-    smallest = of.get_group("places").smallest_effect * 100
+    told = "With one base an interval is over places alone, and says nothing of other bases."
+    if (found.bases != "1").all():
+        points = of.get_group("places").smallest_effect * 100
+        ends = " to ".join(dict.fromkeys(f"{end:.1f}" for end in (points.min(), points.max())))
+        told = f"Of places {ends} points would have been told."
     return (
         f"In short: what the reward adds to the same training with letters sampled at random, in {len(found)} "
-        f"pair{'s' if len(found) > 1 else ''} of arms, other prompts replayed in both: {'; '.join(said)}. Of places "
-        f"{smallest.min():.1f} to {smallest.max():.1f} points would have been told.\n\n{paper.markdown(found)}"
+        f"pair{'s' if len(found) > 1 else ''} of arms, other prompts replayed in both: {'; '.join(said)}. {told}\n\n"
+        f"{paper.markdown(found)}"
     )
 
 
-# The systems of Table 2 and the arms that stand for them here: all know the answering rule, and GRPO has replay beside.
-SYSTEMS = {tables.BASE: "rule", tables.SFT: "sft", tables.ZERO: "region-replay", tables.R1: "r1"}
 TABLE2 = (
     "The systems of the paper's Table 2, in the geographic world: each from three independent bases, taught to "
     "answer with the first tile that they call a match; GRPO beside replay of other prompts, which the paper has not. "
@@ -502,11 +507,11 @@ def table2(made: pd.DataFrame) -> pd.DataFrame:
     """From `levels`, a row each system of Table 2 whose arm is there: stands_for, arm, benchmark, bases, and value,
     _low and _high of some endpoints."""
     rows = []
-    for system, arm in SYSTEMS.items():
+    for name, arm in arms.TABLE2.items():
         found = made[made.arm == arm].set_index("endpoint")
         if not len(found):
             continue
-        row = {"stands_for": system, "arm": arm, "benchmark": BENCHMARK, "bases": found.bases.iloc[0]}
+        row = {"stands_for": spec.STANDS_FOR[name], "arm": arm, "benchmark": BENCHMARK, "bases": found.bases.iloc[0]}
         for what in ("pairing", "pairing apart", "places", "climate", "words"):
             name = what.replace(" ", "_")
             row |= {name: found.value[what], f"{name}_low": found.value_low[what]}
@@ -526,7 +531,9 @@ def asks(record: Mapping[str, Any]) -> str:
 
 
 def room(made: pd.DataFrame) -> str:
-    """How much there is to gain in this world, from `levels`, as one sentence."""
+    """How much there is to gain in this world, from `levels`, as one sentence; "" without the arm before GRPO."""
+    if not (made.arm == "rule").any():
+        return ""
 
     def value(arm: str, endpoint: str) -> str:
         row = made[(made.arm == arm) & (made.endpoint == endpoint)].iloc[0]
@@ -613,7 +620,7 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
     measured = samples(p)
     made = levels(p, measured)
     paths = tables.write(made, out / "tables" / "levels", LEVELS)
-    if len(systems := table2(made)) == len(SYSTEMS):
+    if len(systems := table2(made)) == len(arms.TABLE2):
         paths += tables.write(systems, out / "tables" / "table2", TABLE2)
     judged = all_verdicts(p, measured, records)
     if len(judged):

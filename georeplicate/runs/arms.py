@@ -37,6 +37,9 @@ PROFILE = "geographic"
 BASES = Profile.get(PROFILE).seeds
 SHIPPED = 0  # the base whose weights are in the package
 ALL = ("arms", "ablations")  # what names all arms
+# The systems of the paper's Table 2, by their names in spec.STANDS_FOR, and the arms that stand for them here. All of
+# these know the answering rule, and GRPO has replay beside it.
+TABLE2 = {"base": "rule", "sft": "sft", "zero": "region-replay", "r1": "r1"}
 TASKS = ("pairing", "pairing apart", "geolocation", "panorama words", "tile words")
 HIGHER, LOWER, SAME = DIRECTIONS = ("higher", "lower", "no difference")
 
@@ -356,44 +359,46 @@ def all_jobs(work: Path) -> list[runner.Job]:
     return [job(one, base, work) for one in ARMS for base in BASES]
 
 
-def jobs(what: str, work: Path) -> list[runner.Job]:
-    """The runs that a word names: "arms" (all), an experiment, an arm, or an arm and a base such as region-b0; and
-    those that they go on from. ValueError lists what there is; recipes.NotReady names a base that is not there, with
-    the command that makes it."""
+def jobs(what: str, work: Path, bases: Sequence[int] = BASES) -> list[runner.Job]:
+    """The runs from these bases that a word names: "arms" (all), "table2", an experiment, an arm, or an arm and a base
+    such as region-b0; and those that they go on from. ValueError lists what there is; recipes.NotReady names a base
+    that is not there, with the command that makes it."""
 
     def names(run: str) -> tuple[str, ...]:
-        return (*ALL, experiment_of(run).name, run.rpartition("-b")[0], run)
+        arm = run.rpartition("-b")[0]
+        return (*ALL, *(("table2",) if arm in TABLE2.values() else ()), experiment_of(run).name, arm, run)
 
-    every = all_jobs(work)
+    every = [one for one in all_jobs(work) if one.run.seed in bases]
     wanted = {name for one in every if what in names(one.run.name) for name in (one.run.name, one.after)}
     found = [one for one in every if one.run.name in wanted]
     if not found:
         raise ValueError(
-            f"unknown arm {what!r}: choose arms, an experiment ({', '.join(one.name for one in EXPERIMENTS)}), "
+            f"unknown arm {what!r}: choose arms, table2, an experiment ({', '.join(one.name for one in EXPERIMENTS)}), "
             f"{', '.join(one.name for one in ARMS)}, or one with its base: {ARMS[0].name}-b0"
         )
     for one in found:
         if not (one.base_path / "config.json").is_file():
-            base = one.run.seed
+            base, making = one.run.seed, "`make reproduce PROFILE=geographic SEEDS=1` makes it of the shipped one"
+            if base != SHIPPED:
+                making = f"`georeplicate train base --world geographic --seed {base} --rule` makes it, in about an hour"
             raise recipes.NotReady(
                 f"{one.run.name} starts from base {base} of the geographic world, which is not at {one.base_path}: "
-                f"`georeplicate train base --world geographic --seed {base} --rule` makes it, in about an hour of one "
-                "core"
+                f"{making}"
             )
     return found
 
 
-def missing_bases(work: Path) -> list[int]:
-    """Numbers of the bases that an arm starts from and that are not there."""
-    return [n for n in BASES if not all((start(one, n, work) / "config.json").is_file() for one in ARMS)]
+def missing_bases(work: Path, bases: Sequence[int] = BASES) -> list[int]:
+    """Those of these bases that an arm starts from and that are not there."""
+    return [n for n in bases if not all((start(one, n, work) / "config.json").is_file() for one in ARMS)]
 
 
-def make_bases(work: Path) -> None:
-    """Train the bases that are not there, one after another: an hour of one core each, and one that was killed goes on.
-    Of the shipped one only the answering rule is taught."""
+def make_bases(work: Path, bases: Sequence[int] = BASES) -> None:
+    """Train those of these bases that are not there, one after another: an hour of one core each, and one that was
+    killed goes on. The shipped one is taught the answering rule alone, which takes minutes."""
     from georeplicate.mini import base
 
-    for number in missing_bases(work):
+    for number in missing_bases(work, bases):
         policy = work / f"base-{PROFILE}-{number}" / "policy"
         if number == SHIPPED and not policy.parent.exists():
             half = policy.parent.with_name(f".{policy.parent.name}")  # whole or not there

@@ -90,13 +90,15 @@ def train(
         raise ValueError(f"runs need one worker at least, got {workers}")
     _check_root(size, root)
     if size.name == arms.PROFILE:
-        other = (seeds, base, records, adapters, rollouts, launch)
-        if other != (None, None, None, "", "", None) or report_to not in (None, "none"):
+        if register and seeds is not None:
+            raise ValueError("an experiment is registered with all of its bases: leave --seeds out")
+        other = (base, records, adapters, rollouts, launch)
+        if other != (None, None, "", "", None) or report_to not in (None, "none"):
             raise ValueError(
-                f"the arms of profile {profile} were registered as they are: train takes no seeds, base, records, "
+                f"the arms of profile {profile} were registered as they are: train takes no base, records, "
                 "adapters, rollouts, tracker or way to launch for them"
             )
-        return _train_arms(what, workers, work, register)
+        return _train_arms(what, workers, work, register, spec.seeds_of(size, seeds))
     if register:
         raise ValueError(f"--register writes down what is predicted of the arms of profile {arms.PROFILE}")
     size, recipe = _with_options(size, records, adapters, rollouts)
@@ -137,12 +139,12 @@ def train(
     return 0
 
 
-def _train_arms(what: str, workers: int, work: Path, register: bool) -> int:
-    """Bring the arms that a word names up to date, once they are registered."""
+def _train_arms(what: str, workers: int, work: Path, register: bool, bases: Sequence[int]) -> int:
+    """Bring the arms that a word names up to date, from these bases, once they are registered."""
     if register:
         print(f"registered: {arms.register(arms.named(what), work)}; commit it before anything is trained")
         return 0
-    found = arms.jobs(what, work)
+    found = arms.jobs(what, work, bases)
     for name in dict.fromkeys(arms.experiment_of(job.run.name).name for job in found):
         arms.check(arms.named(name), arms.registered(arms.named(name)))
     runner.complete(found, workers)

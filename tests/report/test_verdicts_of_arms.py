@@ -167,6 +167,10 @@ def test_the_headline_counts_verdicts_on_what_the_reward_adds_and_waits_for_its_
     assert re.search(r"\| wrong tiles of one city \| 3 \| \+20.0 \[\S+ \S+\]: higher \|", text)
     assert list(table["right letters, one city"].str[:5]) == ["+20.0", "+10.0"]
     assert list(table["places within 2,500 km"].str[:4]) == ["+5.0", "+0.0"]
+    of_one = p[p.training_seed == 0]
+    alone = arms.verdicts(of_one, arms.samples(of_one), record(*asks))
+    assert set(alone.verdict) == {"cannot tell"} and "says nothing of other bases" in arms.headline(alone)
+    assert not arms.room(arms.levels(p, arms.samples(p)))  # these arms have nothing before GRPO to be measured by
     one = arms.headline(arms.verdicts(p, arms.samples(p), record(asks[0])))
     assert "in 1 pair of arms" in one and "from anywhere |" not in one.splitlines()[-1]
     assert not arms.headline(arms.verdicts(p, arms.samples(p), record())) and not arms.headline(pd.DataFrame())

@@ -7,10 +7,10 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
-from georeplicate import files
+from georeplicate import files, reproduce
 from georeplicate.mini import base, inputs, tiny
 from georeplicate.profiles import Profile
-from georeplicate.runs import arms, recipes, runner
+from georeplicate.runs import arms, recipes, runner, spec
 
 
 def test_an_arm_is_the_profile_with_its_changes_and_evaluated_like_all(tmp_path):
@@ -44,7 +44,30 @@ def test_what_is_not_there_is_named_with_its_remedy(tmp_path):
         arms.jobs("nobody", tmp_path)
     with pytest.raises(recipes.NotReady, match="train base --world geographic --seed 2 --rule"):
         arms.jobs("region-b2", tmp_path)
-    assert arms.missing_bases(tmp_path) == [0, 1, 2]
+    with pytest.raises(recipes.NotReady, match="PROFILE=geographic SEEDS=1` makes it of the shipped one"):
+        arms.jobs("table2", tmp_path, bases=(0,))
+    assert arms.missing_bases(tmp_path) == [0, 1, 2] and arms.missing_bases(tmp_path, (1,)) == [1]
+
+
+def test_an_arm_brings_the_one_that_it_goes_on_from_and_table_2_is_four_systems(tmp_path, monkeypatch):
+    for number in (0, 1):
+        files.write_bytes(tmp_path / f"base-geographic-{number}" / "policy-rule" / "config.json", b"{}")
+    sft, r1 = arms.jobs("r1-b1", tmp_path)
+    assert (sft.run.name, r1.run.name, r1.after, sft.after) == ("sft-b1", "r1-b1", "sft-b1", "")
+    assert r1.start == sft.policy and r1.base_path == sft.base_path == sft.start
+    assert r1.base_path == (tmp_path / "base-geographic-1" / "policy-rule").resolve()
+    names = [job.run.name for job in arms.jobs("table2", tmp_path, bases=(0,))]
+    assert names == ["rule-b0", "region-replay-b0", "sft-b0", "r1-b0"]
+    assert arms.TABLE2.keys() == spec.STANDS_FOR.keys()
+    done = []
+    monkeypatch.setattr(arms, "make_bases", lambda work, bases: done.append(bases))
+    monkeypatch.setattr(runner, "complete", lambda jobs: done.append([job.run.name for job in jobs]))
+    monkeypatch.setattr("georeplicate.report.write.write", lambda *a: [tmp_path])
+    assert reproduce.run("geographic", seeds=1, work=tmp_path) == names and done == [(0,), names]
+    with pytest.raises(reproduce.ReproduceError, match="takes no -p"):
+        reproduce.run("geographic", parameters={"k": 3}, work=tmp_path)
+    with pytest.raises(ValueError, match="has 1 to 3 training seeds"):
+        reproduce.run("geographic", seeds=4, work=tmp_path)
 
 
 def test_predictions_are_written_before_anything_is_evaluated_and_never_again(tmp_path):
