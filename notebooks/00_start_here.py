@@ -41,13 +41,13 @@ from IPython.display import Markdown, display
 pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}".format
 
 # %%
-from georeplicate import pairs, paper, world
+from georeplicate import files, pairs, paper, world
 from georeplicate.evaluation import faithfulness, predict
 from georeplicate.evaluation.predictors import VLM
 from georeplicate.mini import base, baselines, inputs, tasks, wording
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
-from georeplicate.report import diagram, findings, maps, plots, tables, thinking, write
+from georeplicate.report import arms, diagram, findings, maps, plots, tables, thinking, write
 from georeplicate.runs import runner, spec
 
 size = Profile.get(profile)
@@ -161,6 +161,16 @@ maps.errors(located, write.trivial_baselines(geolocation))
 # %%
 found = findings.sentences({"changes": tables.changes(answers), "decomposition": thinking.decomposition(answers)})
 Markdown("\n\n".join(found[topic] for topic in ("countries", "distance") if topic in found))
+
+# %% [markdown] tags=["world-only"]
+# ## Does it unlock geolocation?
+#
+# Hardly anything in a picture of this world says where it is, so nothing could have been unlocked. In a second world
+# geography can be seen. What the reward adds there was registered before it was run (synthetic as well; notebook 08):
+
+# %% tags=["world-only"]
+judged = pd.read_csv(files.RESULTS / "geographic" / "tables" / "arms.csv")
+Markdown(arms.headline(judged))
 
 # %% [markdown]
 # ## Answer

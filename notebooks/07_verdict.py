@@ -130,7 +130,7 @@ if "transfer" in frames:
 # experiments there were registered before they were run (synthetic as well; notebook 08 shows them):
 
 # %% tags=["world-only"]
-Markdown((files.RESULTS / "geographic" / "tables" / "sentences.md").read_text())
+Markdown((files.RESULTS / "geographic" / "tables" / "claims.md").read_text())
 
 # %% [markdown]
 # ## (3) What could turn a verdict

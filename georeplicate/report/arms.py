@@ -11,6 +11,7 @@ before the runs (`runs.arms`). Everything here is computed from predictions.csv 
     by_arm, for_readers                both for readers; sentences(verdicts) and told(all verdicts) as Markdown
     gains, headline                    what the reward adds to the same training with letters sampled at random
     table2(levels)                     the systems of the paper's Table 2, in this world
+    claims(all verdicts)               what the arms say of the paper's claims
     asks(record)                       what was registered, as Markdown
     said(predictions)                  which attributes the pairing answers of each arm speak of
     figure(levels)                     the primary endpoints and the pairing question by arm
@@ -520,6 +521,41 @@ def table2(made: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+# The claims of the paper that arms here can speak to, by their ids in `paper.CLAIMS`: (claim, endpoint, what it would
+# be, pairs of arms). Where a control is there the reward is what differs, and not training itself.
+CLAIMED: tuple[tuple[str, str, str, tuple[tuple[str, str], ...]], ...] = (
+    ("pairing.rl", "pairing", arms.HIGHER, (("region-replay", "shuffled-replay"), ("r1", "r1-shuffled"))),
+    ("pairing.sft_alone", "pairing", arms.SAME, (("sft", "rule"),)),
+    ("pairing.sft_helps", "pairing", arms.HIGHER, (("r1", "region-replay"),)),
+    ("transfer.base", "places", arms.HIGHER, tuple(OF_THE_REWARD)),
+    ("transfer.other", "climate", arms.HIGHER, tuple(OF_THE_REWARD)),
+)
+CLAIMS = (
+    "What the arms in the geographic world say of the paper's claims: each pair of arms, what the claim would have it "
+    "be, the difference with its 95 % interval over bases, and whether that came out here. Arms of two million "
+    "parameters in a drawn world can support a claim or fail to; they do not decide about photographs."
+)
+
+
+def claims(judged: pd.DataFrame) -> pd.DataFrame:
+    """From `all_verdicts`, a row each claim of CLAIMED and pair of its arms that is there: claim, statement, arms,
+    endpoint, would_be, difference, low, high, smallest_effect, bases, and here (yes, no or cannot tell)."""
+    statements = {one.id: one.statement for one in paper.CLAIMS}
+    rows = []
+    for claim, endpoint, would_be, pairs in CLAIMED:
+        for after, before in pairs:
+            of = (judged.after == after) & (judged.before == before) & (judged.endpoint == endpoint)
+            for row in judged[of].to_dict("records"):
+                here = OPEN if row["verdict"] == OPEN else "yes" if row["verdict"] == would_be else "no"
+                rows.append(
+                    {"claim": claim, "statement": statements[claim], "arms": f"{after} against {before}"}
+                    | {"endpoint": endpoint, "would_be": would_be, "benchmark": BENCHMARK, "bases": row["bases"]}
+                    | {name: row[name] for name in ("difference", "low", "high", "smallest_effect")}
+                    | {"here": here}
+                )
+    return pd.DataFrame(rows)
+
+
 def asks(record: Mapping[str, Any]) -> str:
     """The contrasts of a registration, the question that each answers and what was predicted, as Markdown."""
     found = [
@@ -627,5 +663,7 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
         paths += tables.write(judged, out / "tables" / "arms", VERDICTS)
         text = "\n\n".join(filter(None, [room(made), headline(judged), told(judged, records), parts(judged)])) + "\n"
         paths.append(files.write_bytes(out / "tables" / "sentences.md", text.encode()))
+        if len(found := claims(judged)):
+            paths += tables.write(found, out / "tables" / "claims", CLAIMS)
         paths += tables.write(while_pairing(p, records), out / "tables" / "while_pairing", WHILE_PAIRING)
     return paths + plots.save(partial(figure, made), out / "figures" / "arms")

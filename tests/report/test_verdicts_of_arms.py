@@ -184,6 +184,25 @@ def test_table_2_of_this_world_has_the_paper_s_systems_as_far_as_their_arms_are_
     assert made.places_low["Geo-R1"] < made.places["Geo-R1"] < made.places_high["Geo-R1"]
 
 
+def test_a_claim_is_held_against_each_pair_of_arms_that_can_speak_to_it(climates):
+    assert {one for one, *_ in arms.CLAIMED} <= {one.id for one in paper.CLAIMS}
+    known = {one.name for one in experiment.ARMS}
+    assert all(set(pair) <= known for *_, pairs in arms.CLAIMED for pair in pairs)
+    asks = [experiment.Contrast("r1", before, "?", {}) for before in ("r1-shuffled", "region-replay")]
+    p = pd.concat(
+        [
+            answers("r1", [20, 22, 24], right=40),
+            answers("r1-shuffled", [50, 52, 54], right=20),
+            answers("region-replay", [20, 22, 24], right=40),
+        ]
+    )
+    found = arms.claims(arms.verdicts(p, arms.samples(p), record(*asks))).set_index(["claim", "arms"])
+    assert found.here[("pairing.rl", "r1 against r1-shuffled")] == "yes"
+    assert found.here[("pairing.sft_helps", "r1 against region-replay")] == "no"
+    assert found.here[("transfer.base", "r1 against r1-shuffled")] == "no"  # it is lower
+    assert found.difference[("transfer.base", "r1 against r1-shuffled")] == pytest.approx(-30 / 80)
+
+
 def test_what_was_registered_is_shown_with_its_predictions():
     [line] = arms.asks(record(experiment.Contrast("r1", "sft", "Why?", {"places": "higher"}))).splitlines()[2:]
     assert line == "| r1 against sft | Why? | places: higher |"
