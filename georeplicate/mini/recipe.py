@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from georeplicate import files
 from georeplicate.profiles import Profile
+from georeplicate.tasks import CONTROLS
 
 if TYPE_CHECKING:
     from georeplicate.tasks import Task
@@ -105,7 +106,7 @@ class Mini:
     name, version, provenance = NAME, VERSION, PROVENANCE
     update_s, row_s = UPDATE_S, ROW_S
     systems = {"base": "mini-base", "sft": "mini-SFT", "zero": "mini-Zero", "r1": "mini-R1"}
-    controls = ("shuffled pairing", "blank panorama", "blank tiles")
+    controls = CONTROLS
     has_stand_ins = True
     all_tasks = TASKS
 
@@ -148,6 +149,9 @@ class Mini:
         if stage == "places":
             return teaching.labelled_rows(profile, start)
         return inputs.controlled(inputs.questions(profile, "train", start, seed), control, seed)
+
+    def validation_places(self, profile: Profile, root: Path | None = None) -> None:
+        return None  # `mini.baselines` has them
 
     def tasks(self, profile: Profile, start: Path, control: str, with_places: bool, **_: Any) -> list[Task]:
         """What a run is evaluated on; without its places, the pairing question alone."""

@@ -103,12 +103,10 @@ def _trivial(evaluated: pd.DataFrame, baselines: TrivialBaselines, words: Mappin
     places = evaluated.drop_duplicates("id").sort_values("id")
     labels = {"stands_for": "", "checkpoint": "", "benchmark": ", ".join(sorted(set(places.benchmark)))}
     labels |= {"contaminated": "no"}
-    constant = baselines.constant[baselines.constant.countries == "all"].set_index("measure")
-    rows = [
-        {"system": "random land point", "note": "trivial baseline"} | tables.random_land_guess(places, baselines.land),
-        {"system": "best constant guess", "note": "trivial baseline, chosen anew for each column"}
-        | tables.constant_guess(places, constant),
-    ]
+    rows = [name | found for name, found in tables.trivial_guesses(places, baselines)]
+    for row in rows:
+        anew = row["system"] == tables.CONSTANT
+        row["note"] = "trivial baseline, chosen anew for each column" if anew else "trivial baseline"
     if words.keys() >= set(places.id):
         found: dict = {"system": "reader of true words", "training_seeds": 1, "n": len(places)}
         places = places.assign(training_seed=0)

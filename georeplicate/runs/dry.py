@@ -18,6 +18,8 @@ from georeplicate.profiles import Profile
 from georeplicate.runs.photographs import Photographs
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from georeplicate.tasks import Task
 
 HOME = files.WORK / "dry"  # where model and data are made, if no other folder is named
@@ -88,6 +90,9 @@ class Dry(Photographs):
         self, profile: Profile, start: Path, control: str, with_places: bool, *, root: Path | None = None
     ) -> list[Task]:
         return super().tasks(profile, start, control, with_places, root=self.folder(profile, root))
+
+    def validation_places(self, profile: Profile, root: Path | None = None) -> pd.DataFrame:
+        return super().validation_places(profile, self.folder(profile, root))
 
     def data_sha256(self, profile: Profile, root: Path | None = None) -> str:
         return super().data_sha256(profile, self.folder(profile, root))

@@ -297,6 +297,7 @@ class Job:
         evaluated["seconds"] = round(time.time() - started, 1)
         if processes.count() > 1:
             evaluated["processes"] = processes.count()
+        evaluated |= self._constants()
         manifest.finish(
             self.folder,
             profile=self.profile.name,
@@ -316,6 +317,16 @@ class Job:
             code=code_now(self.recipe),
         )
         shutil.rmtree(self.folder / ANSWERS, ignore_errors=True)
+
+    def _constants(self) -> dict[str, Any]:
+        """{"best_constants": a record of `evaluation.trivial`}, or {} where no places are evaluated, or tables know the
+        validation places without."""
+        places = self.recipe.validation_places(self.profile, self.root) if self.with_places else None
+        if places is None:
+            return {}
+        from georeplicate.evaluation import trivial
+
+        return {"best_constants": trivial.to_record(places, f"validation places of {self.profile.source}")}
 
 
 def _remove_whole(folder: Path) -> None:
@@ -572,6 +583,16 @@ def finished(runs: Iterable[Run], profile: Profile | str, out: str | Path) -> li
         if (folder / manifest.NAME).is_file() and manifest.read(folder)["profile"] == profile.name:
             found.append(run.name)
     return found
+
+
+def best_constants(runs_folder: str | Path, names: Iterable[str]) -> dict[str, Any] | None:
+    """What the manifests of these finished runs record of the best constant guesses (`evaluation.trivial`); None where
+    none does. Runs of one profile share their validation places, so the first that has a record speaks for all."""
+    for name in names:
+        record: dict[str, Any] | None
+        if record := manifest.read(Path(runs_folder) / name)["evaluation"].get("best_constants"):
+            return record
+    return None
 
 
 def predictions(runs_folder: str | Path, *, curve: bool = False) -> pd.DataFrame:
