@@ -237,11 +237,6 @@ class Profile:
         return max(1, self.steps(stage) // CHECKPOINTS // whole) * whole
 
     @property
-    def rl_epochs(self) -> float:
-        """How often GRPO sees each training site."""
-        return self.rl_steps * self.prompts_per_update / self.n_train_sites
-
-    @property
     def visual_tokens(self) -> int:
         """Of one pairing question: the panorama and k tiles."""
         height, width = self.panorama_px

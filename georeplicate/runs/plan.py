@@ -63,7 +63,6 @@ WAYS = {
 STAGES = ("sft", "grpo")
 SHARED = ("zero2", "fsdp2", "zero3")  # ways that need more than one GPU
 BUCKET = 5e8  # numbers in one of DeepSpeed's buffers of gradients, by default
-AT_ONCE = 2**24  # logits whose entropies are computed at a time: model.shared_prefix.logprob
 CARDS = ((1, 24.0), (1, 48.0), (1, 80.0), (8, 80.0))
 PATCHES = 4  # of a visual token: 2 x 2 in every model here
 LONG = 192  # tokens of an answer from which attention is fused on a CPU: georeplicate.model.shared_prefix.attention
@@ -302,7 +301,7 @@ def activation_bytes(
 def logit_bytes(count: float, *, fp32: bool, entropies: bool) -> float:
     """Of `count` logits at the peak of a loss: in its backward pass, or (few logits) where entropies are computed,
     which takes two fp32 copies of as many as are done at a time, beside the logits and their log-softmax."""
-    forward = (8 if fp32 else 6) * count + (8 * min(count, AT_ONCE) if entropies else 0)
+    forward = (8 if fp32 else 6) * count + (8 * min(count, head.ENTROPIES) if entropies else 0)
     return max(12 * count, forward)
 
 
@@ -444,12 +443,6 @@ def feasible(s: Shape, profile: Profile, gpus: int, gpu_gb: float) -> str:
     said = {way: fit(s, profile, way, gpus, gpu_gb) for way in (*whole, "lora")}
     as_it_is = [way for way in whole if said[way].startswith("fits (")]
     return next((way for way in (*as_it_is, *said) if said[way].startswith("fits")), "ddp")
-
-
-def _last(said: list[str]) -> list[str]:
-    """Without earlier values of a field that a later change sets again."""
-    fields = {pair.partition("=")[0]: pair for words in said for pair in words.split(", ")}
-    return list(fields.values())
 
 
 # --- time ------------------------------------------------------------------------------------------------------------
