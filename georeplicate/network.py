@@ -55,6 +55,7 @@ def root(error: BaseException) -> BaseException:
 
 
 def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or the name of its class."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 

@@ -669,6 +669,7 @@ def check_pairs(notebooks: Path) -> None:
 
 
 def print_paired(notebooks: Path, work: Path) -> None:
+    """Write the pairs (see `pair`) and print their names."""
     for path in pair(notebooks=notebooks, work=work):
         print(f"wrote {_short(path)}")
 

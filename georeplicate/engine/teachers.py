@@ -136,6 +136,7 @@ class OpenAI:
 
 
 def cut_off(max_tokens: int) -> Failure:
+    """What became of a text that was cut off at its limit of tokens."""
     return Failure(f"cut off after {max_tokens} tokens; raise max_tokens")
 
 

@@ -83,10 +83,10 @@ def probe_vision(
     For each word kind and view one head reads a weighted mean of a picture's tokens, and another reads every token on
     its own: each token has to tell all attributes of the whole picture, so that a language model that looks at any
     token of the right picture among six finds them. (Without the first head the second learns too slowly; without the
-    second the words for one picture among six were not learnt.) A head of the first kind names the country of a phone's
-    picture (of `photos`; None: no place is named): flags are small, and some token has to hold them. Returns the
-    accuracy of the second heads, their guesses
-    averaged over the tokens, and of the country, on the last fifth of the steps (pictures that were trained on).
+    second the words for one picture among six were not learnt.) A head of the first kind names the country of a
+    street-level photo (of `photos`; None: no place is named): flags are small, and some token has to hold them. Returns
+    the accuracy of the second heads, their guesses averaged over the tokens, and of the country, on the last fifth of
+    the steps (pictures that were trained on).
     together: one pair of heads a view for all word kinds, which with many kinds takes half the time.
     """
     torch.manual_seed(seed)

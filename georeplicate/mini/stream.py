@@ -72,6 +72,12 @@ class Stream:
     what single pictures are described of. known: places with a column `words`, of which geography is told in text.
     """
 
+    # What searches look like, as a stage of the curriculum sets it (`base.Stage.prepare`).
+    least: int = 1  # words said of a picture in a search
+    most: int  # the same: all of a world's, unless told otherwise
+    in_order: bool = False  # whether a search begins at A and goes on in the order of the alphabet
+    rule: bool = False  # whether a search stops at the first tile that it calls a match
+
     def __init__(
         self,
         sites: pd.DataFrame,
@@ -111,11 +117,6 @@ class Stream:
         """(N, N) bool: more than APART_KM apart."""
         lat, lon = self.lat, self.lon
         return np.stack([geo.haversine_km(a, o, lat, lon) > APART_KM for a, o in zip(lat, lon, strict=True)])
-
-    least: int = 1  # words said of a picture in a search
-    most: int  # the same: all of a world's, unless told otherwise
-    in_order: bool = False  # whether a search begins at A and goes on in the order of the alphabet
-    rule: bool = False  # whether a search stops at the first tile that it calls a match
 
     def looked_at(self, rng: np.random.Generator, most: int = 5) -> np.ndarray:
         """Numbers of the tiles that a search looks at before it stops, which it does at random: one to `most`."""
@@ -203,9 +204,9 @@ class Stream:
     def beside(self, rng) -> Example:
         """The same lists beside a panorama and five tiles of places far apart, under the pairing prompt.
 
-        Half of these searches begin with words that are true of the panorama; the lists behind the letters are drawn by
-        lot and describe no tile, so no verdict says anything about whether a tile agrees with the panorama. The loss
-        counts the verdicts alone.
+        Half of these searches begin with words that are true of the panorama; the lists behind the letters are sampled
+        at random and describe no tile, so no verdict says anything about whether a tile agrees with the panorama. The
+        loss counts the verdicts alone.
         """
         sites = self.far_apart(rng, 6)
         texts = tuple(self._lists(rng, 5, sites[0] if rng.random() < 0.5 else None) for _ in range(TEXTS))

@@ -312,6 +312,7 @@ def _great_circle(projection: ccrs.Projection, row) -> np.ndarray:
 
 
 def km_text(km: float) -> str:
+    """A distance for readers; "infinite" where most answers name no place."""
     return f"{km:,.0f} km" if np.isfinite(km) else "infinite"
 
 

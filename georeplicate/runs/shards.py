@@ -131,7 +131,7 @@ def deal(
 
 
 def take(device: str) -> None:
-    """The GPU of a worker, as CUDA_VISIBLE_DEVICES has it, before CUDA is evaluation for the first time."""
+    """The GPU of a worker, as CUDA_VISIBLE_DEVICES has it, before CUDA is used for the first time."""
     os.environ["CUDA_VISIBLE_DEVICES"] = device
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # a worker of the pool has no processes of its own
 

@@ -57,6 +57,7 @@ def inputs(run: Run, profile: Profile) -> dict[str, Any]:
 
 
 def updates(run: Run, profile: Profile) -> int:
+    """How many updates the run's network takes, for the progress bar; 0 for a run of another kind."""
     if run.stage == INTERNVL:
         return tower_of(profile).steps + profile.sft_steps
     return training(run, profile).steps if run.baseline else 0
@@ -110,6 +111,7 @@ def train_internvl(
 
 
 def predictor(run: Run, path: Path, tower: Path) -> Predictor:
+    """The trained network in `path`, on features of the vision tower in `tower`."""
     from georeplicate.evaluation.baselines import Located, learned
     from georeplicate.evaluation.baselines.features import Tower
 

@@ -38,6 +38,7 @@ def index() -> int:
 
 
 def is_first() -> bool:
+    """Whether this process is the one that writes, fetches and prints."""
     return index() == 0
 
 

@@ -118,7 +118,7 @@ class Scene:
     sun_elevation: float
     haze: float
     horizon: np.ndarray  # (24,) elevation angle of the relief in degrees, from north clockwise
-    heading: float  # of the street ahead: where a passer-by points a phone
+    heading: float  # of the street ahead, in degrees: where a street-level photo looks
     town_sign: tuple[str, str] | None  # (country, city) of the name board, None outside the world's cities
     flag: str | None  # country
     speed_unit: str

@@ -35,10 +35,10 @@ _SCRIPT_OF = {
     "nan": "Hant", "hak": "Hant", "ja": "Jpan", "ko": "Kore", "th": "Thai", "lo": "Laoo", "km": "Khmr", "my": "Mymr",
     "si": "Sinh", "ta": "Taml", "dv": "Thaa", "dz": "Tibt", "tzm": "Tfng",
 }  # fmt: skip
-# fmt: skip
 
 
 def scripts_of(f: Facts) -> frozenset[str]:
+    """ISO 15924 codes of the scripts that signs of a place may be in: its own, and those of its languages."""
     return frozenset({f.script, *(_SCRIPT_OF.get(code, "Latn") for code in f.languages)})
 
 
@@ -85,6 +85,7 @@ _KANJI = re.compile(r"\b(?:kanji|kana|hiragana|katakana|hanzi|hangul)\b")
 
 
 def read_lower_scripts(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
+    """Scripts that English writes in lower case ("kanji", "hangul")."""
     for match in _KANJI.finditer(sentence):
         code = SCRIPT_ALONE[match[0].capitalize()]
         yield claim("script", code, match[0], code in scripts_of(f), is_negated(sentence, match.start()))

@@ -247,6 +247,7 @@ _PAIR = re.compile(
 
 
 def read_coordinates(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
+    """Pairs of coordinates: true within PLACE_KM, or within COARSE_COORDINATES_KM where they are whole degrees."""
     for match in _PAIR.finditer(sentence):
         marked = len(re.findall(r"°|degrees|[NSEW]\b|north|south|east|west", match[0]))
         decimals = len(re.findall(r"\d\.\d", match[0]))

@@ -133,22 +133,27 @@ def stands_for(model: str) -> str:
 
 
 def qwen(weights: str | Path | None = None) -> Prompted:
+    """Qwen2.5-VL-7B; weights: see the head of this file, as for all below."""
     return Prompted("Qwen2.5-VL-7B", weights)
 
 
 def internvl(weights: str | Path | None = None) -> Prompted:
+    """InternVL3-8B, in the repository that transformers can load."""
     return Prompted("InternVL3-8B", weights)
 
 
 def globe(weights: str | Path | None = None) -> Prompted:
+    """GLOBE-7B."""
     return Prompted("GLOBE-7B", weights)
 
 
 def geo_r1(weights: str | Path | None = None) -> Prompted:
+    """Geo-R1, as its authors released it."""
     return Prompted("Geo-R1", weights)
 
 
 def geo_r1_zero(weights: str | Path | None = None) -> Prompted:
+    """Geo-R1-Zero, as its authors released it."""
     return Prompted("Geo-R1-Zero", weights)
 
 
