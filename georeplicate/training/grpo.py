@@ -459,7 +459,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         mask = (torch.arange(logprobs.shape[1], device=logprobs.device) < lengths[:, None]).float()
         mask = mask * inputs["counted"][:, None]
         old = logprobs.detach() if inputs["old"] is None else inputs["old"]
-        value, watch = loss(  # (5)
+        value, metrics = loss(  # (5)
             logprobs,
             old,
             inputs["reference"],
@@ -476,10 +476,10 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
             longest=self.max_completion_length,
         )
         tokens = max(mask.sum().item(), 1)
-        watch["entropy"] = float((entropies * mask).sum() / tokens)
-        of_answers = [n for n in watch if "ratio" in n and self.importance_sampling_level == "sequence"]
-        self._record({n: v for n, v in watch.items() if n not in of_answers}, weight=tokens)
-        self._record({n: watch[n] for n in of_answers} | {"seconds_forward": time.perf_counter() - started})
+        metrics["entropy"] = float((entropies * mask).sum() / tokens)
+        of_answers = [n for n in metrics if "ratio" in n and self.importance_sampling_level == "sequence"]
+        self._record({n: v for n, v in metrics.items() if n not in of_answers}, weight=tokens)
+        self._record({n: metrics[n] for n in of_answers} | {"seconds_forward": time.perf_counter() - started})
         if self.replay is not None and self._mode == "train":
             value = (1 - self.replay_share) * value + self.replay_share * self._replay_loss(self.replay, model)
         return value / (self.current_gradient_accumulation_steps if self._mode == "train" else 1)
