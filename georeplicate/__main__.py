@@ -202,10 +202,10 @@ def engine(
     folder, photographs = out or files.WORK / "records" / source, source != "world"
     home = root or files.CHECKOUT / "data" / source if photographs else None
     chosen = pairs.sample(pairs.load(source, split, home), limit, seed=seed)
-    told = data_engine.teacher(teacher, model, base_url, folder / "cache", photographs=photographs)
+    chosen_teacher = data_engine.teacher(teacher, model, base_url, folder / "cache", photographs=photographs)
     size = Profile.get("paper")
-    looked = {"panorama": size.panorama_px, "aerial": (size.tile_px, size.tile_px)} if told.sees else None
-    made = data_engine.build(data_engine.rows(chosen, home, looked), folder, told, seed=seed)
+    looked = {"panorama": size.panorama_px, "aerial": (size.tile_px, size.tile_px)} if chosen_teacher.sees else None
+    made = data_engine.build(data_engine.rows(chosen, home, looked), folder, chosen_teacher, seed=seed)
     accepted, rejected = (len(data_engine.load(made, part)) for part in ("accepted", "rejected"))
     print(f"{accepted} records accepted, {rejected} rejected; reasons and counts: {made / 'README.md'}")
     if accepted and photographs:

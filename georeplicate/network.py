@@ -28,8 +28,8 @@ def bounded() -> Iterator[None]:
     def refuse(response: Any) -> None:
         if response.status_code in (429, 503):
             with contextlib.suppress(ValueError):
-                if (asked := float(response.headers.get("retry-after", 0))) > PATIENCE_S:
-                    raise TooLong(asked)
+                if (wanted := float(response.headers.get("retry-after", 0))) > PATIENCE_S:
+                    raise TooLong(wanted)
 
     before = _http._GLOBAL_CLIENT_FACTORY
 

@@ -59,10 +59,10 @@ def vocabulary(countries: Iterable[str] | None = None) -> tuple[str, ...]:
     """Every word that the terse register can say, each once: the world's attribute words, the words of facts, and the
     name of each of `countries` (alpha-2 codes; None = all) as one word."""
     names = lexicon.country_tokens()
-    said = [*STEPS, *words.ALL_WORDS, *_KINDS.values()]
-    said += [word for of_kind in FACT_WORDS.values() for word in of_kind]
-    said += [names[code] for code in (names if countries is None else countries)]
-    return tuple(dict.fromkeys(said))
+    texts = [*STEPS, *words.ALL_WORDS, *_KINDS.values()]
+    texts += [word for of_kind in FACT_WORDS.values() for word in of_kind]
+    texts += [names[code] for code in (names if countries is None else countries)]
+    return tuple(dict.fromkeys(texts))
 
 
 # --- what may be said ------------------------------------------------------------------------------------------------
@@ -195,10 +195,10 @@ def _trees(f: Facts, a: Attributes) -> str:
 
 
 def _cues(f: Facts, a: Attributes | None, rng: np.random.Generator) -> str:
-    said = []
+    sentences = []
     if a is not None:
         cover, roof, trees = _COVER[a.cover], a.roof, _trees(f, a)
-        said.append(
+        sentences.append(
             _one(
                 rng,
                 f"The ground is covered with {cover}, the houses have {roof} roofs, and there are {trees}.",
@@ -210,7 +210,7 @@ def _cues(f: Facts, a: Attributes | None, rng: np.random.Generator) -> str:
         )
     elif f.land_cover in lexicon.LAND_COVERS:
         cover = lexicon.LAND_COVERS[f.land_cover]
-        said.append(
+        sentences.append(
             _one(
                 rng,
                 f"The surroundings look like {cover}.",
@@ -254,13 +254,13 @@ def _cues(f: Facts, a: Attributes | None, rng: np.random.Generator) -> str:
                 f"Shadows point to the {shadow}, so the sun is in the {side}.",
             )
         )
-    return " ".join(said + _some(rng, more))
+    return " ".join(sentences + _some(rng, more))
 
 
 def _evidence(f: Facts, a: Attributes | None, rng: np.random.Generator) -> str:
     if a is None:
         cover = lexicon.LAND_COVERS.get(f.land_cover, "the same ground")
-        said = [
+        sentences = [
             _one(
                 rng,
                 f"From above, this should show as {cover}.",
@@ -270,10 +270,10 @@ def _evidence(f: Facts, a: Attributes | None, rng: np.random.Generator) -> str:
         ]
         if f.sun_elevation_deg >= SUN_UP_DEG:
             shadow = lexicon.compass(f.sun_azimuth_deg + 180)
-            said.append(
+            sentences.append(
                 _one(rng, f"Its shadows would point to the {shadow}.", f"Shadows there also run {shadow}wards.")
             )
-        return " ".join(said)
+        return " ".join(sentences)
     water = "no water near by" if a.water == "none" else f"water on the {a.water} side"
     road, roof, cover = _ROAD[a.road], a.roof, _COVER[a.cover]
     return _one(
@@ -385,15 +385,15 @@ def _knowledge(f: Facts, rng: np.random.Generator, seen: bool = True) -> str:
                 f"This is within the tropics, on the {f.hemisphere}ern side of the equator.",
             )
         )
-    spoken = [lexicon.LANGUAGES[code][0] for code in f.languages if code in lexicon.LANGUAGES]
-    if spoken:
-        main = spoken[0]
+    names = [lexicon.LANGUAGES[code][0] for code in f.languages if code in lexicon.LANGUAGES]
+    if names:
+        main = names[0]
         more.append(
             _one(
                 rng,
                 f"The official language is {main}."
-                if len(spoken) == 1
-                else f"The official languages are {', '.join(spoken[:-1])} and {spoken[-1]}.",
+                if len(names) == 1
+                else f"The official languages are {', '.join(names[:-1])} and {names[-1]}.",
                 f"People here speak {main}.",
                 f"The language on the signs is {main}." if seen else f"The main language here is {main}.",
             )

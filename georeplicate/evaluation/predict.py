@@ -71,10 +71,10 @@ def evaluate(
     out = []
     for start in range(0, len(rows), AT_ONCE):
         batch = [rows[i] for i in range(start, min(start + AT_ONCE, len(rows)))]
-        asked = [row for row in batch if not row.get("unreadable")]
-        answers = predictor.predict(asked, task, decoding) if asked else []
-        if len(answers) != len(asked):
-            raise ValueError(f"{task.name}: {len(answers)} answers to {len(asked)} rows, where each needs one")
+        readable = [row for row in batch if not row.get("unreadable")]
+        answers = predictor.predict(readable, task, decoding) if readable else []
+        if len(answers) != len(readable):
+            raise ValueError(f"{task.name}: {len(answers)} answers to {len(readable)} rows, where each needs one")
         given = iter(answers)
         outputs = [
             Output(f"no answer: {row['unreadable']}", 0) if row.get("unreadable") else next(given) for row in batch

@@ -46,13 +46,15 @@ def verdicts(
     """
     rows = []
     for answer in answers.itertuples():
-        for name, spoken, verdict in thoughts(answer.text, words):
+        for name, described_as, verdict in thoughts(answer.text, words):
             view = "panorama" if name == "place" else "tile"
             at = 0 if name == "place" else 1 + LETTERS.index(name)
             if at >= len(described[answer.id]):
                 continue
             truth = dict(zip(words.words, described[answer.id][at], strict=True))
-            rows += [{"view": view, "attribute": kind, "true": truth[kind] == word} for kind, word in spoken.items()]
+            rows += [
+                {"view": view, "attribute": kind, "true": truth[kind] == word} for kind, word in described_as.items()
+            ]
             if verdict and view == "tile":
                 rows.append({"right": name == answer.truth, "match": verdict == wording.MATCH})
     return pd.DataFrame(rows, columns=["view", "attribute", "true", "right", "match"])
@@ -127,9 +129,9 @@ def words_read(
     """
     words, rows = wording.of(world_name), []
     for view, shown in pictures.items():
-        asked = [{"pixels": policy.pixels([picture]), "prompt": prompt} for picture in shown]
-        said = policy.generate(asked, max_new_tokens=2 * len(words.words) + 8, temperature=0.0).texts
-        found = [readings.first_words(text, words.attribute_of) for text in said]
+        requests = [{"pixels": policy.pixels([picture]), "prompt": prompt} for picture in shown]
+        answers = policy.generate(requests, max_new_tokens=2 * len(words.words) + 8, temperature=0.0).texts
+        found = [readings.first_words(text, words.attribute_of) for text in answers]
         shares = []
         for k, kind in enumerate(words.words):
             true = [described[k] for described in true_words]

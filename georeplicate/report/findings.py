@@ -179,20 +179,20 @@ def _table1(frames: Mapping[str, pd.DataFrame]) -> str:
     if base.empty or not len(by_labels):
         raise KeyError("table1")
     least, most = by_labels.iloc[0], by_labels.iloc[-1]
-    told = by_labels[by_labels.verdict == "higher"]
+    higher = by_labels[by_labels.verdict == "higher"]
     lines = {name: _share(_one(table, system=name), far) for name in ("best constant guess", READER)}
     worst = by_labels.smallest_effect.max()
-    said = (
+    sentence = (
         f"Table 1, photos located within 2,500 km ({len(ran)} stand-ins): the base {base[far]:.3f}; systems that were "
         f"trained on labelled places {least.value:.3f} ({least.system}) to {most.value:.3f} ({most.system}), of which "
-        f"{len(told)} of {len(by_labels)} are above the base after Holm's adjustment"
+        f"{len(higher)} of {len(by_labels)} are above the base after Holm's adjustment"
     )
-    if len(told) < len(by_labels):
-        said += (
+    if len(higher) < len(by_labels):
+        sentence += (
             f"; of the others: cannot tell (smallest effect that would have been told: up to {100 * worst:.1f} points)"
         )
-    said += f"; GRPO on pairing from the base {zero.value:.3f}. Beside them the best constant guess "
-    return said + f"{lines['best constant guess']}, and a naive-Bayes reader of the six true words {lines[READER]}."
+    sentence += f"; GRPO on pairing from the base {zero.value:.3f}. Beside them the best constant guess "
+    return sentence + f"{lines['best constant guess']}, and a naive-Bayes reader of the six true words {lines[READER]}."
 
 
 def _words(frames: Mapping[str, pd.DataFrame]) -> str:

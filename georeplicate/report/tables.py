@@ -316,9 +316,9 @@ FAILURES = (
 
 def failure(text: str, choice: str) -> str:
     """How a wrong answer to a pairing question came about, by what it says itself: one of FAILURES."""
-    spoken = thoughts(text, wording.EITHER)
-    place = next((words for name, words, _ in spoken if name == "place"), {})
-    matches = [(name, words) for name, words, verdict in spoken if verdict == wording.MATCH]
+    described = thoughts(text, wording.EITHER)
+    place = next((words for name, words, _ in described if name == "place"), {})
+    matches = [(name, words) for name, words, verdict in described if verdict == wording.MATCH]
     if not choice or not matches:
         return FAILURES[0 if not choice else 1]
     name, words = matches[-1]
@@ -512,11 +512,11 @@ def cues(p: pd.DataFrame) -> pd.DataFrame:
         wrong = named.valid & (truth != choice)
         dealt = wrong[:, None] & wrong & (truth[:, None] != choice)  # (place, answer)
         for cue in CUES:
-            there, said_there = (
+            there, named_there = (
                 getattr(facts, cue).astype("U1" if cue == "climate" else str) for facts in (true, named)
             )
-            agree = measured("agree", sample(part, wrong & (there == said_there), wrong))
-            at_random = (dealt & (there[:, None] == said_there)).sum() / dealt.sum() if dealt.any() else np.nan
+            agree = measured("agree", sample(part, wrong & (there == named_there), wrong))
+            at_random = (dealt & (there[:, None] == named_there)).sum() / dealt.sum() if dealt.any() else np.nan
             rows.append(
                 labels | {"cue": cue, "wrong_countries": int(wrong.sum())} | agree | {"at_random": float(at_random)}
             )

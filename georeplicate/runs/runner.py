@@ -166,13 +166,13 @@ class Job:
         processes.by_first(self._begin)
         started, resumed_at = time.time(), 0
 
-        def told(updates: int, doing: str, skipped: bool = False) -> None:
+        def progress(updates: int, doing: str, skipped: bool = False) -> None:
             nonlocal resumed_at
             resumed_at += updates if skipped else 0
             report(updates * self.recipe.update_s[self.run.stage], doing, skipped)
 
         report(0, "prepares")
-        self._train(told)
+        self._train(progress)
         if not processes.is_first():
             return
         key = self.training_key()
@@ -190,7 +190,7 @@ class Job:
         if not begun.is_file():
             files.write_json(begun, {"key": key, "inputs": self.training_inputs()})
 
-    def _train(self, told: Callable[..., None]) -> None:
+    def _train(self, progress: Callable[..., None]) -> None:
         from georeplicate.training import stages
 
         run, profile, work = self.run, self.profile, self.out / "data"
@@ -209,20 +209,27 @@ class Job:
             depends = ("recipe", "recipe_version", "settings", "data_sha256", "start")
             key = files.sha256_json({name: self.training_inputs()[name] for name in depends}, stand_ins.FEATURES)
             stand_ins.train(
-                run, profile, self.base_path, lambda: rows("places"), self.folder, work=work, key=key, told=told
+                run, profile, self.base_path, lambda: rows("places"), self.folder, work=work, key=key, report=progress
             )
             return
         if run.stage == stand_ins.INTERNVL:
-            stand_ins.train_internvl(run, profile, self.base_path, self.folder, report_to=self.report_to, told=told)
+            stand_ins.train_internvl(
+                run, profile, self.base_path, self.folder, report_to=self.report_to, report=progress
+            )
             _remove_whole(self.folder / stand_ins.SEEING)
             return
-        settings: dict[str, Any] = {"seed": run.seed, "reward": run.reward, "report": told, "report_to": self.report_to}
+        settings: dict[str, Any] = {
+            "seed": run.seed,
+            "reward": run.reward,
+            "report": progress,
+            "report_to": self.report_to,
+        }
         if run.stage == "sft-lora":  # first to reason about what is seen, then to name the place
             first = self.folder / "reasoning"
             if not (first / "policy").exists():
                 stages.train("sft-lora", self.start, rows("sft"), first, profile, **settings)
             else:
-                told(profile.sft_steps, "has learnt to reason", skipped=True)
+                progress(profile.sft_steps, "has learnt to reason", skipped=True)
             stages.train("sft-lora", first / "policy", rows("places"), self.folder, profile, **settings)
             processes.by_first(lambda: _remove_whole(first))
             return

@@ -65,7 +65,7 @@ def read_writing(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
             continue
         if word in demonyms() and re.match(rf" {COUNTRY_NOUN}\b", after):
             continue
-        spoken = (
+        is_language = (
             _SPOKEN_IN.search(before) is not None
             or (_LISTED_IN.search(before) and not _OTHER_NOUN.match(after))
             or re.match(rf"[- ](?:\w+ )?{_TEXT_NOUN}\b", after)
@@ -74,8 +74,8 @@ def read_writing(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
             or word not in demonyms()
             or (listed and re.search(r"(?:,|and|or) $", before))
         )
-        listed = bool(spoken)
-        if spoken and f.languages and not re.search(r"\b(?:Indian|Pacific|Arctic)\b$", word):
+        listed = bool(is_language)
+        if is_language and f.languages and not re.search(r"\b(?:Indian|Pacific|Arctic)\b$", word):
             code = all_words[word]
             true = code in f.languages or (code in ("nb", "nn", "no") and bool({"nb", "nn", "no"} & set(f.languages)))
             yield claim("language", code, word, true, negated)
