@@ -422,7 +422,8 @@ def _zero_shot(rows: pd.DataFrame, source: str) -> Figure:
 def _table1(rows: pd.DataFrame, source: str) -> Figure:
     """Table 2's systems in their colours, all others in grey."""
     run = rows[rows.system != ""]
-    panels, lines = {}, {}
+    panels: dict[str, pd.DataFrame] = {}
+    lines: dict[str, tuple[float, str]] = {}
     for km in (200, 750, 2500):
         name, title = f"acc_{km}km", f"within {km:,} km"
         columns = {f"{name}{end}": f"share{end}" for end in ("", "_low", "_high")}
@@ -440,7 +441,8 @@ def _constant_line(rows: pd.DataFrame, name: str, title: str) -> dict[str, tuple
 
 def _zones(rows: pd.DataFrame, source: str) -> Figure:
     names = {"a": "tropical", "b": "arid", "c": "temperate", "d": "continental", "e": "polar"}
-    panels, constants = {}, {}
+    panels: dict[str, pd.DataFrame] = {}
+    constants: dict[str, tuple[float, str]] = {}
     for zone, part in rows.groupby("zone"):
         title = f"{names[zone[-1]]}, n = {part.n.iloc[0]}"
         panels[title] = part[part.stands_for != ""]

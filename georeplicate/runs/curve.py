@@ -82,7 +82,8 @@ def evaluate(
 
 
 def searches(answers: pd.DataFrame) -> dict[str, list]:
-    """The columns SEARCH of answers to the pairing question."""
+    """The columns SEARCH of answers to the pairing question, whichever synthetic world they are from: tiles and verdicts
+    have the same words in both."""
     from georeplicate.mini import readings, wording
 
     found = [readings.search(text, wording.EITHER) for text in answers.text]

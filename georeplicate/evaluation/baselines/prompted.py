@@ -22,7 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pandas as pd
 
 from georeplicate import files
-from georeplicate.evaluation.photos import is_synthetic
+from georeplicate.evaluation.photos import TOKENS, is_synthetic
 from georeplicate.evaluation.predictors import VLLM, VLM, Predictor, Served
 from georeplicate.model import hub
 from georeplicate.model import policy as policies
@@ -32,7 +32,6 @@ from georeplicate.tasks.geolocation import NOWHERE, Geolocation, located
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-TOKENS = 1024
 VLLM_MARK = "vllm:"
 ANSWERS = files.WORK / "served"  # what servers answered
 # As the paper's Table 1 spells them: (name on the hub, licence).
