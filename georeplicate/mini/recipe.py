@@ -65,7 +65,7 @@ SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Tower:
+class TowerTraining:
     """How the vision tower of the small InternVL learns to see (`mini.internvl`): AdamW, a cosine to zero after 10 %
     of warm-up. Ours: what was tried on validation places is in results/LOG.md. version: raised by whoever changes what
     training makes of the same settings."""
@@ -77,9 +77,9 @@ class Tower:
     version: int = 1
 
 
-def tower_of(profile: Profile) -> Tower:
+def tower_of(profile: Profile) -> TowerTraining:
     """The same at a profile's size: one smaller than `mini` has as many fewer photos and updates."""
-    whole = Tower()
+    whole = TowerTraining()
     share = min(1.0, profile.n_train_sites / Profile.get("mini").n_train_sites)
     return replace(whole, photos=math.ceil(share * whole.photos), steps=math.ceil(share * whole.steps))
 

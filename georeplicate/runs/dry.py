@@ -7,7 +7,6 @@ SFT, GRPO, evaluation, tables. The numbers say nothing, not even about the synth
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -50,12 +49,8 @@ class Dry(Photographs):
         warnings.filterwarnings("ignore", message=r"cv-cities \w+: \d+ of \d+ cities are here")  # as it was made
         home = root or HOME
         made = home / profile.source
-        wanted = {"per_city": PER_CITY, "cities": list(CITIES), "seed": 0}
-        try:
-            if json.loads((made / cities.MADE).read_text()) == wanted:
-                return made
-        except (OSError, ValueError):
-            pass
+        if cities.is_made(made, PER_CITY, CITIES):
+            return made
         with files.alone(home / ".lock", f"another process makes {made}; waiting until it ends"):
             return cities.make(made, PER_CITY, CITIES)
 
