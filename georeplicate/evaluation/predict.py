@@ -64,8 +64,9 @@ def evaluate(
     """The predictor's answers to a task, one row each, in the order of the rows (None: those of the split).
 
     Columns: task, decoding, id, what `Task.score` gives, the text with its length, form and, where the row has a right
-    letter, the rewards it would get. A row that is `unreadable` (which says why) is not asked, counts as not
-    answered and says why. ValueError where the predictor does not give one answer for each row.
+    letter, the rewards it would get. A row that is `unreadable` (which says why) is not given to the
+    predictor, counts as not answered and says why. ValueError where the predictor does not give one answer for each
+    row.
     """
     rows = task.rows(split) if rows is None else rows
     out = []

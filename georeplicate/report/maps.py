@@ -1,7 +1,7 @@
 """Maps, drawn without a network from the coast and borders that the atlas carries. The only file that knows Cartopy.
 
 Maps of answers take rows of predictions.csv (one task, any number of systems). The map of errors holds all seeds of
-each system; those of arcs and countries draw its first seed, as all seeds are asked about the same places.
+each system; those of arcs and countries draw its first seed, as all seeds are evaluated on the same places.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Only the letter is paid. Beside it stands what was not: how the search ends, how much is said, and whether it is true.
 The finished run of the same settings and seed is beside it, at its ends: trained on another processor, whose rounding
-differs, and asked the test questions, as the base is.
+differs, and evaluated on the test questions, as the base is.
 """
 
 from __future__ import annotations

@@ -74,7 +74,7 @@ def table1(
 
 
 def table1_lines(p: pd.DataFrame) -> pd.DataFrame:
-    """The columns of `table1` for whoever was asked for places, and no other row; empty where nobody was."""
+    """The columns of `table1` for whoever was evaluated on places, and no other row; empty where nobody was."""
     evaluated = p[(p.task == "geolocation") & (p.decoding == "greedy")]
     synthetic, rows = tables.is_synthetic(evaluated), []
     for labels, part in tables.systems(evaluated):
@@ -179,7 +179,7 @@ def first_named(p: pd.DataFrame) -> pd.DataFrame:
 
 def write_lines(p: pd.DataFrame, out: Path) -> list[Path]:
     """What the rows of one evaluation (`out`) are in the columns of Tables 1 and 2: `<out>-table1`, `<out>-table2`, as
-    far as it was asked for places and for pairs; the Markdown files written."""
+    far as there are places and pairs among them; the Markdown files written."""
     written = []
     for name, made, caption in (
         ("table1", table1_lines(p), "Geolocation, in the columns of Table 1; 95 % intervals."),

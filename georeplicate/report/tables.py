@@ -78,7 +78,7 @@ def is_synthetic(p: pd.DataFrame) -> bool:
 
 
 def pictured(p: pd.DataFrame) -> str:
-    """What kind of picture the place of these predictions is asked of: a run on photographs shows the panorama."""
+    """What kind of picture a place was named from in these predictions: on photographs it is the panorama."""
     return "street-level photo" if is_synthetic(p) else "panorama"
 
 
@@ -117,7 +117,7 @@ def table2(p: pd.DataFrame) -> pd.DataFrame:
 
 
 def table2_lines(p: pd.DataFrame) -> pd.DataFrame:
-    """The columns of Table 2 for whoever was asked the pairing question; empty where nobody was."""
+    """The columns of Table 2 for whoever was evaluated on the pairing question; empty where nobody was."""
     return pd.DataFrame([labels | _pairing(rows) for labels, rows in systems(_pairing_rows(p))])
 
 
@@ -345,7 +345,7 @@ def failures(p: pd.DataFrame) -> pd.DataFrame:
 LOCATED = ("geolocation", "aerial")
 PART_KM = (750, 2500)
 CUES = ("hemisphere", "climate", "script", "driving_side", "region")
-# Who was trained on a task. Where nobody was ever asked the question, the words of the answer were still practised.
+# Who was trained on a task. Where no stage had the question, the words of its answer were still practised.
 TAUGHT = {
     "geolocation": "base and SFT",
     "aerial": "nobody (its words: base and SFT)",

@@ -215,7 +215,7 @@ def _distances(frames: Frames, before: str, after: str, *, margin: float | None 
 
 
 def _blank(frames: Frames, chance: float) -> Found:
-    """Policies that never saw one of the two views, trained and asked so: none may end above chance."""
+    """Policies that never saw one of the two views, trained and evaluated without it: none may end above chance."""
     controls = frames["controls"]
     rows = controls[controls.system.str.endswith(("blank-panorama", "blank-tiles"))]
     highs, lows = rows[["accuracy_high", "accuracy_t1_high"]], rows[["accuracy_low", "accuracy_t1_low"]]

@@ -2,7 +2,8 @@
 
     report.write("results/mini/runs", "results/mini")       out/tables/*.csv .md .tex, out/figures/*.png .pdf
 
-What the runs do not hold (no controls yet, no geolocation) is left out. Nothing here trains or asks.
+Tables and figures of what the runs do not hold (controls, for one, or geolocation) are left out. Nothing here trains
+or evaluates a model.
 """
 
 from __future__ import annotations

@@ -213,7 +213,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         return _Order(data_source=eval_dataset, mini_repeat_count=group, seed=seed, epoch=lambda: 0)
 
     def evaluation_loop(self, *args, **kwargs):
-        self._evaluated = 0  # so that every evaluation asks the same
+        self._evaluated = 0  # so that every evaluation draws the same completions
         return super().evaluation_loop(*args, **kwargs)
 
     def _prepare_inputs(self, generation_batch):
@@ -626,7 +626,7 @@ class VLLMGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs):
         read = {draw: self.rows[draw] for draw in dict.fromkeys(x["draw"] for x in inputs)}  # each picture once
-        apart = ("completion", "messages")  # TRL would look there for what is asked
+        apart = ("completion", "messages")  # TRL would look there for the prompt
         rows = [{name: value for name, value in read[x["draw"]].items() if name not in apart} for x in inputs]
         with common.autocast(self.bf16):
             return super()._generate_and_score_completions(rows)
