@@ -562,7 +562,7 @@ def changes(p: pd.DataFrame) -> pd.DataFrame:
     measures = [("pairing", "right letter", "greedy", "GRPO", right)]
     for task in LOCATED:
         measures.append((task, "right country", "greedy", TAUGHT[task], right))
-        measures += [(task, f"within {km} km", "greedy", TAUGHT[task], _within(km)) for km in (750, 2500)]
+        measures += [(task, f"within {km} km", "greedy", TAUGHT[task], _within(km)) for km in PART_KM]
     task, taught = LOCATED[0], TAUGHT[LOCATED[0]]
     measures.append((task, "right country, first place named", "greedy", taught, _first_right))
     measures.append((task, "within 2500 km, first place named", "greedy", taught, _first_within(2500)))
