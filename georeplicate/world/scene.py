@@ -215,7 +215,7 @@ def build(site, seed: int = 0, difficulty: Difficulty = DEFAULT) -> Scene:
     tall = site.place_population > 500_000 and site.land_cover == "urban"
     houses = _houses(site, a, rng, roads, water, shore, tall)
     trees, kind = _trees(site, a, rng, roads, water, shore, houses)
-    cars = _cars(rng, roads, street, right, heading)
+    cars = _cars(rng, roads, street)
     ahead, aside = unit(heading), unit(heading + 90) * right
     post = ahead * rng.uniform(8, 10) + aside * (lane + 1.6)
     flagpole = ahead * rng.uniform(9, 11) - aside * (lane + half_width + 1.5)
@@ -322,7 +322,7 @@ def _trees(site, a: Attributes, rng, roads, water, shore, houses: Boxes):
     return np.column_stack([xy, radius, height])[chosen], kind
 
 
-def _cars(rng, roads, street, right, heading) -> Boxes:
+def _cars(rng, roads, street) -> Boxes:
     count = int(rng.integers(1, 4))
     along = rng.choice([-1, 1], count) * rng.uniform(12, 40, count)
     kerb = rng.choice([-1, 1], count)  # parked on either side, each in its own driving direction
