@@ -205,10 +205,10 @@ def engine(
     folder, photographs = out or files.WORK / "records" / source, source != "world"
     home = root or files.CHECKOUT / "data" / source if photographs else None
     chosen = pairs.sample(pairs.load(source, split, home), limit, seed=seed)
-    told = data_engine.teacher(teacher, model, base_url, folder / "cache", photographs=photographs)
+    chosen_teacher = data_engine.teacher(teacher, model, base_url, folder / "cache", photographs=photographs)
     size = Profile.get("paper")
-    looked = {"panorama": size.panorama_px, "aerial": (size.tile_px, size.tile_px)} if told.sees else None
-    made = data_engine.build(data_engine.rows(chosen, home, looked), folder, told, seed=seed)
+    looked = {"panorama": size.panorama_px, "aerial": (size.tile_px, size.tile_px)} if chosen_teacher.sees else None
+    made = data_engine.build(data_engine.rows(chosen, home, looked), folder, chosen_teacher, seed=seed)
     accepted, rejected = (len(data_engine.load(made, part)) for part in ("accepted", "rejected"))
     print(f"{accepted} records accepted, {rejected} rejected; reasons and counts: {made / 'README.md'}")
     if accepted and photographs:
@@ -283,25 +283,12 @@ def train(
     if (world, seed, rule) != ("layout", 0, False):
         raise ValueError(f"--world, --seed and --rule say which base `train base` makes; {what} has its profile's")
     if what == "table1" and commands.takes_published(profile):
-        from georeplicate.report import table1
-        from georeplicate.runs import published
-
         if (seeds, base, records, adapters, rollouts, report_to, launch) != (None, None, None, "", "", None, None):
             raise ValueError(
                 "published systems are not trained: table1 of this profile takes no seeds, no base, no records, no "
                 "adapters, no tracker and no way to launch"
             )
-        given = {}
-        for one in weights or ():
-            system, equals, of = one.partition("=")
-            if not (system and equals and of):
-                raise typer.BadParameter(f"--weights wants SYSTEM=WEIGHTS, got {one!r}")
-            given[system] = of
-        made = table1.write_published(
-            work / profile, benchmark=published.BENCHMARK, root=root, weights=given, gpus=gpus
-        )
-        print("\n".join(f"{row.stands_for:>15}  {row.note or 'evaluated'}" for row in made.itertuples()))
-        print(f"table: {work / profile / 'tables' / 'table1.md'}")
+        _evaluate_published(work / profile, root, weights or [], gpus)
         return
     launched_on = _gpus(launch, gpus)
     if weights:
@@ -320,6 +307,22 @@ def train(
         made = write.write(work / profile / "runs", work / profile, Profile.get(profile))
         print(f"tables and figure: {', '.join(str(path) for path in made if path.suffix in ('.md', '.png'))}")
     raise typer.Exit(code)
+
+
+def _evaluate_published(out: Path, root: Path | None, weights: list[str], gpus: int | None) -> None:
+    """Table 1 from published systems, below `out`; weights: SYSTEM=WEIGHTS each."""
+    from georeplicate.report import table1
+    from georeplicate.runs import published
+
+    given = {}
+    for one in weights:
+        system, equals, of = one.partition("=")
+        if not (system and equals and of):
+            raise typer.BadParameter(f"--weights wants SYSTEM=WEIGHTS, got {one!r}")
+        given[system] = of
+    made = table1.write_published(out, benchmark=published.BENCHMARK, root=root, weights=given, gpus=gpus)
+    print("\n".join(f"{row.stands_for:>15}  {row.note or 'evaluated'}" for row in made.itertuples()))
+    print(f"table: {out / 'tables' / 'table1.md'}")
 
 
 def _gpus(launch: str | None, gpus: int | None) -> int:

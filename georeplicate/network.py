@@ -28,8 +28,8 @@ def bounded() -> Iterator[None]:
     def refuse(response: Any) -> None:
         if response.status_code in (429, 503):
             with contextlib.suppress(ValueError):
-                if (asked := float(response.headers.get("retry-after", 0))) > PATIENCE_S:
-                    raise TooLong(asked)
+                if (wanted := float(response.headers.get("retry-after", 0))) > PATIENCE_S:
+                    raise TooLong(wanted)
 
     before = _http._GLOBAL_CLIENT_FACTORY
 
@@ -55,6 +55,7 @@ def root(error: BaseException) -> BaseException:
 
 
 def first_line(error: BaseException) -> str:
+    """The first line of what an error says, or the name of its class."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 

@@ -123,6 +123,13 @@ class Profile:
         return cls(name=name, **_PROFILES[name])
 
     def __post_init__(self):
+        self._check_types()
+        self._check_choices()
+        self._check_ranges()
+        self._check_replay()
+        self._check_pictures()
+
+    def _check_types(self) -> None:
         for one in fields(self):
             value = getattr(self, one.name)
             whole = isinstance(value, int) and not isinstance(value, bool)
@@ -132,36 +139,36 @@ class Profile:
                 self._refuse(f"{one.name} must be a finite number, got {value!r}")
             if one.type is str and not isinstance(value, str) or one.type is bool and not isinstance(value, bool):
                 self._refuse(f"{one.name} must be a {one.type.__name__}, got {value!r}")
-        positive = {f: getattr(self, f) for f in self.__dataclass_fields__ if f not in _MAY_BE_ZERO}
-        for field, value in positive.items():
-            if isinstance(value, int | float) and not isinstance(value, bool) and not value > 0:
-                self._refuse(f"{field} must be above 0, got {value}")
+
+    def _check_choices(self) -> None:
+        """Fields that are one of a few words; "" is a word of those that may be empty."""
+        for name, words in (
+            ("world", WORLDS),
+            ("negatives", NEGATIVES),
+            ("train_negatives", ("", *NEGATIVES)),
+            ("precision", PRECISIONS),
+            ("rollouts", ROLLOUTS),
+            ("adapters", ADAPTERS),
+            ("reward_mode", REWARD_MODES),
+        ):
+            if (value := getattr(self, name)) not in words:
+                empty = ", or empty" if "" in words else ""
+                self._refuse(f"{name} must be one of {', '.join(filter(None, words))}{empty}, got {value!r}")
         if not self.source:
             self._refuse("source must name the cross-view pairs: world, or a source of georeplicate.pairs")
-        if self.world not in WORLDS:
-            self._refuse(f"world must be one of {', '.join(WORLDS)}, got {self.world!r}")
         if self.world != "layout" and self.source != "world":
             self._refuse(f"world={self.world!r} says nothing about photographs: source is {self.source!r}")
-        if self.negatives not in NEGATIVES:
-            self._refuse(f"negatives must be one of {', '.join(NEGATIVES)}, got {self.negatives!r}")
-        if self.train_negatives not in ("", *NEGATIVES):
-            self._refuse(
-                f"train_negatives must be one of {', '.join(NEGATIVES)}, or empty, got {self.train_negatives!r}"
-            )
+
+    def _check_ranges(self) -> None:
+        for name in self.__dataclass_fields__:
+            value, may_be_zero = getattr(self, name), name in _MAY_BE_ZERO
+            if isinstance(value, int | float) and not isinstance(value, bool):
+                if not may_be_zero and not value > 0:
+                    self._refuse(f"{name} must be above 0, got {value}")
+                if may_be_zero and not value >= 0:
+                    self._refuse(f"{name} must not be below 0, got {value}")
         if not 2 <= self.k <= 26:
             self._refuse(f"k must be 2 to 26, one letter a candidate, got {self.k}")
-        if self.precision not in PRECISIONS:
-            self._refuse(f"precision must be one of {', '.join(PRECISIONS)}, got {self.precision!r}")
-        if self.rollouts not in ROLLOUTS:
-            self._refuse(f"rollouts must be one of {', '.join(ROLLOUTS)}, got {self.rollouts!r}")
-        if self.adapters not in ADAPTERS:
-            self._refuse(f"adapters must be one of {', '.join(filter(None, ADAPTERS))}, or none, got {self.adapters!r}")
-        if self.reward_mode not in REWARD_MODES:
-            self._refuse(f"reward_mode must be one of {', '.join(REWARD_MODES)}, got {self.reward_mode!r}")
-        for field in _MAY_BE_ZERO[2:]:
-            value = getattr(self, field)
-            if isinstance(value, int | float) and not value >= 0:
-                self._refuse(f"{field} must not be below 0, got {value}")
         if len(self.reward_weights) != 4 or not all(weight >= 0 for weight in self.reward_weights):
             self._refuse(
                 f"reward_weights are four numbers from 0 on (accuracy, format, length, repetition), got "
@@ -177,6 +184,13 @@ class Profile:
             betas = getattr(self, field)
             if len(betas) != 2 or not all(0 <= beta < 1 for beta in betas):
                 self._refuse(f"{field} are two numbers from 0 to below 1, got {betas}")
+        if not 0 <= self.sft_warmup <= 1:
+            self._refuse(f"sft_warmup is a share from 0 to 1, got {self.sft_warmup}")
+        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
+            self._refuse(f"seeds must be one or more different numbers, got {self.seeds}")
+
+    def _check_replay(self) -> None:
+        """What is replayed of the base's practice, beside GRPO and in SFT."""
         if self.replay >= 1:
             self._refuse(f"replay is a share from 0 to below 1, got {self.replay}")
         if self.replay and self.source != "world":
@@ -187,8 +201,8 @@ class Profile:
             self._refuse(f"replay={self.replay} of {self.completions_per_update} completions is no record at all")
         if self.replay and (self.accumulation > 1 or self.rollouts != "shared-prefix"):
             self._refuse("with replay accumulation must be 1 and rollouts shared-prefix")
-        if not 0 <= self.sft_warmup <= 1:
-            self._refuse(f"sft_warmup is a share from 0 to 1, got {self.sft_warmup}")
+
+    def _check_pictures(self) -> None:
         if len(self.panorama_px) != 2:
             self._refuse(f"panorama_px is (height, width), got {self.panorama_px}")
         height, width = self.panorama_px
@@ -197,8 +211,6 @@ class Profile:
         for field, side in (("panorama_px", height), ("tile_px", self.tile_px), ("crop_px", self.crop_px)):
             if side % self.image_factor:
                 self._refuse(f"{field} must be a multiple of {self.image_factor} (one visual token), got {side}")
-        if not self.seeds or len(set(self.seeds)) != len(self.seeds):
-            self._refuse(f"seeds must be one or more different numbers, got {self.seeds}")
 
     def _refuse(self, why: str):
         raise ValueError(f"profile {self.name!r}: {why}")
@@ -236,11 +248,6 @@ class Profile:
         """Updates between two checkpoints of a stage, which fall between two batches of answers."""
         whole = self.num_iterations if stage.startswith("grpo") else 1
         return max(1, self.steps(stage) // CHECKPOINTS // whole) * whole
-
-    @property
-    def rl_epochs(self) -> float:
-        """How often GRPO sees each training site."""
-        return self.rl_steps * self.prompts_per_update / self.n_train_sites
 
     @property
     def visual_tokens(self) -> int:

@@ -169,12 +169,12 @@ def _opening(first: nbformat.NotebookNode, profile: Profile) -> nbformat.Noteboo
 
     title, dry = first.source.partition("\n")[0], profile.recipe == "dry"
     what = write.NO_RESULT if dry else f"Photographs of `{profile.source}`, model `{profile.model}`."
-    told = (
+    note = (
         f"> **Profile `{profile.name}`.** {what} Runs are read as they were left, nothing is trained here. What this "
         "notebook says of the synthetic world alone is left out, so numbers of sections are missing; the notebook as "
         "committed has it."
     )
-    return nbformat.v4.new_markdown_cell(f"{title}\n\n{told}")
+    return nbformat.v4.new_markdown_cell(f"{title}\n\n{note}")
 
 
 def sources(notebooks: Path, profile: Profile | None = None) -> list[Source]:
@@ -670,6 +670,7 @@ def check_pairs(notebooks: Path) -> None:
 
 
 def print_paired(notebooks: Path, work: Path) -> None:
+    """Write the pairs (see `pair`) and print their names."""
     for path in pair(notebooks=notebooks, work=work):
         print(f"wrote {_short(path)}")
 

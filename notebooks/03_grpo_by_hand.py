@@ -431,9 +431,9 @@ f"{through_ratio.norm():.6f} = {advantages[0]:.4f} x {through_log.norm():.6f}"
 # above are a step apart, as in a *second* update on the same answers.)
 
 # %%
-_, watched = grpo.loss(logp, logp.detach(), None, advantages, mask, beta=0.0, clip=published.epsilon)
-assert watched["clip_fraction"] == 0 and ((logp - logp.detach()).exp() == 1).all()
-f"one update a batch: share of clipped tokens {watched['clip_fraction']:.1f}"
+_, metrics = grpo.loss(logp, logp.detach(), None, advantages, mask, beta=0.0, clip=published.epsilon)
+assert metrics["clip_fraction"] == 0 and ((logp - logp.detach()).exp() == 1).all()
+f"one update a batch: share of clipped tokens {metrics['clip_fraction']:.1f}"
 
 # %% [markdown]
 # ## (5) The loss
@@ -563,9 +563,9 @@ for i, n in enumerate(lengths):
 f"{total:.6f}"
 
 # %%
-loss, watched = grpo.loss(logp, logp_old, logp_ref, advantages, mask, beta=published.beta, clip=published.epsilon)
+loss, metrics = grpo.loss(logp, logp_old, logp_ref, advantages, mask, beta=published.beta, clip=published.epsilon)
 assert abs(loss.item() - total) < 1e-5
-pd.Series({"by hand": total, "grpo.loss": loss.item(), **watched}).to_frame("value")
+pd.Series({"by hand": total, "grpo.loss": loss.item(), **metrics}).to_frame("value")
 
 # %% [markdown]
 # The library, without a line left out:
@@ -626,13 +626,13 @@ for draws in ((0, 1), (2, 3), (4, 5)):
     gains = grpo.group_advantages(torch.tensor([s.total for s in scored]).view(-1, G)).flatten()  # (3)
     fixed, now = start.logprobs(batch, given.ids).detach(), learner.logprobs(batch, given.ids)  # (4)
     counted = (torch.arange(now.shape[1]) < torch.tensor(given.lengths)[:, None]).float()
-    value, watched = grpo.loss(now, now.detach(), fixed, gains, counted, beta=size.beta, clip=size.epsilon)  # (5)
+    value, metrics = grpo.loss(now, now.detach(), fixed, gains, counted, beta=size.beta, clip=size.epsilon)  # (5)
     value.backward()
     norm = torch.nn.utils.clip_grad_norm_(weights, size.max_grad_norm)
     optimizer.step()
     optimizer.zero_grad()
     reward, length = np.mean([s.total for s in scored]), np.mean(given.lengths)
-    history.append({"reward": reward, "length": length, "kl": watched["kl"], "grad_norm": norm.item()})
+    history.append({"reward": reward, "length": length, "kl": metrics["kl"], "grad_norm": norm.item()})
 pd.DataFrame(history, index=pd.RangeIndex(1, 4, name="update"))
 
 # %% [markdown]

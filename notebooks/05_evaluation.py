@@ -32,9 +32,9 @@ profile = "mini"
 out = "../.georeplicate/mini"
 seeds = 3
 # artefacts: tables/table2.csv tables/orderings.csv tables/protocols.csv tables/geolocation.csv tables/zero_shot.csv
-# artefacts: tables/changes.csv tables/faithfulness.csv tables/decomposition.csv tables/table1.csv figures/table1.png
-# artefacts: figures/table2.png figures/zero_shot.png figures/changes.png figures/faithfulness.png
-# artefacts: figures/distances.png
+# artefacts: tables/changes.csv tables/table1.csv figures/table1.png figures/table2.png figures/zero_shot.png
+# artefacts: figures/changes.png figures/distances.png
+# world-only artefacts: tables/faithfulness.csv tables/decomposition.csv figures/faithfulness.png
 
 # %%
 from pathlib import Path
@@ -79,11 +79,12 @@ row = answers[(answers.task == "pairing") & (answers.run == runs[-1].name)].iloc
 row[["run", "stands_for", "id", "decoding", "truth", "choice", "words", "words_true", "text"]].to_frame("one row")
 
 # %%
-made = write.made_tables(answers)
+beside = write.guesses(answers, Path(out) / "runs")
+made = write.made_tables(answers, beside)
 frames = {name: frame for name, (frame, _) in made.items()}
 found = findings.sentences(frames)
 four = frames["table2"][frames["table2"].stands_for != ""]
-draw = dict(write.figures(answers, frames, write.logs(answers, Path(out) / "runs")))
+draw = dict(write.figures(answers, frames, write.logs(answers, Path(out) / "runs"), beside))
 pd.Series({name: caption for name, (_, caption) in made.items()}, name="what each table holds").to_frame()
 
 # %% [markdown]

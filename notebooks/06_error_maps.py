@@ -30,9 +30,10 @@
 profile = "mini"
 out = "../.georeplicate/mini"
 seeds = 3
-# artefacts: tables/countries.csv tables/cues.csv tables/failures.csv
+# artefacts: tables/countries.csv tables/cues.csv
 # artefacts: figures/map_errors.png figures/map_arcs.png figures/map_countries.png
-# world-only artefacts: tables/zones.csv figures/zones.png figures/worst_places.png figures/worst_pairing.png
+# world-only artefacts: tables/failures.csv tables/zones.csv
+# world-only artefacts: figures/zones.png figures/worst_places.png figures/worst_pairing.png
 
 # %%
 from functools import partial
@@ -60,9 +61,10 @@ runs = spec.table2_runs(size.seeds[:seeds], size)
 folders = runner.shown([*runs, *spec.table1_runs(size.seeds[:seeds], size)], profile, out)
 answers = runner.predictions(Path(out) / "runs").query("run in @folders")
 located = answers[(answers.task == "geolocation") & answers.stands_for.isin(tables.ORDER)]
-made = write.made_tables(answers)
+beside = write.guesses(answers, Path(out) / "runs")
+made = write.made_tables(answers, beside)
 frames = {name: frame for name, (frame, _) in made.items()}
-draw = dict(write.figures(answers, frames, write.logs(answers, Path(out) / "runs")))
+draw = dict(write.figures(answers, frames, write.logs(answers, Path(out) / "runs"), beside))
 note, kind = write.source_of(answers), "synthetic " if tables.is_synthetic(answers) else ""
 located.groupby("system", sort=False).agg(places=("id", "nunique"), runs=("run", "nunique"), answers=("id", "size"))
 
@@ -291,7 +293,7 @@ twins.rename(columns={"size": "questions", "mean": "right"}).rename_axis("among 
 # ## On paper
 
 # %%
-for name in ("countries", "cues", "failures"):
+for name in ("countries", "cues"):
     write.table(name, *made[name], Path(out) / "tables", of=answers)
 for name in ("map_errors", "map_arcs", "map_countries"):
     plots.save(draw[name], Path(out) / "figures" / name)
@@ -301,7 +303,8 @@ draw |= {
     "worst_places": partial(worst.gallery, farthest, size),
     "worst_pairing": partial(worst.card, searches.iloc[0], size),
 }
-write.table("zones", *made["zones"], Path(out) / "tables", of=answers)
+for name in ("failures", "zones"):
+    write.table(name, *made[name], Path(out) / "tables", of=answers)
 for name in ("zones", "worst_places", "worst_pairing"):
     plots.save(draw[name], Path(out) / "figures" / name)
 

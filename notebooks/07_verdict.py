@@ -76,7 +76,7 @@ controls = runner.finished(wanted, profile, out)
 answers = runner.predictions(Path(out) / "runs").query("run in @folders or run in @controls")
 
 # %%
-made = write.made_tables(answers)
+made = write.made_tables(answers, write.guesses(answers, Path(out) / "runs"))
 frames = {name: frame for name, (frame, _) in made.items()}
 published = files.RESULTS / profile / "runs"
 borrowed = not controls and any((published / run.name / manifest.NAME).is_file() for run in wanted)

@@ -39,11 +39,15 @@ def test_unknown_name_lists_the_names(name):
         ("learning_rate", "learning_rate"),
         ("max_completion_length", "max_completion_length"),
         ("rl_steps", "updates"),
-        ("rl_epochs", "epochs"),
     ],
 )
 def test_paper_profile_holds_the_papers_settings(field, setting):
     assert getattr(Profile.get("paper"), field) == paper.setting(setting).value
+
+
+def test_the_paper_profile_sees_each_training_site_as_often_as_the_paper():
+    profile = Profile.get("paper")
+    assert profile.rl_steps * profile.prompts_per_update / profile.n_train_sites == paper.setting("epochs").value
 
 
 def test_derived_sizes_of_mini():

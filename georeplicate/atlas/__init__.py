@@ -12,6 +12,7 @@ again from published packages and checks that each byte is the same. Everything 
 
     store           how the packed files are read and written
     grid            look-ups in rasters of the globe
+    nearest         the nearest of many points on the globe
     sun             solar position
     countries       names and facts of countries
     gazetteer       places and names

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from georeplicate import geo
 from georeplicate.atlas import names, store
-from georeplicate.atlas.countries import ambiguous, column, country_code, table
+from georeplicate.atlas.countries import ambiguous, column, country_code, narrower, table
+from georeplicate.atlas.nearest import Nearest
 
 
 class _Index:
@@ -224,21 +225,12 @@ def _by_parts(head: str, rest: list[str], found: list[int], code: str | None) ->
     The last part may be a country or a division; where it can be either ("Georgia"), the reading that fits is right.
     """
     named = country_code(rest[-1]) if rest else None
-    agreed = named if code is None else _narrower(code, named)
+    agreed = narrower(code, named) if code and named else named if code is None else None
     if agreed is not None:
         rank = _by_parts(head, rest[:-1], found, agreed)
         if rank is not None:
             return rank
     return _in_divisions(head, rest, _within(found, code), country_known=code is not None)
-
-
-def _narrower(code: str, named: str | None) -> str | None:
-    """The one of two country codes that lies in the other (a state and its territory, or the same), or None."""
-    if named is None:
-        return None
-    if table()[code]["sovereign"] == named:
-        return code
-    return named if named == code or table()[named]["sovereign"] == code else None
 
 
 def _within(ranks: list[int], code: str | None) -> list[int]:
@@ -293,26 +285,14 @@ def _bare(key: str) -> str:
 
 
 @functools.cache
-def _tree():
-    from scipy.spatial import cKDTree  # the only user of scipy here
-
-    places = _places()
-    return cKDTree(_unit_vectors(places.lat, places.lon))
-
-
-def _unit_vectors(lat: NDArray, lon: NDArray) -> NDArray:
-    phi, theta = np.radians(lat), np.radians(lon)
-    return np.stack([np.cos(phi) * np.cos(theta), np.cos(phi) * np.sin(theta), np.sin(phi)], axis=-1)
+def _nearest() -> Nearest:
+    return Nearest(_places().lat, _places().lon)
 
 
 def nearest(lat: NDArray, lon: NDArray) -> tuple[NDArray, NDArray, NDArray]:
-    """Name, distance in km and population of the place nearest to each point (N,).
-
-    A chord of the unit sphere grows with the angle that it spans: what is nearest in space is nearest on the globe, at
-    the poles and the antimeridian too.
-    """
+    """Name, distance in km and population of the place nearest to each point (N,), in degrees."""
     places = _places()
-    _, rank = _tree().query(_unit_vectors(lat, lon))
+    rank = _nearest().to(lat, lon)
     km = geo.haversine_km(lat, lon, places.lat[rank], places.lon[rank])
     return places.name[rank], km, places.population[rank]
 
@@ -320,7 +300,7 @@ def nearest(lat: NDArray, lon: NDArray) -> tuple[NDArray, NDArray, NDArray]:
 def nearest_country(lat: NDArray, lon: NDArray) -> tuple[NDArray, NDArray]:
     """Number of the country (as in the ground grid) and distance in km of the place nearest to each point (N,)."""
     places = _places()
-    _, rank = _tree().query(_unit_vectors(lat, lon))
+    rank = _nearest().to(lat, lon)
     return places.country[rank], geo.haversine_km(lat, lon, places.lat[rank], places.lon[rank])
 
 

@@ -52,6 +52,7 @@ def save(folder: Path, name: str, delta: int = 0, **arrays: np.ndarray) -> Path:
 
 
 def sha256(path: Path) -> str:
+    """Hex SHA-256 of a file, as the committed checksums have it."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 

@@ -273,8 +273,8 @@ def _finish(out: Path, part: str, settings: dict, started: float, **counts: int)
 
 def _describe_teacher(teacher: Teacher) -> dict:
     known = ("register", "base_url", "model", "temperature", "max_tokens")
-    told = {"name": teacher.name} | {name: getattr(teacher, name) for name in known if hasattr(teacher, name)}
-    return told | ({"unseen": True} if getattr(teacher, "unseen", False) else {})
+    described = {"name": teacher.name} | {name: getattr(teacher, name) for name in known if hasattr(teacher, name)}
+    return described | ({"unseen": True} if getattr(teacher, "unseen", False) else {})
 
 
 def _shards(
@@ -292,8 +292,8 @@ def _shards(
         name = f"{number - 1:05d}.parquet"
         batch = _columns(part)
         _refuse_doubles(batch, seen)
-        told = {column: list(map(str, values)) for column, values in batch.items() if column not in PICTURES}
-        key = sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        hashed = {column: list(map(str, values)) for column, values in batch.items() if column not in PICTURES}
+        key = sha256(json.dumps(hashed, sort_keys=True).encode()).hexdigest()
         done = out / last / name
         if not done.is_file():
             yield name, batch, key
@@ -382,9 +382,9 @@ def _count(out: Path) -> dict[str, Any]:
         table = pq.read_table(path, columns=["completion", "country", "taken_at"])
         timeless += table["taken_at"].to_pylist().count("")
         for completion in table["completion"].to_pylist():
-            said = _plain_words(completion)
-            lengths[len(said)] += 1
-            words.update(said)
+            spelt = _plain_words(completion)
+            lengths[len(spelt)] += 1
+            words.update(spelt)
         countries.update(table["country"].to_pylist())
     for path in sorted((out / "rejected").glob("*.parquet")):
         reasons.update(pq.read_table(path, columns=["reason"])["reason"].to_pylist())

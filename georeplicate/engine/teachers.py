@@ -42,7 +42,7 @@ class Teacher(Protocol):
     def think(self, sites: Sequence[Site], seed: int = 0) -> Sequence[str | Failure]: ...
 
 
-def spoken_facts(site: Site) -> dict[str, str]:
+def facts_in_words(site: Site) -> dict[str, str]:
     """What a teacher is told of a site: facts in English, only those that are known."""
     f = site.facts
     known = {
@@ -80,7 +80,7 @@ def answer(site: Site) -> str:
 
 
 def _task(site: Site) -> str:
-    return prompts.ask_for_chain_of_thought(spoken_facts(site), answer(site), seen=bool(site.images))
+    return prompts.ask_for_chain_of_thought(facts_in_words(site), answer(site), seen=bool(site.images))
 
 
 def thinking(text: str) -> str | Failure:
@@ -136,6 +136,7 @@ class OpenAI:
 
 
 def cut_off(max_tokens: int) -> Failure:
+    """What became of a text that was cut off at its limit of tokens."""
     return Failure(f"cut off after {max_tokens} tokens; raise max_tokens")
 
 

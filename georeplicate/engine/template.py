@@ -59,10 +59,10 @@ def vocabulary(countries: Iterable[str] | None = None) -> tuple[str, ...]:
     """Every word that the terse register can say, each once: the world's attribute words, the words of facts, and the
     name of each of `countries` (alpha-2 codes; None = all) as one word."""
     names = lexicon.country_tokens()
-    said = [*STEPS, *words.ALL_WORDS, *_KINDS.values()]
-    said += [word for of_kind in FACT_WORDS.values() for word in of_kind]
-    said += [names[code] for code in (names if countries is None else countries)]
-    return tuple(dict.fromkeys(said))
+    texts = [*STEPS, *words.ALL_WORDS, *_KINDS.values()]
+    texts += [word for of_kind in FACT_WORDS.values() for word in of_kind]
+    texts += [names[code] for code in (names if countries is None else countries)]
+    return tuple(dict.fromkeys(texts))
 
 
 # --- what may be said ------------------------------------------------------------------------------------------------
@@ -195,10 +195,10 @@ def _trees(f: Facts, a: Attributes) -> str:
 
 
 def _cues(f: Facts, a: Attributes | None, rng: np.random.Generator) -> str:
-    said = []
+    sentences = []
     if a is not None:
         cover, roof, trees = _COVER[a.cover], a.roof, _trees(f, a)
-        said.append(
+        sentences.append(
             _one(
                 rng,
                 f"The ground is covered with {cover}, the houses have {roof} roofs, and there are {trees}.",
@@ -210,7 +210,7 @@ def _cues(f: Facts, a: Attributes | None, rng: np.random.Generator) -> str:
         )
     elif f.land_cover in lexicon.LAND_COVERS:
         cover = lexicon.LAND_COVERS[f.land_cover]
-        said.append(
+        sentences.append(
             _one(
                 rng,
                 f"The surroundings look like {cover}.",
@@ -254,13 +254,13 @@ def _cues(f: Facts, a: Attributes | None, rng: np.random.Generator) -> str:
                 f"Shadows point to the {shadow}, so the sun is in the {side}.",
             )
         )
-    return " ".join(said + _some(rng, more))
+    return " ".join(sentences + _some(rng, more))
 
 
 def _evidence(f: Facts, a: Attributes | None, rng: np.random.Generator) -> str:
     if a is None:
         cover = lexicon.LAND_COVERS.get(f.land_cover, "the same ground")
-        said = [
+        sentences = [
             _one(
                 rng,
                 f"From above, this should show as {cover}.",
@@ -270,10 +270,10 @@ def _evidence(f: Facts, a: Attributes | None, rng: np.random.Generator) -> str:
         ]
         if f.sun_elevation_deg >= SUN_UP_DEG:
             shadow = lexicon.compass(f.sun_azimuth_deg + 180)
-            said.append(
+            sentences.append(
                 _one(rng, f"Its shadows would point to the {shadow}.", f"Shadows there also run {shadow}wards.")
             )
-        return " ".join(said)
+        return " ".join(sentences)
     water = "no water near by" if a.water == "none" else f"water on the {a.water} side"
     road, roof, cover = _ROAD[a.road], a.roof, _COVER[a.cover]
     return _one(
@@ -340,92 +340,120 @@ def _expected(f: Facts, rng: np.random.Generator) -> str:
 
 
 def _knowledge(f: Facts, rng: np.random.Generator, seen: bool = True) -> str:
-    """seen: whether the pictures show what the facts say."""
-    more = []
-    if f.climate in lexicon.CLIMATES:
-        name, group = lexicon.CLIMATES[f.climate][0], lexicon.CLIMATE_GROUPS[f.climate[0]][0]
-        a_name = ("an " if name[0] in "aeio" else "a ") + name
-        more.append(
-            _one(
-                rng,
-                f"This fits {a_name} climate (Köppen {f.climate}).",
-                f"Such a place has {a_name} climate.",
-                f"The vegetation and the light belong to the {group} zone, Köppen class {f.climate}."
-                if seen
-                else f"The place belongs to the {group} zone, Köppen class {f.climate}.",
-            )
+    """The first sentence there is and some of the others, in order. seen: whether the pictures show what the facts
+    say."""
+    sentences = [
+        *_about_climate(f, rng, seen),
+        *_about_season(f, rng),
+        _about_hemisphere(f, rng),
+        *_about_languages(f, rng, seen),
+        _about_relief(f, rng),
+        *_about_sea(f, rng),
+        *_about_region(f, rng),
+    ]
+    return " ".join(sentences[:1] + _some(rng, sentences[1:]))
+
+
+# Each of these gives one sentence, or none where nothing is known.
+
+
+def _about_climate(f: Facts, rng: np.random.Generator, seen: bool) -> list[str]:
+    if f.climate not in lexicon.CLIMATES:
+        return []
+    name, group = lexicon.CLIMATES[f.climate][0], lexicon.CLIMATE_GROUPS[f.climate[0]][0]
+    a_name = ("an " if name[0] in "aeio" else "a ") + name
+    return [
+        _one(
+            rng,
+            f"This fits {a_name} climate (Köppen {f.climate}).",
+            f"Such a place has {a_name} climate.",
+            f"The vegetation and the light belong to the {group} zone, Köppen class {f.climate}."
+            if seen
+            else f"The place belongs to the {group} zone, Köppen class {f.climate}.",
         )
+    ]
+
+
+def _about_season(f: Facts, rng: np.random.Generator) -> list[str]:
+    if not isinstance(f.when, datetime):
+        return []
     season = {"wet": "the wet season", "dry": "the dry season"}.get(f.season, f.season)
-    half = f"{f.hemisphere}ern hemisphere"
-    if isinstance(f.when, datetime):
-        month = f.when.strftime("%B")
-        more.append(
-            _one(
-                rng,
-                f"It is {season} here, and the picture was taken in {month}.",
-                f"In {month} it is {season} at this latitude.",
-                f"The month is {month}, which means {season} in this part of the {half}.",
-            )
+    month = f.when.strftime("%B")
+    return [
+        _one(
+            rng,
+            f"It is {season} here, and the picture was taken in {month}.",
+            f"In {month} it is {season} at this latitude.",
+            f"The month is {month}, which means {season} in this part of the {f.hemisphere}ern hemisphere.",
         )
+    ]
+
+
+def _about_hemisphere(f: Facts, rng: np.random.Generator) -> str:
+    half = f"{f.hemisphere}ern hemisphere"
     if abs(f.lat) > TROPIC_DEG:
         noon = "south" if f.hemisphere == "north" else "north"
-        more.append(
-            _one(
-                rng,
-                f"North and south tell the hemisphere: at noon the sun stands in the {noon}, so this is the {half}.",
-                f"The noon sun is in the {noon} here, as it is everywhere in the {half} outside the tropics.",
-                f"We are in the {half}, where the midday sun is seen to the {noon}.",
-            )
+        return _one(
+            rng,
+            f"North and south tell the hemisphere: at noon the sun stands in the {noon}, so this is the {half}.",
+            f"The noon sun is in the {noon} here, as it is everywhere in the {half} outside the tropics.",
+            f"We are in the {half}, where the midday sun is seen to the {noon}.",
         )
-    else:
-        more.append(
-            _one(
-                rng,
-                f"The place lies between the tropics, in the {half}.",
-                f"This is within the tropics, on the {f.hemisphere}ern side of the equator.",
-            )
+    return _one(
+        rng,
+        f"The place lies between the tropics, in the {half}.",
+        f"This is within the tropics, on the {f.hemisphere}ern side of the equator.",
+    )
+
+
+def _about_languages(f: Facts, rng: np.random.Generator, seen: bool) -> list[str]:
+    names = [lexicon.LANGUAGES[code][0] for code in f.languages if code in lexicon.LANGUAGES]
+    if not names:
+        return []
+    main = names[0]
+    return [
+        _one(
+            rng,
+            f"The official language is {main}."
+            if len(names) == 1
+            else f"The official languages are {', '.join(names[:-1])} and {names[-1]}.",
+            f"People here speak {main}.",
+            f"The language on the signs is {main}." if seen else f"The main language here is {main}.",
         )
-    spoken = [lexicon.LANGUAGES[code][0] for code in f.languages if code in lexicon.LANGUAGES]
-    if spoken:
-        main = spoken[0]
-        more.append(
-            _one(
-                rng,
-                f"The official language is {main}."
-                if len(spoken) == 1
-                else f"The official languages are {', '.join(spoken[:-1])} and {spoken[-1]}.",
-                f"People here speak {main}.",
-                f"The language on the signs is {main}." if seen else f"The main language here is {main}.",
-            )
-        )
+    ]
+
+
+def _about_relief(f: Facts, rng: np.random.Generator) -> str:
     if f.elevation_m < NEAR_SEA_LEVEL_M:
-        more.append(_one(rng, "The ground lies close to sea level.", "The land is low, hardly above the sea."))
-    else:
-        height = round(f.elevation_m, -1 if f.elevation_m < 200 else -2)
-        relief = ("low", "hilly or raised", "high")[_relief(f)]
-        more.append(
-            _one(
-                rng,
-                f"The land is {relief}, about {height:.0f} m above sea level.",
-                f"The ground lies some {height:.0f} metres above the sea.",
-                f"The elevation is roughly {height:.0f} m.",
-            )
-        )
+        return _one(rng, "The ground lies close to sea level.", "The land is low, hardly above the sea.")
+    height = round(f.elevation_m, -1 if f.elevation_m < 200 else -2)
+    relief = ("low", "hilly or raised", "high")[_relief(f)]
+    return _one(
+        rng,
+        f"The land is {relief}, about {height:.0f} m above sea level.",
+        f"The ground lies some {height:.0f} metres above the sea.",
+        f"The elevation is roughly {height:.0f} m.",
+    )
+
+
+def _about_sea(f: Facts, rng: np.random.Generator) -> list[str]:
     sea_km = shore.coast_km(f.lat, f.lon)
     if sea_km <= NEAR_SEA_KM:
-        more.append(_one(rng, "The coast is not far from here.", "The sea is near."))
-    elif sea_km >= INLAND_KM:
-        more.append(_one(rng, "This is well inland.", "The sea is far away."))
-    if f.driving_side and f.region:
-        more.append(
-            _one(
-                rng,
-                f"Driving on the {f.driving_side} and the rest point to {f.region}.",
-                f"All of this is found in {f.region}.",
-                f"I know this combination from {f.region}.",
-            )
+        return [_one(rng, "The coast is not far from here.", "The sea is near.")]
+    return [_one(rng, "This is well inland.", "The sea is far away.")] if sea_km >= INLAND_KM else []
+
+
+def _about_region(f: Facts, rng: np.random.Generator) -> list[str]:
+    if not (f.driving_side and f.region):
+        return []
+    return [
+        _one(
+            rng,
+            f"Driving on the {f.driving_side} and the rest point to {f.region}.",
+            f"All of this is found in {f.region}.",
+            f"I know this combination from {f.region}.",
         )
-    return " ".join(more[:1] + _some(rng, more[1:]))
+    ]
 
 
 def _conclusion(f: Facts, city: str, rng: np.random.Generator) -> str:

@@ -30,9 +30,9 @@ def resolve(frame: pd.DataFrame, protocol: Protocol, geocode: Geocode = atlas.lo
     city, country, problem = (frame[name].to_numpy(object).copy() for name in ("city", "country", "problem"))
     text = frame.text.to_numpy(object)
     state = frame.state.to_numpy(object) if "state" in frame else np.full(len(frame), "", object)
-    said = text.astype(bool) | city.astype(bool) | country.astype(bool)
+    has_words = text.astype(bool) | city.astype(bool) | country.astype(bool)
     unread = problem.astype(bool) & (protocol.text_point == "coordinates")  # those would win over the words
-    worded = np.flatnonzero(said & ~unread)
+    worded = np.flatnonzero(has_words & ~unread)
     known: dict[tuple, tuple] = {}
     for i in worded:
         point = (lat[i], lon[i]) if not np.isnan(lat[i]) else None
@@ -49,16 +49,16 @@ def _one(
     text: str, city: str, country: str, state: str, point: tuple | None, protocol: Protocol, geocode: Geocode
 ) -> tuple:
     """(lat, lon, city, country, problem) of one answer."""
-    said = None
+    stated = None
     if text:
         place = answers.parse_place(_unwrapped(text), protocol.parser)
         if isinstance(place, answers.Place):
             if (place.city, place.state, place.country) != ("", "", ""):  # a point alone leaves the row's own names
                 city, country, state = place.city, place.country or place.country_code or "", place.state
-            said = None if place.lat is None else (place.lat, place.lon)
+            stated = None if place.lat is None else (place.lat, place.lon)
         elif point is None and not (city or country):
             return (*_NOWHERE, "", "", f"unparseable: {place}")
-    written = said or point
+    written = stated or point
     if protocol.text_point == "coordinates" and written:
         return (*written, city, country, "")
     if city or country:
@@ -133,24 +133,24 @@ def countries_at(lat: NDArray, lon: NDArray) -> NDArray:
 # --- equal names -----------------------------------------------------------------------------------------------------
 
 
-def same_country(said: str, true: str, names: str) -> bool:
+def same_country(named: str, true: str, names: str) -> bool:
     """Do two names of countries agree under Protocol.names? A two-letter code is read as the country's English name."""
     if names == "gazetteer":
-        codes = atlas.country_code(said), atlas.country_code(true)
-        return codes[0] == codes[1] if all(codes) else answers.same_place_name(said, true)
-    return _same_spelling(_spelt(said), _spelt(true), names)
+        codes = atlas.country_code(named), atlas.country_code(true)
+        return codes[0] == codes[1] if all(codes) else answers.same_place_name(named, true)
+    return _same_spelling(_spelt(named), _spelt(true), names)
 
 
-def same_city(said: str, true: str, said_country: str, true_country: str, names: str) -> bool:
+def same_city(named: str, true: str, named_country: str, true_country: str, names: str) -> bool:
     """Do two names of cities agree under Protocol.names? "gazetteer" wants the countries to agree too, if both are
     known, and takes two names of one place of the gazetteer as equal."""
     if names != "gazetteer":
-        return _same_spelling(said, true, names)
-    if said_country and true_country and not same_country(said_country, true_country, names):
+        return _same_spelling(named, true, names)
+    if named_country and true_country and not same_country(named_country, true_country, names):
         return False
-    if answers.same_place_name(said, true):
+    if answers.same_place_name(named, true):
         return True
-    point = atlas.geocode(said, said_country)
+    point = atlas.geocode(named, named_country)
     return point is not None and point == atlas.geocode(true, true_country)
 
 
@@ -159,5 +159,5 @@ def _spelt(name: str) -> str:
     return atlas.country_name(code) if code else name
 
 
-def _same_spelling(said: str, true: str, names: str) -> bool:
-    return answers.same_place_name(said, true, "released") if names == "contained" else said.lower() == true.lower()
+def _same_spelling(named: str, true: str, names: str) -> bool:
+    return answers.same_place_name(named, true, "released") if names == "contained" else named.lower() == true.lower()

@@ -72,14 +72,14 @@ def rows_for_file(scores: Scores) -> pd.DataFrame:
     Text that a spreadsheet would run (it begins with =, +, - or @) has an apostrophe before it, which our reader drops.
     """
     table = scores.rows.copy()
-    said = scores.report.rows
-    aside = said[said.outcome.isin(["set aside", "left out"])]
+    reported = scores.report.rows
+    aside = reported[reported.outcome.isin(["set aside", "left out"])]
     if len(aside):
         extra = pd.DataFrame({"id": aside.id, "problem": [
             f"{line.file} row {line.row}: {line.reason}" for line in aside.itertuples()
         ], "counted": False})  # fmt: skip
         table = pd.concat([table, extra], ignore_index=True)
-    odd = said[said.outcome == "scored as given"]
+    odd = reported[reported.outcome == "scored as given"]
     if len(odd):
         table["remark"] = table.id.map(dict(zip(odd.id, odd.reason, strict=True))).fillna("")
     for name in table.columns:
@@ -103,20 +103,20 @@ def _as_text(
     scores: Scores, table: pd.DataFrame, file: str, name: str, out: str | Path | None, intervals: bool
 ) -> list[str]:
     found = scores.summary
-    said = [f"{file} against {name}: {found['n']} of {len(scores.rows)} examples counted"]
-    said[0] += f", {found['n_unparsed']} answers without a place, {found['n_missing']} without an answer"
-    said += [f"protocol {scores.protocol.line}", ""]
+    printed = [f"{file} against {name}: {found['n']} of {len(scores.rows)} examples counted"]
+    printed[0] += f", {found['n_unparsed']} answers without a place, {found['n_missing']} without an answer"
+    printed += [f"protocol {scores.protocol.line}", ""]
     for line in table.itertuples():
         if line.n:
             limits = (
                 f"{_shown(line.measure, line.low):>12} .. {_shown(line.measure, line.high):<12}" if intervals else ""
             )
-            said.append(f"  {line.measure:<17}{_shown(line.measure, line.value):>12}  {limits} n {line.n}".rstrip())
+            printed.append(f"  {line.measure:<17}{_shown(line.measure, line.value):>12}  {limits} n {line.n}".rstrip())
     how = "95 % intervals by bootstrap over examples" if intervals else f"no intervals above {SAMPLE_FROM} examples"
-    said.append(f"  {how}; mean_km leaves out {found['mean_km_left_out']}")
+    printed.append(f"  {how}; mean_km leaves out {found['mean_km_left_out']}")
     report = scores.report.lines()
-    said += ["", "report: nothing was odd"] if not report else ["", "report:", *(f"  {line}" for line in report)]
-    return said + ([f"rows: {out}"] if out is not None else [])
+    printed += ["", "report: nothing was odd"] if not report else ["", "report:", *(f"  {line}" for line in report)]
+    return printed + ([f"rows: {out}"] if out is not None else [])
 
 
 def _effects_as_text(moved: pd.DataFrame) -> str:
@@ -124,8 +124,8 @@ def _effects_as_text(moved: pd.DataFrame) -> str:
     lines = []
     for line in moved.iloc[1:].to_dict("records"):
         changed = [name for name in MEASURES if not (line[f"{name}_change"] == 0 or math.isnan(line[f"{name}_change"]))]
-        said = ", ".join(f"{name} {_shown(name, line[name])}" for name in changed) or "the same"
-        lines.append(f"  {line['switch']} {line['setting']}: {said}")
+        values = ", ".join(f"{name} {_shown(name, line[name])}" for name in changed) or "the same"
+        lines.append(f"  {line['switch']} {line['setting']}: {values}")
     return "\n".join(lines)
 
 

@@ -36,16 +36,16 @@ def match(predicted: Sequence[str], true: Sequence[str]) -> tuple[NDArray[np.int
     Equal ids first; then without a picture's extension, with "/" read as "_", and without folders. A looser form never
     decides between two examples: where it fits several, the id stays unmatched and the second array (P,) is True.
     """
-    said, known = np.asarray(predicted, object), np.asarray(true, object)
-    if len(said) == len(known) and (said == known).all():
+    given, known = np.asarray(predicted, object), np.asarray(true, object)
+    if len(given) == len(known) and (given == known).all():
         return np.arange(len(known)), np.zeros(len(known), bool)
-    found = np.full(len(said), -1, np.int64)
-    ambiguous = np.zeros(len(said), bool)
+    found = np.full(len(given), -1, np.int64)
+    ambiguous = np.zeros(len(given), bool)
     for form in _FORMS:
         left = np.flatnonzero(found < 0)
         if not left.size:
             break
-        ours = said[left] if form is str else np.array([form(one) for one in said[left]], np.object_)
+        ours = given[left] if form is str else np.array([form(one) for one in given[left]], np.object_)
         theirs = pd.Index(known if form is str else [form(one) for one in known], dtype=object)
         several = theirs.duplicated(keep=False)
         once = np.flatnonzero(~several)

@@ -64,17 +64,18 @@ def evaluate(
     """The predictor's answers to a task, one row each, in the order of the rows (None: those of the split).
 
     Columns: task, decoding, id, what `Task.score` gives, the text with its length, form and, where the row has a right
-    letter, the rewards it would get. A row that is `unreadable` (which says why) is not asked, counts as not
-    answered and says why. ValueError where the predictor does not give one answer for each row.
+    letter, the rewards it would get. A row that is `unreadable` (which says why) is not given to the
+    predictor, counts as not answered and says why. ValueError where the predictor does not give one answer for each
+    row.
     """
     rows = task.rows(split) if rows is None else rows
     out = []
     for start in range(0, len(rows), AT_ONCE):
         batch = [rows[i] for i in range(start, min(start + AT_ONCE, len(rows)))]
-        asked = [row for row in batch if not row.get("unreadable")]
-        answers = predictor.predict(asked, task, decoding) if asked else []
-        if len(answers) != len(asked):
-            raise ValueError(f"{task.name}: {len(answers)} answers to {len(asked)} rows, where each needs one")
+        readable = [row for row in batch if not row.get("unreadable")]
+        answers = predictor.predict(readable, task, decoding) if readable else []
+        if len(answers) != len(readable):
+            raise ValueError(f"{task.name}: {len(answers)} answers to {len(readable)} rows, where each needs one")
         given = iter(answers)
         outputs = [
             Output(f"no answer: {row['unreadable']}", 0) if row.get("unreadable") else next(given) for row in batch

@@ -76,8 +76,8 @@ class Protocol:
 
     def but(self, **settings: str) -> Protocol:
         """This protocol with other settings; its name says which."""
-        said = ", ".join(f"{key}={value}" for key, value in settings.items() if key != "name")
-        changed: dict[str, Any] = {"name": f"{self.name} with {said}"} | settings  # looked at by __post_init__
+        different = ", ".join(f"{key}={value}" for key, value in settings.items() if key != "name")
+        changed: dict[str, Any] = {"name": f"{self.name} with {different}"} | settings  # looked at by __post_init__
         return replace(self, **changed)
 
     @property

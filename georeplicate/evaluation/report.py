@@ -46,14 +46,14 @@ class Report:
 
     def lines(self, first: int = 10) -> list[str]:
         """For printing: the notes, the counts, and the first rows."""
-        said = list(self.notes)
-        said += [f"{line.rows} x {line.reason} ({line.outcome})" for line in self.counts.itertuples()]
+        shown = list(self.notes)
+        shown += [f"{line.rows} x {line.reason} ({line.outcome})" for line in self.counts.itertuples()]
         for line in self.rows.head(first).itertuples():
             where = f"{line.file} row {line.row}" if line.row else line.file
-            said.append(f"  {where}, id {line.id!r}: {line.reason}")
+            shown.append(f"  {where}, id {line.id!r}: {line.reason}")
         if len(self.rows) > first:
-            said.append(f"  ... and {len(self.rows) - first} more")
-        return said
+            shown.append(f"  ... and {len(self.rows) - first} more")
+        return shown
 
 
 def about(file: str, row: Iterable, id: Iterable, reason: str | Sequence[str], outcome: str | Sequence[str]) -> Report:

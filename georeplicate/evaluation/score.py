@@ -153,11 +153,11 @@ def score(
     protocol = Protocol.get(protocol)
     given = predictions if isinstance(predictions, Rows) else predictions_from(predictions)
     true = truth if isinstance(truth, Rows) else truth_from(truth)
-    found, said = _joined(given, true)
-    said += _copied(given, true, found)
+    found, odd = _joined(given, true)
+    odd += _copied(given, true, found)
     resolved = answers.resolve(given.frame, protocol, geocode or geocoders.of(protocol))
     rows = _rows(given.frame, true.frame, resolved, found, protocol)
-    out = Scores(rows, protocol, given.report + true.report + said + _odd(rows, given, true, found, protocol))
+    out = Scores(rows, protocol, given.report + true.report + odd + _odd(rows, given, true, found, protocol))
     return out
 
 
@@ -250,14 +250,14 @@ def _names(out: dict[str, NDArray], protocol: Protocol) -> dict[str, NDArray]:
     cache: dict[tuple[str, ...], bool] = {}
     key: tuple[str, ...]
     for kind in ("country", "city"):
-        said, true = out[f"pred_{kind}"], out[kind]
-        known = true.astype(bool) & (~answered | named | said.astype(bool))
-        if not said.astype(bool).any():
+        given, true = out[f"pred_{kind}"], out[kind]
+        known = true.astype(bool) & (~answered | named | given.astype(bool))
+        if not given.astype(bool).any():
             continue  # a system that names none has no such accuracy, rather than one of 0
         verdict = right[f"{kind}_right"]
-        verdict[known if protocol.unparseable == "wrong" else known & said.astype(bool)] = 0.0
-        for i in np.flatnonzero(known & said.astype(bool)):
-            key = (said[i], true[i])
+        verdict[known if protocol.unparseable == "wrong" else known & given.astype(bool)] = 0.0
+        for i in np.flatnonzero(known & given.astype(bool)):
+            key = (given[i], true[i])
             if kind == "city":
                 key += (out["pred_country"][i], out["country"][i])
             if key not in cache:
@@ -272,10 +272,10 @@ def _odd(rows: pd.DataFrame, given: Rows, true: Rows, found: NDArray, protocol: 
     outcome = "counts as wrong" if protocol.unparseable == "wrong" else "left out of the denominator"
     problem = rows.problem.to_numpy(object)
     missing = problem == NO_PREDICTION
-    said = report.about(given.source, np.zeros(missing.sum(), int), rows.id[missing], NO_PREDICTION, outcome)
+    noted = report.about(given.source, np.zeros(missing.sum(), int), rows.id[missing], NO_PREDICTION, outcome)
     bad = problem.astype(bool) & ~missing
     number = given.frame.row.to_numpy()[found]
-    said += report.about(given.source, number[bad], rows.id[bad], problem[bad], outcome)
+    noted += report.about(given.source, number[bad], rows.id[bad], problem[bad], outcome)
     far = np.flatnonzero(rows.error_km > 0.9 * SWAPPED_FAR_KM)
     points = [rows[name].to_numpy()[far] for name in ("pred_lat", "pred_lon", "lat", "lon")]
     for looks, what, remedy in (
@@ -285,8 +285,8 @@ def _odd(rows: pd.DataFrame, given: Rows, true: Rows, found: NDArray, protocol: 
         odd = np.zeros(len(rows), bool)
         odd[far] = looks(*points)
         why = f"{what}: the answer is near once {remedy}"
-        said += report.about(given.source, number[odd], rows.id[odd], why, "scored as given")
+        noted += report.about(given.source, number[odd], rows.id[odd], why, "scored as given")
         if odd.sum() > len(rows) / 2:
             note = f"{given.source}: {what}, as most answers are near once {remedy}; check its columns"
-            said += Report(notes=(note,))
-    return said
+            noted += Report(notes=(note,))
+    return noted

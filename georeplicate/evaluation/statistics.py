@@ -96,7 +96,7 @@ def _resample_weights(n: int, what: str) -> np.ndarray:
 def sample(rows: pd.DataFrame, counted, possible=1) -> Sample:
     """counted, possible: a number, or one for each of the rows (of one system, task and decoding).
 
-    ValueError where the seeds were not asked the same questions, each once.
+    ValueError where the seeds were not evaluated on the same questions, each once.
     """
     seed, training_seeds = pd.factorize(rows.training_seed, sort=True)
     question, ids = pd.factorize(rows.id)

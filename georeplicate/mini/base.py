@@ -11,9 +11,9 @@ at chance. This file makes such a starting point at mini scale, from places of t
     geography     cities and countries in text; weakly, the country of a street-level photo
 
 No prompt holds a panorama and a tile of one place, or of places within 50 km, and what is said about a panorama and a
-tile together never depends on whether they agree: captions without a verdict, verdicts on lists of words drawn by
-lot, and verdicts by the toss of a coin that the loss does not count. Reinforcement learning has to find out by itself
-that comparing works across views. `tests/mini/test_base.py` holds the stream to this.
+tile together never depends on whether they agree: captions without a verdict, verdicts on lists of words that are
+sampled at random, and verdicts by the toss of a coin that the loss does not count. Reinforcement learning has to find
+out by itself that comparing works across views. `tests/mini/test_base.py` holds the stream to this.
 
 The words for both views are the same, which gives away part of the alignment: said here because it matters.
 
@@ -382,6 +382,7 @@ CURRICULA = {c.world: c for c in (LAYOUT, GEOGRAPHIC)}
 
 
 def sizes(profile: Profile) -> dict[str, int]:
+    """{view: height in pixels} of the pictures that a profile's policies see."""
     return {"panorama": profile.panorama_px[0], "tile": profile.tile_px, "crop": profile.crop_px}
 
 

@@ -29,13 +29,12 @@ def make(root: str | Path, per_city: int, cities: Sequence[str] = tuple(CITIES),
     Whole or not: a tree of these sizes that is there stays, one that is not whole is gone on with. ValueError for a
     folder that holds another tree, or for a city that CV-Cities does not have.
     """
-    root, wanted = Path(root), {"per_city": per_city, "cities": list(cities), "seed": seed}
+    root, wanted = Path(root), _wanted(per_city, cities, seed)
     if unknown := [name for name in cities if name not in CITIES]:
         raise ValueError(f"CV-Cities has no {unknown[0]!r}: choose from {', '.join(CITIES)}")
-    made, begun = (_read(root / name) for name in (MADE, BEGUN))
-    if made == wanted:
+    if is_made(root, per_city, cities, seed):
         return root
-    if any(root.glob("*/img_info.csv")) and wanted != begun:
+    if any(root.glob("*/img_info.csv")) and wanted != _read(root / BEGUN):
         raise ValueError(f"{root} holds another CV-Cities tree: name another folder, or remove this one")
     files.write_json(root / BEGUN, wanted)
     sites = world.sites("train", per_city, seed=seed)
@@ -53,6 +52,15 @@ def make(root: str | Path, per_city: int, cities: Sequence[str] = tuple(CITIES),
         files.write_bytes(root / folder / "img_info.csv", table.getvalue().encode())
     files.write_json(root / MADE, wanted)
     return root
+
+
+def is_made(root: str | Path, per_city: int, cities: Sequence[str] = tuple(CITIES), seed: int = 0) -> bool:
+    """Whether the tree that `make` would make is there, whole."""
+    return _read(Path(root) / MADE) == _wanted(per_city, cities, seed)
+
+
+def _wanted(per_city: int, cities: Sequence[str], seed: int) -> dict[str, object]:
+    return {"per_city": per_city, "cities": list(cities), "seed": seed}
 
 
 def _read(path: Path) -> object:

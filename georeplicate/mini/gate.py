@@ -18,16 +18,8 @@ from torch import nn
 from torch.nn import functional as F
 from tqdm import trange
 
-from georeplicate.world import Difficulty
 from georeplicate.world.cues import WORDS
 
-# Of the layout world: the dial at its default, without the compass, and with all six attributes frozen: then only where
-# things stand tells.
-LAYOUT_DIALS = {
-    "default": Difficulty(),
-    "no compass": Difficulty(compass=False),
-    "attributes frozen": Difficulty(vary=frozenset()),
-}
 RING, ROUND = 24, 64  # the tile, unrolled: radii and azimuths
 
 

@@ -21,11 +21,8 @@ from georeplicate import pairs, world
 from georeplicate.mini.wording import LETTERS, PAIR, climate_word
 from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
-from georeplicate.tasks import answers
+from georeplicate.tasks import CONTROLS, answers
 from georeplicate.tasks.rows import Rows
-
-CONTROLS = ("shuffled pairing", "blank panorama", "blank tiles")
-
 
 # --- from pairs and sites to rows -----------------------------------------------------------------------------------
 
@@ -178,6 +175,7 @@ def rendered(profile: Profile, split: str) -> Dataset:
 
 @cache
 def base_policy(path: Path) -> policies.Policy:
+    """The policy in a folder, loaded once a process."""
     return policies.load(path)
 
 

@@ -32,7 +32,7 @@ from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2Im
 
 from georeplicate import world
 from georeplicate.mini import base, inputs, sight
-from georeplicate.mini.recipe import Tower, tower_of
+from georeplicate.mini.recipe import TowerTraining, tower_of
 from georeplicate.mini.wording import WHERE
 from georeplicate.model import policy as policies
 from georeplicate.model.processors import CHAT_TEMPLATE, InternVLImageTextProcessor
@@ -169,7 +169,7 @@ def learn_to_see(
     policy: policies.Policy,
     start: policies.Policy,
     photos: Photos,
-    tower: Tower,
+    tower: TowerTraining,
     *,
     seed: int,
     report: Report = lambda updates, doing: None,
@@ -211,7 +211,7 @@ def learn_to_see(
     return errors
 
 
-def _batches(count: int, tower: Tower, seed: int) -> list[list[int]]:
+def _batches(count: int, tower: TowerTraining, seed: int) -> list[list[int]]:
     drawn = common.order(count, tower.steps * tower.batch, seed)
     return [drawn[i : i + tower.batch] for i in range(0, len(drawn), tower.batch)]
 

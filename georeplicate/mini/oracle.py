@@ -22,12 +22,12 @@ PSEUDO = 0.5  # added to every count, so that no word is impossible
 def _counted(difficulty: world.Difficulty) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """(latitudes, longitudes of the base's cities, {word: its log-probability in each city})."""
     sites = world.sites("base", PLACES)
-    said = [world.words_of(world.build(site, difficulty=difficulty)) for site in sites.itertuples()]
+    described = [world.words_of(world.build(site, difficulty=difficulty)) for site in sites.itertuples()]
     cities = sites.groupby(["city", "country"], sort=False)
     lat, lon = cities.lat.mean().to_numpy(float), cities.lon.mean().to_numpy(float)
     city = cities.ngroup().to_numpy()
     shares: dict[str, np.ndarray] = {}
-    for values in zip(*said, strict=True):  # one attribute after another
+    for values in zip(*described, strict=True):  # one attribute after another
         known = sorted(set(values))
         counts = np.full((len(known), len(lat)), PSEUDO)
         np.add.at(counts, (np.searchsorted(known, values), city), 1)
@@ -50,11 +50,11 @@ def _near(km: float) -> np.ndarray:
 
 
 @cache
-def guess(said: tuple[str, ...], km: float, difficulty: world.Difficulty = world.DEFAULT) -> tuple[float, float]:
+def guess(words: tuple[str, ...], km: float, difficulty: world.Difficulty = world.DEFAULT) -> tuple[float, float]:
     """The city, as (lat, lon) in degrees, around which most probability lies within `km`, given these words of a
     world. No words: the best constant guess."""
     lat, lon, shares = _counted(difficulty)
-    score = sum((shares[word] for word in said if word in shares), np.zeros(len(lat)))
+    score = sum((shares[word] for word in words if word in shares), np.zeros(len(lat)))
     chance = np.exp(score - score.max())
     best = int(np.argmax(_near(km) @ chance))
     return float(lat[best]), float(lon[best])

@@ -9,7 +9,10 @@ this may still pair at chance, as long as its answer does not depend on what it 
     match       how often the right tile, and a wrong one, is called `match` where a verdict is given; sampled at T=1
     pairing     accuracy, greedy and sampled; near 1 / k for a base that was shown no pairs; and the same answers, read
                 by the first tile that they call a match
-    country     of street-level photos, beside the most frequent country; and places within some kilometres
+    country     of street-level photos, beside the most frequent country
+    places      share within some kilometres, read strictly: an answer that names two places counts as wrong. The
+                registered endpoints of the geographic world (`runs.arms`) read the first place that is named instead,
+                so their shares are higher for a policy that goes on to a second answer
 
 Runs took off from 0.57 and 0.66 of right tiles called a match, and 0.07 and 0.04 of wrong ones; none did from below
 GATE (a handful of runs of one world: `results/LOG.md`).
@@ -43,13 +46,15 @@ def verdicts(
     """
     rows = []
     for answer in answers.itertuples():
-        for name, spoken, verdict in thoughts(answer.text, words):
+        for name, described_as, verdict in thoughts(answer.text, words):
             view = "panorama" if name == "place" else "tile"
             at = 0 if name == "place" else 1 + LETTERS.index(name)
             if at >= len(described[answer.id]):
                 continue
             truth = dict(zip(words.words, described[answer.id][at], strict=True))
-            rows += [{"view": view, "attribute": kind, "true": truth[kind] == word} for kind, word in spoken.items()]
+            rows += [
+                {"view": view, "attribute": kind, "true": truth[kind] == word} for kind, word in described_as.items()
+            ]
             if verdict and view == "tile":
                 rows.append({"right": name == answer.truth, "match": verdict == wording.MATCH})
     return pd.DataFrame(rows, columns=["view", "attribute", "true", "right", "match"])
@@ -124,9 +129,9 @@ def words_read(
     """
     words, rows = wording.of(world_name), []
     for view, shown in pictures.items():
-        asked = [{"pixels": policy.pixels([picture]), "prompt": prompt} for picture in shown]
-        said = policy.generate(asked, max_new_tokens=2 * len(words.words) + 8, temperature=0.0).texts
-        found = [readings.first_words(text, words.attribute_of) for text in said]
+        requests = [{"pixels": policy.pixels([picture]), "prompt": prompt} for picture in shown]
+        answers = policy.generate(requests, max_new_tokens=2 * len(words.words) + 8, temperature=0.0).texts
+        found = [readings.first_words(text, words.attribute_of) for text in answers]
         shares = []
         for k, kind in enumerate(words.words):
             true = [described[k] for described in true_words]

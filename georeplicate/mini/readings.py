@@ -2,7 +2,7 @@
 
 A score depends on how an answer is read. The strict reading of all tables refuses an answer that names two places and
 takes the letter in the answer block; here the text itself is read again, so that a change of *form* or of the
-*answering rule* can be told apart from a change of what is known. No model is asked anything.
+*answering rule* can be told apart from a change of what is known. No model is run.
 """
 
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from georeplicate import files
 from georeplicate.profiles import Profile
+from georeplicate.tasks import CONTROLS
 
 if TYPE_CHECKING:
     from georeplicate.tasks import Task
@@ -64,7 +65,7 @@ SETTINGS = {
 
 
 @dataclass(frozen=True)
-class Tower:
+class TowerTraining:
     """How the vision tower of the small InternVL learns to see (`mini.internvl`): AdamW, a cosine to zero after 10 %
     of warm-up. Ours: what was tried on validation places is in results/LOG.md. version: raised by whoever changes what
     training makes of the same settings."""
@@ -76,9 +77,9 @@ class Tower:
     version: int = 1
 
 
-def tower_of(profile: Profile) -> Tower:
+def tower_of(profile: Profile) -> TowerTraining:
     """The same at a profile's size: one smaller than `mini` has as many fewer photos and updates."""
-    whole = Tower()
+    whole = TowerTraining()
     share = min(1.0, profile.n_train_sites / Profile.get("mini").n_train_sites)
     return replace(whole, photos=math.ceil(share * whole.photos), steps=math.ceil(share * whole.steps))
 
@@ -105,7 +106,7 @@ class Mini:
     name, version, provenance = NAME, VERSION, PROVENANCE
     update_s, row_s = UPDATE_S, ROW_S
     systems = {"base": "mini-base", "sft": "mini-SFT", "zero": "mini-Zero", "r1": "mini-R1"}
-    controls = ("shuffled pairing", "blank panorama", "blank tiles")
+    controls = CONTROLS
     has_stand_ins = True
     all_tasks = TASKS
 
@@ -148,6 +149,9 @@ class Mini:
         if stage == "places":
             return teaching.labelled_rows(profile, start)
         return inputs.controlled(inputs.questions(profile, "train", start, seed), control, seed)
+
+    def validation_places(self, profile: Profile, root: Path | None = None) -> None:
+        return None  # `mini.baselines` has them
 
     def tasks(self, profile: Profile, start: Path, control: str, with_places: bool, **_: Any) -> list[Task]:
         """What a run is evaluated on; without its places, the pairing question alone."""

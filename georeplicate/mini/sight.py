@@ -83,10 +83,10 @@ def probe_vision(
     For each word kind and view one head reads a weighted mean of a picture's tokens, and another reads every token on
     its own: each token has to tell all attributes of the whole picture, so that a language model that looks at any
     token of the right picture among six finds them. (Without the first head the second learns too slowly; without the
-    second the words for one picture among six were not learnt.) A head of the first kind names the country of a phone's
-    picture (of `photos`; None: no place is named): flags are small, and some token has to hold them. Returns the
-    accuracy of the second heads, their guesses
-    averaged over the tokens, and of the country, on the last fifth of the steps (pictures that were trained on).
+    second the words for one picture among six were not learnt.) A head of the first kind names the country of a
+    street-level photo (of `photos`; None: no place is named): flags are small, and some token has to hold them. Returns
+    the accuracy of the second heads, their guesses averaged over the tokens, and of the country, on the last fifth of
+    the steps (pictures that were trained on).
     together: one pair of heads a view for all word kinds, which with many kinds takes half the time.
     """
     torch.manual_seed(seed)
@@ -120,8 +120,7 @@ def probe_vision(
         for view in views:
             chosen = rng.integers(len(album.sites), size=batch)
             pixels = [album.pixels[view, int(i), int(rng.integers(2))] for i in chosen]
-            with common.autocast(common.bf16_in_hardware()):
-                seen = torch.stack(see(policy, pixels)).float()
+            seen = _tokens(policy, pixels)
             for group in groups:
                 parts = [part.split([counts[k] for k in group], -1) for part in heads[f"{view} {group[0]}"](seen)]
                 for k, whole, token in zip(group, *parts, strict=True):
@@ -135,9 +134,7 @@ def probe_vision(
         if photos is not None:
             chosen = rng.integers(len(photos.sites), size=batch)
             pixels = [photos.pixels["crop", int(i), int(rng.integers(2))] for i in chosen]
-            with common.autocast(common.bf16_in_hardware()):
-                seen = torch.stack(see(policy, pixels)).float()
-            whole, _ = heads["country"](seen)
+            whole, _ = heads["country"](_tokens(policy, pixels))
             value = value + nn.functional.cross_entropy(whole, country[chosen])
             if step >= 0.8 * steps:
                 right.setdefault("country", []).append(float((whole.argmax(-1) == country[chosen]).float().mean()))
@@ -146,6 +143,12 @@ def probe_vision(
         optimiser.step()
         schedule.step()
     return {name: float(np.mean(values)) for name, values in right.items()}
+
+
+def _tokens(policy: policies.Policy, pixels: list[dict]) -> torch.Tensor:
+    """(B, S, width) the vision tower's tokens of pictures of one size, in fp32, computed as in training."""
+    with common.autocast(common.bf16_in_hardware()):
+        return torch.stack(see(policy, pixels)).float()
 
 
 def see(policy: policies.Policy, pixels: list[dict]) -> tuple[torch.Tensor, ...]:

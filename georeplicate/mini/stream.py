@@ -72,6 +72,12 @@ class Stream:
     what single pictures are described of. known: places with a column `words`, of which geography is told in text.
     """
 
+    # What searches look like, as a stage of the curriculum sets it (`base.Stage.prepare`).
+    least: int = 1  # words said of a picture in a search
+    most: int  # the same: all of a world's, unless told otherwise
+    in_order: bool = False  # whether a search begins at A and goes on in the order of the alphabet
+    rule: bool = False  # whether a search stops at the first tile that it calls a match
+
     def __init__(
         self,
         sites: pd.DataFrame,
@@ -112,17 +118,12 @@ class Stream:
         lat, lon = self.lat, self.lon
         return np.stack([geo.haversine_km(a, o, lat, lon) > APART_KM for a, o in zip(lat, lon, strict=True)])
 
-    least: int = 1  # words said of a picture in a search
-    most: int  # the same: all of a world's, unless told otherwise
-    in_order: bool = False  # whether a search begins at A and goes on in the order of the alphabet
-    rule: bool = False  # whether a search stops at the first tile that it calls a match
-
     def looked_at(self, rng: np.random.Generator, most: int = 5) -> np.ndarray:
         """Numbers of the tiles that a search looks at before it stops, which it does at random: one to `most`."""
         order = rng.permutation(5)
         return (np.arange(5) if self.in_order else order)[: rng.integers(1, most + 1)]
 
-    def spoken(self, rng: np.random.Generator) -> np.ndarray:
+    def chosen_kinds(self, rng: np.random.Generator) -> np.ndarray:
         """Which of a picture's words are said this time: `least` to `most`, in order. With one, any word can be first
         behind a letter; if it were always the same, the others would be looked up by that word and not by the letter.
         """
@@ -149,10 +150,10 @@ class Stream:
             views = (views[rng.integers(2)],) * 2
         texts = []
         for _ in range(TEXTS):
-            spoken = self.spoken(rng) if search else np.arange(len(self.kinds))
+            chosen = self.chosen_kinds(rng) if search else np.arange(len(self.kinds))
             order = self.looked_at(rng) if search else rng.permutation(5)
-            looked = [(LETTERS[j], self._some(sites[1 + j], spoken), "") for j in order]
-            texts.append(think(self._some(sites[0], spoken), looked, LETTERS[order[-1]]))
+            looked = [(LETTERS[j], self._some(sites[1 + j], chosen), "") for j in order]
+            texts.append(think(self._some(sites[0], chosen), looked, LETTERS[order[-1]]))
         return Example(self._six(rng, views, sites), DESCRIBE_ALL, tuple(texts))
 
     def _six(self, rng, views: tuple[str, str], sites: list[int]) -> tuple[tuple[str, int, int], ...]:
@@ -166,12 +167,12 @@ class Stream:
         sites = self.far_apart(rng, 6)
         texts = []
         for _ in range(TEXTS):
-            spoken = self.spoken(rng)
+            chosen = self.chosen_kinds(rng)
             order = self.looked_at(rng)
             looked = self.stopped(
-                [(LETTERS[j], self._some(sites[1 + j], spoken), VERDICTS[rng.integers(2)]) for j in order]
+                [(LETTERS[j], self._some(sites[1 + j], chosen), VERDICTS[rng.integers(2)]) for j in order]
             )
-            texts.append(think(self._some(sites[0], spoken), looked, looked[-1][0]))
+            texts.append(think(self._some(sites[0], chosen), looked, looked[-1][0]))
         return Example(self._six(rng, ("panorama", "tile"), sites), PAIR, tuple(texts), but=VERDICTS)
 
     def compare(self, rng, view: str) -> Example:
@@ -180,11 +181,11 @@ class Stream:
         own = int(rng.integers(5))
         texts = []
         for _ in range(TEXTS):
-            spoken = self.spoken(rng)
-            place = self._some(sites[own], spoken)
+            chosen = self.chosen_kinds(rng)
+            place = self._some(sites[own], chosen)
             looked = []
             for j in self.looked_at(rng):
-                described = self._some(sites[j], spoken)
+                described = self._some(sites[j], chosen)
                 looked.append((LETTERS[j], described, MATCH if described == place else DIFFERENT))
             looked = self.stopped(looked)
             texts.append(think(place, looked, looked[-1][0]))
@@ -203,27 +204,27 @@ class Stream:
     def beside(self, rng) -> Example:
         """The same lists beside a panorama and five tiles of places far apart, under the pairing prompt.
 
-        Half of these searches begin with words that are true of the panorama; the lists behind the letters are drawn by
-        lot and describe no tile, so no verdict says anything about whether a tile agrees with the panorama. The loss
-        counts the verdicts alone.
+        Half of these searches begin with words that are true of the panorama; the lists behind the letters are sampled
+        at random and describe no tile, so no verdict says anything about whether a tile agrees with the panorama. The
+        loss counts the verdicts alone.
         """
         sites = self.far_apart(rng, 6)
         texts = tuple(self._lists(rng, 5, sites[0] if rng.random() < 0.5 else None) for _ in range(TEXTS))
         return Example(self._six(rng, ("panorama", "tile"), sites), PAIR, texts, only=VERDICTS, skill="verdicts")
 
     def _lists(self, rng, most: int, place_of: int | None = None) -> str:
-        spoken = self.spoken(rng)
+        chosen = self.chosen_kinds(rng)
         kinds = self.kinds
-        place = [str(rng.choice(kinds[k])) for k in spoken]
+        place = [str(rng.choice(kinds[k])) for k in chosen]
         if place_of is not None:
-            place = list(self._some(place_of, spoken))
+            place = list(self._some(place_of, chosen))
         looked = []
         for j in self.looked_at(rng, most):
             listed = list(place)
             if rng.random() < 0.5:
-                changed = len(spoken) if rng.random() < 0.35 else rng.integers(1, min(3, len(spoken)) + 1)
-                for at in rng.permutation(len(spoken))[:changed]:
-                    listed[at] = str(rng.choice(kinds[spoken[at]]))
+                changed = len(chosen) if rng.random() < 0.35 else rng.integers(1, min(3, len(chosen)) + 1)
+                for at in rng.permutation(len(chosen))[:changed]:
+                    listed[at] = str(rng.choice(kinds[chosen[at]]))
             looked.append((LETTERS[j], tuple(listed), MATCH if listed == place else DIFFERENT))
         looked = self.stopped(looked)
         return think(tuple(place), looked, looked[-1][0])
@@ -255,19 +256,19 @@ class Stream:
         if self.known is None:
             raise ValueError("this stream was given no places to know: Stream(..., known=...)")
         i = int(rng.integers(len(self.known)))
-        spoken, place = self.known_words[i], self.known.iloc[i]
+        words, place = self.known_words[i], self.known.iloc[i]
         if rng.random() < 0.5:
-            kept = np.sort(rng.choice(len(spoken), rng.integers(4, len(spoken)), replace=False))
-            spoken = tuple(spoken[k] for k in kept)
-        text = thought(spoken, place.climate, place.region, place.country, place.city)
+            kept = np.sort(rng.choice(len(words), rng.integers(4, len(words)), replace=False))
+            words = tuple(words[k] for k in kept)
+        text = thought(words, place.climate, place.region, place.country, place.city)
         pictures: tuple[tuple[str, int, int], ...] = ()
         if beside:
             far = np.flatnonzero(geo.haversine_km(place.lat, place.lon, self.lat, self.lon) > APART_KM)
             pictures = (("crop", int(far[rng.integers(len(far))]), int(rng.integers(2))),)
         return Example(pictures, WHERE, (text,), but=self.spoken_words, skill="geography")
 
-    def _some(self, site: int, spoken: np.ndarray) -> tuple[str, ...]:
-        return tuple(self.described[site][k] for k in spoken)
+    def _some(self, site: int, chosen: np.ndarray) -> tuple[str, ...]:
+        return tuple(self.described[site][k] for k in chosen)
 
     def batch(self, rng: np.random.Generator, mix: dict[str, int]) -> list[Example]:
         """Examples of a mix {task: how many}, task after task."""

@@ -38,18 +38,18 @@ def swap(
     countries are ISO codes of the first place that each names, "" for none). An empty table where no thought says any.
     """
     rng = np.random.default_rng([seed, 23])
-    asked = [{"pixels": row["pixels"], "prompt": WHERE} for row in rows]
-    written = policy.generate(asked, max_new_tokens=max_new_tokens, temperature=0.0).texts
+    requests = [{"pixels": row["pixels"], "prompt": WHERE} for row in rows]
+    written = policy.generate(requests, max_new_tokens=max_new_tokens, temperature=0.0).texts
     chosen, starts = [], []
-    for row, question, text in zip(rows, asked, written, strict=True):
+    for row, question, text in zip(rows, requests, written, strict=True):
         tokens = text.split("</think>")[0].split()
-        said = [i for i, token in enumerate(tokens) if token in wording.attribute_of]
-        if not said:
+        positions = [i for i, token in enumerate(tokens) if token in wording.attribute_of]
+        if not positions:
             continue
-        words, kind = flipped([tokens[i] for i in said], wording, rng)
-        changed = dict(zip(said, words, strict=True))
+        words, kind = flipped([tokens[i] for i in positions], wording, rng)
+        changed = dict(zip(positions, words, strict=True))
         for now in ({}, changed):
-            begun = " ".join(now.get(i, token) for i, token in enumerate(tokens[: said[-1] + 1]))
+            begun = " ".join(now.get(i, token) for i, token in enumerate(tokens[: positions[-1] + 1]))
             starts.append({"pixels": row["pixels"], "text": f"{policy.text(question)}{begun}", "begun": begun})
         chosen.append({"id": row["id"], "attribute": kind})
     if not chosen:

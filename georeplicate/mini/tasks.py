@@ -41,8 +41,8 @@ def details(text: str, choice: str, row: Row, words: Wording = wording.WORDING) 
 
 def pairing(load=None, k: int = 5, world_name: str = "layout") -> Pairing:
     """The pairing question in a mini world's words; load: split -> rows (None: the rows are given elsewhere)."""
-    told = partial(details, words=wording.of(world_name))
-    return Pairing(load or (lambda split: []), BENCHMARKS[world_name], k, PAIR, told)
+    counts = partial(details, words=wording.of(world_name))
+    return Pairing(load or (lambda split: []), BENCHMARKS[world_name], k, PAIR, counts)
 
 
 def places(load, world_name: str = "layout") -> dict[str, Task]:
@@ -101,8 +101,8 @@ def of(profile: Profile, base_path: Path, control: str = "") -> dict[str, Task]:
     """All tasks of a profile; control: blank pictures in the pairing question (see `inputs.controlled`)."""
     questions = partial(_questions, profile, base_path, control)
     views = partial(inputs.views, profile, base_path=base_path)
-    asked = pairing(questions, profile.k, profile.world)
-    found: dict[str, Task] = {"pairing": asked, **places(lambda split: views(split), profile.world)}
+    question = pairing(questions, profile.k, profile.world)
+    found: dict[str, Task] = {"pairing": question, **places(lambda split: views(split), profile.world)}
     if profile.world == "geographic":
         apart = partial(_questions, profile, base_path, control, negatives="random")
         found["pairing apart"] = replace(pairing(apart, profile.k, profile.world), name="pairing apart")

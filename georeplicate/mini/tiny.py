@@ -127,4 +127,5 @@ def build(
 
 
 def parameters_in_millions(model: PreTrainedModel) -> float:
+    """How many weights a model has, in millions."""
     return sum(p.numel() for p in model.parameters()) / 1e6

@@ -224,14 +224,14 @@ def _licence(info: Any) -> str:
 def _refuse(name: str, config: Path, sizes: dict[str, int]) -> None:
     """CheckpointError for a model that could not be used here, as far as its config and list of files tell."""
     try:
-        said: Any = json.loads(config.read_text(encoding="utf-8"))
-        family = said.get("model_type", "")
+        stated: Any = json.loads(config.read_text(encoding="utf-8"))
+        family = stated.get("model_type", "")
     except (ValueError, AttributeError):
         raise CheckpointError(f"the config.json of {name} is no JSON object; nothing was downloaded") from None
     if family not in FAMILIES:
         if family == "internvl_chat":
             remedy = f"its authors publish it for transformers as well: {name}-hf"
-        elif "auto_map" in said:
+        elif "auto_map" in stated:
             remedy = "its code lies on the hub, and no code from there is run here"
         else:
             remedy = "what it does with pictures is not known here"

@@ -35,7 +35,7 @@ from georeplicate.model.pictures import as_rgb
 from georeplicate.model.processors import SPECIAL_TOKENS, UNKNOWN, load_processor
 from georeplicate.tasks.prompts import messages
 
-_SAID = {"content", "tool_calls"}  # of which a message has one at least
+_CONTENT = {"content", "tool_calls"}  # of which a message has one at least
 _IMAGE_SIZES = ("image_grid_thw", "num_patches")  # what image processors say about each image
 
 
@@ -266,7 +266,7 @@ class Policy:
 def as_messages(prompt: Any) -> list[dict[str, Any]]:
     """The messages of a prompt; ValueError in one sentence where they are none."""
     listed = isinstance(prompt, Sequence) and not isinstance(prompt, str | bytes)
-    if not listed or not all(isinstance(m, Mapping) and "role" in m and m.keys() & _SAID for m in prompt):
+    if not listed or not all(isinstance(m, Mapping) and "role" in m and m.keys() & _CONTENT for m in prompt):
         raise ValueError(
             f"the prompt {reprlib.repr(prompt)} is no conversation: give a list of messages, each with a role and a "
             "content, or a text"
@@ -342,10 +342,8 @@ def load(
         model, info = loaded  # transformers types the model alone
         processor = load_processor(str(found), config.model_type)
     except (OSError, ValueError, RuntimeError, LookupError, TypeError, AttributeError, SafetensorError) as error:
-        said = _unreadable(found) or " ".join(str(error).split())[:300]  # a damaged file ends in any of these
-        raise CheckpointError(
-            f"cannot load the checkpoint {name}: {said}; restore its files or get it again"
-        ) from error
+        why = _unreadable(found) or " ".join(str(error).split())[:300]  # a damaged file ends in any of these
+        raise CheckpointError(f"cannot load the checkpoint {name}: {why}; restore its files or get it again") from error
     lost = sorted(info["missing_keys"]) + sorted(info["unexpected_keys"]) + sorted(map(str, info["mismatched_keys"]))
     if lost:
         raise CheckpointError(f"{name} does not fit its config: {len(lost)} weights differ, first {lost[0]}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import ClassVar
 
 from transformers import (
     AutoImageProcessor,
@@ -56,42 +57,50 @@ CHAT_TEMPLATE = """\
 """
 
 
-class _SavedAsItsParent(ProcessorMixin):
+class _SavedAsPublished(ProcessorMixin):
+    """A processor that is saved under the name of the published class it stands for: under its own, AutoProcessor
+    would return a bare tokenizer."""
+
+    published: ClassVar[type[ProcessorMixin]]
+
     def save_pretrained(self, save_directory, **kwargs):
-        """Saved under the name of the class it stands for: under its own, AutoProcessor returns a bare tokenizer."""
         saved = super().save_pretrained(save_directory, **kwargs)
         self.image_processor.save_pretrained(save_directory)  # preprocessor_config.json, as published checkpoints have
         for name in ("processor_config.json", "tokenizer_config.json", "preprocessor_config.json"):
             path = Path(save_directory) / name
             if path.exists():
                 content = json.loads(path.read_text())
-                content["processor_class"] = type(self).__mro__[2].__name__
+                content["processor_class"] = self.published.__name__
                 path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n")
         return saved
 
 
-class ImageTextProcessor(_SavedAsItsParent, Qwen2_5_VLProcessor):
+class _QwenImageText(_SavedAsPublished):
+    """What the processors of Qwen-VL do without a video processor."""
+
+    def __init__(self, image_processor=None, tokenizer=None, chat_template=None):
+        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
+        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
+        self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
+        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+
+
+class ImageTextProcessor(_QwenImageText, Qwen2_5_VLProcessor):
     """Qwen2.5-VL's processor for images and text only: it takes no video processor."""
 
-    def __init__(self, image_processor=None, tokenizer=None, chat_template=None):
-        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
-        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
-        self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
-        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+    published = Qwen2_5_VLProcessor
 
 
-class Qwen3ImageTextProcessor(_SavedAsItsParent, Qwen3VLProcessor):
+class Qwen3ImageTextProcessor(_QwenImageText, Qwen3VLProcessor):
     """Qwen3-VL's processor for images and text only."""
 
-    def __init__(self, image_processor=None, tokenizer=None, chat_template=None):
-        self.image_token, self.video_token = "<|image_pad|>", "<|video_pad|>"
-        self.image_token_id = tokenizer.convert_tokens_to_ids(self.image_token)
-        self.video_token_id = tokenizer.convert_tokens_to_ids(self.video_token)
-        ProcessorMixin.__init__(self, image_processor, tokenizer, chat_template=chat_template)
+    published = Qwen3VLProcessor
 
 
-class InternVLImageTextProcessor(_SavedAsItsParent, InternVLProcessor):
+class InternVLImageTextProcessor(_SavedAsPublished, InternVLProcessor):
     """InternVL's processor for images and text only. An image becomes one or more tiles of image_seq_length tokens."""
+
+    published = InternVLProcessor
 
     def __init__(self, image_processor=None, tokenizer=None, image_seq_length: int = 256, chat_template=None):
         self.image_seq_length = image_seq_length
@@ -105,6 +114,10 @@ class InternVLImageTextProcessor(_SavedAsItsParent, InternVLProcessor):
 
 
 def load_processor(name: str, model_type: str) -> ProcessorMixin:
+    """The processor of a checkpoint, by its folder or hub name, for images and text; raises what transformers raises.
+
+    model_type: as in its config; of the families with a class here no video processor is needed.
+    """
     if model_type not in ("qwen2_5_vl", "qwen3_vl", "internvl"):
         processor = AutoProcessor.from_pretrained(name, backend="pil")
     else:
@@ -115,8 +128,8 @@ def load_processor(name: str, model_type: str) -> ProcessorMixin:
         elif model_type == "qwen3_vl":
             processor = Qwen3ImageTextProcessor(*parts, **options)
         else:
-            said = InternVLProcessor.get_processor_dict(name)[0]
-            processor = InternVLImageTextProcessor(*parts, said.get("image_seq_length", 256), **options)
+            stored = InternVLProcessor.get_processor_dict(name)[0]
+            processor = InternVLImageTextProcessor(*parts, stored.get("image_seq_length", 256), **options)
     processor.tokenizer.padding_side = "left"  # right padding gives silently wrong M-RoPE positions in generation
     return processor
 

@@ -66,7 +66,7 @@ def load(
 ) -> Dataset:
     """The pairs of a source and split, in the schema above. Pictures are opened when a row is asked for.
 
-    root       folder of the source's files; "world" needs none
+    root       folder of the source's files; "world" has none
     set_aside  CSV written by pairs.validate: rows of this split whose id it lists are left out
     check      look at every picture first and leave out rows with one that cannot be shown; else such a row is an
                error when it is asked for
@@ -80,10 +80,12 @@ def load(
     if source != "world" and source not in ON_DISK:
         raise ValueError(f"unknown source {source!r}: choose one of world, {', '.join(ON_DISK)}")
     if source == "world":
-        if set_aside is not None:
-            raise ValueError("pairs: the world has nothing to set aside")
+        if root is not None or set_aside is not None:
+            raise ValueError(
+                "pairs: the world lies on no disk and has nothing to set aside: leave root and set_aside out"
+            )
         _check_options(source, world.load, options)
-        return world.load(split, root=root, **options)
+        return world.load(split, **options)
     frame = read(source, split, root, **options)
     if set_aside is not None:
         frame = frame[~frame.id.isin(_listed(Path(set_aside), split))]

@@ -31,6 +31,8 @@ UNSTATED = "not stated by its authors"
 
 @dataclass(frozen=True)
 class Terms:
+    """What the authors of a source allow, and where its files are: on the hub (`repo`), or on request (`ask`)."""
+
     licence: str
     terms: str
     repo: str | None = None  # of Hugging Face; None: on request only

@@ -107,6 +107,7 @@ def lines_of(source: str, path: Path) -> Iterator[tuple[int, list[str]]]:
 
 
 def not_utf8(source: str, path: Path, error: UnicodeDecodeError) -> str:
+    """The sentence of the ValueError for a file in another encoding."""
     return f"{source}: {path} is not in UTF-8 (byte {error.start}): save it again as UTF-8"
 
 

@@ -6,7 +6,6 @@ import json
 import warnings
 from dataclasses import dataclass, field
 from functools import cache, lru_cache
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -45,7 +44,6 @@ _FEATURES = Features(FEATURES | {"panorama": Rendered(), "aerial": Rendered()})
 
 def load(
     split: str,
-    root: str | Path | None = None,
     *,
     per_region: int = 8,
     regions: int | None = None,
@@ -54,8 +52,8 @@ def load(
     difficulty: world.Difficulty = world.DEFAULT,
     seed: int = 0,
 ) -> Dataset:
-    """Pairs of a split of world.sites; `seed` moves the places and the pictures. `root` is ignored: nothing lies on
-    disk. A row's pictures are rendered whenever they are read: some 10 ms a pair at the default sizes."""
+    """Pairs of a split of world.sites; `seed` moves the places and the pictures. Nothing lies on disk: a row's pictures
+    are rendered whenever they are read, some 10 ms a pair at the default sizes."""
     places = _sites(split, per_region, regions, seed)
     dial = _dial(difficulty)
     table = places[[name for name in FEATURES if name not in ("panorama", "aerial")]].to_dict("list")

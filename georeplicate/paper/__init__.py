@@ -15,7 +15,7 @@ from georeplicate.paper.details import DETAILS, RELEASED_COMMIT, Detail, details
 from georeplicate.paper.deviations import DEVIATIONS, Deviation, deviations, deviations_by_weight
 from georeplicate.paper.notation import NOTATION, Symbol, notation
 from georeplicate.paper.questions import EXPERIENCES, QUESTIONS, Experience, Question, experiences, questions
-from georeplicate.paper.rounding import check_rounding, markdown, possible_counts, possible_sizes, rounding
+from georeplicate.paper.rounding import check_rounding, possible_counts, possible_sizes, rounding
 from georeplicate.paper.settings import SETTINGS, Setting, setting, settings
 from georeplicate.paper.sources import (
     CONFIG,
@@ -45,6 +45,7 @@ from georeplicate.paper.tables import (
     table1,
     table2,
 )
+from georeplicate.paper.text import markdown
 
 __all__ = [
     "CLAIMS",

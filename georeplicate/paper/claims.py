@@ -6,12 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from georeplicate.paper.settings import setting
-from georeplicate.paper.sources import (
-    NOTES,
-    POSTER,
-    Strength,
-    frame_of,
-)
+from georeplicate.paper.sources import NOTES, POSTER, Strength, frame_of
 from georeplicate.paper.tables import TABLE2, THRESHOLDS_KM, percent_within
 
 if TYPE_CHECKING:

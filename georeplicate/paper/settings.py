@@ -5,14 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from georeplicate.paper.sources import (
-    CONFIG,
-    NOTES,
-    POSTER,
-    SCRIPT,
-    Strength,
-    frame_of,
-)
+from georeplicate.paper.sources import CONFIG, NOTES, POSTER, SCRIPT, Strength, frame_of
 from georeplicate.paper.tables import TABLE2, TABLE2_DECIMALS, THRESHOLDS_KM
 
 if TYPE_CHECKING:

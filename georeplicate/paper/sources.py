@@ -33,6 +33,7 @@ TITLES = (
 
 
 def frame_of(rows: Iterable) -> pd.DataFrame:
+    """Records of this package as a DataFrame, one column a field."""
     import pandas as pd
 
     return pd.DataFrame([asdict(row) for row in rows])

@@ -5,9 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from georeplicate.paper.sources import (
-    frame_of,
-)
+from georeplicate.paper.sources import frame_of
 
 if TYPE_CHECKING:
     import pandas as pd

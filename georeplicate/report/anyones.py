@@ -28,7 +28,7 @@ from georeplicate.evaluation.score import score
 from georeplicate.model.pictures import ENDINGS
 from georeplicate.report import anyones_page, maps, plots
 
-_SAID = "(text)"  # column of the answers' words; no file has one of that name
+_NAMED = "(text)"  # column of the answers' words; no file has one of that name
 MOST_COUNTRIES = 30
 MOSTENDINGS = 1000  # on one page, some 15 kB each
 NOWHERE = "at sea or in no state"
@@ -83,10 +83,10 @@ def read(predictions: Path, truth: Path | None = None) -> tuple[pd.DataFrame, Re
         given, true = rows.read_predictions(predictions), rows.read_truth(truth)
     else:
         given, true = rows.read_both(predictions)
-    given = rows.Rows(given.frame.assign(**{_SAID: given.frame.text}), given.report, given.source)
+    given = rows.Rows(given.frame.assign(**{_NAMED: given.frame.text}), given.report, given.source)
     scores = score(given, true)
     frame = scores.rows.drop(columns="text", errors="ignore")  # where the file's own column has that name
-    frame = frame.rename(columns={_SAID: "text"})
+    frame = frame.rename(columns={_NAMED: "text"})
     frame["text"] = frame.text.fillna("").astype(str)
     frame["country_name"] = _country_names(frame)
     return frame, scores.report
@@ -129,13 +129,13 @@ def thumbnails(folder: Path, frame: pd.DataFrame, most: int = MOSTENDINGS) -> tu
 
 def _country_names(frame: pd.DataFrame) -> NDArray:
     """(N,) English name of each true country, as written where it is no country's name."""
-    said = frame.country.astype(str).to_numpy(object)
-    bare = np.flatnonzero(said == "")
+    given = frame.country.astype(str).to_numpy(object)
+    bare = np.flatnonzero(given == "")
     if bare.size:
-        said[bare] = answers.countries_at(frame.lat.to_numpy()[bare], frame.lon.to_numpy()[bare])
-    codes = {one: atlas.country_code(one) for one in set(said) if one}
+        given[bare] = answers.countries_at(frame.lat.to_numpy()[bare], frame.lon.to_numpy()[bare])
+    codes = {one: atlas.country_code(one) for one in set(given) if one}
     names = {one: atlas.country_name(code) if code else one for one, code in codes.items()} | {"": ""}
-    return np.array([names[one] for one in said], object)
+    return np.array([names[one] for one in given], object)
 
 
 def baselines(frame: pd.DataFrame, seed: int = 0) -> dict[str, NDArray]:

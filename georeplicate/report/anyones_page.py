@@ -77,8 +77,8 @@ def page(
     if shown:
         facts.append(f"{sum(one in shown for one in map(str, rows.id)):,} of them with their picture.")
     if baselines:
-        said = ", ".join(f"{who} {maps.km_text(km)}" for who, km in baselines.items())
-        facts.append(f"Medians without looking at a picture: {said}.")
+        medians = ", ".join(f"{who} {maps.km_text(km)}" for who, km in baselines.items())
+        facts.append(f"Medians without looking at a picture: {medians}.")
     notes = "".join(f"<li>{html.escape(line)}</li>" for line in report)
     policy = (
         f"default-src 'none'; script-src '{_hash(SCRIPT)}'; style-src '{_hash(STYLE)}'; base-uri 'none'; "

@@ -138,8 +138,8 @@ def _cut(axes: Axes, image: Any, grid: tuple[int, int], side: int, name: str, co
         axes.axvline(at * side, color="white", linewidth=1)
     axes.spines[:].set(color=colour, linewidth=3)
     height, width = pixels.shape[:2]
-    said = f"{name}: {height} x {width} pixels, {grid[0]} x {grid[1]} = {grid[0] * grid[1]} tokens"
-    axes.set_title(said if name == "panorama" else f"{name}: {grid[0]} x {grid[1]}", fontsize=9, loc="left")
+    label = f"{name}: {height} x {width} pixels, {grid[0]} x {grid[1]} = {grid[0] * grid[1]} tokens"
+    axes.set_title(label if name == "panorama" else f"{name}: {grid[0]} x {grid[1]}", fontsize=9, loc="left")
     axes.set(xticks=[], yticks=[])
 
 

@@ -96,11 +96,17 @@ def _one(table: pd.DataFrame, **chosen) -> pd.Series:
     return table.iloc[0]
 
 
+def _after(frames: Mapping[str, pd.DataFrame], ending: str) -> pd.DataFrame:
+    """What GRPO moved, up to the system whose name ends so: "mini-Zero" in the mini world, "Zero" on photographs."""
+    changes = frames["changes"]
+    return changes[changes.after.str.endswith(ending)]
+
+
 # --- the sentences ---------------------------------------------------------------------------------------------------
 
 
 def _pairing(frames: Mapping[str, pd.DataFrame]) -> str:
-    row = _one(frames["changes"], task="pairing", measure="right letter", after="mini-Zero")
+    row = _one(_after(frames, "Zero"), task="pairing", measure="right letter")
     taught = row.verdict == "higher"
     return (
         "**The letter alone teaches pairing here**" if taught else "**The letter alone did not teach pairing here**"
@@ -135,9 +141,9 @@ def _orderings(frames: Mapping[str, pd.DataFrame]) -> str:
 
 
 def _countries(frames: Mapping[str, pd.DataFrame]) -> str:
-    changes = frames["changes"].query("task == 'geolocation' and after == 'mini-R1'")
     strict, first, form = (
-        _one(changes, measure=name) for name in ("right country", "right country, first place named", "well formed")
+        _one(_after(frames, "R1"), task="geolocation", measure=name)
+        for name in ("right country", "right country, first place named", "well formed")
     )
     what = (
         "What is lost is the form of answers to a prompt that no reward covered"
@@ -155,12 +161,11 @@ def _countries(frames: Mapping[str, pd.DataFrame]) -> str:
 
 
 def _distance(frames: Mapping[str, pd.DataFrame]) -> str:
-    changes = frames["changes"]
-    row = _one(changes, task="geolocation", measure="within 2500 km", after="mini-Zero")
+    row = _one(_after(frames, "Zero"), task="geolocation", measure="within 2500 km")
     kept = "which survives" if row.p_holm < 0.05 else "which does not survive"
     return (
         f"From the base the share of places within 2,500 km changes by {_points(row)} (p = {row.p_value:.3f}), {kept} "
-        f"adjustment for the {len(changes)} lines of that table (Holm: {row.p_holm:.2f})."
+        f"adjustment for the {len(frames['changes'])} lines of that table (Holm: {row.p_holm:.2f})."
     )
 
 
@@ -179,20 +184,20 @@ def _table1(frames: Mapping[str, pd.DataFrame]) -> str:
     if base.empty or not len(by_labels):
         raise KeyError("table1")
     least, most = by_labels.iloc[0], by_labels.iloc[-1]
-    told = by_labels[by_labels.verdict == "higher"]
+    higher = by_labels[by_labels.verdict == "higher"]
     lines = {name: _share(_one(table, system=name), far) for name in ("best constant guess", READER)}
     worst = by_labels.smallest_effect.max()
-    said = (
+    sentence = (
         f"Table 1, photos located within 2,500 km ({len(ran)} stand-ins): the base {base[far]:.3f}; systems that were "
         f"trained on labelled places {least.value:.3f} ({least.system}) to {most.value:.3f} ({most.system}), of which "
-        f"{len(told)} of {len(by_labels)} are above the base after Holm's adjustment"
+        f"{len(higher)} of {len(by_labels)} are above the base after Holm's adjustment"
     )
-    if len(told) < len(by_labels):
-        said += (
+    if len(higher) < len(by_labels):
+        sentence += (
             f"; of the others: cannot tell (smallest effect that would have been told: up to {100 * worst:.1f} points)"
         )
-    said += f"; GRPO on pairing from the base {zero.value:.3f}. Beside them the best constant guess "
-    return said + f"{lines['best constant guess']}, and a naive-Bayes reader of the six true words {lines[READER]}."
+    sentence += f"; GRPO on pairing from the base {zero.value:.3f}. Beside them the best constant guess "
+    return sentence + f"{lines['best constant guess']}, and a naive-Bayes reader of the six true words {lines[READER]}."
 
 
 def _words(frames: Mapping[str, pd.DataFrame]) -> str:

@@ -72,15 +72,15 @@ def few_questions(profile: Profile, regions: int = 12) -> tuple[Dataset, Dataset
 
 def question(profile: Profile) -> Figure:
     """A question as the mini model sees it."""
-    rows, asked = few_questions(profile)
-    one = asked[_SHOWN]
+    rows, questions = few_questions(profile)
+    one = questions[_SHOWN]
     return plots.question(pairs.images(rows, one), one["letter"], "the same, as the mini model sees it")
 
 
 def picture_tokens(profile: Profile) -> Figure:
     """How the pictures of the first question become tokens of the shipped base."""
-    rows, asked = few_questions(profile, regions=1)
-    row = {"images": pairs.images(rows, asked[0]), "prompt": wording.PAIR}
+    rows, questions = few_questions(profile, regions=1)
+    row = {"images": pairs.images(rows, questions[0]), "prompt": wording.PAIR}
     return by_hand.picture_tokens(policy.load(base.SHIPPED), row)
 
 

@@ -1,7 +1,7 @@
 """Maps, drawn without a network from the coast and borders that the atlas carries. The only file that knows Cartopy.
 
 Maps of answers take rows of predictions.csv (one task, any number of systems). The map of errors holds all seeds of
-each system; those of arcs and countries draw its first seed, as all seeds are asked about the same places.
+each system; those of arcs and countries draw its first seed, as all seeds are evaluated on the same places.
 """
 
 from __future__ import annotations
@@ -278,12 +278,12 @@ def _panels(
                 rows = rows[rows.training_seed == rows.training_seed.min()]
             rows, runs = rows.sort_values(["id", "training_seed"]), rows.run.unique()
             what = "aerial tiles" if rows.task.iloc[0] == "aerial" else f"{tables.pictured(rows)}s"
-            asked = f"{rows.id.nunique()} {what} in {_city(rows.id).nunique()} cities"
+            counted = f"{rows.id.nunique()} {what} in {_city(rows.id).nunique()} cities"
             if most is not None and len(rows) > most:
-                asked = f"{most} of {len(rows)} {what}"
+                counted = f"{most} of {len(rows)} {what}"
                 rows = rows.iloc[np.linspace(0, len(rows) - 1, most).round().astype(int)]
             which = f"{len(runs)} seeds" if len(runs) > 1 else "1 seed" if all_seeds else runs[0]
-            title = f"{rows.system.iloc[0]} ({which}): {asked}"
+            title = f"{rows.system.iloc[0]} ({which}): {counted}"
             place = grid[divmod(i, columns)]
             if not insets:
                 yield world_axes(figure, place), title, rows
@@ -312,6 +312,7 @@ def _great_circle(projection: ccrs.Projection, row) -> np.ndarray:
 
 
 def km_text(km: float) -> str:
+    """A distance for readers; "infinite" where most answers name no place."""
     return f"{km:,.0f} km" if np.isfinite(km) else "infinite"
 
 
@@ -362,8 +363,8 @@ def error_map(
     axes = world_axes(figure)
     _class_points(axes, frame, seed)
     plain_title(figure, name, f"error of {len(frame):,} answers, median {_median(frame)}")
-    said = ", ".join(f"{who} {km_text(km)}" for who, km in (baselines or {}).items())
-    note = "points: true places" + (f"; medians without looking at a picture: {said}" if said else "")
+    medians = ", ".join(f"{who} {km_text(km)}" for who, km in (baselines or {}).items())
+    note = "points: true places" + (f"; medians without looking at a picture: {medians}" if medians else "")
     _class_legend(figure, frame, note)
     return figure
 
@@ -455,8 +456,8 @@ def _class_legend(figure: Figure, frame: pd.DataFrame, note: str, columns: int =
         cross = number == len(ERROR_CLASSES) - 1
         if cross and not count:
             continue
-        said, marker = f"{label}: {count:,} ({count / len(frame):.0%})", "x" if cross else "o"
-        handles.append(Line2D([], [], label=said, marker=marker, color=colour, linestyle="", markersize=6))
+        text, marker = f"{label}: {count:,} ({count / len(frame):.0%})", "x" if cross else "o"
+        handles.append(Line2D([], [], label=text, marker=marker, color=colour, linestyle="", markersize=6))
     legend = figure.legend(
         handles=handles, loc="outside lower center", ncols=columns, fontsize=9.5, frameon=False, handletextpad=0.2,
         title=note, title_fontsize=9,

@@ -2,7 +2,7 @@
 
 Only the letter is paid. Beside it stands what was not: how the search ends, how much is said, and whether it is true.
 The finished run of the same settings and seed is beside it, at its ends: trained on another processor, whose rounding
-differs, and asked the test questions, as the base is.
+differs, and evaluated on the test questions, as the base is.
 """
 
 from __future__ import annotations
@@ -133,14 +133,14 @@ def sentences(made: pd.DataFrame) -> str:
     """What the table says, chosen by rule, as Markdown."""
     rows = made[made.split == "validation"].sort_values("update")
     first, last = rows.iloc[0], rows.iloc[-1]
-    said = {name: f"{first[name]:.2f} to {last[name]:.2f}" for name in PANELS}
+    ends = {name: f"{first[name]:.2f} to {last[name]:.2f}" for name in PANELS}
     known = rows.dropna(subset="difference").iloc[-1:]
     words = "too few words were said to compare them with the base's"
     for row in known.itertuples():
         points = [100 * value for value in (row.difference, row.low, row.high)]
         verdict = seeds.verdict(row.low, row.high)
-        told = {seeds.HOLDS: "more of them are true", seeds.FAILS: "fewer of them are true"}
-        words = told.get(verdict, "whether more of them are true cannot be told")
+        outcomes = {seeds.HOLDS: "more of them are true", seeds.FAILS: "fewer of them are true"}
+        words = outcomes.get(verdict, "whether more of them are true cannot be told")
         words += f" ({points[0]:+.1f} points [{points[1]:+.1f}, {points[2]:+.1f}] after {row.update} updates)"
     left_out = halfway(rows, "words_a_picture")
     halves = {name: halfway(rows, name) for name in ("accuracy", "stopped")}
@@ -153,10 +153,10 @@ def sentences(made: pd.DataFrame) -> str:
         for row in twin.itertuples()
     )
     return (
-        f"Paid for: right letters, {said['accuracy']} in {last['update']} updates, half of it by update "
-        f"{halves['accuracy']}. Not paid for: searches that stop at a match go from {said['stopped']} (half by update "
-        f"{halves['stopped']}, {which} the letters), tiles looked at from {said['tiles']}, words said of a picture "
-        f"from {said['words_a_picture']} (half by update {left_out}); at the base's mix of words {words}.{beside} "
+        f"Paid for: right letters, {ends['accuracy']} in {last['update']} updates, half of it by update "
+        f"{halves['accuracy']}. Not paid for: searches that stop at a match go from {ends['stopped']} (half by update "
+        f"{halves['stopped']}, {which} the letters), tiles looked at from {ends['tiles']}, words said of a picture "
+        f"from {ends['words_a_picture']} (half by update {left_out}); at the base's mix of words {words}.{beside} "
         "One seed, synthetic."
     )
 

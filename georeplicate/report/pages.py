@@ -516,6 +516,7 @@ def pages() -> dict[Path, str]:
 
 
 def main() -> None:
+    """Write all pages (see `pages`) and print their names."""
     for path, text in pages().items():
         files.write_bytes(path, text.encode())
         print(path.name)

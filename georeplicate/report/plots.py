@@ -72,10 +72,10 @@ def describe(figure: Figure) -> str:
         labels = [f"{name}: {label}" for name, label in (("x", axes.get_xlabel()), ("y", axes.get_ylabel())) if label]
         legend = axes.get_legend()
         shown = [text.get_text() for text in legend.get_texts()] if legend else []
-        said = "; ".join([*([title] if title else []), *labels, *([f"shown: {', '.join(shown)}"] if shown else [])])
-        said = said or "; ".join(" ".join(text.get_text().split()) for text in axes.texts)
-        if said and said not in panels:
-            panels.append(said)
+        words = "; ".join([*([title] if title else []), *labels, *([f"shown: {', '.join(shown)}"] if shown else [])])
+        words = words or "; ".join(" ".join(text.get_text().split()) for text in axes.texts)
+        if words and words not in panels:
+            panels.append(words)
     keys = [text.get_text() for legend in figure.legends for text in legend.get_texts()]
     parts = [figure.get_suptitle(), *panels, f"legend: {', '.join(keys)}" if keys else "", figure.get_supxlabel()]
     count = len(figure.axes)

@@ -223,6 +223,7 @@ def _math(translator: Any, node: Any, display: str) -> None:
 
 
 def main() -> None:
+    """Build the site and print where it lies."""
     print(build())
 
 

@@ -21,8 +21,8 @@ def text(of: Callable, *, docstrings: bool = True) -> str:
         source = textwrap.dedent(inspect.getsource(of))
     except (OSError, TypeError):
         raise ValueError(f"{of!r} has no source in Python to be shown") from None
-    said = None if docstrings else of.__doc__
-    if not said:
+    docstring = None if docstrings else of.__doc__
+    if not docstring:
         return source
     for quotes in ('"""', "'''"):
         start = source.find(quotes)

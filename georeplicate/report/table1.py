@@ -74,7 +74,7 @@ def table1(
 
 
 def table1_lines(p: pd.DataFrame) -> pd.DataFrame:
-    """The columns of `table1` for whoever was asked for places, and no other row; empty where nobody was."""
+    """The columns of `table1` for whoever was evaluated on places, and no other row; empty where nobody was."""
     evaluated = p[(p.task == "geolocation") & (p.decoding == "greedy")]
     synthetic, rows = tables.is_synthetic(evaluated), []
     for labels, part in tables.systems(evaluated):
@@ -103,12 +103,10 @@ def _trivial(evaluated: pd.DataFrame, baselines: TrivialBaselines, words: Mappin
     places = evaluated.drop_duplicates("id").sort_values("id")
     labels = {"stands_for": "", "checkpoint": "", "benchmark": ", ".join(sorted(set(places.benchmark)))}
     labels |= {"contaminated": "no"}
-    constant = baselines.constant[baselines.constant.countries == "all"].set_index("measure")
-    rows = [
-        {"system": "random land point", "note": "trivial baseline"} | tables.random_land_guess(places, baselines.land),
-        {"system": "best constant guess", "note": "trivial baseline, chosen anew for each column"}
-        | tables.constant_guess(places, constant),
-    ]
+    rows = [name | found for name, found in tables.trivial_guesses(places, baselines)]
+    for row in rows:
+        anew = row["system"] == tables.CONSTANT
+        row["note"] = "trivial baseline, chosen anew for each column" if anew else "trivial baseline"
     if words.keys() >= set(places.id):
         found: dict = {"system": "reader of true words", "training_seeds": 1, "n": len(places)}
         places = places.assign(training_seed=0)
@@ -181,7 +179,7 @@ def first_named(p: pd.DataFrame) -> pd.DataFrame:
 
 def write_lines(p: pd.DataFrame, out: Path) -> list[Path]:
     """What the rows of one evaluation (`out`) are in the columns of Tables 1 and 2: `<out>-table1`, `<out>-table2`, as
-    far as it was asked for places and for pairs; the Markdown files written."""
+    far as there are places and pairs among them; the Markdown files written."""
     written = []
     for name, made, caption in (
         ("table1", table1_lines(p), "Geolocation, in the columns of Table 1; 95 % intervals."),

@@ -78,7 +78,7 @@ def is_synthetic(p: pd.DataFrame) -> bool:
 
 
 def pictured(p: pd.DataFrame) -> str:
-    """What kind of picture the place of these predictions is asked of: a run on photographs shows the panorama."""
+    """What kind of picture a place was named from in these predictions: on photographs it is the panorama."""
     return "street-level photo" if is_synthetic(p) else "panorama"
 
 
@@ -117,7 +117,7 @@ def table2(p: pd.DataFrame) -> pd.DataFrame:
 
 
 def table2_lines(p: pd.DataFrame) -> pd.DataFrame:
-    """The columns of Table 2 for whoever was asked the pairing question; empty where nobody was."""
+    """The columns of Table 2 for whoever was evaluated on the pairing question; empty where nobody was."""
     return pd.DataFrame([labels | _pairing(rows) for labels, rows in systems(_pairing_rows(p))])
 
 
@@ -316,9 +316,9 @@ FAILURES = (
 
 def failure(text: str, choice: str) -> str:
     """How a wrong answer to a pairing question came about, by what it says itself: one of FAILURES."""
-    spoken = thoughts(text, wording.EITHER)
-    place = next((words for name, words, _ in spoken if name == "place"), {})
-    matches = [(name, words) for name, words, verdict in spoken if verdict == wording.MATCH]
+    described = thoughts(text, wording.EITHER)
+    place = next((words for name, words, _ in described if name == "place"), {})
+    matches = [(name, words) for name, words, verdict in described if verdict == wording.MATCH]
     if not choice or not matches:
         return FAILURES[0 if not choice else 1]
     name, words = matches[-1]
@@ -345,7 +345,7 @@ def failures(p: pd.DataFrame) -> pd.DataFrame:
 LOCATED = ("geolocation", "aerial")
 PART_KM = (750, 2500)
 CUES = ("hemisphere", "climate", "script", "driving_side", "region")
-# Who was trained on a task. Where nobody was ever asked the question, the words of the answer were still practised.
+# Who was trained on a task. Where no stage had the question, the words of its answer were still practised.
 TAUGHT = {
     "geolocation": "base and SFT",
     "aerial": "nobody (its words: base and SFT)",
@@ -358,7 +358,8 @@ def geolocation(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
     """Shares of places located within 1 ... 2500 km, in seen and unseen countries; two trivial baselines below.
 
     An answer without a place is wrong at every distance and infinitely far. The best constant guess is another place
-    in each column, the one that served that column best on the validation places.
+    in each column, the one that served that column best on the validation places; it has no row where `baselines` hold
+    no constants.
 
     Strict columns refuse an answer that names two places; `first_` columns read the first place that it names.
     well_formed is the share in the required format (thinking, then one answer).
@@ -375,9 +376,7 @@ def geolocation(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
         for countries, chosen in by_country(places):
             labels = {"stands_for": "", "checkpoint": "", "benchmark": _benchmark(chosen)}
             labels |= {"task": task, "countries": countries}
-            rows.append({"system": "random land point"} | labels | random_land_guess(chosen, baselines.land))
-            constant = baselines.constant[baselines.constant.countries == countries].set_index("measure")
-            rows.append({"system": "best constant guess"} | labels | constant_guess(chosen, constant))
+            rows += [name | labels | found for name, found in trivial_guesses(chosen, baselines, countries=countries)]
     order = ["system", "stands_for", "checkpoint", "benchmark", "task", "countries", "training_seeds", "n"]
     return pd.DataFrame(rows).pipe(lambda t: t[order + [c for c in t if c not in order]] if len(t) else t)
 
@@ -414,6 +413,20 @@ def median(km: ArrayLike) -> float:
     return float(np.round(median_km(km), 3))
 
 
+LAND, CONSTANT = "random land point", "best constant guess"
+
+
+def trivial_guesses(
+    places: pd.DataFrame, baselines: TrivialBaselines, limits_km=geo.THRESHOLDS_KM, *, countries: str = "all"
+) -> list[tuple[dict[str, str], dict]]:
+    """[({"system": name}, its columns)] of the two trivial baselines on these places, one row each; the constant guess
+    is left out where there is none for these countries."""
+    found = [({"system": LAND}, random_land_guess(places, baselines.land, limits_km))]
+    if len(constant := baselines.constants(countries)):
+        found.append(({"system": CONSTANT}, constant_guess(places, constant, limits_km)))
+    return found
+
+
 def random_land_guess(places: pd.DataFrame, land: pd.DataFrame, limits_km=geo.THRESHOLDS_KM) -> dict:
     """Averaged over all land points, each of them guessed at every place."""
     places = places.assign(training_seed=0)
@@ -428,6 +441,7 @@ def random_land_guess(places: pd.DataFrame, land: pd.DataFrame, limits_km=geo.TH
 
 
 def constant_guess(places: pd.DataFrame, constant: pd.DataFrame, limits_km=geo.THRESHOLDS_KM) -> dict:
+    """The same of one place for all, another for each column. constant: by measure, as `TrivialBaselines.constants`."""
     places = places.assign(training_seed=0)
     km = {m: geo.haversine_km(places.lat, places.lon, *constant.loc[m, ["lat", "lon"]]) for m in constant.index}
     row: dict[str, float] = {"training_seeds": 1, "n": len(places)}
@@ -439,18 +453,18 @@ def constant_guess(places: pd.DataFrame, constant: pd.DataFrame, limits_km=geo.T
 
 
 def trivial_errors(places: pd.DataFrame, baselines: TrivialBaselines) -> dict[str, np.ndarray]:
-    """{what: errors in km} of guesses that look at no picture: every land point at every place, and one place for all,
-    the one with the least median error on validation places."""
+    """{what: errors in km} of guesses that look at no picture: every land point at every place, and, where there is
+    one, the place with the least median error on validation places, guessed for all."""
     places = places.drop_duplicates("id").sort_values("id")
     lat, lon = places[["lat", "lon"]].to_numpy(float).T
-    best = baselines.constant.query("countries == 'all' and measure == 'median'").iloc[0]
     anywhere = geo.haversine_km(
         lat[:, None], lon[:, None], baselines.land.lat.to_numpy(), baselines.land.lon.to_numpy()
     )
-    return {
-        "random land point": np.asarray(anywhere).ravel(),
-        "best constant guess": np.asarray(geo.haversine_km(lat, lon, best.lat, best.lon)),
-    }
+    found = {LAND: np.asarray(anywhere).ravel()}
+    if len(constant := baselines.constants()):
+        best = constant.loc["median"]
+        found[CONSTANT] = np.asarray(geo.haversine_km(lat, lon, best.lat, best.lon))
+    return found
 
 
 def zones(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
@@ -467,7 +481,6 @@ def _by_part(p: pd.DataFrame, name: str, part_of: pd.Series, baselines: TrivialB
     """part_of: place id -> the part it belongs to; places without one are left out."""
     evaluated = _decoded(_standing(p), "geolocation", "greedy")
     evaluated = evaluated.assign(part=evaluated.id.map(part_of)).dropna(subset="part")
-    constant = baselines.constant[baselines.constant.countries == "all"].set_index("measure")
     blank_labels = {"stands_for": "", "checkpoint": "", "benchmark": _benchmark(evaluated)}
     rows = []
     for part, here in evaluated.groupby("part"):
@@ -477,11 +490,8 @@ def _by_part(p: pd.DataFrame, name: str, part_of: pd.Series, baselines: TrivialB
                 row |= measured(f"acc_{km}km", _within(km)(located))
             rows.append(row | {"median_km": median(located.error_km)} | measured("country_accuracy", right(located)))
         places = here.drop_duplicates("id").sort_values("id")
-        for system, found in (
-            ("random land point", random_land_guess(places, baselines.land, PART_KM)),
-            ("best constant guess", constant_guess(places, constant, PART_KM)),
-        ):
-            rows.append({name: part, "system": system} | blank_labels | found)
+        for system, found in trivial_guesses(places, baselines, PART_KM):
+            rows.append({name: part} | system | blank_labels | found)
     return pd.DataFrame(rows).drop(columns="answered", errors="ignore")
 
 
@@ -502,11 +512,11 @@ def cues(p: pd.DataFrame) -> pd.DataFrame:
         wrong = named.valid & (truth != choice)
         dealt = wrong[:, None] & wrong & (truth[:, None] != choice)  # (place, answer)
         for cue in CUES:
-            there, said_there = (
+            there, named_there = (
                 getattr(facts, cue).astype("U1" if cue == "climate" else str) for facts in (true, named)
             )
-            agree = measured("agree", sample(part, wrong & (there == said_there), wrong))
-            at_random = (dealt & (there[:, None] == said_there)).sum() / dealt.sum() if dealt.any() else np.nan
+            agree = measured("agree", sample(part, wrong & (there == named_there), wrong))
+            at_random = (dealt & (there[:, None] == named_there)).sum() / dealt.sum() if dealt.any() else np.nan
             rows.append(
                 labels | {"cue": cue, "wrong_countries": int(wrong.sum())} | agree | {"at_random": float(at_random)}
             )
@@ -517,10 +527,11 @@ def zero_shot(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
     """The right country (of a picture from the street, of a tile), climate and ground cover, beside a constant answer.
 
     Of places also by the first place named (`first_accuracy`) and how many answers are well formed. `taught` says who
-    was trained on a task. The constant answer is the commonest of the validation places.
+    was trained on a task. The constant answer is the commonest of the validation places; without them there is none.
     """
-    country = baselines.constant.query("countries == 'all' and measure == 'country'").country.iloc[0]
-    commonest = dict.fromkeys(LOCATED, country) | baselines.commonest
+    commonest = dict(baselines.commonest)
+    if len(constant := baselines.constants()):
+        commonest |= dict.fromkeys(LOCATED, constant.loc["country", "country"])
     rows = []
     for task, taught in TAUGHT.items():
         evaluated = _standing(p[p.task == task])
@@ -531,8 +542,10 @@ def zero_shot(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
             if task in LOCATED:
                 row |= measured("first_accuracy", _first_right(part)) | measured("well_formed", _format(part))
             rows.append(row)
+        if task not in commonest:
+            continue
         places = evaluated.drop_duplicates("id").assign(training_seed=0)
-        named = atlas.country_name(country) if task in LOCATED else commonest[task]
+        named = atlas.country_name(commonest[task]) if task in LOCATED else commonest[task]
         labels = {"system": f"always {named}", "stands_for": "", "checkpoint": "", "benchmark": _benchmark(places)}
         found = measured("accuracy", sample(places, places.truth == commonest[task]))
         rows.append({"task": task, "taught": ""} | labels | {"training_seeds": 1, "n": len(places)} | found)
@@ -542,20 +555,22 @@ def zero_shot(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
 def changes(p: pd.DataFrame) -> pd.DataFrame:
     """What GRPO on pairing moved: after minus before, paired by question, and by seed where it went on from SFT.
 
-    Places are read strictly and by the first place named. p_holm: the p value adjusted for all lines of the table.
+    Places are read strictly and by the first place named. Whether the thinking moved is counted in the words of the
+    synthetic world, so photographs have no such line. p_holm: the p value adjusted for all lines of the table.
     """
     measures: list[tuple[str, str, str, str, Callable[[pd.DataFrame], Sample]]]
     measures = [("pairing", "right letter", "greedy", "GRPO", right)]
     for task in LOCATED:
         measures.append((task, "right country", "greedy", TAUGHT[task], right))
-        measures += [(task, f"within {km} km", "greedy", TAUGHT[task], _within(km)) for km in (750, 2500)]
+        measures += [(task, f"within {km} km", "greedy", TAUGHT[task], _within(km)) for km in PART_KM]
     task, taught = LOCATED[0], TAUGHT[LOCATED[0]]
     measures.append((task, "right country, first place named", "greedy", taught, _first_right))
     measures.append((task, "within 2500 km, first place named", "greedy", taught, _first_within(2500)))
     measures.append((task, "well formed", "greedy", "SFT", _format))
     measures += [(task, "right word", "forced", TAUGHT[task], right) for task in ("climate", "ground")]
-    for name, what in zip(THINKING, ("words that are true", "verdicts that follow", "answers that follow")):
-        measures.append(("thinking", what, "greedy", "base", partial(_thinking, name=name)))
+    if is_synthetic(p):
+        for name, what in zip(THINKING, ("words that are true", "verdicts that follow", "answers that follow")):
+            measures.append(("thinking", what, "greedy", "base", partial(_thinking, name=name)))
     rows = []
     for before, after in ((BASE, ZERO), (SFT, R1)):
         for task, measure, decoding, taught, of in measures:

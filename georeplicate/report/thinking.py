@@ -114,10 +114,10 @@ def of_world(p: pd.DataFrame, split: str = "test") -> Truth | None:
     """
     pairing = p[p.task == "pairing"]
     evaluated = pairing.drop_duplicates("id").set_index("id").truth
-    spoken = _world_of(pairing.text)
+    world_name = _world_of(pairing.text)
     for name in Profile.names:
         profile = Profile.get(name)
-        if profile.source != "world" or profile.world != spoken or not len(evaluated):
+        if profile.source != "world" or profile.world != world_name or not len(evaluated):
             continue
         sites, questions = _questions(profile, split)
         if set(evaluated.index) <= questions.keys() and all(
@@ -133,10 +133,10 @@ def of_world(p: pd.DataFrame, split: str = "test") -> Truth | None:
 
 def _world_of(texts: Iterable[str]) -> str:
     """The world in whose words these answers were written, by those that it has alone; "layout" where none says."""
-    said = Counter(word for text in texts for word in text.split())
+    counted = Counter(word for text in texts for word in text.split())
     words = {name: set(wording.of(name).attribute_of) for name in WORLDS}
     shared = set.intersection(*words.values())
-    counts = {name: sum(said[word] for word in words[name] - shared) for name in WORLDS}
+    counts = {name: sum(counted[word] for word in words[name] - shared) for name in WORLDS}
     return max(WORLDS, key=lambda name: counts[name])
 
 

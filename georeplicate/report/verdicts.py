@@ -132,7 +132,7 @@ def _level(frames: Frames, chance: float, name: str) -> Found:
     same = "" if sampled == known else f"; by the sampled answers it would be: {sampled}"
     return Found(
         f"{row.system}'s accuracy minus chance ({chance:g})", known, "share",
-        row.accuracy - chance, low, high, _told(high - low, row.training_seeds), int(row.n), _seeds(frames, name),
+        row.accuracy - chance, low, high, _detectable(high - low, row.training_seeds), int(row.n), _seeds(frames, name),
         f"accuracy {row.accuracy:.3f} [{row.accuracy_low:.3f}, {row.accuracy_high:.3f}] greedy, "
         f"{row.accuracy_t1:.3f} [{row.accuracy_t1_low:.3f}, {row.accuracy_t1_high:.3f}] at temperature 1{same}",
     )  # fmt: skip
@@ -143,7 +143,7 @@ def _nearly(low: float, high: float) -> str:
     return HOLDS if -near <= low and high <= near else FAILS if high < -near or low > near else OPEN
 
 
-def _told(width: float, runs: float) -> float:
+def _detectable(width: float, runs: float) -> float:
     """The smallest deviation that an interval of this width tells from none with 80 % power."""
     tail, power = (1 + seeds.LEVEL) / 2, seeds.POWER
     ratio = t.ppf(power, runs - 1) / t.ppf(tail, runs - 1) if runs > 1 else norm.ppf(power) / norm.ppf(tail)
@@ -215,7 +215,7 @@ def _distances(frames: Frames, before: str, after: str, *, margin: float | None 
 
 
 def _blank(frames: Frames, chance: float) -> Found:
-    """Policies that never saw one of the two views, trained and asked so: none may end above chance."""
+    """Policies that never saw one of the two views, trained and evaluated without it: none may end above chance."""
     controls = frames["controls"]
     rows = controls[controls.system.str.endswith(("blank-panorama", "blank-tiles"))]
     highs, lows = rows[["accuracy_high", "accuracy_t1_high"]], rows[["accuracy_low", "accuracy_t1_low"]]
@@ -228,7 +228,7 @@ def _blank(frames: Frames, chance: float) -> Found:
     )  # fmt: skip
     return Found(
         f"the highest interval: accuracy of {most.system} minus chance ({chance:g})", known, "share", value, low,
-        high, _told(high - low, most.training_seeds), int(most.n),
+        high, _detectable(high - low, most.training_seeds), int(most.n),
         ", ".join(f"{row.system} {row.training_seeds}" for row in rows.itertuples()),
         "; ".join(f"{row.system} {row.accuracy:.3f} greedy, {row.accuracy_t1:.3f} at temperature 1"
                   for row in rows.itertuples()),
@@ -435,7 +435,7 @@ def read(table: pd.DataFrame) -> pd.DataFrame:
             measured_here(table): [_measured(row) for row in table.itertuples()],
             "registered prediction": table.registered,
             "it holds if": table.rule,
-            "verdict": [_said(row) for row in table.itertuples()],
+            "verdict": [_verdict_in_words(row) for row in table.itertuples()],
             "what it cannot say": table.cannot_say,
             "what would settle it": table.would_settle,
         }
@@ -457,7 +457,7 @@ def _measured(row) -> str:
     )
 
 
-def _said(row) -> str:
+def _verdict_in_words(row) -> str:
     if row.verdict == OPEN and not pd.isna(row.smallest_effect):
         return f"{OPEN} (smallest effect that would have been told: {_size(row.smallest_effect, row.unit)})"
     if row.verdict == UNTESTED:
@@ -580,9 +580,9 @@ def experiments(frames: Frames, seconds_a_seed: float, paper_gpu_hours: float) -
         row = _row(frames["orderings"], claim=claim, decoding="greedy")
         runs = int(_row(frames["table2"], stands_for=ZERO).training_seeds)
         n = seeds_needed(row.smallest_effect, runs, row.paper_effect) if runs > 1 else 0
-        told = f"{_size(row.paper_effect, 'share')}, the paper's difference"
+        size = f"{_size(row.paper_effect, 'share')}, the paper's difference"
     except (KeyError, IndexError):
-        n, told = 0, "the paper's difference"
+        n, size = 0, "the paper's difference"
     synthetic = _is_synthetic(_benchmark(frames))
     each = f"{n * seconds_a_seed / 3600:.1f} core-hours" if synthetic else f"{n * paper_gpu_hours:,.0f} GPU hours"
     many = f"at least {n} seeds, {each}" if n else "at least ten seeds"
@@ -596,7 +596,7 @@ def experiments(frames: Frames, seconds_a_seed: float, paper_gpu_hours: float) -
     )
     rows = [
         Experiment(
-            f"the same arms with enough seeds to tell {told}",
+            f"the same arms with enough seeds to tell {size}",
             "pairing.sft_helps",
             "an interval on one side of zero",
             f"{many}; a lower bound, as more seeds do not shrink what places add",

@@ -45,9 +45,9 @@ def searches(answers: pd.DataFrame) -> pd.DataFrame:
 
 
 def questions(profile: Profile) -> pd.DataFrame:
-    """The questions of the test split by their id, as runs were asked them."""
-    asked = pairs.questions(inputs.rendered(profile, "test"), k=profile.k, negatives=profile.negatives, seed=0)
-    return asked.to_pandas().set_index("id", drop=False)
+    """The questions of the test split by their id, as runs were evaluated on them."""
+    made = pairs.questions(inputs.rendered(profile, "test"), k=profile.k, negatives=profile.negatives, seed=0)
+    return made.to_pandas().set_index("id", drop=False)
 
 
 def card(row: pd.Series, profile: Profile) -> Figure:

@@ -2,7 +2,8 @@
 
     report.write("results/mini/runs", "results/mini")       out/tables/*.csv .md .tex, out/figures/*.png .pdf
 
-What the runs do not hold (no controls yet, no geolocation) is left out. Nothing here trains or asks.
+Tables and figures of what the runs do not hold (controls, for one, or geolocation) are left out. Nothing here trains
+or evaluates a model.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from georeplicate import paper, world
+from georeplicate.evaluation import trivial
+from georeplicate.evaluation.trivial import TrivialBaselines
 from georeplicate.mini import baselines
 from georeplicate.profiles import Profile
 from georeplicate.report import arms, diagram, illustrations, maps, mechanism, plots, table1, tables, thinking, verdicts
@@ -54,7 +57,8 @@ def write(runs: str | Path, out: str | Path, profile: Profile | None = None) -> 
     if profile is not None and profile.name == experiment.PROFILE:
         return arms.write(runs, out)
     p, out = runner.predictions(runs), Path(out)
-    made = made_tables(p)
+    beside = guesses(p, runs)
+    made = made_tables(p, beside)
     if tables.is_dry(p):  # nothing to judge claims by
         made.pop("verdicts", None)
     learning, rewards = mechanism.read(runs, p)
@@ -63,7 +67,7 @@ def write(runs: str | Path, out: str | Path, profile: Profile | None = None) -> 
     paths = []
     for name, (frame, caption) in made.items():
         paths += table(name, frame, caption, out / "tables", of=p)
-    for name, draw in figures(p, {name: frame for name, (frame, _) in made.items()}, logs(p, runs)):
+    for name, draw in figures(p, {name: frame for name, (frame, _) in made.items()}, logs(p, runs), beside):
         paths += plots.save(draw, out / "figures" / name)
     if len(learning):
         chance = p[p.task == "pairing"].chance.max()
@@ -105,26 +109,85 @@ def logs(p: pd.DataFrame, runs: str | Path) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=list(named))
 
 
-def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
-    """{name: (table, caption)} of all that these predictions give."""
-    k = round(1 / p[p.task == "pairing"].chance.max()) if (p.task == "pairing").any() else 0
-    truth, photo = thinking.of_world(p), tables.pictured(p)
-    held_out = "validation places" if tables.is_synthetic(p) else "validation cities of `georeplicate.world`"
-    rule = baselines.of_world(difficulty=world.Difficulty(world=truth.world if truth else "layout"))
-    table2 = [part for part in (tables.table2(p), thinking.by_verdicts(p)) if len(part)]
-    made = {
+# What is left out of photographs, and why.
+UNREAD = (
+    "Tables that read the thinking word by word (whether it is true, how wrong answers came about) need the closed "
+    "vocabulary of the synthetic world's policies, so photographs have none."
+)
+Captioned = dict[str, tuple[pd.DataFrame, str]]
+
+
+def guesses(p: pd.DataFrame, runs: str | Path) -> TrivialBaselines:
+    """The trivial baselines to show beside these predictions: of the synthetic world its own, of photographs those that
+    the manifests of their runs (below `runs`) record, and without constants where these record none."""
+    if not tables.is_synthetic(p):
+        return trivial.recorded(runner.best_constants(runs, p.run.unique()))
+    return _of_world(thinking.of_world(p))
+
+
+def _of_world(truth: thinking.Truth | None) -> TrivialBaselines:
+    return baselines.of_world(difficulty=world.Difficulty(world=truth.world if truth else "layout"))
+
+
+def made_tables(p: pd.DataFrame, beside: TrivialBaselines | None = None) -> Captioned:
+    """{name: (table, caption)} of all that these predictions give.
+
+    beside: as `guesses` gives them. None: the synthetic world's own; photographs get no constant guess.
+    """
+    truth, synthetic = thinking.of_world(p), tables.is_synthetic(p)
+    if beside is None:
+        beside = _of_world(truth) if synthetic else trivial.recorded(None)
+    made = _tables_of_pairing(p)
+    if synthetic:
+        made |= _tables_of_thinking(p, truth)
+    made |= _tables_of_places(p, beside, truth)
+    if synthetic:
+        made["failures"] = (
+            tables.failures(p),
+            "How wrong answers to the pairing question came about, by what they say themselves; shares of all greedy "
+            "answers.",
+        )
+    made |= _tables_of_change(p, beside)
+    made = {name: (frame, caption) for name, (frame, caption) in made.items() if len(frame)}
+    k = _candidates(p)
+    frames = {name: frame for name, (frame, _) in made.items()}
+    found = verdicts.verdicts(frames, chance=1 / k) if k else pd.DataFrame()
+    if len(found) and found.estimate.notna().any():
+        made["verdicts"] = (found, VERDICTS)
+    return made
+
+
+def _candidates(p: pd.DataFrame) -> int:
+    """How many tiles a pairing question of these predictions has; 0 where none was evaluated."""
+    pairing = p[p.task == "pairing"]
+    return round(1 / pairing.chance.max()) if len(pairing) else 0
+
+
+def _tables_of_pairing(p: pd.DataFrame) -> Captioned:
+    synthetic = tables.is_synthetic(p)
+    table2 = [tables.table2(p), *([thinking.by_verdicts(p)] if synthetic else [])]
+    table2 = [part for part in table2 if len(part)]
+    last = (
+        "Read by its verdicts: the first tile that the answer's own text calls a match counts as its letter, else the "
+        "letter that it gives."
+        if synthetic
+        else UNREAD
+    )
+    made: Captioned = {
         "table2": (
             pd.concat(table2, ignore_index=True) if table2 else pd.DataFrame(),
-            f"Cross-view pairing, one of {tables.spelt(k)} tiles: accuracy (greedy, and at temperature 1), mean "
-            "tokens of a greedy answer and the share of them in the required format. In brackets 95 % intervals over "
-            "seeds and cities (with one seed over cities alone). Read by its verdicts: the first tile that the "
-            "answer's own text calls a match counts as its letter, else the letter that it gives.",
+            f"Cross-view pairing, one of {tables.spelt(_candidates(p))} tiles: accuracy (greedy, and at temperature "
+            "1), mean tokens of a greedy answer and the share of them in the required format. In brackets 95 % "
+            f"intervals over seeds and cities (with one seed over cities alone). {last}",
         ),
-        "decomposition": (
+    }
+    if synthetic:
+        made["decomposition"] = (
             thinking.decomposition(p),
             "What GRPO adds, in steps that add up: the answering rule (what answering as one's own text says would "
             "gain without training), what is said (both read by their verdicts), and what letters gain beyond it.",
-        ),
+        )
+    return made | {
         "orderings": (
             tables.orderings(p),
             "The paper's orderings of its four systems, as differences between their stand-ins, paired by question. "
@@ -151,6 +214,12 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
             "GRPO from the base with the rewards as the official code computes them (released) against the rewards as "
             "the method describes them (paper), both with the length reward, which the runs of Table 2 go without.",
         ),
+    }
+
+
+def _tables_of_thinking(p: pd.DataFrame, truth: thinking.Truth | None) -> Captioned:
+    """Whether the thinking is true, counted in the words of the synthetic world."""
+    return {
         "faithfulness": (
             tables.faithfulness(p),
             "Is the written thinking faithful? Shares of described words that are true of the picture, of verdicts "
@@ -163,23 +232,30 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
         ),
         "what_varies": (
             thinking.what_varies(p, truth),
-            f"Thoughts about a {photo}, attribute by attribute: the commonest word and its share, the share "
-            "of words that are true, and the share of the places of which the commonest word is true. Systems that "
-            "answer without thinking have no row.",
+            f"Thoughts about a {tables.pictured(p)}, attribute by attribute: the commonest word and its share, the "
+            "share of words that are true, and the share of the places of which the commonest word is true. Systems "
+            "that answer without thinking have no row.",
         ),
+    }
+
+
+def _tables_of_places(p: pd.DataFrame, beside: TrivialBaselines, truth: thinking.Truth | None) -> Captioned:
+    photo, synthetic = tables.pictured(p), tables.is_synthetic(p)
+    constant = f"The best constant guess is chosen anew for each column, on {beside.chosen_on}. "
+    constant = constant if len(beside.constant) else ""
+    return {
         "geolocation": (
-            tables.geolocation(p, rule),
+            tables.geolocation(p, beside),
             f"Places located within 1 to 2500 km, from a {photo} and from an aerial tile; an answer without "
-            "a place counts as wrong. Seen countries are those of the training cities. The best constant guess is "
-            f"chosen anew for each column, on {held_out}. Columns `first ...` read the first place that an "
-            "answer names, where the others refuse one that names two; `well formed` is the share in the required "
-            "format.",
+            f"a place counts as wrong. Seen countries are those of the training cities. {constant}"
+            "Columns `first ...` read the first place that an answer names, where the others refuse one that names "
+            "two; `well formed` is the share in the required format.",
         ),
         "table1": (
-            table1.table1(p, rule, words=truth.words if truth else None),
+            table1.table1(p, beside, words=truth.words if truth else None),
             f"Where was this {photo} taken? Shares located within 1 to 2500 km (an answer without a place is wrong), "
             "with 95 % intervals over cities and seeds; mean error over the answers with a place. "
-            f"{STAND_INS if tables.is_synthetic(p) else ''}".strip(),
+            f"{STAND_INS if synthetic else constant}".strip(),
         ),
         "table1_against_base": (
             table1.against_base(p),
@@ -192,12 +268,12 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
             "with two places as wrong.",
         ),
         "zones": (
-            tables.zones(p, rule),
+            tables.zones(p, beside),
             f"Geolocation of {photo}s by climate group (Köppen-Geiger), beside the trivial baselines on the "
             "same places.",
         ),
         "countries": (
-            tables.countries(p[p.stands_for == tables.R1], rule),
+            tables.countries(p[p.stands_for == tables.R1], beside),
             f"Geolocation of {photo}s by true country, beside the trivial baselines on the same places. Most "
             "rows rest on a few places of one city.",
         ),
@@ -206,39 +282,33 @@ def made_tables(p: pd.DataFrame) -> dict[str, tuple[pd.DataFrame, str]]:
             "What answers with a wrong country have right: the share whose place agrees with the true one, beside the "
             "share if these answers were dealt out among their places at random.",
         ),
-        "failures": (
-            tables.failures(p),
-            "How wrong answers to the pairing question came about, by what they say themselves; shares of all greedy "
-            "answers.",
-        ),
-        "zero_shot": (
-            tables.zero_shot(p, rule),
-            "The right country, climate group and ground cover. The constant answers are the commonest ones of the "
-            f"{held_out}.",
-        ),
+    }
+
+
+def _tables_of_change(p: pd.DataFrame, beside: TrivialBaselines) -> Captioned:
+    """What moved that no reward is about."""
+    on = f" The constant answers are the commonest ones of the {beside.chosen_on}." if len(beside.constant) else ""
+    return {
+        "zero_shot": (tables.zero_shot(p, beside), f"The right country, climate group and ground cover.{on}"),
         "changes": (
             tables.changes(p),
             "What GRPO on pairing moved, trained for or not: after minus before, paired by question. p_holm is "
             "adjusted for all lines; smallest_effect would have been told with 80 % power.",
         ),
+        "transfer": (
+            verdicts.transfer(p),
+            f"Geolocation of {tables.pictured(p)}s at every distance, after minus before, paired by place, by the "
+            "first place that an answer names. p_holm is adjusted for all lines; smallest_effect would have been told "
+            "with 80 % power.",
+        ),
     }
-    made["transfer"] = (
-        verdicts.transfer(p),
-        f"Geolocation of {photo}s at every distance, after minus before, paired by place, by the first place that an "
-        "answer names. p_holm is adjusted for all lines; smallest_effect would have been told with 80 % power.",
-    )
-    made = {name: (frame, caption) for name, (frame, caption) in made.items() if len(frame)}
-    frames = {name: frame for name, (frame, _) in made.items()}
-    found = verdicts.verdicts(frames, chance=1 / k) if k else pd.DataFrame()
-    if len(found) and found.estimate.notna().any():
-        made["verdicts"] = (found, VERDICTS)
-    return made
 
 
 def figures(
-    p: pd.DataFrame, made: dict[str, pd.DataFrame], log: pd.DataFrame
+    p: pd.DataFrame, made: dict[str, pd.DataFrame], log: pd.DataFrame, beside: TrivialBaselines | None = None
 ) -> Iterator[tuple[str, Callable[[], Figure]]]:
-    """(name, a function that draws it) of every figure that predictions, tables and logs give."""
+    """(name, a function that draws it) of every figure that predictions, tables and logs give. beside: as for
+    `made_tables`."""
     yield "loop", diagram.loop
     pairing = p[p.task == "pairing"]
     chance = float(pairing.chance.iloc[0]) if len(pairing) else float("nan")
@@ -285,8 +355,10 @@ def figures(
     located = p[(p.task == "geolocation") & (p.decoding == "greedy") & (p.stands_for != "")]
     located = located.sort_values("stands_for", key=lambda names: names.map(_place_in_order), kind="stable")
     if len(located):
-        cdf = partial(plots.cumulative, located, tables.trivial_errors(located, baselines.of_world()), source=source)
-        yield "distances", cdf
+        if beside is None:
+            beside = baselines.of_world() if tables.is_synthetic(p) else trivial.recorded(None)
+        blind = tables.trivial_errors(located, beside)
+        yield "distances", partial(plots.cumulative, located, blind, source=source)
     located = located[located.stands_for.isin(tables.ORDER)]
     if len(located):
         last = located[located.stands_for == located.stands_for.iloc[-1]]
@@ -343,32 +415,38 @@ def _zero_shot(rows: pd.DataFrame, source: str) -> Figure:
     panels, constants = {}, {}
     for task, part in rows.groupby("task", sort=False):
         panels[what[task]] = part[part.stands_for != ""]
-        constant = part[part.stands_for == ""].iloc[0]
-        constants[what[task]] = (constant.accuracy, constant.system)
+        for constant in part[part.stands_for == ""].itertuples():
+            constants[what[task]] = (constant.accuracy, constant.system)
     return plots.intervals(panels, "accuracy", label="right answers", baselines=constants, source=source)
 
 
 def _table1(rows: pd.DataFrame, source: str) -> Figure:
     """Table 2's systems in their colours, all others in grey."""
     run = rows[rows.system != ""]
-    constant = run.set_index("system").loc["best constant guess"]
-    panels, lines = {}, {}
+    panels: dict[str, pd.DataFrame] = {}
+    lines: dict[str, tuple[float, str]] = {}
     for km in (200, 750, 2500):
         name, title = f"acc_{km}km", f"within {km:,} km"
         columns = {f"{name}{end}": f"share{end}" for end in ("", "_low", "_high")}
         panels[title] = run[run.stands_for != ""].rename(columns=columns)
-        lines[title] = (constant[name], "constant guess")
+        lines |= _constant_line(run, name, title)
     what = f"n = {run.n.max():.0f}; located"
     return plots.intervals(panels, "share", label=what, baselines=lines, others="0.45", source=source)
 
 
+def _constant_line(rows: pd.DataFrame, name: str, title: str) -> dict[str, tuple[float, str]]:
+    """{title: (share, what it is)} of the best constant guess among rows of a table; {} where it is not there."""
+    shares = rows[name][rows.system == tables.CONSTANT]
+    return {title: (float(shares.iloc[0]), "constant guess")} if len(shares) else {}
+
+
 def _zones(rows: pd.DataFrame, source: str) -> Figure:
     names = {"a": "tropical", "b": "arid", "c": "temperate", "d": "continental", "e": "polar"}
-    panels, constants = {}, {}
+    panels: dict[str, pd.DataFrame] = {}
+    constants: dict[str, tuple[float, str]] = {}
     for zone, part in rows.groupby("zone"):
         title = f"{names[zone[-1]]}, n = {part.n.iloc[0]}"
         panels[title] = part[part.stands_for != ""]
-        constant = part.set_index("system").loc["best constant guess"]
-        constants[title] = (constant.acc_750km, "constant guess")
+        constants |= _constant_line(part, "acc_750km", title)
     label = f"{tables.pictured(rows)}s located within 750 km"
     return plots.intervals(panels, "acc_750km", label=label, baselines=constants, source=source)

@@ -118,25 +118,27 @@ def train(
         wanted, size, work / size.name, base_path=start, root=root, workers=workers, recipe=recipe,
         report_to=tracker,
     )  # fmt: skip
-    if not processes.is_first():
-        return 0
+    if processes.is_first():
+        for name, folder in folders.items():
+            print(f"{name:>28}  {_result(folder)}")
+    return 0
+
+
+def _result(folder: Path) -> str:
+    """What a finished run got right, in one line."""
     from georeplicate.evaluation import predict
 
-    for name, folder in folders.items():
-        rows = predict.read(folder / "predictions.csv")
-        pairing = rows[(rows.task == "pairing") & (rows.decoding == "greedy")]
-        if "update" in rows:
-            shares = (pairing.choice == pairing.truth).groupby(pairing["update"]).mean()
-            said = ", ".join(f"{share:.1%} after {update}" for update, share in shares.items())
-            print(f"{name:>28}  validation questions right: {said}")
-            continue
-        if not len(pairing):
-            near = (rows.error_km <= 2500).mean()
-            print(f"{name:>28}  {near:6.1%} of {len(rows)} places within 2,500 km")
-            continue
-        right, tokens = (pairing.choice == pairing.truth).mean(), pairing.completion_tokens.mean()
-        print(f"{name:>28}  {right:6.1%} of {len(pairing)} pairing questions right, {tokens:.1f} tokens a completion")
-    return 0
+    rows = predict.read(folder / "predictions.csv")
+    pairing = rows[(rows.task == "pairing") & (rows.decoding == "greedy")]
+    right = pairing.choice == pairing.truth
+    if "update" in rows:  # a run with a curve
+        shares = right.groupby(pairing["update"]).mean()
+        each = ", ".join(f"{share:.1%} after {update}" for update, share in shares.items())
+        return f"validation questions right: {each}"
+    if not len(pairing):
+        return f"{(rows.error_km <= 2500).mean():6.1%} of {len(rows)} places within 2,500 km"
+    tokens = pairing.completion_tokens.mean()
+    return f"{right.mean():6.1%} of {len(pairing)} pairing questions right, {tokens:.1f} tokens a completion"
 
 
 def _train_arms(what: str, workers: int, work: Path, register: bool, bases: Sequence[int]) -> int:
@@ -252,39 +254,32 @@ def evaluate(
     start = _folder(model) or (Path() if baseline and not recipe.has_stand_ins else recipe.start(size, root))
     evaluation = shards.Evaluation(size.name, split, root, start, task, baseline, weights)
     tasks = {one.name: one for one in evaluation.tasks()}
-    names = list(tasks)
     # Whoever answers is opened before earlier answers are looked at; a process for each GPU opens its own.
     predictor = evaluation.predictor() if gpus is None else None
     keep = None
     if out is not None:
         keep = out.with_name(f"{out.name}.parts")
-        known_as = baselines.identity(baseline, weights) if baseline else hub.identity(start)
-        versions = {name: tasks[name].version for name in names}
         key = {
-            "predictor": known_as,
-            "tasks": versions,
+            "predictor": baselines.identity(baseline, weights) if baseline else hub.identity(start),
+            "tasks": {name: one.version for name, one in tasks.items()},
             "split": split,
             "settings": recipe.settings("evaluation", size),
+            "recipe": recipe.name,
+            "data_sha256": recipe.data_sha256(size, root),
         }
-        key |= {"recipe": recipe.name, "data_sha256": recipe.data_sha256(size, root)}
         if there := predict.begin(keep, key):
             print(f"{there} parts of an earlier run are there and are not asked again", flush=True)
     if predictor is None:
         assert gpus is not None and keep is not None
         table = shards.evaluate(evaluation, keep, gpus)
     else:
-        table = predict.evaluate_all(predictor, [tasks[name] for name in names], split=split, keep=keep)
-    for (name, decoding), rows in table.groupby(["task", "decoding"], sort=False):
-        known = rows.truth != ""  # a place at sea has no country, and no answer would equal it
-        right, n = int((known & (rows.choice == rows.truth)).sum()), int(known.sum())
-        share = f"{right / n:.1%}" if n else "no right answer is known"
-        near = "" if rows.error_km.isna().all() else f", {(rows.error_km <= 750).mean():.1%} within 750 km"
-        print(f"{name:>12} {decoding:>7}: {right} of {n} right ({share}){near}; {tasks[name].benchmark}")
+        table = predict.evaluate_all(predictor, list(tasks.values()), split=split, keep=keep)
+    benchmark, chance = ({name: getattr(one, of) for name, one in tasks.items()} for of in ("benchmark", "chance"))
+    _print_right(table, benchmark)
     table = table.assign(system=baseline or str(model or size.model), training_seed=0)
     if out is not None:
         print(f"rows: {files.write_csv(out, table)}")
     stands_for = baseline or prompted.stands_for(published or size.model)
-    benchmark, chance = ({one: getattr(tasks[one], of) for one in names} for of in ("benchmark", "chance"))
     return table.assign(
         run=table.system,
         stands_for=stands_for,
@@ -292,6 +287,16 @@ def evaluate(
         benchmark=table.task.map(benchmark),
         chance=table.task.map(chance),
     )
+
+
+def _print_right(table: pd.DataFrame, benchmarks: dict[str, str]) -> None:
+    """How many answers are right, a line for each task and decoding."""
+    for (name, decoding), rows in table.groupby(["task", "decoding"], sort=False):
+        known = rows.truth != ""  # a place at sea has no country, and no answer would equal it
+        right, n = int((known & (rows.choice == rows.truth)).sum()), int(known.sum())
+        share = f"{right / n:.1%}" if n else "no right answer is known"
+        near = "" if rows.error_km.isna().all() else f", {(rows.error_km <= 750).mean():.1%} within 750 km"
+        print(f"{name:>12} {decoding:>7}: {right} of {n} right ({share}){near}; {benchmarks[name]}")
 
 
 def _all_jobs(size: Profile, work: Path, base: str | None, root: Path | None, recipe: Recipe) -> list[runner.Job]:

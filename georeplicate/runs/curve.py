@@ -82,7 +82,8 @@ def evaluate(
 
 
 def searches(answers: pd.DataFrame) -> dict[str, list]:
-    """The columns SEARCH of answers to the pairing question."""
+    """The columns SEARCH of answers to the pairing question. Both synthetic worlds have the same words for tiles and
+    verdicts, so it makes no difference which of them the answers are from."""
     from georeplicate.mini import readings, wording
 
     found = [readings.search(text, wording.EITHER) for text in answers.text]

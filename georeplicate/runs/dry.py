@@ -7,7 +7,6 @@ SFT, GRPO, evaluation, tables. The numbers say nothing, not even about the synth
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +17,8 @@ from georeplicate.profiles import Profile
 from georeplicate.runs.photographs import Photographs
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from georeplicate.tasks import Task
 
 HOME = files.WORK / "dry"  # where model and data are made, if no other folder is named
@@ -48,12 +49,8 @@ class Dry(Photographs):
         warnings.filterwarnings("ignore", message=r"cv-cities \w+: \d+ of \d+ cities are here")  # as it was made
         home = root or HOME
         made = home / profile.source
-        wanted = {"per_city": PER_CITY, "cities": list(CITIES), "seed": 0}
-        try:
-            if json.loads((made / cities.MADE).read_text()) == wanted:
-                return made
-        except (OSError, ValueError):
-            pass
+        if cities.is_made(made, PER_CITY, CITIES):
+            return made
         with files.alone(home / ".lock", f"another process makes {made}; waiting until it ends"):
             return cities.make(made, PER_CITY, CITIES)
 
@@ -88,6 +85,9 @@ class Dry(Photographs):
         self, profile: Profile, start: Path, control: str, with_places: bool, *, root: Path | None = None
     ) -> list[Task]:
         return super().tasks(profile, start, control, with_places, root=self.folder(profile, root))
+
+    def validation_places(self, profile: Profile, root: Path | None = None) -> pd.DataFrame:
+        return super().validation_places(profile, self.folder(profile, root))
 
     def data_sha256(self, profile: Profile, root: Path | None = None) -> str:
         return super().data_sha256(profile, self.folder(profile, root))

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 from georeplicate import files
 from georeplicate.profiles import Profile
+from georeplicate.tasks import CONTROLS
 
 if TYPE_CHECKING:
+    import pandas as pd
     from datasets import Dataset
     from PIL.Image import Image
 
@@ -55,7 +57,7 @@ class Photographs:
     update_s = {"base": 0.0, "sft": 20.0, "grpo": 60.0, "supervised": 40.0}  # not measured: one GPU, by the plan
     row_s = 2.0
     systems = {"base": "base", "sft": "SFT", "zero": "Zero", "r1": "R1"}
-    controls = ("shuffled pairing", "blank panorama", "blank tiles")
+    controls = CONTROLS
     has_stand_ins = False  # the systems of Table 1 have weights of their own: evaluation.baselines
 
     def __init__(self, records: Path | None = None) -> None:
@@ -169,6 +171,11 @@ class Photographs:
         of = self.benchmark(profile)
         found: list[Task] = [Pairing(pairs_of, f"{of} (pairing)", profile.k)]
         return [*found, Geolocation(places_of, f"{of} (geolocation)")] if with_places else found
+
+    def validation_places(self, profile: Profile, root: Path | None = None) -> pd.DataFrame:
+        """Rows {lat, lon in degrees, country ("" where it is not known)} of the validation split."""
+        found = split(profile, "validation", root).select_columns(["lat", "lon", "country"]).to_pandas()
+        return found.assign(country=found.country.fillna(""))
 
     def benchmark(self, profile: Profile) -> str:
         """What tables call the test set."""
@@ -295,8 +302,8 @@ def controlled(rows: Sequence[dict[str, Any]], control: str, seed: int) -> Seque
 
     if not control:
         return rows
-    if control not in Photographs.controls:
-        raise ValueError(f"unknown control {control!r}: choose one of {', '.join(Photographs.controls)}")
+    if control not in CONTROLS:
+        raise ValueError(f"unknown control {control!r}: choose one of {', '.join(CONTROLS)}")
     rng = np.random.default_rng([seed, 77])
     drawn = rng.integers(0, 1 << 30, len(rows))
 

@@ -63,7 +63,6 @@ WAYS = {
 STAGES = ("sft", "grpo")
 SHARED = ("zero2", "fsdp2", "zero3")  # ways that need more than one GPU
 BUCKET = 5e8  # numbers in one of DeepSpeed's buffers of gradients, by default
-AT_ONCE = 2**24  # logits whose entropies are computed at a time: model.shared_prefix.logprob
 CARDS = ((1, 24.0), (1, 48.0), (1, 80.0), (8, 80.0))
 PATCHES = 4  # of a visual token: 2 x 2 in every model here
 LONG = 192  # tokens of an answer from which attention is fused on a CPU: georeplicate.model.shared_prefix.attention
@@ -302,7 +301,7 @@ def activation_bytes(
 def logit_bytes(count: float, *, fp32: bool, entropies: bool) -> float:
     """Of `count` logits at the peak of a loss: in its backward pass, or (few logits) where entropies are computed,
     which takes two fp32 copies of as many as are done at a time, beside the logits and their log-softmax."""
-    forward = (8 if fp32 else 6) * count + (8 * min(count, AT_ONCE) if entropies else 0)
+    forward = (8 if fp32 else 6) * count + (8 * min(count, head.ENTROPIES) if entropies else 0)
     return max(12 * count, forward)
 
 
@@ -412,15 +411,15 @@ def fit(s: Shape, profile: Profile, way: str, gpus: int, gpu_gb: float) -> str:
         return f"cannot be run: {error}"
     if need <= room:
         return f"fits ({need / GB:.1f} of {room / GB:.1f} GB)"
-    said: dict[str, str] = {}
+    changes: dict[str, str] = {}
     least = need
     for fields, changed in remedies(profile, gpus):
         now = largest(s, changed, way, gpus).peak
         if now < least:
-            least, said = now, said | {name: f"{name}={value}" for name, value in fields.items()}
+            least, changes = now, changes | {name: f"{name}={value}" for name, value in fields.items()}
         if now <= room:
             sizes = f"{now / GB:.1f} of {room / GB:.1f} GB; {need / GB:.1f} without"
-            return f"fits with {', '.join(said.values())} ({sizes})"
+            return f"fits with {', '.join(changes.values())} ({sizes})"
     others = [w for w in WAYS if w != way and least_bytes(s, profile, w, gpus) <= room]
     instead = " or ".join(others) or "more GPUs, larger ones, or a smaller model"
     return f"no: {least / GB:.1f} GB of {room / GB:.1f} at the least ({need / GB:.1f} as it is); take {instead}"
@@ -441,15 +440,9 @@ def feasible(s: Shape, profile: Profile, gpus: int, gpu_gb: float) -> str:
     """The first way of training both stages that fits as it is, of those that train all weights; failing that, the
     first that fits with remedies, adapters last; "ddp" where none does."""
     whole = ("ddp", "fsdp2", "zero2", "zero3")
-    said = {way: fit(s, profile, way, gpus, gpu_gb) for way in (*whole, "lora")}
-    as_it_is = [way for way in whole if said[way].startswith("fits (")]
-    return next((way for way in (*as_it_is, *said) if said[way].startswith("fits")), "ddp")
-
-
-def _last(said: list[str]) -> list[str]:
-    """Without earlier values of a field that a later change sets again."""
-    fields = {pair.partition("=")[0]: pair for words in said for pair in words.split(", ")}
-    return list(fields.values())
+    verdicts = {way: fit(s, profile, way, gpus, gpu_gb) for way in (*whole, "lora")}
+    as_it_is = [way for way in whole if verdicts[way].startswith("fits (")]
+    return next((way for way in (*as_it_is, *verdicts) if verdicts[way].startswith("fits")), "ddp")
 
 
 # --- time ------------------------------------------------------------------------------------------------------------
@@ -593,16 +586,16 @@ def checks(need_gb: float, gpus: int, gpu_gb: float, folder: Path = files.CHECKO
     read)."""
     free = shutil.disk_usage(folder).free / GB
     verdict = "enough" if free >= need_gb else "too little: free some, or name a larger disk with --root and HF_HOME"
-    said = [f"disk: {free:.0f} GB are free at {folder}, {need_gb:.0f} are needed, which is {verdict}"]
-    said.append(_gpus(gpus, gpu_gb))
+    lines = [f"disk: {free:.0f} GB are free at {folder}, {need_gb:.0f} are needed, which is {verdict}"]
+    lines.append(_gpus(gpus, gpu_gb))
     versions = [f"{name} {_version(name)}" for name in ("torch", "transformers", "trl", "peft", "deepspeed")]
-    said.append(f"versions: {', '.join(versions)} (deepspeed is for ZeRO only: pip install '.[gpu]')")
+    lines.append(f"versions: {', '.join(versions)} (deepspeed is for ZeRO only: pip install '.[gpu]')")
     home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
     token = os.environ.get("HF_TOKEN") or (home / "token").is_file()
-    said.append(f"hub: {'a token is set' if token else 'no token is set'}; Qwen2.5-VL is not gated and needs none")
+    lines.append(f"hub: {'a token is set' if token else 'no token is set'}; Qwen2.5-VL is not gated and needs none")
     if os.environ.get("HF_HUB_OFFLINE") == "1":
-        said.append("hub: HF_HUB_OFFLINE is set, so nothing will be fetched; unset it to download")
-    return said
+        lines.append("hub: HF_HUB_OFFLINE is set, so nothing will be fetched; unset it to download")
+    return lines
 
 
 def _gpus(gpus: int, gpu_gb: float) -> str:
@@ -731,7 +724,7 @@ def print_plan(
 
 def _lines(p: Mapping[str, Any]) -> list[str]:
     m, where = p["model"], p["device"]
-    said = [
+    lines = [
         f"plan of profile {p['profile']}: arithmetic on published shapes, nothing was measured (GB = 1e9 bytes)",
         "",
         f"model {m['name']}: {_count(m['parameters'])} parameters (text {_count(m['text'])}, embedding "
@@ -743,31 +736,31 @@ def _lines(p: Mapping[str, Any]) -> list[str]:
         f"memory of each of {where['gpus']} GPU{'s' if where['gpus'] > 1 else ''}, GB",
     ]
     for way, of in p["memory_gb"].items():
-        said.append(f"  {way}: {WAYS[way]}")
+        lines.append(f"  {way}: {WAYS[way]}")
         for stage, parts in of.items():
             for part in _PARTS:
                 if parts[part]:
                     listed = ", ".join(f"{name} {_gb(gb)}" for name, gb in parts[part].items())
-                    said.append(f"    {stage:<5}{part:<9}{_gb(sum(parts[part].values())):>7}  {listed}")
-            said.append(f"    {stage:<5}{'peak':<9}{_gb(parts['peak']):>7}")
-    said += ["", "what fits"]
+                    lines.append(f"    {stage:<5}{part:<9}{_gb(sum(parts[part].values())):>7}  {listed}")
+            lines.append(f"    {stage:<5}{'peak':<9}{_gb(parts['peak']):>7}")
+    lines += ["", "what fits"]
     for card, ways in p["fits"].items():
-        said += [f"  {card}", *(f"    {way:<6}{line}" for way, line in ways.items())]
+        lines += [f"  {card}", *(f"    {way:<6}{line}" for way, line in ways.items())]
     unit = "core" if where["name"] == CPU.name else "GPU"
-    said += ["", f"time on {where['gpus']} x {where['name']} by {p['way']}, one seed"]
+    lines += ["", f"time on {where['gpus']} x {where['name']} by {p['way']}, one seed"]
     for name, stage in p["stages"].items():
         each = ", ".join(f"{part} {seconds:.3g} s" for part, seconds in stage["seconds"].items())
-        said.append(
+        lines.append(
             f"  {name:<11}{stage['updates']:>5} x ({each}) = {stage['hours']:.3g} h, "
             f"{stage['gpu_hours']:.3g} {unit} hours" + _money(stage["money"])
         )
     table = p["table2"]
-    said.append(
+    lines.append(
         f"  Table 2 (SFT, GRPO twice, four policies evaluated), {table['seeds']} seed"
         f"{'s' if table['seeds'] > 1 else ''}: {table['gpu_hours']:.3g} {unit} hours{_money(table['money'])}"
     )
-    said += ["", "assumptions", *(f"  {line}" for line in p["assumptions"])]
-    return said + ["", "this machine", *(f"  {line}" for line in p["checks"])]
+    lines += ["", "assumptions", *(f"  {line}" for line in p["assumptions"])]
+    return lines + ["", "this machine", *(f"  {line}" for line in p["checks"])]
 
 
 def _money(money: float | None) -> str:

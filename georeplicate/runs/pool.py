@@ -95,16 +95,16 @@ def run(tasks: Sequence[Task], *, workers: int, title: str) -> None:
                 worker = busy[pipe]
                 assert worker.task is not None
                 try:
-                    kind, *said = worker.pipe.recv()
+                    kind, *message = worker.pipe.recv()
                 except (EOFError, OSError):
                     worker.process.join(60)  # it closed its pipe, so it is ending
                     worker.process.kill()
                     worker.process.join()
-                    kind, said = "failed", [_ended(worker.process.exitcode or 0, worker.begun, worker.task.log)]
+                    kind, message = "failed", [_ended(worker.process.exitcode or 0, worker.begun, worker.task.log)]
                     crew.remove(worker)
                 worker.begun = True
                 if kind == "work":
-                    units, worker.doing, skipped = said
+                    units, worker.doing, skipped = message
                     units = min(units, worker.task.units - worker.done)
                     worker.done += units
                     if skipped:
@@ -113,7 +113,7 @@ def run(tasks: Sequence[Task], *, workers: int, title: str) -> None:
                         bar.update(units)
                 else:
                     if kind == "failed":
-                        failed[worker.task.name] = f"{worker.task.name} failed: {said[0]}"
+                        failed[worker.task.name] = f"{worker.task.name} failed: {message[0]}"
                     _close(worker.task, open_names, bar, worker.task.units - worker.done)
                     worker.task = None
             bar.set_postfix_str(", ".join(f"{w.task.name} {w.doing}" for w in crew if w.task), refresh=False)

@@ -127,12 +127,12 @@ def _compare(committed: pd.DataFrame, fresh: pd.DataFrame) -> Iterator[dict]:
         old, new = (side.loc[row] for side in sides)
         for name in (name for name in committed.columns if name not in keys and name not in bounds):
             a, b = old[name], new.get(name)
-            said = {"row": row, "column": name, "committed": a, "fresh": b}
+            cell = {"row": row, "column": name, "committed": a, "fresh": b}
             if name not in numbers:
-                yield said | {"verdict": "" if str(a) == str(b) else differs}
+                yield cell | {"verdict": "" if str(a) == str(b) else differs}
                 continue
             b = pd.to_numeric(b, errors="coerce")
-            found = said | {"fresh": b, "verdict": ""}
+            found = cell | {"fresh": b, "verdict": ""}
             if a != b and not (pd.isna(a) and pd.isna(b)):
                 found["moved"] = b - a
                 interval = _bounds(name, numbers)
@@ -156,9 +156,9 @@ def origin(runs: Path) -> str:
     """Which commits and machines the finished runs below a folder come from."""
     found: dict[str, list[str]] = {}
     for path in sorted(runs.glob(f"*/{manifest.NAME}")):
-        said = manifest.read(path.parent)
-        commit = (said["git"]["commit"] or "no commit")[:12] + (" and changes" if said["git"]["dirty"] else "")
-        machine = said["machine"]
+        run = manifest.read(path.parent)
+        commit = (run["git"]["commit"] or "no commit")[:12] + (" and changes" if run["git"]["dirty"] else "")
+        machine = run["machine"]
         found.setdefault(f"commit {commit}, {machine['cpu']}, {machine['cores']} cores", []).append(path.parent.name)
     return "; ".join(f"{where} ({', '.join(names)})" for where, names in found.items()) or "no finished run"
 

@@ -15,6 +15,8 @@ from georeplicate.profiles import Profile
 from georeplicate.registry import Registry
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from georeplicate.tasks import Task
 
 
@@ -63,6 +65,10 @@ class Recipe(Protocol):
     ) -> Sequence[dict[str, Any]]:
         """The training rows of a stage, or "places": rows {id, images or pixels, prompt, lat, lon, country, city,
         completion} of single places. work: a folder for what has to be made first, kept for later runs."""
+
+    def validation_places(self, profile: Profile, root: Path | None) -> pd.DataFrame | None:
+        """Rows {lat, lon in degrees, country} of the validation split: on them the best constant guess is chosen when a
+        run is evaluated. None where tables know them without, as they do those of the synthetic world."""
 
     def tasks(self, profile: Profile, start: Path, control: str, with_places: bool, *, root: Path | None) -> list[Task]:
         """What a run is evaluated on; without its places, the pairing question alone."""

@@ -166,13 +166,13 @@ class Job:
         processes.by_first(self._begin)
         started, resumed_at = time.time(), 0
 
-        def told(updates: int, doing: str, skipped: bool = False) -> None:
+        def progress(updates: int, doing: str, skipped: bool = False) -> None:
             nonlocal resumed_at
             resumed_at += updates if skipped else 0
             report(updates * self.recipe.update_s[self.run.stage], doing, skipped)
 
         report(0, "prepares")
-        self._train(told)
+        self._train(progress)
         if not processes.is_first():
             return
         key = self.training_key()
@@ -190,7 +190,7 @@ class Job:
         if not begun.is_file():
             files.write_json(begun, {"key": key, "inputs": self.training_inputs()})
 
-    def _train(self, told: Callable[..., None]) -> None:
+    def _train(self, progress: Callable[..., None]) -> None:
         from georeplicate.training import stages
 
         run, profile, work = self.run, self.profile, self.out / "data"
@@ -209,20 +209,27 @@ class Job:
             depends = ("recipe", "recipe_version", "settings", "data_sha256", "start")
             key = files.sha256_json({name: self.training_inputs()[name] for name in depends}, stand_ins.FEATURES)
             stand_ins.train(
-                run, profile, self.base_path, lambda: rows("places"), self.folder, work=work, key=key, told=told
+                run, profile, self.base_path, lambda: rows("places"), self.folder, work=work, key=key, report=progress
             )
             return
         if run.stage == stand_ins.INTERNVL:
-            stand_ins.train_internvl(run, profile, self.base_path, self.folder, report_to=self.report_to, told=told)
+            stand_ins.train_internvl(
+                run, profile, self.base_path, self.folder, report_to=self.report_to, report=progress
+            )
             _remove_whole(self.folder / stand_ins.SEEING)
             return
-        settings: dict[str, Any] = {"seed": run.seed, "reward": run.reward, "report": told, "report_to": self.report_to}
+        settings: dict[str, Any] = {
+            "seed": run.seed,
+            "reward": run.reward,
+            "report": progress,
+            "report_to": self.report_to,
+        }
         if run.stage == "sft-lora":  # first to reason about what is seen, then to name the place
             first = self.folder / "reasoning"
             if not (first / "policy").exists():
                 stages.train("sft-lora", self.start, rows("sft"), first, profile, **settings)
             else:
-                told(profile.sft_steps, "has learnt to reason", skipped=True)
+                progress(profile.sft_steps, "has learnt to reason", skipped=True)
             stages.train("sft-lora", first / "policy", rows("places"), self.folder, profile, **settings)
             processes.by_first(lambda: _remove_whole(first))
             return
@@ -297,6 +304,7 @@ class Job:
         evaluated["seconds"] = round(time.time() - started, 1)
         if processes.count() > 1:
             evaluated["processes"] = processes.count()
+        evaluated |= self._constants()
         manifest.finish(
             self.folder,
             profile=self.profile.name,
@@ -316,6 +324,16 @@ class Job:
             code=code_now(self.recipe),
         )
         shutil.rmtree(self.folder / ANSWERS, ignore_errors=True)
+
+    def _constants(self) -> dict[str, Any]:
+        """{"best_constants": a record of `evaluation.trivial`}, or {} where no places are evaluated, or tables know the
+        validation places without."""
+        places = self.recipe.validation_places(self.profile, self.root) if self.with_places else None
+        if places is None:
+            return {}
+        from georeplicate.evaluation import trivial
+
+        return {"best_constants": trivial.to_record(places, f"validation places of {self.profile.source}")}
 
 
 def _remove_whole(folder: Path) -> None:
@@ -572,6 +590,16 @@ def finished(runs: Iterable[Run], profile: Profile | str, out: str | Path) -> li
         if (folder / manifest.NAME).is_file() and manifest.read(folder)["profile"] == profile.name:
             found.append(run.name)
     return found
+
+
+def best_constants(runs_folder: str | Path, names: Iterable[str]) -> dict[str, Any] | None:
+    """What the manifests of these finished runs record of the best constant guesses (`evaluation.trivial`); None where
+    none does. Runs of one profile share their validation places, so the first that has a record speaks for all."""
+    for name in names:
+        record: dict[str, Any] | None
+        if record := manifest.read(Path(runs_folder) / name)["evaluation"].get("best_constants"):
+            return record
+    return None
 
 
 def predictions(runs_folder: str | Path, *, curve: bool = False) -> pd.DataFrame:

@@ -99,12 +99,13 @@ def deal(
     items: Sequence[T],
     gpus: int,
     function: Callable[..., None],
-    told: Callable[[list[T]], tuple],
+    arguments_of: Callable[[list[T]], tuple],
     *,
     seconds: Callable[[T], float],
     keep: Path,
 ) -> None:
-    """Deal items out to one process for each GPU: each calls function(*told(its items), its device, report=...).
+    """Deal items out to one process for each GPU, which calls function(*arguments_of(its items), its device,
+    report=...).
 
     seconds: about how long an item takes, for the bar. keep: the folder of what they write, and of their logs.
     WorkError where some of them failed, one sentence that names each and its log; what the others did is kept.
@@ -113,7 +114,7 @@ def deal(
         pool.Task(
             name=f"shard {i + 1} of {min(gpus, len(items))}",
             function=function,
-            arguments=(*told(share), device),
+            arguments=(*arguments_of(share), device),
             units=sum(map(seconds, share)),
             log=keep / f"shard-{i + 1}.txt",
         )
@@ -131,7 +132,7 @@ def deal(
 
 
 def take(device: str) -> None:
-    """The GPU of a worker, as CUDA_VISIBLE_DEVICES has it, before CUDA is evaluation for the first time."""
+    """The GPU of a worker, as CUDA_VISIBLE_DEVICES has it, before CUDA is used for the first time."""
     os.environ["CUDA_VISIBLE_DEVICES"] = device
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"  # a worker of the pool has no processes of its own
 

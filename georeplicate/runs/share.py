@@ -13,7 +13,7 @@ from georeplicate import files, manifest
 from georeplicate.files import Problem
 
 # Settings that a reader of a card wants, by stage; those that a stage does not have are left out.
-_TOLD = (
+_SETTINGS = (
     *("sft_steps", "sft_batch", "sft_learning_rate", "rl_steps", "prompts_per_update", "group_size", "learning_rate"),
     *("beta", "epsilon", "temperature", "top_k", "max_completion_length", "reward_mode", "reward_weights", "adapters"),
     *("lora_rank", "lora_alpha", "rollouts", "precision", "freeze_vision", "n_train_sites", "k", "negatives"),
@@ -37,7 +37,7 @@ def model_card(folder: str | Path) -> str:
     rows = predict.read(folder / "predictions.csv")
     synthetic = any("synthetic" in name for name in found["benchmarks"].values())
     inputs = trained["inputs"]["settings"] if trained else {}
-    told = [f"| `{name}` | {settings[name]} |" for name in _TOLD if name in inputs and name in settings]
+    table = [f"| `{name}` | {settings[name]} |" for name in _SETTINGS if name in inputs and name in settings]
     measured = []
     for (task, decoding), part in rows.groupby(["task", "decoding"], sort=False):
         known = part[part.truth != ""]
@@ -83,7 +83,7 @@ def model_card(folder: str | Path) -> str:
         "",
         "| setting | value |",
         "| --- | --- |",
-        *told,
+        *table,
         "",
         "## Measured",
         "",

@@ -57,6 +57,7 @@ def inputs(run: Run, profile: Profile) -> dict[str, Any]:
 
 
 def updates(run: Run, profile: Profile) -> int:
+    """How many updates the run's network takes, for the progress bar; 0 for a run of another kind."""
     if run.stage == INTERNVL:
         return tower_of(profile).steps + profile.sft_steps
     return training(run, profile).steps if run.baseline else 0
@@ -71,7 +72,7 @@ def train(
     *,
     work: Path,
     key: str,
-    told: Callable[..., None],
+    report: Callable[..., None],
 ) -> None:
     """The trained network in `folder/policy`, its loss at each update in `folder/log.csv`. tower: the folder of the
     policy whose vision tower is seen. rows: the training photos with their places; their features are kept below
@@ -85,14 +86,14 @@ def train(
     seen = Tower(tower)
     features, lat, lon = _features(seen, rows, work, key)
     model, losses = learned.fit(
-        kind(run), features, lat, lon, seed=run.seed, training=training(run, profile), report=told
+        kind(run), features, lat, lon, seed=run.seed, training=training(run, profile), report=report
     )
     learned.save(model, folder / "policy", seen, f"{len(lat)} photos of the training places")
     files.write_csv(folder / "log.csv", pd.DataFrame({"step": range(1, len(losses) + 1), "loss": losses}))
 
 
 def train_internvl(
-    run: Run, profile: Profile, base_path: Path, folder: Path, *, report_to: str, told: Callable[..., None]
+    run: Run, profile: Profile, base_path: Path, folder: Path, *, report_to: str, report: Callable[..., None]
 ) -> None:
     """The policy of `mini.internvl` in `folder/policy`: its tower first, kept in `folder/SEEING` for a run that is
     killed later; then SFT with the profile's own settings, which goes on from its newest checkpoint."""
@@ -102,14 +103,15 @@ def train_internvl(
 
     photos, seeing = internvl.Photos(profile), folder / SEEING
     if seeing.exists():
-        told(tower_of(profile).steps, "has learnt to see", skipped=True)
+        report(tower_of(profile).steps, "has learnt to see", skipped=True)
     else:
-        internvl.seeing(profile, base_path, photos, seeing, seed=run.seed, report=told)
+        internvl.seeing(profile, base_path, photos, seeing, seed=run.seed, report=report)
     rows = internvl.rows(photos, policies.load(seeing))
-    stages.train("sft", seeing, rows, folder, profile, seed=run.seed, report=told, report_to=report_to)
+    stages.train("sft", seeing, rows, folder, profile, seed=run.seed, report=report, report_to=report_to)
 
 
 def predictor(run: Run, path: Path, tower: Path) -> Predictor:
+    """The trained network in `path`, on features of the vision tower in `tower`."""
     from georeplicate.evaluation.baselines import Located, learned
     from georeplicate.evaluation.baselines.features import Tower
 

@@ -19,6 +19,9 @@ from typing import Any, Protocol, runtime_checkable
 from georeplicate.registry import Registry
 
 Row = Mapping[str, Any]
+# What is changed of the pairing question so that a policy must stay at chance: the right letter is sampled at random,
+# or one of the two views is blank.
+CONTROLS = ("shuffled pairing", "blank panorama", "blank tiles")
 
 
 @dataclass(frozen=True)

@@ -93,8 +93,8 @@ def place_answer(country: str, city: str = "") -> str:
 
 def four_steps(cues: str, evidence: str, knowledge: str, conclusion: str) -> str:
     """Reasoning in the paper's template: one paragraph a step, each behind its title."""
-    said = zip(CHAIN_OF_THOUGHT_STEPS.values(), (cues, evidence, knowledge, conclusion), strict=True)
-    return "\n".join(f"{title}: {text.strip()}" for title, text in said)
+    steps = zip(CHAIN_OF_THOUGHT_STEPS.values(), (cues, evidence, knowledge, conclusion), strict=True)
+    return "\n".join(f"{title}: {text.strip()}" for title, text in steps)
 
 
 def chain_of_thought(cues: str, evidence: str, knowledge: str, conclusion: str, answer: str) -> str:
@@ -107,22 +107,22 @@ def ask_for_chain_of_thought(facts: Mapping[str, str], answer: str, seen: bool =
     it is shown the photo; else it is told to mark everything as known from an atlas."""
     known = "\n".join(f"- {name}: {value}" for name, value in facts.items())
     steps = "\n".join(f"{number}. {title}" for number, title in enumerate(CHAIN_OF_THOUGHT_STEPS.values(), 1))
-    asked = (
+    request = (
         "You see a photo and know these facts about the place:",
         "Write how a careful observer would find the place from the photo. Use only what the photo shows and what the "
         "facts say; do not mention that facts were given.",
     )
     if not seen:
-        asked = (
+        request = (
             "You see no photo and know these facts about a place:",
             "Write what an atlas says of the place. Use only these facts, mark what you say of signs, traffic and "
             "ground "
             "as known from the atlas, and do not claim to see anything.",
         )
     return (
-        f"{asked[0]}\n"
+        f"{request[0]}\n"
         f"{known}\n"
-        f"{asked[1]} Four short paragraphs, in this order:\n"
+        f"{request[1]} Four short paragraphs, in this order:\n"
         f"{steps}\n"
         f"End with this answer and nothing after it:\n{reply(answer)}"
     )

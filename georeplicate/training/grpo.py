@@ -213,7 +213,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         return _Order(data_source=eval_dataset, mini_repeat_count=group, seed=seed, epoch=lambda: 0)
 
     def evaluation_loop(self, *args, **kwargs):
-        self._evaluated = 0  # so that every evaluation asks the same
+        self._evaluated = 0  # so that every evaluation draws the same completions
         return super().evaluation_loop(*args, **kwargs)
 
     def _prepare_inputs(self, generation_batch):
@@ -240,10 +240,10 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
     def _roll_out(self, rows: list[dict], seeds: list[tuple[int, ...]], group: int, parts: int) -> list[dict]:
         """Answers, rewards, advantages and fixed logprobs of one generation batch, in micro-batches of whole groups."""
         started = time.perf_counter()  # (1) answers
-        asked = [self._asked(row) for row in rows]
-        prompts, answers = self._sample(asked, seeds, group)
+        requests = [self._request(row) for row in rows]
+        prompts, answers = self._sample(requests, seeds, group)
         generated = time.perf_counter()
-        rewards, advantages = self._score(rows, asked, answers, group)  # (2), (3)
+        rewards, advantages = self._score(rows, requests, answers, group)  # (2), (3)
         counts = [done or not self.mask_truncated_completions for done in answers.finished]
         counted = torch.tensor(counts, dtype=torch.float32, device=self.accelerator.device)
         lengths = torch.tensor(answers.lengths, dtype=torch.float32, device=self.accelerator.device)
@@ -291,14 +291,14 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         return pieces
 
     def _sample(
-        self, asked: list[dict], seeds: list[tuple[int, ...]], group: int
+        self, requests: list[dict], seeds: list[tuple[int, ...]], group: int
     ) -> tuple[shared_prefix.Prompts, policies.Answers]:
         """The encoded prompts and their answers. Weights that are kept in shares are gathered for the duration, so that
         each process draws as many tokens as its own answers need."""
 
         def draw() -> tuple[shared_prefix.Prompts, policies.Answers]:
             with processes.whole(self.model, self.model_wrapped, self.accelerator):
-                prompts = shared_prefix.remember_features(self.policy.model, self.policy.encode(asked))
+                prompts = shared_prefix.remember_features(self.policy.model, self.policy.encode(requests))
                 answers = self.policy.generate(
                     prompts,
                     num_generations=group,
@@ -315,7 +315,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         with common.autocast(self.bf16 and self.accelerator.device.type == "cuda"), torch.no_grad():
             return processes.through_root(self.model, draw)
 
-    def _asked(self, row: dict) -> dict:
+    def _request(self, row: dict) -> dict:
         """What the policy encodes of a row: a conversation with its images in place, or a text as it stands."""
         images = [row["image"]] if row.get("image") is not None else row.get("images") or []
         pictured = bool(images) or row.get("pixels") is not None
@@ -335,11 +335,11 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         return {"prompt": chat, "images": _pictures(chat)}
 
     def _score(
-        self, rows: list[dict], asked: list[dict], answers: policies.Answers, group: int
+        self, rows: list[dict], requests: list[dict], answers: policies.Answers, group: int
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Rewards and advantages of the answers, [N, group] each."""
         each = [i for i in range(len(rows)) for _ in range(group)]
-        prompts = [asked[i]["prompt"] for i in each]
+        prompts = [requests[i]["prompt"] for i in each]
         completions = [
             text if isinstance(prompt, str) else [{"role": "assistant", "content": text}]
             for prompt, text in zip(prompts, answers.texts, strict=True)
@@ -459,7 +459,7 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
         mask = (torch.arange(logprobs.shape[1], device=logprobs.device) < lengths[:, None]).float()
         mask = mask * inputs["counted"][:, None]
         old = logprobs.detach() if inputs["old"] is None else inputs["old"]
-        value, watch = loss(  # (5)
+        value, metrics = loss(  # (5)
             logprobs,
             old,
             inputs["reference"],
@@ -476,10 +476,10 @@ class SharedPrefixGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
             longest=self.max_completion_length,
         )
         tokens = max(mask.sum().item(), 1)
-        watch["entropy"] = float((entropies * mask).sum() / tokens)
-        of_answers = [n for n in watch if "ratio" in n and self.importance_sampling_level == "sequence"]
-        self._record({n: v for n, v in watch.items() if n not in of_answers}, weight=tokens)
-        self._record({n: watch[n] for n in of_answers} | {"seconds_forward": time.perf_counter() - started})
+        metrics["entropy"] = float((entropies * mask).sum() / tokens)
+        of_answers = [n for n in metrics if "ratio" in n and self.importance_sampling_level == "sequence"]
+        self._record({n: v for n, v in metrics.items() if n not in of_answers}, weight=tokens)
+        self._record({n: metrics[n] for n in of_answers} | {"seconds_forward": time.perf_counter() - started})
         if self.replay is not None and self._mode == "train":
             value = (1 - self.replay_share) * value + self.replay_share * self._replay_loss(self.replay, model)
         return value / (self.current_gradient_accumulation_steps if self._mode == "train" else 1)
@@ -583,14 +583,14 @@ def _refuse_split_generations(args: GRPOConfig, rows: int) -> None:
     parts, cycle = args.gradient_accumulation_steps, args.steps_per_generation * args.num_iterations
     name = "eval_steps" if best else "save_steps"
     every: float = getattr(args, name)
-    said = name
+    label = name
     if every < 1:  # a share of all updates, as transformers reads it
         updates = _updates(args, rows)
-        said = f"{name}={every:g} of {updates} updates, every {math.ceil(updates * every)},"
+        label = f"{name}={every:g} of {updates} updates, every {math.ceil(updates * every)},"
         every = math.ceil(updates * every)
     if every * parts % cycle:
         raise ValueError(
-            f"{said} must fall between two generations, else a resumed run would differ: choose a multiple of "
+            f"{label} must fall between two generations, else a resumed run would differ: choose a multiple of "
             f"{cycle // math.gcd(cycle, parts)} updates{', as the best is saved after an evaluation' if best else ''}"
         )
 
@@ -626,7 +626,7 @@ class VLLMGRPOTrainer(common.CompleteCheckpoints, GRPOTrainer):
 
     def _generate_and_score_completions(self, inputs):
         read = {draw: self.rows[draw] for draw in dict.fromkeys(x["draw"] for x in inputs)}  # each picture once
-        apart = ("completion", "messages")  # TRL would look there for what is asked
+        apart = ("completion", "messages")  # TRL would look there for the prompt
         rows = [{name: value for name, value in read[x["draw"]].items() if name not in apart} for x in inputs]
         with common.autocast(self.bf16):
             return super()._generate_and_score_completions(rows)

@@ -60,7 +60,7 @@ def loss(
     tokens: torch.Tensor | None = None,
     longest: int | None = None,
 ) -> tuple[torch.Tensor, dict[str, float]]:
-    """The loss of R answers and what to watch about it.
+    """The loss of R answers, and its metrics.
 
     logprobs, old, reference, mask: [R, C] (reference may be None when beta is 0); advantages: [R]. An answer without
     tokens counts as 0.
@@ -85,7 +85,7 @@ def loss(
         bounded = ratio if delta is None else ratio.clamp(max=delta)
         per_token = -torch.minimum(bounded * gain, ratio.clamp(1 - clip, 1 + high) * gain)
         too_low, too_high = (bounded < 1 - clip) & (gain < 0), (bounded > 1 + high) & (gain > 0)
-    watch = _clipping(kind, too_low.float(), too_high.float(), mask)
+    metrics = _clipping(kind, too_low.float(), too_high.float(), mask)
     if beta:
         assert reference is not None
         behind = reference - logprobs
@@ -93,15 +93,15 @@ def loss(
         if unbiased_kl:
             kl = kl * ratio
         per_token = per_token + beta * kl
-        watch["kl"] = float((kl.detach() * mask).sum() / mask.sum().clamp(min=1))
+        metrics["kl"] = float((kl.detach() * mask).sum() / mask.sum().clamp(min=1))
     if kind == "grpo":
-        return ((per_token * mask).sum(1) / count).mean(), watch
+        return ((per_token * mask).sum(1) / count).mean(), metrics
     total = (per_token * mask).sum()
     if kind == "dr_grpo":
         if longest is None:
             raise ValueError("dr_grpo divides by the longest answer allowed: give its tokens as longest")
-        return total / (len(mask) * longest), watch
-    return total / (mask.sum() if tokens is None or kind == "bnpo" else tokens).clamp(min=1), watch
+        return total / (len(mask) * longest), metrics
+    return total / (mask.sum() if tokens is None or kind == "bnpo" else tokens).clamp(min=1), metrics
 
 
 def _clipping(kind: LossType, low: torch.Tensor, high: torch.Tensor, mask: torch.Tensor) -> dict[str, float]:
@@ -118,10 +118,10 @@ def _clipping(kind: LossType, low: torch.Tensor, high: torch.Tensor, mask: torch
         return found if len(found) else share.new_zeros(1)
 
     either = low + high
-    watch = {"clip_fraction": float((either * mask).sum() / mask.sum().clamp(min=1))}
+    metrics = {"clip_fraction": float((either * mask).sum() / mask.sum().clamp(min=1))}
     if kind == "cispo":
-        return watch | {"cispo_clip_ratio": mean(high)}
-    return watch | {
+        return metrics | {"cispo_clip_ratio": mean(high)}
+    return metrics | {
         "clip_ratio/low_mean": mean(low),
         "clip_ratio/high_mean": mean(high),
         "clip_ratio/region_mean": mean(either),

@@ -38,6 +38,7 @@ def index() -> int:
 
 
 def is_first() -> bool:
+    """Whether this process is the one that writes, fetches and prints."""
     return index() == 0
 
 
@@ -126,20 +127,20 @@ def by_first(function: Callable[[], T]) -> T:
     import torch.distributed as dist
 
     group = _control()
-    said: list[Any] = [None, True]
+    result: list[Any] = [None, True]
     try:
         if is_first():
-            said = [function(), False]
+            result = [function(), False]
     except BaseException:
         dist.broadcast_object_list([None, True], src=0, group=group)
         raise
     if is_first():
-        dist.broadcast_object_list(said, src=0, group=group)
-        return said[0]
-    dist.broadcast_object_list(said, src=0, group=group)
-    if said[1]:
+        dist.broadcast_object_list(result, src=0, group=group)
+        return result[0]
+    dist.broadcast_object_list(result, src=0, group=group)
+    if result[1]:
         raise SystemExit(1)
-    return said[0]
+    return result[0]
 
 
 def by_each(function: Callable[[], T]) -> list[T]:
@@ -154,14 +155,14 @@ def by_each(function: Callable[[], T]) -> list[T]:
     import torch.distributed as dist
 
     group = _control()
-    said: tuple[Any, str] = (None, "")
+    result: tuple[Any, str] = (None, "")
     try:
-        said = (function(), "")
+        result = (function(), "")
     except Exception as error:
         traceback.print_exc()
-        said = (None, f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}")
+        result = (None, f"{type(error).__name__}: {' '.join(str(error).split()) or 'no message'}")
     gathered: list[Any] = [None] * count()
-    dist.all_gather_object(gathered, said, group=group)
+    dist.all_gather_object(gathered, result, group=group)
     failed = [f"process {i + 1} of {count()} failed: {why}" for i, (_, why) in enumerate(gathered) if why]
     if failed and is_first():
         raise LaunchError("; ".join(failed))

@@ -13,8 +13,8 @@ import torch
 
 # f(prompts, completions, completion_ids, **columns) -> list[float], one a completion
 RewardFunc = Callable[..., Sequence[Any]]
-ASKED = ("prompt", "completion", "completion_ids")  # columns of a row that a reward function is told by other names
-TOLD = ("prompts", "completions", "trainer_state", "log_extra", "log_metric")  # what it is told beside the columns
+RENAMED = ("prompt", "completion", "completion_ids")  # columns of a row that a reward function is told by other names
+RESERVED = ("prompts", "completions", "trainer_state", "log_extra", "log_metric")  # what it is told beside the columns
 
 
 def check(functions: RewardFunc | Sequence[RewardFunc]) -> list[RewardFunc]:
@@ -43,7 +43,7 @@ def name(function: Callable) -> str:
 
 def refuse_columns(columns: Iterable[str]) -> None:
     """ValueError for a column that reward functions could not be told, as they are told something else by its name."""
-    if taken := sorted(set(columns) & set(TOLD)):
+    if taken := sorted(set(columns) & set(RESERVED)):
         raise ValueError(
             f"the dataset has a column {taken[0]!r}, which is the name of something else that reward functions are "
             "told: rename the column"
@@ -65,7 +65,7 @@ def score(
     is no finite number, so that nothing wrong is saved; or the column that has the name of something else.
     """
     refuse_columns(rows[0])
-    columns = {column: [row.get(column) for row in rows] for column in rows[0] if column not in ASKED}
+    columns = {column: [row.get(column) for row in rows] for column in rows[0] if column not in RENAMED}
     scored = []
     for function in functions:
         given = function(prompts=prompts, completions=completions, completion_ids=completion_ids, **columns | more)

@@ -54,7 +54,7 @@ def crop(
     difficulty: Difficulty | None = None,
     seed: int = 0,
 ) -> np.ndarray:
-    """A perspective picture as a phone would take it -> (size, size, 3) uint8.
+    """A perspective picture, a street-level photo -> (size, size, 3) uint8.
 
     heading: degrees clockwise from north of the picture's middle; None: along the street, give or take 20 degrees
     (drawn from the seed). fov: horizontal and vertical field of view in degrees, 10..120; ValueError otherwise.

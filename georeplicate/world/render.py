@@ -68,7 +68,7 @@ def crop(
     difficulty: Difficulty = DEFAULT,
     seed: int = 0,
 ) -> np.ndarray:
-    """A perspective picture as a phone would take it -> (size, size, 3) uint8.
+    """A perspective picture, a street-level photo -> (size, size, 3) uint8.
 
     heading: degrees clockwise from north of the picture's middle; None: along the street, give or take 20 degrees
     (drawn from the seed). fov: horizontal and vertical field of view in degrees, 10..120; the default is a wide-angle
@@ -253,6 +253,7 @@ def around(x: np.ndarray, y: np.ndarray, centre, reach: float) -> tuple[slice, s
 
 
 def box_frame(boxes: Boxes, i: int, x, y):
+    """Coordinates (x, y) in metres, seen from box i: along its length and across."""
     a = np.deg2rad(boxes.angle[i])
     px, py = x - boxes.xy[i, 0], y - boxes.xy[i, 1]
     return np.cos(a) * px - np.sin(a) * py, np.sin(a) * px + np.cos(a) * py
@@ -503,11 +504,13 @@ def hue(azimuth_deg: np.ndarray) -> np.ndarray:
 
 
 def compass_band(picture: np.ndarray) -> None:
+    """Paint the compass as a band along the bottom of a panorama (H, W, 3), in place."""
     h, w, _ = picture.shape
     picture[h - max(1, h // 32) :] = hue((np.arange(w) + 0.5) / w * 360 - 180)
 
 
 def compass_frame(picture: np.ndarray) -> None:
+    """Paint the compass as a frame round a square tile (N, N, 3), in place."""
     n = len(picture)
     y, x = np.mgrid[:n, :n] - (n - 1) / 2
     edge = np.maximum(np.abs(x), np.abs(y)) > n / 2 - max(1, n // 48)

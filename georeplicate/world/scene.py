@@ -118,7 +118,7 @@ class Scene:
     sun_elevation: float
     haze: float
     horizon: np.ndarray  # (24,) elevation angle of the relief in degrees, from north clockwise
-    heading: float  # of the street ahead: where a passer-by points a phone
+    heading: float  # of the street ahead, in degrees: where a street-level photo looks
     town_sign: tuple[str, str] | None  # (country, city) of the name board, None outside the world's cities
     flag: str | None  # country
     speed_unit: str
@@ -215,7 +215,7 @@ def build(site, seed: int = 0, difficulty: Difficulty = DEFAULT) -> Scene:
     tall = site.place_population > 500_000 and site.land_cover == "urban"
     houses = _houses(site, a, rng, roads, water, shore, tall)
     trees, kind = _trees(site, a, rng, roads, water, shore, houses)
-    cars = _cars(rng, roads, street, right, heading)
+    cars = _cars(rng, roads, street)
     ahead, aside = unit(heading), unit(heading + 90) * right
     post = ahead * rng.uniform(8, 10) + aside * (lane + 1.6)
     flagpole = ahead * rng.uniform(9, 11) - aside * (lane + half_width + 1.5)
@@ -322,7 +322,7 @@ def _trees(site, a: Attributes, rng, roads, water, shore, houses: Boxes):
     return np.column_stack([xy, radius, height])[chosen], kind
 
 
-def _cars(rng, roads, street, right, heading) -> Boxes:
+def _cars(rng, roads, street) -> Boxes:
     count = int(rng.integers(1, 4))
     along = rng.choice([-1, 1], count) * rng.uniform(12, 40, count)
     kerb = rng.choice([-1, 1], count)  # parked on either side, each in its own driving direction

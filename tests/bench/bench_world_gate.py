@@ -25,6 +25,13 @@ from georeplicate.world import Difficulty, cues
 
 WORLDS = ("layout", "geographic")
 KM = ((750, 3.0), (2500, 1.8))  # distance, and how many times the best constant guess the true words must reach
+# Of the layout world: the dial at its default, without the compass, and with all six attributes frozen: then only where
+# things stand tells.
+LAYOUT_DIALS = {
+    "default": Difficulty(),
+    "no compass": Difficulty(compass=False),
+    "attributes frozen": Difficulty(vary=frozenset()),
+}
 COLOUR, TOLD, READ, BLIND = 0.35, 0.90, 0.85, 0.05  # bounds; BLIND: how far from chance a blanked side may leave it
 SPEED = 1.5  # times what a pair of the layout world takes to draw
 PARTS = ("cues", "oracle", "colours", "told", "panorama", "tile", "speed")
@@ -71,7 +78,7 @@ def _write(path: Path, name: str, rows: list[dict]) -> None:
 
 
 def _layout(args: argparse.Namespace) -> list[dict]:
-    found = [_matched(args, dial, difficulty, "test", args.steps) for dial, difficulty in gate.LAYOUT_DIALS.items()]
+    found = [_matched(args, dial, difficulty, "test", args.steps) for dial, difficulty in LAYOUT_DIALS.items()]
     return [row for rows in found for row in rows]
 
 

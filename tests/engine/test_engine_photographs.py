@@ -78,7 +78,7 @@ def test_what_needs_a_moment_is_neither_true_nor_false_without_one():
     verdicts = {(c.kind, c.quote): c.true for c in engine.check(said + "So this is Barcelona, Spain.", facts).claims}
     assert [true for (kind, _), true in verdicts.items() if kind in ("sun", "season")] == [None, None, None, True]
     assert engine.check("see sun-north script-latin know winter so Spain", facts).ok
-    told = teachers.spoken_facts(engine.Site("a", facts))
+    told = teachers.facts_in_words(engine.Site("a", facts))
     assert not told.keys() & {"date", "season", "sun"} and told["country"] == "Spain" and "nan" not in str(told)
     with pytest.raises(ValueError, match="the terse register has no words"):
         engine.Template("terse", unseen=True)

@@ -220,6 +220,18 @@ def test_a_stand_in_comes_back_from_its_folder_by_name(saved):
     assert not list(path.parent.glob(".policy-*"))
 
 
+def test_where_the_tower_lies_is_no_part_of_a_stand_ins_identity(saved, tmp_path):
+    path, *_ = saved
+    model = learned.opened(STAND_INS["nearest neighbour"], path).model
+    elsewhere = learned.save(model, tmp_path / "much" / "deeper" / "policy", Tower(BASE), "six colours")
+    assert (elsewhere / learned.TOWER).read_bytes() != (path / learned.TOWER).read_bytes()
+    assert baselines.identity("nearest neighbour", elsewhere) == baselines.identity("nearest neighbour", path)
+    assert learned.opened(STAND_INS["nearest neighbour"], elsewhere).tower.path == BASE.resolve()
+    (elsewhere / learned.TOWER).unlink()
+    with pytest.raises(CheckpointError, match="does not say where its vision tower lies"):
+        baselines.get("nearest neighbour", elsewhere)
+
+
 def test_a_folder_of_another_kind_tower_or_content_is_refused(saved, tmp_path):
     path, *_ = saved
     with pytest.raises(CheckpointError, match="a stand-in of nearest neighbour, not of ISNs"):

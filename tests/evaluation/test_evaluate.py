@@ -1,5 +1,6 @@
 """From answers to rows: what is right, what is said while thinking, what is read again from the file."""
 
+import json
 import math
 from types import SimpleNamespace
 
@@ -223,6 +224,19 @@ def test_the_best_constant_is_the_place_that_most_others_are_near():
     assert best.loc[("all", 200), "lon"] == 1.35 and best.loc[("seen", 200), "lon"] == 180.0
     assert best.loc[("all", "country"), "country"] == "AA"
     assert found.commonest["climate"] == "climate-c" and len(found.land) == 50
+
+
+def test_the_constants_of_a_data_set_are_recorded_with_a_run_and_read_back():
+    countries = ["FR", "", "", ""]
+    places = pd.DataFrame({"lat": [48.8, 48.9, np.nan, 10], "lon": [2.3, 2.4, np.nan, 10], "country": countries})
+    record = json.loads(json.dumps(trivial.to_record(places, "places of toys")))
+    found = trivial.recorded(record)
+    assert found.chosen_on == "3 places of toys" and set(found.constant.countries) == {"all"}
+    best = found.constants()
+    assert tuple(best.loc[25, ["lat", "lon"]]) in {(48.8, 2.3), (48.9, 2.4)}
+    assert best.loc["country", "country"] == "FR"  # two places without a country are not of one country
+    assert trivial.to_record(places.iloc[2:3], "places")["constant"] == []
+    assert len(trivial.recorded(None).constants()) == 0 and len(trivial.recorded(None).land) == 2000
 
 
 def test_trivial_baselines_are_chosen_without_the_test_places():

@@ -7,7 +7,7 @@ import torch
 from toy import SHAPE
 
 from georeplicate.mini import base, internvl, tiny
-from georeplicate.mini.recipe import Tower
+from georeplicate.mini.recipe import TowerTraining
 from georeplicate.mini.wording import COUNTRY_OF, WHERE
 from georeplicate.model import policy as policies
 from georeplicate.profiles import Profile
@@ -37,7 +37,7 @@ def test_its_decoder_says_of_a_text_what_the_base_says(start):
 
 
 def test_its_tower_learns_the_tokens_that_the_base_sees_and_comes_back_from_the_disk(start, photos, tmp_path):
-    tower = Tower(steps=12, batch=4, learning_rate=5e-3)
+    tower = TowerTraining(steps=12, batch=4, learning_rate=5e-3)
     found = []
     for _ in range(2):  # the same seed gives the same weights
         made = internvl.build(start, seed=0, side=PROFILE.crop_px)
@@ -58,4 +58,6 @@ def test_its_tower_learns_the_tokens_that_the_base_sees_and_comes_back_from_the_
 
 def test_towers_that_cut_a_photo_differently_are_refused(start, photos):
     with pytest.raises(ValueError, match="16 tokens of a photo and this tower 4"):
-        internvl.learn_to_see(internvl.build(start, seed=0, side=32), start, photos, Tower(steps=1, batch=2), seed=0)
+        internvl.learn_to_see(
+            internvl.build(start, seed=0, side=32), start, photos, TowerTraining(steps=1, batch=2), seed=0
+        )

@@ -88,6 +88,8 @@ def test_images_come_in_letter_order(rows):
 def test_what_cannot_be_asked_is_refused_with_the_remedy(rows):
     with pytest.raises(ValueError, match="world"):
         pairs.load("moon", "test")
+    with pytest.raises(ValueError, match="leave root and set_aside out"):
+        pairs.load("world", "train", root="somewhere")
     with pytest.raises(ValueError, match="train"):
         pairs.load("world", "dev")
     with pytest.raises(ValueError, match="2 to 26"):

@@ -42,6 +42,13 @@ def test_lines_are_counted(frames):
     assert "the 11 lines" in few["distance"] and "countries" not in few  # nothing of R1 is left to say
 
 
+def test_what_grpo_moved_is_said_of_photographs_too(frames):
+    changes = frames["changes"]
+    of_photographs = changes.assign(after=changes.after.str.removeprefix("mini-"), benchmark="cv-cities")
+    found = findings.sentences({"changes": of_photographs})
+    assert found == {name: findings.sentences(frames)[name] for name in ("pairing", "countries", "distance")}
+
+
 def test_controls_collapse_only_if_they_do(frames):
     spread = dict.fromkeys((f"answered_{letter}" for letter in "ABCDE"), 0.2)
     assert "collapse" in findings.sentences(frames)["controls"]

@@ -58,7 +58,7 @@ def test_order_of_rows_changes_nothing():
     np.testing.assert_allclose(key(ours), key(theirs))
 
 
-def test_a_ruler_stands_where_it_is_asked_for_and_the_figure_says_synthetic():
+def test_a_baseline_is_drawn_where_it_is_asked_for_and_the_figure_says_synthetic():
     figure = plots.curves(logs(), {"kl": "KL", "length": "tokens"}, baselines={"kl": 0.2})
     assert list(figure.axes[0].lines[-1].get_ydata()) == [0.2, 0.2]
     assert plots.SYNTHETIC in figure.get_supxlabel()

@@ -1,11 +1,14 @@
 """Tables and figures of whole experiments: complete, repeatable to the byte, and quiet about what is not there."""
 
+import dataclasses
+
 import fakes
 import numpy as np
 import pandas as pd
 import pytest
 
 from georeplicate import files
+from georeplicate.mini import baselines
 from georeplicate.report import maps, plots, write
 from georeplicate.runs import runner
 
@@ -117,6 +120,18 @@ def test_pictures_of_photograph_runs_are_called_what_they_are():
             drawn["zones"]().get_supxlabel(),
         ]
         assert all(word in text and other not in text for text in said), said
+
+
+def test_photographs_have_a_constant_guess_only_where_their_runs_recorded_one():
+    p = fakes.predictions(fakes.places(per_region=1), systems=("mini-base",)).assign(benchmark="cv-cities")
+    world, without = baselines.of_world(), write.made_tables(p)
+    made = write.made_tables(p, dataclasses.replace(world, chosen_on="500 validation places of cv-cities"))
+    for name in ("geolocation", "table1"):
+        assert "best constant guess" not in set(without[name][0].system) and "constant" not in without[name][1]
+        assert "best constant guess" in set(made[name][0].system)
+        assert "on 500 validation places of cv-cities" in made[name][1]
+    drawn = dict(write.figures(p, {name: frame for name, (frame, _) in without.items()}, p.iloc[:0]))
+    assert drawn["zero_shot"]().axes and drawn["table1"]().axes and drawn["distances"]().axes
 
 
 def test_stand_ins_of_table_1_are_drawn_beside_the_systems_of_table_2():

@@ -273,7 +273,7 @@ def test_the_tables_shares_are_those_of_geo(p, rule):
         assert row[f"acc_{km}km"] == pytest.approx(share)
 
 
-def test_rulers_stand_below_and_are_measured_on_the_same_places(p, rule):
+def test_trivial_baselines_stand_below_and_are_measured_on_the_same_places(p, rule):
     table = tables.geolocation(p, rule)
     land = table[(table.system == "random land point") & (table.task == "geolocation")].set_index("countries")
     assert land.n.to_dict() == {"all": 100, "seen": 8, "unseen": 92}
@@ -285,7 +285,7 @@ def test_rulers_stand_below_and_are_measured_on_the_same_places(p, rule):
     assert constant.loc[("geolocation", "all"), "acc_2500km"] == pytest.approx((km <= 2500).mean())
 
 
-def test_every_place_is_in_one_zone_and_one_country_beside_its_rulers(p, rule):
+def test_every_place_is_in_one_zone_and_one_country_beside_its_baselines(p, rule):
     whole = tables.geolocation(p, rule).query("task == 'geolocation' and countries == 'all'").set_index("system")
     for table in (tables.zones(p, rule), tables.countries(p[p.stands_for == "Geo-R1"], rule)):
         part = table.columns[0]

@@ -61,7 +61,7 @@ def test_the_engine_then_sft_on_its_records_then_grpo_then_a_table(
     assert set(predictions.benchmark) == {f"{dry.BENCHMARK} (pairing)", f"{dry.BENCHMARK} (geolocation)"}
     # tables say what kind of numbers these are, and none judges the paper's claims by them
     frames = {"table2": (tables.table2(predictions), "Pairing."), "verdicts": (pd.DataFrame({"claim": ["x"]}), "")}
-    monkeypatch.setattr(write, "made_tables", lambda _: dict(frames))
+    monkeypatch.setattr(write, "made_tables", lambda *_: dict(frames))
     monkeypatch.setattr(write, "figures", lambda *_: ())
     assert {path.stem for path in write.write(out / "runs", out)} == {"table2"}
     said = (out / "tables" / "table2.md").read_text()

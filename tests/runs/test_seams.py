@@ -145,13 +145,23 @@ def test_photographs_go_through_the_same_functions_as_the_mini_world(photographs
     table = tables.table2(predictions)
     assert table.stands_for.tolist() == ["Qwen2.5-VL-7B", "Geo-SFT", "Geo-R1-Zero", "Geo-R1"]
     assert (table.n == 6).all() and (table.benchmark == "toy-photos (pairing)").all()
-    written = write.made_tables(predictions)
+    # the constant guess is a place of the source's own validation split, recorded with the run: no photograph is read
+    beside = write.guesses(predictions, tmp_path / "out" / "runs")
+    held_out = recipes.of(profile).validation_places(profile, root)
+    assert set(zip(beside.constant.lat, beside.constant.lon)) <= set(zip(held_out.lat, held_out.lon))
+    written = write.made_tables(predictions, beside)
+    located, caption = written["geolocation"]
+    assert located.set_index("system").acc_25km[tables.CONSTANT] == 1  # all of it is one city
+    assert f"on {len(held_out)} validation places of toy-photos" in caption
+    # what reads the thinking in the synthetic world's words is not there, and the caption says why
+    assert not {"faithfulness", "failures", "decomposition"} & written.keys() and write.UNREAD in written["table2"][1]
+    assert "thinking" not in set(written["changes"][0].task)
     tables.write(written["table2"][0], tmp_path / "table2", written["table2"][1], synthetic=False)
     assert "Synthetic" not in (tmp_path / "table2.md").read_text()
     assert "one of three tiles" in (tmp_path / "table2.md").read_text()
     assert not tables.is_synthetic(predictions)
     made = {name: frame for name, (frame, _) in written.items()}
-    results = dict(write.figures(predictions, made, write.logs(predictions, tmp_path / "out" / "runs")))
+    results = dict(write.figures(predictions, made, write.logs(predictions, tmp_path / "out" / "runs"), beside))
     del results["loop"]  # of the method, and no result
     for name, draw in results.items():
         texts = " ".join(text.get_text() for text in draw().findobj(Text))

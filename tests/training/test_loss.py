@@ -42,12 +42,12 @@ def test_loss_by_hand():
     k3_second, k3_third = 1 - math.log(2), math.log(2) - 0.5
     first = ((-1.2 + 0.0) + (-0.5 + 0.04 * k3_second)) / 2
     second = 3.0 + 0.04 * k3_third
-    value, watch = grpo.loss(new, old, reference, torch.tensor([1.0, -2.0]), mask)
+    value, metrics = grpo.loss(new, old, reference, torch.tensor([1.0, -2.0]), mask)
     assert close(value, (first + second) / 2)
-    assert watch["kl"] == pytest.approx((k3_second + k3_third) / 3, abs=1e-6)
-    assert watch["clip_fraction"] == pytest.approx(1 / 3)  # only the first token is beyond its bound
-    without, watch = grpo.loss(new, old, None, torch.tensor([1.0, -2.0]), mask, beta=0.0)
-    assert close(without, (-0.85 + 3.0) / 2) and "kl" not in watch
+    assert metrics["kl"] == pytest.approx((k3_second + k3_third) / 3, abs=1e-6)
+    assert metrics["clip_fraction"] == pytest.approx(1 / 3)  # only the first token is beyond its bound
+    without, metrics = grpo.loss(new, old, None, torch.tensor([1.0, -2.0]), mask, beta=0.0)
+    assert close(without, (-0.85 + 3.0) / 2) and "kl" not in metrics
 
 
 def test_gradient_of_an_unclipped_token_is_minus_its_advantage():
@@ -179,7 +179,7 @@ class TrlLoss(GRPOTrainer):
 @pytest.mark.parametrize("kind, named", CASES)
 def test_loss_gradient_and_metrics_equal_those_of_trl(kind, named):
     new, old, reference, advantages, mask = given()
-    value, watch = ours(kind, OPTIONS[named], new, old, reference, advantages, mask)
+    value, metrics = ours(kind, OPTIONS[named], new, old, reference, advantages, mask)
     ids = torch.zeros(mask.shape, dtype=torch.long)
     trl = TrlLoss(new, torch.zeros_like(new), loss_type=kind, **OPTIONS[named])
     theirs = trl._compute_loss(
@@ -197,9 +197,9 @@ def test_loss_gradient_and_metrics_equal_those_of_trl(kind, named):
     )
     (slope,), (other,) = torch.autograd.grad(value, new), torch.autograd.grad(theirs, new)
     assert close(value, theirs) and close(slope, other)
-    metrics = {name: values[0] for name, values in trl._metrics["train"].items() if name != "entropy"}
-    assert metrics.keys() == watch.keys() - {"clip_fraction"}
-    assert all(watch[name] == pytest.approx(metrics[name], abs=1e-6) for name in metrics), (watch, metrics)
+    expected = {name: values[0] for name, values in trl._metrics["train"].items() if name != "entropy"}
+    assert expected.keys() == metrics.keys() - {"clip_fraction"}
+    assert all(metrics[name] == pytest.approx(expected[name], abs=1e-6) for name in expected), (metrics, expected)
 
 
 def test_dr_grpo_wants_the_longest_answer():

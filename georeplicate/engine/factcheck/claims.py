@@ -39,11 +39,13 @@ _QUOTES = str.maketrans({"’": "'", "‘": "'", "′": "'", "″": '"', "“": 
 
 
 def sentences(text: str) -> list[str]:
+    """The sentences of a text, without tags and Markdown, its quotes and dashes in ASCII."""
     plain = re.sub(r"</?\w+>|[*_`#]", " ", text.translate(_QUOTES))
     return [part.strip() for part in _END.split(plain) if part and part.strip()]
 
 
 def any_of(words) -> str:
+    """A pattern that matches any of these words, the longest first."""
     return "(?:" + "|".join(sorted(map(re.escape, words), key=len, reverse=True)) + ")"
 
 
@@ -64,5 +66,6 @@ def is_negated(sentence: str, start: int) -> bool:
 
 
 def claim(kind: str, value, quote: str, true, negated: bool = False) -> Claim:
+    """A Claim whose truth is turned round where the text negates it; `true` None stays None."""
     verdict = None if true is None else bool(true) != negated
     return Claim(kind, ("not " if negated else "") + str(value), quote.strip(), verdict)

@@ -34,6 +34,7 @@ _CLIMATE = re.compile(rf"\b{any_of(_CLIMATE_TERMS)}\b", re.IGNORECASE)
 
 
 def read_climate(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
+    """Köppen codes ("Cfb") and words for climates that stand beside a word such as "climate"."""
     known = f.climate in lexicon.CLIMATES
     codes = [(m[0], m.start()) for m in _KOPPEN.finditer(sentence)]
     codes += [(m[1], m.start(1)) for m in _KOPPEN_SHORT.finditer(sentence)]

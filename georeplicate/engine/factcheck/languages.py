@@ -35,10 +35,10 @@ _SCRIPT_OF = {
     "nan": "Hant", "hak": "Hant", "ja": "Jpan", "ko": "Kore", "th": "Thai", "lo": "Laoo", "km": "Khmr", "my": "Mymr",
     "si": "Sinh", "ta": "Taml", "dv": "Thaa", "dz": "Tibt", "tzm": "Tfng",
 }  # fmt: skip
-# fmt: skip
 
 
 def scripts_of(f: Facts) -> frozenset[str]:
+    """ISO 15924 codes of the scripts that signs of a place may be in: its own, and those of its languages."""
     return frozenset({f.script, *(_SCRIPT_OF.get(code, "Latn") for code in f.languages)})
 
 
@@ -65,7 +65,7 @@ def read_writing(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
             continue
         if word in demonyms() and re.match(rf" {COUNTRY_NOUN}\b", after):
             continue
-        spoken = (
+        is_language = (
             _SPOKEN_IN.search(before) is not None
             or (_LISTED_IN.search(before) and not _OTHER_NOUN.match(after))
             or re.match(rf"[- ](?:\w+ )?{_TEXT_NOUN}\b", after)
@@ -74,8 +74,8 @@ def read_writing(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
             or word not in demonyms()
             or (listed and re.search(r"(?:,|and|or) $", before))
         )
-        listed = bool(spoken)
-        if spoken and f.languages and not re.search(r"\b(?:Indian|Pacific|Arctic)\b$", word):
+        listed = bool(is_language)
+        if is_language and f.languages and not re.search(r"\b(?:Indian|Pacific|Arctic)\b$", word):
             code = all_words[word]
             true = code in f.languages or (code in ("nb", "nn", "no") and bool({"nb", "nn", "no"} & set(f.languages)))
             yield claim("language", code, word, true, negated)
@@ -85,6 +85,7 @@ _KANJI = re.compile(r"\b(?:kanji|kana|hiragana|katakana|hanzi|hangul)\b")
 
 
 def read_lower_scripts(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
+    """Scripts that English writes in lower case ("kanji", "hangul")."""
     for match in _KANJI.finditer(sentence):
         code = SCRIPT_ALONE[match[0].capitalize()]
         yield claim("script", code, match[0], code in scripts_of(f), is_negated(sentence, match.start()))

@@ -129,7 +129,7 @@ def _name(sentence: str, start: int, end: int, f: Facts, city: str) -> list[Clai
         own = (own_city or own_place) and code != f.country  # Singapore in Singapore names the country, too
         if own or contrast and not negated:
             return []
-        true = code == f.country or table().get(f.country, {}).get("sovereign") == code or _same_word(f, code, quote)
+        true = code == f.country or table().get(f.country, {}).get("sovereign") == code or _same_word(f, quote)
         if not true and re.match(r",? [A-Z]", after) and atlas.geocode(quote, f.country):
             return []  # "Mexico City", "Panama City"
         if not true and not negated and (_is_near(quote, f) or _is_division_of(quote, f)):
@@ -164,8 +164,8 @@ def _name(sentence: str, start: int, end: int, f: Facts, city: str) -> list[Clai
     return None
 
 
-def _same_word(f: Facts, code: str, quote: str) -> bool:
-    """Names that two states share: Congo, Guinea, Ireland, Georgia."""
+def _same_word(f: Facts, quote: str) -> bool:
+    """Is it a name of the place's own country, which another state shares: Congo, Guinea, Ireland, Georgia?"""
     own = table().get(f.country, {}).get("names", ())
     return any(names.key(quote) == names.key(name) for name in own)
 
@@ -247,6 +247,7 @@ _PAIR = re.compile(
 
 
 def read_coordinates(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
+    """Pairs of coordinates: true within PLACE_KM, or within COARSE_COORDINATES_KM where they are whole degrees."""
     for match in _PAIR.finditer(sentence):
         marked = len(re.findall(r"°|degrees|[NSEW]\b|north|south|east|west", match[0]))
         decimals = len(re.findall(r"\d\.\d", match[0]))

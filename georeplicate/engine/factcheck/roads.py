@@ -37,6 +37,7 @@ _NOT_DRIVING = re.compile(
 
 
 def read_driving(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
+    """On which side one drives, also where the side of the steering wheel is named."""
     found: dict[str, tuple[str, int]] = {}
     blocked = []
     for match in _WHEEL.finditer(sentence):
@@ -70,6 +71,7 @@ _SPEED = re.compile(
 
 
 def read_speed(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
+    """Units of speed limits."""
     if not f.speed_unit or not re.search(
         r"speed|limit|sign|posted|distances|mph|km/h|per hour", sentence, re.IGNORECASE
     ):

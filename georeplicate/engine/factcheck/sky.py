@@ -28,6 +28,7 @@ _CIRCLE = re.compile(r"\b(?P<a>Antarctic|Arctic) Circle\b")
 
 
 def read_hemisphere(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
+    """Hemispheres, the tropics, and the polar circles."""
     for match in _HEMISPHERE.finditer(sentence):
         side = next(g for g in match.groups() if g).lower()
         side = {"above": "north", "below": "south"}.get(side, side)
@@ -68,6 +69,7 @@ def _azimuth(direction: str) -> float:
 
 
 def read_sun(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
+    """Where the sun stands, or to where shadows fall: true within SUN_DEG; at noon, the half of the sky."""
     seen: list[tuple[str, str, str, int]] = []
     for match in _SUN.finditer(sentence):
         if re.search(r"\b(?:traffic|house|roof|wall|road|street|side|water|hill|mountain)s?\b", match["gap"], re.I):
@@ -123,6 +125,8 @@ _MONTH = re.compile(
 
 
 def read_season(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
+    """Seasons and months. Nothing can be told (None) of a place without a moment, nor whether a season outside the
+    tropics is a wet or a dry one."""
     general = CLIMATE_WORD.search(re.sub(r"\bplace\b|\bcountry\b|\bconditions\b", "", sentence))
     for match in _SEASON.finditer(sentence):
         negated = is_negated(sentence, match.start())

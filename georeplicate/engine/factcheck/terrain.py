@@ -52,6 +52,7 @@ _HIGH = re.compile(r"\b(?:high altitude|highlands?|thin air|mountain town)\b", r
 
 
 def read_elevation(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
+    """Heights of the ground in metres, feet or words: true within ELEVATION_M or ELEVATION_SHARE of the place's."""
     if not np.isfinite(f.elevation_m):
         return
     numbers = []
@@ -113,6 +114,7 @@ _KM = re.compile(r"(?P<n>\d[\d,]*|five hundred|a hundred)\s*(?:km|kilomet(?:re|e
 
 
 def read_coast(sentence: str, f: Facts, city: str) -> Iterator[Claim]:
+    """How far the sea is, in kilometres or in words."""
     plain = re.sub(
         r"\b(?:above|below|over|from)? ?(?:the )?sea[- ]level\b|\b(?:above|below) the sea\b|hardly above the sea",
         " ",

@@ -32,16 +32,19 @@ SCRIPT_ALONE = {
 
 @functools.cache
 def demonyms() -> dict[str, str]:
+    """{demonym, such as "Japanese": ISO 3166 code}."""
     return {word.replace("-", " "): code for code, words in lexicon.DEMONYMS.items() for word in words.split()}
 
 
 @functools.cache
 def language_words() -> dict[str, str]:
+    """{English name of a language: ISO 639 code}."""
     return {name: code for code, all_names in lexicon.LANGUAGES.items() for name in all_names}
 
 
 @functools.cache
 def script_words() -> dict[str, frozenset[str]]:
+    """{English name of a script: the ISO 15924 codes it may mean}."""
     found: dict[str, set[str]] = {}
     for code, all_names in lexicon.SCRIPTS.items():
         for name in all_names:

@@ -112,4 +112,4 @@ class Located:
             for name in ("country", "text")
         )
         places = zip(found.lat.tolist(), found.lon.tolist(), country, text, strict=True)
-        return [Output(said, choice=code, place=(lat, lon)) for lat, lon, code, said in places]
+        return [Output(written, choice=code, place=(lat, lon)) for lat, lon, code, written in places]

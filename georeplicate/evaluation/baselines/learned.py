@@ -175,35 +175,52 @@ def _minimise(
 # --- on the disk ------------------------------------------------------------------------------------------------------
 
 
+TOWER = ".tower"  # where the vision tower lies, seen from the stand-in's folder
+
+
 def save(model: StandIn, path: Path, tower: Tower, trained_on: str) -> Path:
-    """A complete folder with SHA-256 sums, or none at all."""
+    """A complete folder with SHA-256 sums, or none at all.
+
+    Where the tower lies is said in a hidden file, which no sum covers: the identity of a stand-in is that of its
+    weights and settings, whichever folder it was trained in.
+    """
     state = {name: value.contiguous() for name, value in model.state_dict().items()}
-    where = os.path.relpath(tower.path, path.resolve())  # so that the files are the same in every clone
     described = {"baseline": model.name, "width": model.width, "training": asdict(model.settings)}
-    described |= {"arguments": model.arguments, "trained_on": trained_on}
-    described |= {"tower": {"path": where, "identity": tower.identity}}
+    described |= {"arguments": model.arguments, "trained_on": trained_on, "tower": {"identity": tower.identity}}
     with checkpoint.writing(path) as new:
         save_file(state, new / "model.safetensors")
         files.write_json(new / "config.json", described)
+        files.write_bytes(new / TOWER, os.path.relpath(tower.path, path.resolve()).encode())
     return path
 
 
 def opened(kind: type[StandIn], path: Path, tower: Tower | None = None) -> Trained:
     """A stand-in of this kind from its folder; tower: whose features it sees, None for the one it was trained on.
 
-    CheckpointError where the folder is missing, damaged or of another kind, or the tower is not the one it was trained
-    on.
+    CheckpointError where the folder is missing, damaged or of another kind, does not say where its tower lies, or the
+    tower is not the one it was trained on.
     """
     checkpoint.verify_manifest(path)
     config = json.loads((path / "config.json").read_text())
     if config.get("baseline") != kind.name:
         raise CheckpointError(f"{path} holds a stand-in of {config.get('baseline')}, not of {kind.name}")
-    tower = tower or Tower((path.resolve() / config["tower"]["path"]).resolve())
+    tower = tower or Tower(_tower_of(path, config))
     if tower.identity != config["tower"]["identity"]:
         raise CheckpointError(f"{path} was trained on the features of another vision tower than that of {tower.path}")
     model = kind(config["width"], Training(**config["training"]), **config["arguments"])
     model.load_state_dict(load_file(path / "model.safetensors"))
     return Trained(model.eval(), tower)
+
+
+def _tower_of(path: Path, config: Mapping[str, Any]) -> Path:
+    """The folder of the tower that a stand-in was trained on."""
+    try:
+        relative = (path / TOWER).read_text()
+    except FileNotFoundError:
+        relative = config["tower"].get("path", "")  # the place of it until version 0.2, under the folder's sums
+    if not relative:
+        raise CheckpointError(f"{path} does not say where its vision tower lies: its file {TOWER} was not copied along")
+    return (path.resolve() / relative).resolve()
 
 
 @dataclass

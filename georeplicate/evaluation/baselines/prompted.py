@@ -22,7 +22,7 @@ from urllib.parse import urlsplit, urlunsplit
 import pandas as pd
 
 from georeplicate import files
-from georeplicate.evaluation.photos import is_synthetic
+from georeplicate.evaluation.photos import TOKENS, is_synthetic
 from georeplicate.evaluation.predictors import VLLM, VLM, Predictor, Served
 from georeplicate.model import hub
 from georeplicate.model import policy as policies
@@ -32,7 +32,6 @@ from georeplicate.tasks.geolocation import NOWHERE, Geolocation, located
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-TOKENS = 1024
 VLLM_MARK = "vllm:"
 ANSWERS = files.WORK / "served"  # what servers answered
 # As the paper's Table 1 spells them: (name on the hub, licence).
@@ -133,22 +132,27 @@ def stands_for(model: str) -> str:
 
 
 def qwen(weights: str | Path | None = None) -> Prompted:
+    """Qwen2.5-VL-7B; weights: see the head of this file, as for all below."""
     return Prompted("Qwen2.5-VL-7B", weights)
 
 
 def internvl(weights: str | Path | None = None) -> Prompted:
+    """InternVL3-8B, in the repository that transformers can load."""
     return Prompted("InternVL3-8B", weights)
 
 
 def globe(weights: str | Path | None = None) -> Prompted:
+    """GLOBE-7B."""
     return Prompted("GLOBE-7B", weights)
 
 
 def geo_r1(weights: str | Path | None = None) -> Prompted:
+    """Geo-R1, as its authors released it."""
     return Prompted("Geo-R1", weights)
 
 
 def geo_r1_zero(weights: str | Path | None = None) -> Prompted:
+    """Geo-R1-Zero, as its authors released it."""
     return Prompted("Geo-R1-Zero", weights)
 
 

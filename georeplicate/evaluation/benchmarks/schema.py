@@ -72,13 +72,13 @@ def build(source: Source, frame: pd.DataFrame, file: Path, found: Report, folder
     truth = truth_from(frame, file.name, found)
     swapped = swapped_by_name(truth.frame)
     why = "latitude and longitude look swapped: the named city lies at the mirror image"
-    said = truth.report + report.about(file.name, truth.frame.row[swapped], truth.frame.id[swapped], why, "set aside")
-    truth = Rows(truth.frame[~swapped].reset_index(drop=True), said, file.name)
+    odd = truth.report + report.about(file.name, truth.frame.row[swapped], truth.frame.id[swapped], why, "set aside")
+    truth = Rows(truth.frame[~swapped].reset_index(drop=True), odd, file.name)
     if not len(truth):
-        raise ValueError(f"{source.name}: no row of {file} can be used; {len(said)} were set aside")
+        raise ValueError(f"{source.name}: no row of {file} can be used; {len(odd)} were set aside")
     rows, pictures = _with_pictures(truth, file, folders)
     order = [*COLUMNS, *(name for name in rows if name not in (*COLUMNS, "row"))]
-    return Benchmark(source.name, rows[order], truth, said + pictures, source)
+    return Benchmark(source.name, rows[order], truth, odd + pictures, source)
 
 
 def _with_pictures(truth: Rows, file: Path, folders: Sequence[Path]) -> tuple[pd.DataFrame, Report]:
@@ -94,17 +94,17 @@ def _with_pictures(truth: Rows, file: Path, folders: Sequence[Path]) -> tuple[pd
     at, ambiguous = ids.match(frame.id, paths)
     missing = at < 0
     why = np.where(ambiguous[missing], "several pictures have its name", "picture missing")
-    said = report.about(file.name, frame.row[missing], frame.id[missing], [str(one) for one in why], "set aside")
+    odd = report.about(file.name, frame.row[missing], frame.id[missing], [str(one) for one in why], "set aside")
     spare = sorted(set(range(len(paths))) - set(at.tolist()))
     listed = truth.report.rows.id[truth.report.rows.outcome == "set aside"]
     known = (
         ids.match([paths[i] for i in spare], listed)[0] >= 0 if len(listed) and spare else np.zeros(len(spare), bool)
     )
     unlisted = [paths[i] for i, one in zip(spare, known, strict=True) if not one]
-    said += report.about(folder.name, np.zeros(len(unlisted), int), unlisted, f"picture without a row in {file.name}",
+    odd += report.about(folder.name, np.zeros(len(unlisted), int), unlisted, f"picture without a row in {file.name}",
                          "left out")  # fmt: skip
     kept = frame[~missing].reset_index(drop=True)
-    return kept.assign(image=[str(folder / paths[i]) for i in at[~missing]]), said
+    return kept.assign(image=[str(folder / paths[i]) for i in at[~missing]]), odd
 
 
 def _pictures(folder: Path) -> list[str]:

@@ -98,7 +98,7 @@ def token_logprobs(logits: torch.Tensor, tokens: torch.Tensor, temperature: floa
 @torch.no_grad()
 def token_entropies(logits: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
     """Entropies in nats of softmax(logits / temperature), in fp32, without a gradient. logits [..., V]."""
-    few = max(1, 2**24 // logits.shape[-1])  # rows at a time, whose copies are small beside the logits
+    few = max(1, head_size.ENTROPIES // logits.shape[-1])  # rows at a time
     parts = logits.flatten(0, -2).split(few)
     found = [torch.special.entr((part.float() / temperature).softmax(-1)).sum(-1) for part in parts]
     return torch.cat(found).view(logits.shape[:-1])

@@ -96,8 +96,10 @@ def body(model: PreTrainedModel) -> Any:
 
 
 def mrope(model: PreTrainedModel) -> bool:
+    """Whether the model counts positions in three axes (M-RoPE), as the Qwen-VL families do."""
     return hasattr(model.base_model, "get_rope_index")
 
 
 def count_tokens(attention_mask: torch.Tensor) -> torch.Tensor:
+    """Positions along one axis, [N, P], counted over real tokens; padding on the left holds 0."""
     return (attention_mask.cumsum(-1) - 1).clamp(min=0)

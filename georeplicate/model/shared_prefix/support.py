@@ -48,6 +48,7 @@ def _say_once(sentence: str) -> None:
 
 
 def shares(model: PreTrainedModel) -> bool:
+    """Whether the kernel takes this model; what keeps it from that is logged once."""
     reason = unsupported(model)
     if reason:
         _say_once(f"{type(model).__name__} repeats its prompts, without the shared-prefix kernel: {reason}")

@@ -118,6 +118,7 @@ def remember_features(model: PreTrainedModel, prompts: Prompts) -> Prompts:
 
 
 def vision_inputs(model: PreTrainedModel, prompts: Prompts) -> dict:
+    """Keyword arguments of the model that bring in the pictures: features where the tower is Qwen's, else pixels."""
     if prompts.pixel_values is None:
         return {}
     if prompts.features is not None:
