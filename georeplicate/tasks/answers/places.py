@@ -21,6 +21,7 @@ from georeplicate.tasks.answers.given import (
     first_answer,
     given_in,
     refuse,
+    with_repeated_keys,
 )
 from georeplicate.tasks.answers.letters import plain
 
@@ -136,7 +137,7 @@ def _from_json(region: str) -> dict[str, list[str]] | None:
     data: list[object] = []
     while start >= 0 and len(data) < _MAX_OBJECTS:
         try:
-            one, start = json.JSONDecoder().raw_decode(region, start)
+            one, start = json.JSONDecoder(object_pairs_hook=with_repeated_keys).raw_decode(region, start)
         except (ValueError, RecursionError):
             break
         data.append(one)
