@@ -27,7 +27,7 @@ REASONS: dict[Reason, str] = {
     "too_long": "the answer is too long to be one",
     "no_letter": "no letter is given as the answer",
     "two_letters": "more than one letter is given",
-    "negated": "the only letter is one that is ruled out",
+    "negated": "the only answer is one that is ruled out",
     "unknown_letter": "the letter belongs to no image",
     "no_place": "no country, city or coordinates",
     "no_country": "no country is named",

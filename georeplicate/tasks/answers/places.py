@@ -92,6 +92,21 @@ _KEY = re.compile(
 # "lat.", "lon.", "lng.", "long.": the full stop of a key. Behind a word, "long." ends a sentence ("the road is long.").
 _ABBREVIATED = re.compile(r"(?<![^\W\d_])((?i:lat|lon|lng)|(?:(?<![a-z] )|(?<=\band ))(?i:long))\. ?")
 _ABBREVIATED_WITH_COLON = re.compile(r"(?<![^\W\d_])(lat|lon|lng|long)\.(?= ?[:=])", re.IGNORECASE)
+# "South latitude: 22.9", "latitud sur 22.9": the hemisphere goes to the number
+_SIDE_OF_KEY = re.compile(
+    rf"(?<![\d°'\"] )(?<![^\W\d_])(?:(?P<before>{coordinates.HEMISPHERE}) )?(?P<key>latitude?|longitude?|lat|long?|lng)"
+    rf"(?(before)|[ (]{{1,2}}(?P<behind>{coordinates.HEMISPHERE})\)?) ?[:=]? ?(?=\d)",
+    re.IGNORECASE,
+)
+_AND = re.compile(r"[ ,;]+(?:and|e|y|et|und|en|и)[ ,;]*$")  # of "latitude 33.9 e longitude 18.4"; a capital is east
+_KML = re.compile(r"<point>\s*<coordinates>", re.IGNORECASE)  # the longitude is first
+_SIDES = ("ref", "direction", "dir", "hemisphere")  # behind the name of an axis: where its letter stands
+_RADIANS = re.compile(r"\bradians?\b", re.IGNORECASE)
+_RULED_OUT = re.compile(
+    r"(?:\b(?:not|cannot|never|unlikely|far from|nicht|niet|pas|não|no es|no son|не)\b|n['’]t\b|不是|不在)"
+    r"[^\d.,;:!?\n]{0,24}[-+]?\d{1,3}[.°]",
+    re.IGNORECASE,
+)
 _CLAUSE_OF_ANOTHER = re.compile(
     r",? (?:where|because|since|as|given|based|judging|with|which|whose)\b.*|[,;]? ?(?:\b(?:and|while|with|in|but|so|"
     r"the|its|nearest|closest|most|likely|probable|specific|capital)[ ,]*)+$",
@@ -101,7 +116,7 @@ _PAIRS = ("coordinates", "lonlat", "unordered")
 _GEOJSON = frozenset("point multipoint linestring multilinestring polygon multipolygon".split())
 _GEOJSON_IN_WORDS = re.compile(r"'type': ?'(?:" + "|".join(_GEOJSON) + ")'", re.IGNORECASE)  # as Python writes it
 _MAX_OBJECTS = 20  # of JSON in one answer
-_FIELDS = frozenset({"country", "city", "state", "place", "lat", "lon", *_PAIRS})
+_FIELDS = frozenset({"country", "city", "state", "place", "lat", "lon", "lat side", "lon side", *_PAIRS})
 _MAX_PIECES = 50  # sentences and lines that are read one by one
 _MAX_NAME_CHARS = 100  # no place name of a gazetteer is longer; bounds what is looked up
 _EDGES = " \t\n\"'`,;:*_-[]{}<>|=!?"
@@ -147,10 +162,14 @@ def _from_json(region: str) -> dict[str, list[str]] | None:
     for key, value in items:  # grows by what the objects hold
         key = key.strip(" .").lower().replace("_", " ").removesuffix(" name").removesuffix(" code")
         key = _ordered(key).strip()
-        key = _KEY_NAMES.get(key, key)
+        name, _, side = key.partition(" ")
+        key = f"{_KEY_NAMES.get(name, name)} side" if side in _SIDES else _KEY_NAMES.get(key, key)
+        key = {"ns": "lat side", "ew": "lon side"}.get(key, key)
         if isinstance(value, dict):
             if key in ("country", "city", "state"):  # {"country": {"name": "France", "code": "FR"}}
                 value = {key if name in ("name", "value", "code") else name: inner for name, inner in value.items()}
+            if key in ("lat", "lon"):  # {"latitude": {"value": 33.9, "direction": "S"}}
+                value = {key if name == "value" else f"{key} {name}": inner for name, inner in value.items()}
             pair, kind = value.get("coordinates"), value.get("type")
             if isinstance(kind, str) and kind.casefold() in _GEOJSON and isinstance(pair, list):
                 # the longitude is first; what is no point is not read
@@ -167,7 +186,10 @@ def _from_json(region: str) -> dict[str, list[str]] | None:
             fields.setdefault(key, []).extend(several)
     if turned and "coordinates" in fields:
         fields["lonlat"] = fields.pop("coordinates")
-    return fields or None
+    for axis in ("lat", "lon"):
+        for side in fields.pop(f"{axis} side", []):
+            fields[axis] = [f"{value} {side}" for value in fields.get(axis, [])]
+    return {key: values for key, values in fields.items() if values} or None
 
 
 def _scalar(value: str | int | float) -> str:
@@ -178,7 +200,8 @@ def _from_keys(region: str) -> tuple[dict[str, list[str]], str]:
     """The fields of "key: value" text in any order and on any number of lines, and the text around them."""
     if _GEOJSON_IN_WORDS.search(region):
         region = region.replace("'coordinates'", "'lonlat'")
-    region = _ordered(_from_tables(region))
+    region = _ordered(_from_tables(_KML.sub("lonlat: ", region)))
+    region = _SIDE_OF_KEY.sub(_side_to_number, region)
     region = _ABBREVIATED_WITH_COLON.sub(r"\1", _BOTH_UNORDERED.sub("unordered", region))
     keys = list(_KEY.finditer(region))
     if (unstopped := _ABBREVIATED.sub(r"\1 ", region)) != region:  # a pair of keys, or words that only look like one
@@ -195,12 +218,19 @@ def _from_keys(region: str) -> tuple[dict[str, list[str]], str]:
         value, *rest = re.split(ends + "|[,。;]" if key["says"] and name not in _PAIRS else ends, value, maxsplit=1)
         if key["dash"] and name in ("lat", "lon", *_PAIRS) and not coordinates.names_hemisphere(value):
             name, value = "unsigned", key[0] + value  # "latitude - 33.9": a minus, or a dash?
+        if name == "lat" and following:
+            value = _AND.sub("", value)
         if says:
             value = _CLAUSE_OF_ANOTHER.sub("", value.rstrip(" .。"))
         if name and not (says and name in fields):  # "the country is known for ..." behind an answer
             fields.setdefault(name, []).append(value)
         prose += rest
     return fields, "\n".join(prose)
+
+
+def _side_to_number(key: re.Match[str]) -> str:
+    side = key["before"] or key["behind"]
+    return f"{key['key']}: {side} " if coordinates.axis_of(side) == _KEY_NAMES[key["key"].lower()] else key[0]
 
 
 def _ordered(text: str) -> str:
@@ -444,7 +474,11 @@ def _place(region: str) -> Place | Malformed:
                 inside, fields[key][i] = _pair(value)
                 point = point or inside
     else:
+        if _RULED_OUT.search(prose):
+            return refuse("negated", prose)
         point, prose = _pair(prose)
+    if isinstance(point, tuple) and _RADIANS.search(region):
+        return refuse("bad_coordinates", region.strip())
     if isinstance(point, coordinates.Unusable):
         return refuse(point.reason, point.found)
 
@@ -476,7 +510,7 @@ def _place(region: str) -> Place | Malformed:
         lands = {land.code: land} if land else {}
     if not lands and (cities or not fields.keys() & {"country", "city"}):
         bare = _bare_place(", ".join(cities.values())) if cities else _prose_place(prose)
-        if isinstance(bare, Malformed) and (cities or point is None):
+        if isinstance(bare, Malformed) and (point is None or cities and bare.reason == "two_places"):
             return bare
         if isinstance(bare, tuple):
             cities, lands = ({_fold(bare[0]): bare[0]} if bare[0] else {}), {bare[1].code: bare[1]}
