@@ -84,7 +84,7 @@ _KEY = re.compile(
     r"(?<![^\W\d_]|/)(?:(?P<plain>" + "|".join(sorted(_PLAIN_KEYS, key=len, reverse=True)) + r")"
     r"|(?P<more>" + "|".join(sorted((k for k in _KEY_NAMES if k not in _PLAIN_KEYS), key=len, reverse=True)) + r"))"
     r"(?:(?: |/ ?)(?:name|code|coordinates|territory|region|province|state|town))?(?![^\W\d_](?<![是为為]))"
-    r"(?:['\"]? ?(?:[:=>]>?|->|→)|(?P<says>(?<=[\u3400-\u9fff])[是为為])"
+    r"(?:['\"\])]? ?(?:[:=>]>?|->|→)|(?P<says>(?<=[\u3400-\u9fff])[是为為])"
     r"|(?(plain)(?:(?P<dash> [-–—] )|(?P<is> is\b)|(?<=[etngsd])(?: of(?=\W))?(?: ?about| around| approximately|"
     r" approx\.?| roughly| ~)? ?(?=[-+]?\d|[NSEW] ?\d))|(?<=[纬緯经經経위경][度도]) ?(?=[-+]?\d)))",
     re.IGNORECASE,
@@ -98,6 +98,9 @@ _SIDE_OF_KEY = re.compile(
     rf"(?(before)|[ (]{{1,2}}(?P<behind>{coordinates.HEMISPHERE})\)?) ?[:=]? ?(?=\d)",
     re.IGNORECASE,
 )
+_BEFORE_A_KEY = re.compile(
+    r"[.,;]? (?:(?:and )?[Tt]he|\(?\d{1,2}[.)])[ \[(]*$"
+)  # "France. The city:", "France 2) City:"
 _AND = re.compile(r"[ ,;]+(?:and|e|y|et|und|en|и)[ ,;]*$")  # of "latitude 33.9 e longitude 18.4"; a capital is east
 _KML = re.compile(r"<point>\s*<coordinates>", re.IGNORECASE)  # the longitude is first
 _SIDES = ("ref", "direction", "dir", "hemisphere")  # behind the name of an axis: where its letter stands
@@ -118,6 +121,7 @@ _GEOJSON_IN_WORDS = re.compile(r"'type': ?'(?:" + "|".join(_GEOJSON) + ")'", re.
 _MAX_OBJECTS = 20  # of JSON in one answer
 _FIELDS = frozenset({"country", "city", "state", "place", "lat", "lon", "lat side", "lon side", *_PAIRS})
 _MAX_PIECES = 50  # sentences and lines that are read one by one
+_TOWN_KM = 100.0  # within which two names may be of one town
 _MAX_NAME_CHARS = 100  # no place name of a gazetteer is longer; bounds what is looked up
 _EDGES = " \t\n\"'`,;:*_-[]{}<>|=!?"
 _HEDGE = re.compile(r"^(?:(?:most|very) )?(?:likely|probably|possibly|perhaps|maybe) (?:in )?", re.IGNORECASE)
@@ -129,10 +133,20 @@ _LEAD = re.compile(
 )
 _REASON = re.compile(r"(?<=\w)[,;]? (?:because|since|as|given|judging|based on|due to)\b.*", re.IGNORECASE)
 _NAME_AT_END = re.compile(r"(?:[^\W\d_a-z][^\s,]*[ ]?){1,4}$")
+# "not in Paris": a name that is ruled out; what else stands behind a "not" begins in lower case ("not sure, Paris").
+_NOT_THIS = re.compile(
+    r"(?i:(?<![^\W\d_])(?:not|cannot|never|neither|nor|rather than|instead of|(?:any|every)where but|nicht|kein|ni"
+    r"|no es|pas|não(?: é)?|non è|не|niet|ليس)|n['’](?:t|est pas))"
+    r"(?: (?:in|at|from|the|near|be|likely|part of|a|en|em|à|la|el|o|das|die|der|в|من))* (?=[^\W\d_a-zß-ÿа-яё])"
+    r"|不[是在]|ではな|じゃな|아니"
+)
 _CONTINENTS = frozenset(
     "africa|asia|europe|oceania|america|north america|south america|central america|latin america|the americas|"
     "caribbean|the caribbean|middle east|the middle east|southeast asia|eu".split("|")
 )
+_US_STATE = re.compile(r"(?:a |the )?(?:U\.?S\.?|USA|American) state", re.IGNORECASE)  # "Georgia (US state)"
+_STATE_IN_BRACKETS = re.compile(rf" ?\({_US_STATE.pattern}\)", re.IGNORECASE)
+_OR_ANOTHER = re.compile(r"\((?:or|possibly|perhaps|maybe) ([^()]+)\)")
 _PARENTHESES = re.compile(r"\([^()]*\)")
 
 
@@ -220,6 +234,8 @@ def _from_keys(region: str) -> tuple[dict[str, list[str]], str]:
             name, value = "unsigned", key[0] + value  # "latitude - 33.9": a minus, or a dash?
         if name == "lat" and following:
             value = _AND.sub("", value)
+        if following:
+            value = _BEFORE_A_KEY.sub("", value)
         if says:
             value = _CLAUSE_OF_ANOTHER.sub("", value.rstrip(" .。"))
         if name and not (says and name in fields):  # "the country is known for ..." behind an answer
@@ -300,7 +316,7 @@ def _country(value: str, bare: bool = False) -> _Land | Malformed | None:
     for spelling in (value.strip(), name):
         if (found := _code(spelling, bare)) and not _split_name(spelling):
             return _Land(name, found)
-    if (other := re.search(r"\((?:or|possibly|perhaps|maybe) ([^()]+)\)", value)) and _code(_clean_name(other[1])):
+    if (other := _OR_ANOTHER.search(value)) and _code(_clean_name(other[1])):
         return refuse("two_places", name)  # "Spain (or Portugal)"
     if two := _split_name(name):
         if isinstance(land := _of_two(name, *two), _Land | Malformed):
@@ -318,7 +334,7 @@ def _country(value: str, bare: bool = False) -> _Land | Malformed | None:
 def _split_name(name: str) -> tuple[str, str] | None:
     """("Georgia", "USA") of "Georgia, USA" and of "Georgia (USA)"."""
     found = re.fullmatch(r"([^,()]+)(?:,([^,()]+)|\(([^()]+)\))", name)
-    parts = found and (_clean_name(found[1]), _clean_name(found[2] or found[3]))
+    parts = found and (_clean_name(found[1]), _US_STATE.sub("USA", _clean_name(found[2] or found[3])))
     return parts if parts and all(parts) else None
 
 
@@ -342,9 +358,14 @@ def _of_two(name: str, one: str, other: str) -> _Land | Malformed | None:
 
 def _bare_place(text: str) -> tuple[str, _Land] | Malformed | None:
     """(city, country) of text without keys: "Paris, France", "France", "Paris (France)", "in Waco, USA"."""
-    parts = [part for raw in re.split(r"[,;|\n()、]| [-–—] ", text) if (part := _clean_name(raw))]
+    text = _STATE_IN_BRACKETS.sub(", USA", text)
+    parts = [part for raw in re.split(r"[,;|\n()、،؛]| [-–—] ", text) if (part := _clean_name(raw))]
     if not parts or not any(character.isalpha() for character in text):
         return None
+    if ruled_out := [i for i, part in enumerate(parts) if _NOT_THIS.search(part)]:
+        if not ruled_out[0]:
+            return refuse("negated", text)
+        parts = parts[: ruled_out[0]]  # "Madrid, Spain, not Lisbon, Portugal"
     if " or " in text:
         return refuse("two_places", text)
     if len(parts) > 1 and parts[-1].casefold() in _CONTINENTS:
@@ -359,17 +380,43 @@ def _bare_place(text: str) -> tuple[str, _Land] | Malformed | None:
             return named[0], last
     if isinstance(last, _Land):  # "Based on the signs, it is in Waco, Texas, USA": what follows "in", else the first
         after_in = [name for part, name in zip(parts[:-1], names) if " in " in part]
-        city = (after_in or names[:-1] or [""])[0 if not after_in else -1]
-        return city, _with_state(city, names[names.index(city) + 1 : -1] if city else [], last)
+        city = after_in[-1] if after_in else _first_city(names[:-1], last.code)
+        land = _with_state(city, names[names.index(city) + 1 : -1] if city else [], last)
+        return _name_behind_phrase(city, land.code), land
     first = _country(names[0], bare=True)
     if isinstance(first, _Land) and all(len(name.split()) <= 3 for name in names[1:]):  # "Japan, Tokyo"
         return names[1], first
-    if len(names) > 1 and (land := _of_state(names[-1]) or _abbreviated(names[-2], names[-1])):  # "Paris, Texas"
-        return names[-2], land
+    if len(names) > 1:  # "Paris, Texas"; several countries have a Florida
+        divided = _of_state(names[-1]) or _of_state(names[-1], names[-2]) or _abbreviated(names[-2], names[-1])
+        if divided:
+            return names[-2], divided
     for said in (last, first):
         if isinstance(said, Malformed) and said.reason == "two_places":
             return said
     return refuse("no_country", text)
+
+
+def _first_city(names: Sequence[str], code: str) -> str:
+    """The first name, or the first city of the country where that is no name at all ("No doubt, Lyon")."""
+    from georeplicate import atlas
+
+    if len(names) > 1 and not _is_city(names[0], code) and not atlas.in_country(names[1], code):
+        return next((name for name in names if _is_city(name, code)), names[0])
+    return names[0] if names else ""
+
+
+def _name_behind_phrase(city: str, code: str) -> str:
+    """The city at the end of a phrase that is none ("Foto tirada em Lyon"), else the phrase as it is."""
+    from georeplicate import atlas
+
+    words = city.split(" ")
+    if len(words) == 1 or _is_city(city, code) or atlas.in_country(city, code):
+        return city
+    for i, before in enumerate(words[:-1], 1):
+        name = " ".join(words[i:])
+        if before.islower() and not name[0].islower() and _is_city(name, code):
+            return name
+    return city
 
 
 def _prose_place(text: str) -> tuple[str, _Land] | Malformed | None:
@@ -482,6 +529,11 @@ def _place(region: str) -> Place | Malformed:
     if isinstance(point, coordinates.Unusable):
         return refuse(point.reason, point.found)
 
+    for value in (*fields.get("city", []), *fields.get("state", [])):
+        if (denied := _NOT_THIS.search(value)) and "(" not in value[: denied.start() + 1]:
+            return refuse("negated", value)
+        if _OR_ANOTHER.search(value):  # "Paris (or Lyon)"
+            return refuse("two_places", value)
     cities = {_fold(name): name for value in fields.get("city", []) if (name := _city(value))}
     if any(" or " in name for name in cities.values()):
         return refuse("two_places", ", ".join(cities.values()))
@@ -572,10 +624,16 @@ def _told_apart(city: str, code: str | None, state: str) -> str:
 
 def _two_cities(city: str, code: str) -> str:
     """The name again if it is two cities of the country ("Madrid/Seville"), else ""."""
+    from georeplicate import atlas, geo
+
     parts = [part.strip() for part in re.split(r"[,/]| and ", city)]
-    if len(parts) == 1 or not all(parts) or _is_city(city, code):
+    at = [point for part in parts if (point := atlas.geocode(part, code))]
+    if not 1 < len(parts) == len(at):
         return ""
-    return city if all(_is_city(part, code) for part in parts) else ""
+    if _is_city(city, code):  # a part of town and its town, or a town and its division
+        apart = geo.haversine_km(*at[0], *at[-1]) > _TOWN_KM and not atlas.in_country(parts[-1], code)
+        return city if apart else ""
+    return city
 
 
 def _two_states(state: str, code: str) -> str:
