@@ -187,6 +187,7 @@ class _Reader:
         # "48.85-2.35": a dash that may be a sign; "48·85": a decimal sign that is not known
         before = self._peek(-1)
         readable &= not (before.kind == "sign" and self._peek().text[0] in "-+")  # "--33.9"
+        readable &= not self._lone_letter(before)  # "S33.9, O18.4": west in French, east in German
         if before.end == self._peek().start and not hemisphere and not sign:
             glued = before.kind in ("number", "other", "degrees", "minutes", "seconds", "colon")
             torn = before.kind in ("other", "colon") and self._peek(-2).kind == "number" == self._peek().kind
@@ -225,6 +226,11 @@ class _Reader:
         negative = sign == "-" or side in ("S", "W")
         degrees, precise = -size if negative else size, precise or parts != []
         return _Angle(degrees, axis, precise, readable, "." in number, bare, start, self.i)
+
+    def _lone_letter(self, before: _Token) -> bool:
+        """Does the initial of a hemisphere stand before the number here that languages read differently?"""
+        beside = self._peek().start - before.end <= 1 and before.text in ("O", "Ö", "Ø")
+        return beside and not (self._peek(-2).end == before.start and self._peek(-2).text.isalpha())
 
     def _bracketed_hemisphere(self) -> bool:
         opening, side, closing = (self._peek(i) for i in range(3))
