@@ -135,7 +135,7 @@ _REASON = re.compile(r"(?<=\w)[,;]? (?:because|since|as|given|judging|based on|d
 _NAME_AT_END = re.compile(r"(?:[^\W\d_a-z][^\s,]*[ ]?){1,4}$")
 # "not in Paris": a name that is ruled out; what else stands behind a "not" begins in lower case ("not sure, Paris").
 _NOT_THIS = re.compile(
-    r"(?i:(?<![^\W\d_])(?:not|cannot|never|neither|nor|rather than|instead of|(?:any|every)where but|nicht|kein|ni"
+    r"(?i:(?<![^\W\d_])(?:not|cannot|never|neither|nor|rather than|instead of|(?:any|every)where but|nicht|ni"
     r"|no es|pas|não(?: é)?|non è|не|niet|ليس)|n['’](?:t|est pas))"
     r"(?: (?:in|at|from|the|near|be|likely|part of|a|en|em|à|la|el|o|das|die|der|в|من))* (?=[^\W\d_a-zß-ÿа-яё])"
     r"|不[是在]|ではな|じゃな|아니"
