@@ -26,31 +26,45 @@ _MOMAYYEZ = re.compile(r"(?<=[٠-٩۰-۹])/(?=[٠-٩۰-۹])")  # Persian typewri
 _FOREIGN_DIGIT = re.compile(r"(?![0-9])\d")
 # Hemispheres in words; what is not listed here and stands behind a number makes it unreadable (see `_stray_letter`).
 _HEMISPHERES = {
-    "N": "n north northern norte nord noord nördlich nördliche север северной północ kuzey utara bắc "
+    "N": "n north northern norte nord noord nördlich nördliche nördlicher север северной północ kuzey utara bắc "
     "北 شمال شمالا شمالاً उत्तर",
-    "S": "s south southern sur sud sul süd zuid südlich südliche юг южной południe güney selatan nam "
+    "S": "s south southern sur sud sul süd zuid südlich südliche südlicher юг южной południe güney selatan nam "
     "南 جنوب جنوبا جنوباً दक्षिण",
-    "E": "e east eastern este est leste ost oost östlich östliche восток восточной wschód doğu timur đông "
+    "E": "e east eastern este est leste ost oost östlich östliche östlicher восток восточной wschód doğu timur đông "
     "东 東 شرق شرقا شرقاً पूर्व",
-    "W": "w west western oeste ouest ovest westlich westliche запад западной zachód batı barat tây "
+    "W": "w west western oeste ouest ovest westlich westliche westlicher запад западной zachód batı barat tây "
     "西 غرب غربا غرباً पश्चिम",
 }
 _SIDE = {word: side for side, words in _HEMISPHERES.items() for word in words.split()}
 _CJK_SIDE = re.compile(r"([北南东東西])(?:纬|緯|经|經|経)|(북|남|동|서)[위경](?=[ \d])")
 _KOREAN_SIDE = dict(zip("북남동서", "NSEW", strict=True))
 _WORDS = "|".join(sorted((re.escape(word) for word in _SIDE if len(word) > 1), key=len, reverse=True))
+HEMISPHERE = rf"(?:{_WORDS}|(?-i:[NSEW]))(?![^\W\d_])"  # of a pattern that ignores case
 # "48.85 ± 0.1": how exact a number is meant to be is no angle of its own
 _TOLERANCE = re.compile(
     r"(?:(?<=[\d°'\"A-Za-z])|(?<=[\d°'\"A-Za-z] ))"
     r"\(? ?(?:[±∓]|\+ ?/ ?-|\+-) ?\d+(?:\.\d+)? ?(?:°|%|'|\"|km\b|m\b|deg(?:rees?)?\b)? ?\)?"
 )
-_AXIS = r"latitud(?:e|en)?|longitud(?:e|en)?|lat|long?|lng|breite|länge|纬度?|緯度?|经度?|經度?|経度?"
+_AXIS = r"latitud(?:e|en)?|longitud(?:e|en)?|lat|long?|lng|breite|länge|широты|долготы|纬度?|緯度?|经度?|經度?|経度?"
+# "22.9° de latitud sur": the hemisphere behind its axis; "22.9° ю. ш.": both abbreviated
+_AXIS_FIRST = re.compile(rf"(?<=[\d°'\"])( (?:de |of )?(?:latitude?|longitude?)) ({_WORDS})(?![^\W\d_])", re.IGNORECASE)
+_RUSSIAN = re.compile(r"(?<![^\W\d_])(?:([сю])\. ?ш|([вз])\. ?д)(?:\.|(?![^\W\d_]))", re.IGNORECASE)
+_RUSSIAN_SIDE = dict(zip("сювз", "NSEW", strict=True))
+# "minus 33.9": a sign in words, where none is subtracted from a number
+_MINUS_IN_WORDS = re.compile(
+    r"(?<![^\W\d_])(?<![\d°] )(?:(?:minus|negative|moins|menos|meno|минус) |(?:负|負|マイナス) ?)(?=\d)", re.IGNORECASE
+)
+_MONTH = re.compile(  # what spreadsheets make of a decimal number
+    r"(?<![^\W\d_])(?:jan|feb|f[eé]v|m[aä]r|mrz|a[pvb]r|ma[iy]|jun|jui|jul|aug|ago|sep|set|o[ck]t|out|nov|de[czs])"
+    r"[a-zé]{0,3}\.?(?![^\W\d_])",
+    re.IGNORECASE,
+)
 _TOKEN = re.compile(
-    r"(?P<number>[-+]?(?<![\d.])\d+(?:\.\d+)?)|(?P<degrees>°|deg(?:rees?)?\b|grad\b)"
-    r"|(?P<seconds>\"|''|sec(?:onds?)?\b)|(?P<minutes>'|min(?:utes?)?\b)"
+    r"(?P<number>[-+]?(?<![\d.])\d+(?:\.\d+)?)|(?P<degrees>°|deg(?:rees?)?(?![^\W\d_])|grad\b)"
+    r"|(?P<seconds>\"{1,2}|''|sec(?:onds?)?\b)|(?P<minutes>'|min(?:utes?)?\b)"
     rf"|(?P<hemisphere>(?<![^\W\d_])(?:{_WORDS}|[NSEW])(?![^\W\d_])|[北南东東西])"
     rf"|(?P<axis>(?<![^\W\d_])(?:{_AXIS})(?![^\W\d_])\.?)"
-    r"|(?P<sign>[-+])|(?P<colon>:)|(?P<separator>[,;/|]|\b(?:and|und|et|y|e)\b|和)|(?P<other>\S)",
+    r"|(?P<radians>\brad(?:ians?)?\b)|(?P<sign>[-+])|(?P<colon>:)|(?P<separator>[,;/|]|\b(?:and|und|et|y|e)\b|和)|(?P<other>\S)",
     re.IGNORECASE,
 )
 _DECIMAL_COMMAS = re.compile(
@@ -65,7 +79,7 @@ _LED_DECIMAL_COMMA = re.compile(r"(?<![A-Za-z])([NSEW] ?)(\d{1,3}),(\d{2,10})(?!
 # Well-known text: POINT(longitude latitude), also with a height; never with a comma
 _LONGITUDE_FIRST = re.compile(r"\bpoint ?(?:z|m|zm)? ?\( ?$", re.IGNORECASE)
 _CALL = re.compile(r"(?:\bPOINT ?|\bPoint|MakePoint)\( ?$")  # "Point(48.9, 2.4)": libraries differ in which comes first
-_SEVERAL = re.compile(r"\bmultipoint ?(?:z|m|zm)? ?\( ?(?:\( ?)?$", re.IGNORECASE)
+_SEVERAL = re.compile(r"\b(?:multipoint|(?:multi)?(?:linestring|polygon)) ?(?:z|m|zm)? ?(?:\( ?){1,3}$", re.IGNORECASE)
 _LONGITUDE_FIRST_REACH = 20  # characters before a pair that this can be read from: the whole text would be quadratic
 _AXES = {"N": "lat", "S": "lat", "E": "lon", "W": "lon"}
 _SAME_POINT_DEG = 0.01  # a point written twice, in decimals and in minutes, differs by rounding only
@@ -109,7 +123,7 @@ def before_folding(text: str) -> str:
     """The text without the marks that Unicode's compatibility folding (NFKC) would turn into letters or tear apart, and
     with one kind of minus."""
     text = re.sub(r"\^ ?(?:\{ ?\\circ ?\}|\\circ\b)", "°", text)
-    text = re.sub(f"[{_MINUS}] (?=\\d)", "-", text)
+    text = re.sub(f"[{_MINUS}] (?=\\d)", "-", re.sub("[≈≃∼]", " ", text))
     return _DASH.sub("-", text.translate(_UNSTABLE_MARKS).translate(dict.fromkeys(map(ord, _MINUS), "-")))
 
 
@@ -119,9 +133,12 @@ def _plain(text: str) -> str:
     if not text.isascii():
         text = _MOMAYYEZ.sub(".", text)
         text = _FOREIGN_DIGIT.sub(lambda digit: str(unicodedata.decimal(digit[0])), text)
-        text = _CJK_SIDE.sub(lambda side: f"{_SIDE[side[1]] if side[1] else _KOREAN_SIDE[side[2]]} ", text)
+        text = _CJK_SIDE.sub(lambda side: f" {_SIDE[side[1]] if side[1] else _KOREAN_SIDE[side[2]]}", text)
+        text = _RUSSIAN.sub(lambda side: _RUSSIAN_SIDE[(side[1] or side[2]).lower()].ljust(len(side[0])), text)
     if "±" in text or "∓" in text or "+" in text:
         text = _TOLERANCE.sub(lambda tolerance: " " * len(tolerance[0]), text)
+    text = _AXIS_FIRST.sub(lambda said: f" {said[2]}".ljust(len(said[0])), text)
+    text = _MINUS_IN_WORDS.sub(lambda sign: "-".rjust(len(sign[0])), text)
     text = _MARKED_DECIMAL_COMMA.sub(r"\1.\2", text)
     text = _LED_DECIMAL_COMMA.sub(r"\1\2.\3", text)
     return _DECIMAL_COMMAS.sub(r"\1.\2\3\4.\5", text)
@@ -170,6 +187,7 @@ class _Reader:
         # "48.85-2.35": a dash that may be a sign; "48·85": a decimal sign that is not known
         before = self._peek(-1)
         readable &= not (before.kind == "sign" and self._peek().text[0] in "-+")  # "--33.9"
+        readable &= not self._lone_letter(before)  # "S33.9, O18.4": west in French, east in German
         if before.end == self._peek().start and not hemisphere and not sign:
             glued = before.kind in ("number", "other", "degrees", "minutes", "seconds", "colon")
             torn = before.kind in ("other", "colon") and self._peek(-2).kind == "number" == self._peek().kind
@@ -196,15 +214,23 @@ class _Reader:
         side = _SIDE.get(hemisphere.casefold(), "")
         axis = _AXES.get(side, "")
         if self._peek().kind == "axis" and self._peek(1).kind not in ("number", "sign", "colon", "hemisphere"):
-            named = "lat" if self._take()[:2].casefold() in ("la", "br", "纬", "緯", "纬度", "緯度") else "lon"
+            named = "lat" if self._take()[:2].casefold() in ("la", "br", "ши", "纬", "緯", "纬度", "緯度") else "lon"
             readable &= axis in ("", named)
             axis, precise = named, True
+        if self._peek().kind == "sign" and self._peek(1).kind != "number" and self._peek().start == self._peek(-1).end:
+            readable = False  # "33.9-": from right to left, a minus
         # Two signs for one direction may cancel or repeat each other; "4.35 O" is west in French, east in German.
+        readable &= self._peek().kind != "radians"
         readable &= not (sign and side) and not self._stray_letter() and all(part < 60 for part in parts)
         size = abs(float(number)) + sum(part / 60**power for power, part in enumerate(parts, 1))
         negative = sign == "-" or side in ("S", "W")
         degrees, precise = -size if negative else size, precise or parts != []
         return _Angle(degrees, axis, precise, readable, "." in number, bare, start, self.i)
+
+    def _lone_letter(self, before: _Token) -> bool:
+        """Does the initial of a hemisphere stand before the number here that languages read differently?"""
+        beside = self._peek().start - before.end <= 1 and before.text in ("O", "Ö", "Ø")
+        return beside and not (self._peek(-2).end == before.start and self._peek(-2).text.isalpha())
 
     def _bracketed_hemisphere(self) -> bool:
         opening, side, closing = (self._peek(i) for i in range(3))
@@ -276,13 +302,15 @@ def _point(first: _Angle, second: _Angle, labelled: bool) -> tuple[float, float]
 def read_pair(lat: str, lon: str) -> tuple[float, float] | Unusable:
     """(lat, lon) in degrees from two texts that were given as latitude and longitude."""
     angles: list[_Angle] = []
-    for text in (lat, lon):
+    for text, axis in ((lat, "lat"), (lon, "lon")):
         reader = _Reader(_ONE_DECIMAL_COMMA.sub(r"\1.\2", _plain(text).strip(" ,;\n")))
         angles += reader.angles()[:1]
-        used = angles[-1].end if angles else 0
-        if not angles or any(
-            token.text[-1].isdigit() or token.text == "%" for token in reader.tokens[used:]
-        ):  # "40.4 - 40.5", "40.4.5", "40 %"
+        rest = reader.tokens[angles[-1].end :] if angles else []
+        unread = any(token.text[-1].isdigit() or token.text == "%" for token in rest)  # "40.4 - 40.5", "40.4.5", "40 %"
+        unread |= _MONTH.search(text) is not None
+        if rest and not angles[-1].axis:  # "74.0 approx. W"
+            unread |= any(token.kind == "hemisphere" and axis_of(token.text) == axis for token in rest)
+        if not angles or unread:
             angles = []
             break
     if len(angles) < 2:
@@ -300,6 +328,11 @@ def order_unclear(text: str) -> bool:
 def longitude_leads(text: str) -> bool:
     """Can the first number of the text's pair be no latitude?"""
     return any(abs(one.degrees) > 90 for one in _Reader(_plain(text)).angles()[:1])
+
+
+def axis_of(hemisphere: str) -> str:
+    """ "lat" or "lon" of a word for a hemisphere, "" of any other."""
+    return _AXES.get(_SIDE.get(hemisphere.casefold(), ""), "")
 
 
 def names_hemisphere(text: str) -> bool:

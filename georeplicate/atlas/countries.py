@@ -36,7 +36,15 @@ _MORE_NAMES = {
     "PF": ("Tahiti",),
     "HK": ("香港", "홍콩", "ホンコン"),
     "MO": ("澳门", "澳門", "마카오", "マカオ"),
-    "CD": ("刚果民主共和国", "剛果民主共和國", "刚果金", "Congo-Kinshasa", "Democratic Republic Congo", "Congo DR"),
+    "CD": (
+        "刚果民主共和国",
+        "剛果民主共和國",
+        "刚果金",
+        "Congo-Kinshasa",
+        "Belgian Congo",
+        "Democratic Republic Congo",
+        "Congo DR",
+    ),
     "CG": ("刚果共和国", "剛果共和國", "刚果布", "Congo-Brazzaville"),
     "KP": ("Democratic Republic of Korea", "Democratic People's Republic Korea"),
     "KR": ("ROK", "韓國"),
@@ -45,7 +53,7 @@ _MORE_NAMES = {
     "MK": ("FYR Macedonia", "Former Yugoslav Republic of Macedonia"),
     "JO": ("Hashemite Kingdom of Jordan",),
     "VN": ("Socialist Republic of Vietnam", "Socialist Republic of Viet Nam"),
-    "ET": ("Federal Democratic Republic of Ethiopia",),
+    "ET": ("Federal Democratic Republic of Ethiopia", "Abyssinia"),
     "BD": ("People's Republic of Bangladesh",),
     "LK": ("Democratic Socialist Republic of Sri Lanka",),
     "MM": ("Republic of the Union of Myanmar",),
@@ -62,8 +70,21 @@ _MORE_NAMES = {
     "AT": ("Oesterreich",),
     "CI": ("Cote d Ivoire",),
     "RU": ("Russian Fed.",),
-    "US": ("US of A",),
+    "US": ("US of A", "США", "EE. UU.", "EEUU", "EUA"),
     "WF": ("Wallis", "Futuna"),
+    "BL": ("St. Barts", "St. Barths"),
+    # former names of states that are there still
+    "BF": ("Upper Volta",),
+    "BJ": ("Dahomey",),
+    "BW": ("Bechuanaland",),
+    "BZ": ("British Honduras",),
+    "KH": ("Kampuchea",),
+    "LS": ("Basutoland",),
+    "MW": ("Nyasaland",),
+    "NA": ("South West Africa",),
+    "VU": ("New Hebrides",),
+    "ZM": ("Northern Rhodesia",),
+    "ZW": ("Rhodesia", "Southern Rhodesia"),
 }
 # Bare names of several countries: only a city, or more words, can tell which is meant.
 _AMBIGUOUS = {
@@ -92,10 +113,15 @@ def column(field: str) -> np.ndarray:
     return np.array(["", *values, ""])
 
 
+def _key(name: str) -> str:
+    """As `names.key`, without the dots below Hindi letters, which many leave out."""
+    return names.key(name).replace("\u093c", "")
+
+
 @functools.cache
 def _by_name() -> dict[str, str]:
-    found = {names.key(name): code for code, row in table().items() for name in row["names"]}
-    return {names.key(name): code for code, more in _MORE_NAMES.items() for name in more} | found
+    found = {_key(name): code for code, row in table().items() for name in row["names"]}
+    return {_key(name): code for code, more in _MORE_NAMES.items() for name in more} | found
 
 
 @functools.cache
@@ -110,7 +136,7 @@ def _by_words() -> dict[str, str]:
 
 
 def _words(name: str) -> str:
-    words = (_WRITTEN_OUT.get(word, word) for word in names.key(name).split())
+    words = (_WRITTEN_OUT.get(word, word) for word in _key(name).split())
     return " ".join(word for word in words if word not in _FILLING)
 
 
@@ -127,18 +153,18 @@ def country_code(name_or_code: str) -> str | None:
 
 def ambiguous(name: str) -> tuple[str, ...]:
     """The codes of all countries that a bare name may mean ("Congo": CG and CD); () where there is no doubt."""
-    return _ambiguous_keys().get(names.key(name), ()) if isinstance(name, str) else ()
+    return _ambiguous_keys().get(_key(name), ()) if isinstance(name, str) else ()
 
 
 @functools.cache
 def _ambiguous_keys() -> dict[str, tuple[str, ...]]:
-    return {names.key(name): codes for codes, several in _AMBIGUOUS.items() for name in several}
+    return {_key(name): codes for codes, several in _AMBIGUOUS.items() for name in several}
 
 
 @functools.lru_cache(maxsize=4096)
 def _lookup(name: str) -> str | None:
     name = _COMPASS.sub(lambda found: _DIRECTIONS[found[1].upper(), found[2].title() == "Ireland"], name)
-    key = names.key(name)
+    key = _key(name)
     if key in _by_name():
         return _by_name()[key]
     if _words(name) in _by_words():
@@ -146,25 +172,21 @@ def _lookup(name: str) -> str | None:
     inverted = _INVERTED.match(name) if len(name) <= 200 else None
     if inverted:  # "Bolivia, Plurinational State of"
         turned = re.sub(r"^Rep\.? ", "Republic of ", f"{inverted[2]} {inverted[1]}")
-        for form in (names.key(turned), _FORM_OF_STATE.sub("", names.key(turned))):
-            if form in _by_name() and not (form in _ambiguous_keys() and form != names.key(turned)):
+        for form in (_key(turned), _FORM_OF_STATE.sub("", _key(turned))):
+            if form in _by_name() and not (form in _ambiguous_keys() and form != _key(turned)):
                 return _by_name()[form]
         if _words(turned) in _by_words():
             return _by_words()[_words(turned)]
-        if all(word in _FILLING for word in names.key(inverted[2]).split()):  # "Gambia, The"
+        if all(word in _FILLING for word in _key(inverted[2]).split()):  # "Gambia, The"
             return _lookup(inverted[1])
     if "(" in name:
-        outer, inner = (names.key(part.strip(") ")) for part in name.split("(", 1))
+        outer, inner = (_key(part.strip(") ")) for part in name.split("(", 1))
         if outer in _ambiguous_keys():  # "Korea (DPRK)": the bracket must decide
             code = _by_name().get(inner)
             return code if code in _ambiguous_keys()[outer] else None
         if outer in _by_name():
             return narrower(_by_name()[outer], _by_name()[inner]) if inner in _by_name() else _by_name()[outer]
-    if (
-        inverted
-        and (first := _by_name().get(names.key(inverted[1])))
-        and (second := _by_name().get(names.key(inverted[2])))
-    ):
+    if inverted and (first := _by_name().get(_key(inverted[1]))) and (second := _by_name().get(_key(inverted[2]))):
         return narrower(first, second)  # "Hong Kong, China"; but "Georgia, USA" is no country
     return _by_name().get(_FORM_OF_STATE.sub("", key))
 

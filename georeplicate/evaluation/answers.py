@@ -91,6 +91,8 @@ def _named(
         return found, ""
     if city and (protocol.unknown_city == "none" or not country):
         return _NOWHERE, f"city not in the gazetteer: {city[:60]}, {country[:60]}"
+    if atlas.ambiguous(country):
+        return _NOWHERE, f"several countries bear this name: {country[:60]}"
     code = atlas.country_code(country)
     if code is None:
         return _NOWHERE, f"country not in the gazetteer: {country[:60]}"

@@ -21,13 +21,20 @@ from georeplicate import atlas, coordinates, geo
 from georeplicate.evaluation import csvfile, report
 from georeplicate.evaluation.report import Report
 
-ID = "id img_id image_id image image_file image_name image_path filename file_name file path img img_path key photo"
+ID = (
+    "id img_id image_id image image_file image_name image_path filename file_name file path img img_path key photo "
+    "sourcefile"
+)
 _NAMES = {
     "lat": "lat latitude gps_lat gps_latitude",
     "lon": "lon lng longitude long gps_lon gps_lng gps_longitude",
     "city": "city city_name town",
     "country": "country country_name country_code",
 }
+# Columns that hold the hemisphere of a number beside them, as EXIF writes it: the name of its column with one of these
+# behind it, or one of their own.
+SIDES = "ref direction dir hemisphere hemi"
+_SIDES_ALONE = {"lat": "ns n_s", "lon": "ew e_w"}
 STATE = "state state_name province province_name admin1"  # of predictions: tells two cities of one name apart
 TEXT = "text answer prediction response output completion pred generated_text"
 # Columns that hold a whole point, read like an answer in words where no column holds a latitude or such an answer ...
@@ -194,13 +201,30 @@ def _canonical(frame: pd.DataFrame, roles: dict[str, str | None], source: str) -
         if column is None:
             out[role] = np.full(len(frame), np.nan) if number else np.full(len(frame), "", object)
         else:
-            out[role] = frame[column].to_numpy() if number else _texts(frame[column])
+            out[role] = _with_sides(frame, role, column) if number else _texts(frame[column])
     used = {ids, csvfile.ROW, *filter(None, roles.values())}
     others = {name: frame[name].to_numpy() for name in frame.columns if name not in used and name not in out}
     table = framed(out | others)
     nameless = ~out["id"].astype(bool)
     said = report.about(source, table.row[nameless], table.id[nameless], "no id", "set aside")
     return (table[~nameless].reset_index(drop=True) if nameless.any() else table), said
+
+
+def _with_sides(frame: pd.DataFrame, role: str, column: str) -> NDArray:
+    """(N,) the numbers of a column, each with the letter of the column that holds its hemisphere, if there is one.
+
+    A number with the sign that the letter says, or with a hemisphere of its own, stays as it is."""
+    alone = _SIDES_ALONE[role] if plain(column) in map(plain, _NAMES[role].split()) else ""
+    beside = _column(frame, [f"{column}_{side}" for side in SIDES.split()] + alone.split())
+    if beside is None:
+        return frame[column].to_numpy()
+    values = zip(_texts(frame[column]), _texts(frame[beside]), strict=True)
+    return np.array([_with_side(number, side, role) for number, side in values], object)
+
+
+def _with_side(number: str, side: str, role: str) -> str:
+    agrees = number.startswith(("-", "−")) and side[:1].upper() in ("S", "W") and coordinates.axis_of(side) == role
+    return number if agrees or not number or not side or coordinates.names_hemisphere(number) else f"{number} {side}"
 
 
 def _texts(column: pd.Series) -> NDArray:

@@ -131,6 +131,8 @@ def _from_exif(gps: dict, details: dict) -> _Seen:
     lon = _degrees(parts[1], gps.get(ExifTags.GPS.GPSLongitudeRef), "EW")
     if (lat, lon) == (0.0, 0.0):
         problem = "GPS position is 0, 0: the receiver had none"
+    elif datum := _foreign_datum(gps.get(ExifTags.GPS.GPSMapDatum)):
+        problem = f"GPS position is in the datum {datum}: convert it to WGS 84"
     elif not math.isnan(lat + lon):
         problem = "" if geo.is_valid(lat, lon) else f"GPS position lies nowhere on Earth: {lat:g}, {lon:g}"
     elif None in parts or not all(gps.get(ref) for ref in (ExifTags.GPS.GPSLatitudeRef, ExifTags.GPS.GPSLongitudeRef)):
@@ -150,12 +152,13 @@ def _degrees(parts, reference, letters: str) -> float:
 
     Some programs sign the degrees, or all three, and write the letter as well: the sign must then say the same.
     """
-    reference = reference.decode(errors="replace") if isinstance(reference, bytes) else str(reference or "")
-    reference = reference.strip("\0 ").upper()
+    reference = _written(reference).upper()
     try:
         degrees, minutes, seconds = (float(part) for part in parts)
     except (TypeError, ValueError, ArithmeticError):
         return math.nan
+    if math.isnan(seconds) and minutes % 1:  # 0/0 where the minutes hold all there is
+        seconds = 0.0
     given = [part for part in (degrees, minutes, seconds) if part]
     negative = bool(given) and given[0] < 0
     contradiction = (
@@ -177,6 +180,15 @@ def _degrees(parts, reference, letters: str) -> float:
         return math.nan
     size = abs(degrees) + abs(minutes) / 60 + abs(seconds) / 3600
     return size if reference == letters[0] else -size
+
+
+_OTHER_DATUMS = ("TOKYO", "NAD27", "ED50", "OSGB", "GCJ02", "BD09")  # 80 to 500 metres from WGS 84
+
+
+def _foreign_datum(value) -> str:
+    """The datum of a position, if it is one that lies far from WGS 84; else ""."""
+    written = _written(value)
+    return written if re.sub(r"[\W_]", "", written).upper().startswith(_OTHER_DATUMS) else ""
 
 
 def _utc(local, offset, day, clock, lon: float) -> str | None:
@@ -204,6 +216,7 @@ def _utc(local, offset, day, clock, lon: float) -> str | None:
 
 
 _MOMENT = re.compile(r"(\d{4})[:/-](\d\d?)[:/-](\d\d?)[ T](\d\d?):(\d\d)(?::(\d\d)(?:[.,]\d*)?)? ?(\D.*)?", re.ASCII)
+_HALF_OF_DAY = re.compile(r"([ap])\.?m\.?", re.IGNORECASE)  # some phones write the clock of their user
 _SHIFT = re.compile(r"(?:UTC|GMT)? ?([+\-−])(\d\d?):?(\d\d)?(?::\d\d)?", re.ASCII)
 
 
@@ -213,13 +226,21 @@ def _written(value) -> str:
 
 
 def _moment(value) -> tuple[datetime | None, str]:
-    """The moment that a text says, and what stands behind it (some write the offset there)."""
+    """The moment that a text says, and what stands behind it (some write the offset there); none where something else
+    stands there."""
     found = _MOMENT.fullmatch(_written(value))
     if not found or not _YEARS[0] <= int(found[1]) <= _YEARS[1]:
         return None, ""
     try:
         year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
-        return datetime(year, month, day, hour, minute, second), found[7] or ""
+        behind = found[7] or ""
+        if half := _HALF_OF_DAY.fullmatch(behind):
+            if not 1 <= hour <= 12:
+                return None, ""
+            hour, behind = hour % 12 + 12 * (half[1].lower() == "p"), ""
+        if behind and _shift(behind) is None:
+            return None, ""
+        return datetime(year, month, day, hour, minute, second), behind
     except ValueError:
         return None, ""
 
@@ -264,7 +285,7 @@ class _Tile:
     size: tuple[int, int]  # columns, rows
     km_per_pixel: float
     middle: tuple[float, float]  # degrees
-    upright: bool  # north up, as far as its projection knows
+    as_is: bool  # a picture as it lies there: north up, as far as its projection knows, in 8-bit grey or colours
 
     def shows(self, x: float, y: float) -> bool:
         """Does the picture itself, not the box around it, hold the point? Longitude may be written in two ways."""
@@ -336,8 +357,16 @@ def _outline(path: Path) -> _Tile:
         lon = [(degrees + 180) % 360 - 180 for degrees in lon]
         km_per_pixel = geo.haversine_km(lat[0], lon[0], lat[1], lon[1]) / math.hypot(across, down)
         a, b, _, d, e, _ = tuple(tile.transform)[:6]
-        upright = b == d == 0 and a > 0 > e
-        return _Tile(path, tile.crs, ~tile.transform, (across, down), km_per_pixel, (lat[2], lon[2]), upright)
+        as_is = b == d == 0 and a > 0 > e and _is_picture(tile)
+        return _Tile(path, tile.crs, ~tile.transform, (across, down), km_per_pixel, (lat[2], lon[2]), as_is)
+
+
+def _is_picture(tile) -> bool:
+    """Would a viewer show a tile in its colours? Not other numbers than 8 bits, nor near infrared for transparency."""
+    from rasterio.enums import ColorInterp
+
+    beyond = tile.colorinterp[3:] if tile.count > 2 else tile.colorinterp[1:]
+    return set(tile.dtypes) == {"uint8"} and set(beyond) <= {ColorInterp.alpha} and len(beyond) < 2
 
 
 def _aerial(
@@ -347,7 +376,7 @@ def _aerial(
     tile = _tile_of(lat, lon, tiles)
     if tile is None:
         return "no tile shows its place", None
-    if tile_m is None and tile.upright:
+    if tile_m is None and tile.as_is:
         return "", str(tile.path)
     try:
         made = _whole(tile, root) if tile_m is None else _crop(tile, name, lat, lon, tile_m, root)
@@ -440,6 +469,8 @@ def _colours(source, bands: np.ndarray, path: Path) -> np.ndarray:
         for number, colour in source.colormap(1).items():
             palette[number] = colour[:3]
         return palette[bands[0]]
+    if source.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES":
+        bands = 255 - bands
     return np.moveaxis(bands if len(bands) == 3 else np.repeat(bands[:1], 3, axis=0), 0, -1)
 
 

@@ -123,6 +123,13 @@ def test_a_state_tells_two_cities_of_one_name_apart(tmp_path, column):
     assert resolve(rows.frame, Protocol.get("ours")).pred_lon[0] < -120
 
 
+def test_a_country_whose_name_several_bear_has_no_point_without_a_city(tmp_path):
+    rows = predicted(tmp_path, "id,country,city\nx,Congo,\ny,Congo,Kinshasa\n")
+    alone, named = resolve(rows.frame, Protocol.get("ours")).itertuples()
+    assert np.isnan(alone.pred_lat) and alone.problem == "several countries bear this name: Congo"
+    assert round(named.pred_lat) == -4
+
+
 def test_the_truth_beside_an_answer_is_not_scored_as_the_answer(tmp_path, truth):
     lines = "\n".join(f'{r.id},{r.lat},{r.lon},"Tokyo, Japan"' for r in truth.frame.itertuples())
     with pytest.raises(ValueError, match="are the truth's in 3 of 3 rows; leave them out, or name the predicted ones"):

@@ -182,6 +182,21 @@ TABLES = {
     "a space that does not break": (HEAD + "a,\u00a048.85,2.35\u00a0\n".encode(), [("a", 48.85, 2.35)]),
     "degree signs": (HEAD + "a,48.85°,2.35°\n".encode(), [("a", 48.85, 2.35)]),
     "hemispheres": (HEAD + b"a,33.9S,18.4E\n", [("a", -33.9, 18.4)]),
+    "hemispheres in columns of their own": (
+        b"id,lat,lat_ref,lon,lon_ref\na,33.9,S,18.4,E\nb,-33.9,S,18.4,E\nc,-33.9,N,18.4,E\nd,33.9,,18.4,\n",
+        [("a", -33.9, 18.4), ("b", -33.9, 18.4), ("c", math.nan, math.nan), ("d", 33.9, 18.4)],
+    ),
+    "hemispheres as EXIF has them": (
+        b"SourceFile,GPSLatitude,GPSLatitudeRef,GPSLongitude,GPSLongitudeRef\na,33.9,South,18.4,West\n"
+        b'b,"33 deg 54\' 0.00"" S",South,"18 deg 24\' 0.00"" W",West\n',
+        [("a", -33.9, -18.4), ("b", -33.9, -18.4)],
+    ),
+    "hemispheres by their letters alone": (b"id,lat,NS,lon,EW\na,33.9,S,18.4,W\n", [("a", -33.9, -18.4)]),
+    "signs in words": (HEAD + b"a,minus 33.9,18.4\n", [("a", -33.9, 18.4)]),
+    "numbers that a spreadsheet, or another unit, made others of": (
+        HEAD + b"a,48.May,Feb 35\nb,33.9-,18.4\nc,0.85 rad,0.04 rad\nd,S33.9,O18.4\n",
+        [(name, math.nan, math.nan) for name in "abcd"],
+    ),
     "nothing, in eight words": (
         HEAD + b"a,,\nb,nan,NaN\nc,None,null\nd,N/A,#N/A\ne,-,-\n",
         [(name, math.nan, math.nan) for name in "abcde"],

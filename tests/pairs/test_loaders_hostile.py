@@ -3,6 +3,7 @@
 import io
 import json
 import pickle
+import shutil
 import stat
 import struct
 import warnings
@@ -93,6 +94,10 @@ UTC = "2023-03-04T11:30:00+00:00"
         ({"local": "2023:03:04 12:30:00", "offset": "UTC+1"}, UTC),
         ({"local": "2023:03:04 17:00:00.25", "offset": "+05:30"}, UTC),
         ({"local": "2023-03-04T12:30:00+01:00"}, UTC),
+        ({"local": "2023:03:04 01:30:00 PM", "offset": "+02:00"}, UTC),
+        ({"local": "2023:03:04 12:30:00 a.m.", "offset": "-11:00"}, UTC),
+        ({"local": "2023:03:04 13:30:00 PM", "offset": "+02:00"}, None),
+        ({"local": "2023:03:04 01:30:00 noon", "offset": "+02:00"}, None),
         ({"local": "2023:03:04 12:30:00", "offset": "+25:00"}, None),
         ({"local": "2023:03:04 12:30:00", "offset": "noon"}, None),
         # the receiver's count of weeks ran over
@@ -110,6 +115,22 @@ UTC = "2023-03-04T11:30:00+00:00"
 def test_times(tmp_path, tags, moment):
     path = photo(tmp_path / "a.jpg", LAT, LON, **tags)
     assert photos.read_exif(path)[2] == moment
+
+
+@pytest.mark.parametrize(
+    ("lat", "datum", "expected", "said"),
+    [
+        ((42.0, 52.95, IFDRational(0, 0)), "", -42.8825, ""),
+        ((42.0, 52.95, 0.0), "WGS-84", -42.8825, ""),
+        ((42.0, 52.0, IFDRational(0, 0)), "", None, "contradicts itself"),
+        ((42.0, 52.0, 57.0), "TOKYO", -42.8825, "datum TOKYO: convert it to WGS 84"),
+    ],
+)
+def test_empty_seconds_and_other_datums(lat, datum, expected, said):
+    gps = {GPS.GPSLatitude: lat, GPS.GPSLatitudeRef: "S", GPS.GPSLongitude: (147.0, 0.0, 0.0), GPS.GPSLongitudeRef: "E"}
+    seen = photos._from_exif(gps | {GPS.GPSMapDatum: datum}, {})
+    assert np.isnan(seen.lat) if expected is None else seen.lat == pytest.approx(expected)
+    assert said in seen.problem and bool(said) == bool(seen.problem)
 
 
 # --- photos and tiles -------------------------------------------------------------------------------------------------
@@ -160,9 +181,9 @@ def test_a_tile_that_is_cut_short_is_left_out_by_name(folder):
         assert listed(folder).problem["a.jpg"] == ""
 
 
-def tif(path, transform, bands, crs="EPSG:4326", colormap=None):
+def tif(path, transform, bands, crs="EPSG:4326", colormap=None, **options):
     path.unlink(missing_ok=True)
-    profile = {"driver": "GTiff", "count": len(bands), "height": bands.shape[1], "width": bands.shape[2]}
+    profile = options | {"driver": "GTiff", "count": len(bands), "height": bands.shape[1], "width": bands.shape[2]}
     with rasterio.open(path, "w", crs=crs, transform=transform, dtype=bands.dtype, **profile) as file:
         file.write(bands)
         if colormap:
@@ -213,9 +234,21 @@ def test_a_palette_is_looked_up(folder):
     assert middle(listed(folder, tile_m=200).aerial["a.jpg"]).tolist() == [200, 120, 10]
 
 
-def test_sixteen_bits_are_refused_with_the_remedy(folder):
-    tif(folder / "tiles/a.tif", BOX, np.full((3, 64, 64), 9000, np.uint16))
-    assert "a.tif holds uint16: write it as 8-bit RGB" in listed(folder, tile_m=200).problem["a.jpg"]
+@pytest.mark.parametrize("options", [{}, {"tile_m": 200}])
+@pytest.mark.parametrize("kind", [np.uint16, np.float32])
+def test_other_numbers_than_bytes_are_refused_with_the_remedy(folder, options, kind):
+    tif(folder / "tiles/a.tif", BOX, np.full((3, 64, 64), 9000, kind))
+    assert f"a.tif holds {np.dtype(kind)}: write it as 8-bit RGB" in listed(folder, **options).problem["a.jpg"]
+
+
+@pytest.mark.parametrize("options", [{}, {"tile_m": 200}])
+def test_near_infrared_is_no_transparency_and_white_may_be_zero(folder, options):
+    bands = np.stack([np.full((64, 64), value, np.uint8) for value in (10, 20, 30, 40)])
+    tif(folder / "tiles/a.tif", BOX, bands, photometric="RGB", alpha="NO")
+    assert middle(listed(folder, **options).aerial["a.jpg"]).tolist() == [10, 20, 30]
+    shutil.rmtree(folder / "crops")
+    tif(folder / "tiles/a.tif", BOX, bands[:1], photometric="MINISWHITE")
+    assert middle(listed(folder, **options).aerial["a.jpg"]).tolist() == [245, 245, 245]
 
 
 @pytest.mark.parametrize("turn", [0, -360])

@@ -2,6 +2,7 @@
 
 given      what a parser returns, and where in a text the answer is
 letters    `parse_choice`: one letter
+negations  how a text rules out a letter that it names
 places     `parse_place`: country, state, city, coordinates
 """
 

@@ -27,7 +27,7 @@ REASONS: dict[Reason, str] = {
     "too_long": "the answer is too long to be one",
     "no_letter": "no letter is given as the answer",
     "two_letters": "more than one letter is given",
-    "negated": "the only letter is one that is ruled out",
+    "negated": "the only answer is one that is ruled out",
     "unknown_letter": "the letter belongs to no image",
     "no_place": "no country, city or coordinates",
     "no_country": "no country is named",
@@ -90,9 +90,9 @@ MAX_ANSWER_CHARS = 10_000
 # Models spell the tag of their thinking in several ways; all mean the same.
 _TAG = re.compile(
     r"<\s{0,3}+(/?)\s{0,3}+(?=[tarsfp])"
-    r"(think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|analysis|plan(?:ning)?"
+    r"((?:seed:)?think(?:ing)?|thoughts?|reason(?:ing)?|reflection|scratchpad|analysis|plan(?:ning)?"
     r"|(?:final[ _-]?)?answer)\s{0,3}>"
-    r"|[\[◁](/?)(think)[\]▷]|<\|(begin|end)_of_(thought)\|>",
+    r"|[\[◁](/?)(think)[\]▷]|<\|(begin|start|end)_(?:of_)?(thought|thinking)\|>",
     re.ASCII | re.IGNORECASE,
 )
 SPECIAL_TOKEN = re.compile(r"<\|[^<>|]{1,40}\|>")
@@ -126,7 +126,8 @@ def given_in(text: str) -> Given | Malformed:
     inner: int | None = None  # where thinking began within the block
     for tag in _TAG.finditer(text):
         piece, at = text[at : tag.start()], tag.end()
-        closing, word = (tag[1] or tag[3]) == "/" or tag[5] == "end", (tag[2] or tag[4] or tag[6]).lower()
+        closing = (tag[1] or tag[3]) == "/" or (tag[5] or "").lower() == "end"
+        word = (tag[2] or tag[4] or tag[6]).lower()
         name = "answer" if word.endswith("answer") else "think"
         if block is not None:
             block.append(piece)
@@ -177,3 +178,11 @@ def first_answer(text: str) -> str | None:
     start = text.find("<answer>")
     end = text.find("</answer>", start + len("<answer>")) if start >= 0 else -1
     return None if end < 0 else text[start + len("<answer>") : end].strip()
+
+
+def with_repeated_keys(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    """An object of JSON (its hook for pairs) in which a key that stands there twice keeps both values, as a list."""
+    said: dict[str, list[object]] = {}
+    for key, value in pairs:
+        said.setdefault(key, []).extend([] if value in said.get(key, []) else [value])
+    return {key: values[0] if len(values) == 1 else values for key, values in said.items()}

@@ -21,15 +21,18 @@ from georeplicate.tasks.answers.given import (
     first_answer,
     given_in,
     refuse,
+    with_repeated_keys,
 )
+from georeplicate.tasks.answers.negations import FILLER, may_negate, negated
 
 _OTHER_LETTERS = "À-ɏͰ-ϿЀ-ӿ"
-# A letter that stands alone: no part of a word, a number, a contraction ("I'm"), a compound ("T-junction") or an
-# abbreviation ("U.S.").
+# A letter that stands alone: no part of a word, a number, a contraction ("I'm"), a compound ("T-junction"), an
+# abbreviation ("U.S.") or a unit ("20 °C", "51° N").
 _LONE_LETTER = re.compile(
     rf"([A-Za-z])(?![0-9A-Za-z{_OTHER_LETTERS}])(?<![0-9A-Za-z{_OTHER_LETTERS}][A-Za-z])"
     r"(?!['’](?!s\b)[A-Za-z])(?![&@+\-][0-9A-Za-z])(?!\.[A-Za-z](?![A-Za-z]))"
     r"(?<![0-9A-Za-z]['’&@+\-][A-Za-z])(?<![^A-Za-z][A-Za-z]\.[A-Za-z])(?<!^[A-Za-z]\.[A-Za-z])"
+    r"(?<!°[A-Za-z])(?<!° [A-Za-z])(?<!degrees [A-Za-z])"
 )
 _OPENING, _CLOSING = frozenset("([{\"'‘“«<"), frozenset(")]}\"'’”»>")
 _NOUN = (
@@ -65,24 +68,6 @@ _NOT_AFTER_PRONOUN = frozenset(
 )
 # "A best matches", "A clearly shows": an adverb that a verb of the third person follows
 _VERB_NEXT = re.compile(rf"[ \t](?:best|also|most|only|[a-z]{{2,20}}ly) (?:{'|'.join(sorted(_NOT_AFTER_PRONOUN))})\b")
-_FILLER = (
-    r"(?:the|a|an|be|it|is|in|satellite|aerial|image|option|tile|candidate|view|picture|photo|choice|letter|answer"
-    r"|think|choose|pick|select|say)"
-)
-# At least one of these stands in every text that either of the next two patterns can match: a quick way past them.
-_NEGATIONS = tuple(
-    "n't n’t not never nor except without exclud rule than instead wrong incorrect false impossible out".split()
-)
-_NEGATIONS += ("unlikely", "neither")
-_NEGATED_BEFORE = re.compile(
-    rf"\b(?:not|\w{{1,6}}n['’]t|cannot|never|nor|neither|except|without|excluding|ruled? out|than|instead of)"
-    rf"(?: {_FILLER}){{0,5}} ?[(\[\"'‘“]{{0,2}}$"
-)
-_NEGATED_AFTER = re.compile(
-    r"[)\]\"'’”]{0,2} ?(?:(?:is|are|does|do|did|can|could|was|would|will|has|may|might|should)? ?(?:not|never)\b"
-    r"|(?:is|does|do|did|ca|could|was|would|wo|has|should)n['’]t\b|cannot\b"
-    r"|(?:is|are|was|looks|seems) (?:wrong|incorrect|false|impossible|unlikely|excluded|ruled out|out)\b)"
-)
 _DECLARATION = re.compile(
     rf"(?:{_ANSWER_WORD} ?(?:is|would be|must be|should be|ist|est|es|é|è|は|은|는|[:：=])"
     r"|\b(?:final|best|correct|right|true|my) (?:\w{1,20} ){0,2}\w{1,20} ?(?:is|would be|must be|[:=])"
@@ -113,13 +98,20 @@ _SECOND_THOUGHT = re.compile(
     r"|(?:但|不过|或者|也可能|其实|不对)"
 )
 # "B, not A", "B rather than A", "not A but B": what is ruled out is named beside what is meant
-_NOT_THE_OTHER = re.compile(r"[)\]\"'’”]{0,2},? ?(?:and )?(?:not|rather than|instead of)\b")
-_BUT = re.compile(rf"\bbut(?: {_FILLER}){{0,3}} ?[(\[\"'‘“]{{0,2}}$")
+_NOT_THE_OTHER = re.compile(
+    r"[)\]\"'’”]{0,2}[,，]? ?"
+    r"(?:(?:(?:and|und|y|et|e|а) )?(?:not|rather than|instead of|nicht|niet|pas|não|не)\b|而?不是)"
+)
+_BUT = re.compile(rf"(?:\b(?:but|sondern|sino|mais|mas|maar|а)|而是)(?: {FILLER}){{0,3}} ?[(\[\"'‘“]{{0,2}}$")
 # What HTML writes around words. Only where something is closed: "<b>" alone may be a letter in brackets.
 _MARKUP = re.compile(
     r"</?(?:b|i|u|s|p|em|strong|span|div|code|pre|li|ul|ol|td|th|tr|table|tbody|thead|h[1-6]|mark|font|center)"
     r"(?: [^<>]{0,200})?>",
     re.IGNORECASE,
+)
+# "\\n" where a line end was escaped once too often; but LaTeX has words that begin so.
+_WRITTEN_OUT_BREAK = re.compile(
+    r"(?:\\r)?\\n(?!(?:e|eq|eg|ewline|ewpage|abla|ot|otin|u|oindent|olimits|ormalfont|ormalsize)(?![a-z]))"
 )
 _KEYS_OF_LETTERS = frozenset(
     "answer final_answer letter choice option tile image match prediction selected selection label result".split()
@@ -135,6 +127,7 @@ def plain(region: str) -> str:
         region = html.unescape(region)
     if "</" in region:
         region = _MARKUP.sub(" ", region)
+    region = _WRITTEN_OUT_BREAK.sub("\n", region)
     region = re.sub(r"\\boxed\b", " answer: ", region)
     region = _NAME_HYPHEN.sub(" ", region)  # "image-B"
     if not region.isascii():
@@ -161,7 +154,7 @@ def _lower(region: str) -> str:
 def _mentions(region: str) -> Iterable[_Mention]:
     """Every letter of ``region`` that can be meant as the name of an image, in order."""
     lowered = _lower(region)
-    may_negate = any(word in lowered for word in _NEGATIONS)
+    search = may_negate(lowered)
     for found in _LONE_LETTER.finditer(region):
         letter, start, end = found[1], found.start(1), found.end(1)
         before, after = lowered[max(0, start - 60) : start], lowered[end : end + 40]
@@ -175,8 +168,7 @@ def _mentions(region: str) -> Iterable[_Mention]:
         else:
             meant = not word and (_AFTER_NOUN.search(before) or _AFTER_CUE.search(before)) is not None
         if meant:
-            negated = may_negate and (_NEGATED_BEFORE.search(before) or _NEGATED_AFTER.match(after)) is not None
-            yield _Mention(letter.upper(), start, end, negated)
+            yield _Mention(letter.upper(), start, end, search and negated(before, after))
 
 
 def _is_word(letter: str, after: str) -> bool:
@@ -194,9 +186,9 @@ def _one_letter(region: str, declared: bool) -> str | Malformed:
     declarations ("the answer is B") name the same one and either one of them has a line of its own, or what is named
     after the last of them is named in another clause that does not take it back.
     """
-    whole = re.fullmatch(r"[\W_]*([A-Za-z])\)?[\W_]*", region)
-    if whole:
-        return whole[1].upper()
+    whole = re.fullmatch(r"([\W_]*)([A-Za-z])(\)?[\W_]*)", region)
+    if whole and not negated(whole[1], whole[3]):
+        return whole[2].upper()
     region = re.sub(r"[Nn](?<!\w[Nn])/[Aa]\b", " ", region)  # "N/A"
     mentions = list(_mentions(region))
     letters = list(dict.fromkeys(mention.letter for mention in mentions))
@@ -227,7 +219,7 @@ def _value_of_json(region: str) -> str:
     if start < 0 or end < start or '"' not in region:
         return region
     try:
-        data = json.loads(region[start : end + 1])
+        data = json.loads(region[start : end + 1], object_pairs_hook=with_repeated_keys)
     except (ValueError, RecursionError):
         return region
     said = [value for key, value in data.items() if key.strip().lower().replace(" ", "_") in _KEYS_OF_LETTERS]

@@ -21,6 +21,7 @@ from georeplicate.tasks.answers.given import (
     first_answer,
     given_in,
     refuse,
+    with_repeated_keys,
 )
 from georeplicate.tasks.answers.letters import plain
 
@@ -83,7 +84,7 @@ _KEY = re.compile(
     r"(?<![^\W\d_]|/)(?:(?P<plain>" + "|".join(sorted(_PLAIN_KEYS, key=len, reverse=True)) + r")"
     r"|(?P<more>" + "|".join(sorted((k for k in _KEY_NAMES if k not in _PLAIN_KEYS), key=len, reverse=True)) + r"))"
     r"(?:(?: |/ ?)(?:name|code|coordinates|territory|region|province|state|town))?(?![^\W\d_](?<![是为為]))"
-    r"(?:['\"]? ?(?:[:=>]>?|->|→)|(?P<says>(?<=[\u3400-\u9fff])[是为為])"
+    r"(?:['\"\])]? ?(?:[:=>]>?|->|→)|(?P<says>(?<=[\u3400-\u9fff])[是为為])"
     r"|(?(plain)(?:(?P<dash> [-–—] )|(?P<is> is\b)|(?<=[etngsd])(?: of(?=\W))?(?: ?about| around| approximately|"
     r" approx\.?| roughly| ~)? ?(?=[-+]?\d|[NSEW] ?\d))|(?<=[纬緯经經経위경][度도]) ?(?=[-+]?\d)))",
     re.IGNORECASE,
@@ -91,6 +92,24 @@ _KEY = re.compile(
 # "lat.", "lon.", "lng.", "long.": the full stop of a key. Behind a word, "long." ends a sentence ("the road is long.").
 _ABBREVIATED = re.compile(r"(?<![^\W\d_])((?i:lat|lon|lng)|(?:(?<![a-z] )|(?<=\band ))(?i:long))\. ?")
 _ABBREVIATED_WITH_COLON = re.compile(r"(?<![^\W\d_])(lat|lon|lng|long)\.(?= ?[:=])", re.IGNORECASE)
+# "South latitude: 22.9", "latitud sur 22.9": the hemisphere goes to the number
+_SIDE_OF_KEY = re.compile(
+    rf"(?<![\d°'\"] )(?<![^\W\d_])(?:(?P<before>{coordinates.HEMISPHERE}) )?(?P<key>latitude?|longitude?|lat|long?|lng)"
+    rf"(?(before)|[ (]{{1,2}}(?P<behind>{coordinates.HEMISPHERE})\)?) ?[:=]? ?(?=\d)",
+    re.IGNORECASE,
+)
+_BEFORE_A_KEY = re.compile(
+    r"[.,;]? (?:(?:and )?[Tt]he|\(?\d{1,2}[.)])[ \[(]*$"
+)  # "France. The city:", "France 2) City:"
+_AND = re.compile(r"[ ,;]+(?:and|e|y|et|und|en|и)[ ,;]*$")  # of "latitude 33.9 e longitude 18.4"; a capital is east
+_KML = re.compile(r"<point>\s*<coordinates>", re.IGNORECASE)  # the longitude is first
+_SIDES = ("ref", "direction", "dir", "hemisphere")  # behind the name of an axis: where its letter stands
+_RADIANS = re.compile(r"\bradians?\b", re.IGNORECASE)
+_RULED_OUT = re.compile(
+    r"(?:\b(?:not|cannot|never|unlikely|far from|nicht|niet|pas|não|no es|no son|не)\b|n['’]t\b|不是|不在)"
+    r"[^\d.,;:!?\n]{0,24}[-+]?\d{1,3}[.°]",
+    re.IGNORECASE,
+)
 _CLAUSE_OF_ANOTHER = re.compile(
     r",? (?:where|because|since|as|given|based|judging|with|which|whose)\b.*|[,;]? ?(?:\b(?:and|while|with|in|but|so|"
     r"the|its|nearest|closest|most|likely|probable|specific|capital)[ ,]*)+$",
@@ -100,8 +119,9 @@ _PAIRS = ("coordinates", "lonlat", "unordered")
 _GEOJSON = frozenset("point multipoint linestring multilinestring polygon multipolygon".split())
 _GEOJSON_IN_WORDS = re.compile(r"'type': ?'(?:" + "|".join(_GEOJSON) + ")'", re.IGNORECASE)  # as Python writes it
 _MAX_OBJECTS = 20  # of JSON in one answer
-_FIELDS = frozenset({"country", "city", "state", "place", "lat", "lon", *_PAIRS})
+_FIELDS = frozenset({"country", "city", "state", "place", "lat", "lon", "lat side", "lon side", *_PAIRS})
 _MAX_PIECES = 50  # sentences and lines that are read one by one
+_TOWN_KM = 100.0  # within which two names may be of one town
 _MAX_NAME_CHARS = 100  # no place name of a gazetteer is longer; bounds what is looked up
 _EDGES = " \t\n\"'`,;:*_-[]{}<>|=!?"
 _HEDGE = re.compile(r"^(?:(?:most|very) )?(?:likely|probably|possibly|perhaps|maybe) (?:in )?", re.IGNORECASE)
@@ -113,10 +133,20 @@ _LEAD = re.compile(
 )
 _REASON = re.compile(r"(?<=\w)[,;]? (?:because|since|as|given|judging|based on|due to)\b.*", re.IGNORECASE)
 _NAME_AT_END = re.compile(r"(?:[^\W\d_a-z][^\s,]*[ ]?){1,4}$")
+# "not in Paris": a name that is ruled out; what else stands behind a "not" begins in lower case ("not sure, Paris").
+_NOT_THIS = re.compile(
+    r"(?i:(?<![^\W\d_])(?:not|cannot|never|neither|nor|rather than|instead of|(?:any|every)where but|nicht|ni"
+    r"|no es|pas|não(?: é)?|non è|не|niet|ليس)|n['’](?:t|est pas))"
+    r"(?: (?:in|at|from|the|near|be|likely|part of|a|en|em|à|la|el|o|das|die|der|в|من))* (?=[^\W\d_a-zß-ÿа-яё])"
+    r"|不[是在]|ではな|じゃな|아니"
+)
 _CONTINENTS = frozenset(
     "africa|asia|europe|oceania|america|north america|south america|central america|latin america|the americas|"
     "caribbean|the caribbean|middle east|the middle east|southeast asia|eu".split("|")
 )
+_US_STATE = re.compile(r"(?:a |the )?(?:U\.?S\.?|USA|American) state", re.IGNORECASE)  # "Georgia (US state)"
+_STATE_IN_BRACKETS = re.compile(rf" ?\({_US_STATE.pattern}\)", re.IGNORECASE)
+_OR_ANOTHER = re.compile(r"\((?:or|possibly|perhaps|maybe) ([^()]+)\)")
 _PARENTHESES = re.compile(r"\([^()]*\)")
 
 
@@ -136,7 +166,7 @@ def _from_json(region: str) -> dict[str, list[str]] | None:
     data: list[object] = []
     while start >= 0 and len(data) < _MAX_OBJECTS:
         try:
-            one, start = json.JSONDecoder().raw_decode(region, start)
+            one, start = json.JSONDecoder(object_pairs_hook=with_repeated_keys).raw_decode(region, start)
         except (ValueError, RecursionError):
             break
         data.append(one)
@@ -146,10 +176,14 @@ def _from_json(region: str) -> dict[str, list[str]] | None:
     for key, value in items:  # grows by what the objects hold
         key = key.strip(" .").lower().replace("_", " ").removesuffix(" name").removesuffix(" code")
         key = _ordered(key).strip()
-        key = _KEY_NAMES.get(key, key)
+        name, _, side = key.partition(" ")
+        key = f"{_KEY_NAMES.get(name, name)} side" if side in _SIDES else _KEY_NAMES.get(key, key)
+        key = {"ns": "lat side", "ew": "lon side"}.get(key, key)
         if isinstance(value, dict):
             if key in ("country", "city", "state"):  # {"country": {"name": "France", "code": "FR"}}
                 value = {key if name in ("name", "value", "code") else name: inner for name, inner in value.items()}
+            if key in ("lat", "lon"):  # {"latitude": {"value": 33.9, "direction": "S"}}
+                value = {key if name == "value" else f"{key} {name}": inner for name, inner in value.items()}
             pair, kind = value.get("coordinates"), value.get("type")
             if isinstance(kind, str) and kind.casefold() in _GEOJSON and isinstance(pair, list):
                 # the longitude is first; what is no point is not read
@@ -166,7 +200,10 @@ def _from_json(region: str) -> dict[str, list[str]] | None:
             fields.setdefault(key, []).extend(several)
     if turned and "coordinates" in fields:
         fields["lonlat"] = fields.pop("coordinates")
-    return fields or None
+    for axis in ("lat", "lon"):
+        for side in fields.pop(f"{axis} side", []):
+            fields[axis] = [f"{value} {side}" for value in fields.get(axis, [])]
+    return {key: values for key, values in fields.items() if values} or None
 
 
 def _scalar(value: str | int | float) -> str:
@@ -177,7 +214,8 @@ def _from_keys(region: str) -> tuple[dict[str, list[str]], str]:
     """The fields of "key: value" text in any order and on any number of lines, and the text around them."""
     if _GEOJSON_IN_WORDS.search(region):
         region = region.replace("'coordinates'", "'lonlat'")
-    region = _ordered(_from_tables(region))
+    region = _ordered(_from_tables(_KML.sub("lonlat: ", region)))
+    region = _SIDE_OF_KEY.sub(_side_to_number, region)
     region = _ABBREVIATED_WITH_COLON.sub(r"\1", _BOTH_UNORDERED.sub("unordered", region))
     keys = list(_KEY.finditer(region))
     if (unstopped := _ABBREVIATED.sub(r"\1 ", region)) != region:  # a pair of keys, or words that only look like one
@@ -194,12 +232,21 @@ def _from_keys(region: str) -> tuple[dict[str, list[str]], str]:
         value, *rest = re.split(ends + "|[,。;]" if key["says"] and name not in _PAIRS else ends, value, maxsplit=1)
         if key["dash"] and name in ("lat", "lon", *_PAIRS) and not coordinates.names_hemisphere(value):
             name, value = "unsigned", key[0] + value  # "latitude - 33.9": a minus, or a dash?
+        if name == "lat" and following:
+            value = _AND.sub("", value)
+        if following:
+            value = _BEFORE_A_KEY.sub("", value)
         if says:
             value = _CLAUSE_OF_ANOTHER.sub("", value.rstrip(" .。"))
         if name and not (says and name in fields):  # "the country is known for ..." behind an answer
             fields.setdefault(name, []).append(value)
         prose += rest
     return fields, "\n".join(prose)
+
+
+def _side_to_number(key: re.Match[str]) -> str:
+    side = key["before"] or key["behind"]
+    return f"{key['key']}: {side} " if coordinates.axis_of(side) == _KEY_NAMES[key["key"].lower()] else key[0]
 
 
 def _ordered(text: str) -> str:
@@ -269,7 +316,7 @@ def _country(value: str, bare: bool = False) -> _Land | Malformed | None:
     for spelling in (value.strip(), name):
         if (found := _code(spelling, bare)) and not _split_name(spelling):
             return _Land(name, found)
-    if (other := re.search(r"\((?:or|possibly|perhaps|maybe) ([^()]+)\)", value)) and _code(_clean_name(other[1])):
+    if (other := _OR_ANOTHER.search(value)) and _code(_clean_name(other[1])):
         return refuse("two_places", name)  # "Spain (or Portugal)"
     if two := _split_name(name):
         if isinstance(land := _of_two(name, *two), _Land | Malformed):
@@ -287,7 +334,7 @@ def _country(value: str, bare: bool = False) -> _Land | Malformed | None:
 def _split_name(name: str) -> tuple[str, str] | None:
     """("Georgia", "USA") of "Georgia, USA" and of "Georgia (USA)"."""
     found = re.fullmatch(r"([^,()]+)(?:,([^,()]+)|\(([^()]+)\))", name)
-    parts = found and (_clean_name(found[1]), _clean_name(found[2] or found[3]))
+    parts = found and (_clean_name(found[1]), _US_STATE.sub("USA", _clean_name(found[2] or found[3])))
     return parts if parts and all(parts) else None
 
 
@@ -311,9 +358,14 @@ def _of_two(name: str, one: str, other: str) -> _Land | Malformed | None:
 
 def _bare_place(text: str) -> tuple[str, _Land] | Malformed | None:
     """(city, country) of text without keys: "Paris, France", "France", "Paris (France)", "in Waco, USA"."""
-    parts = [part for raw in re.split(r"[,;|\n()、]| [-–—] ", text) if (part := _clean_name(raw))]
+    text = _STATE_IN_BRACKETS.sub(", USA", text)
+    parts = [part for raw in re.split(r"[,;|\n()、،؛]| [-–—] ", text) if (part := _clean_name(raw))]
     if not parts or not any(character.isalpha() for character in text):
         return None
+    if ruled_out := [i for i, part in enumerate(parts) if _NOT_THIS.search(part)]:
+        if not ruled_out[0]:
+            return refuse("negated", text)
+        parts = parts[: ruled_out[0]]  # "Madrid, Spain, not Lisbon, Portugal"
     if " or " in text:
         return refuse("two_places", text)
     if len(parts) > 1 and parts[-1].casefold() in _CONTINENTS:
@@ -328,17 +380,43 @@ def _bare_place(text: str) -> tuple[str, _Land] | Malformed | None:
             return named[0], last
     if isinstance(last, _Land):  # "Based on the signs, it is in Waco, Texas, USA": what follows "in", else the first
         after_in = [name for part, name in zip(parts[:-1], names) if " in " in part]
-        city = (after_in or names[:-1] or [""])[0 if not after_in else -1]
-        return city, _with_state(city, names[names.index(city) + 1 : -1] if city else [], last)
+        city = after_in[-1] if after_in else _first_city(names[:-1], last.code)
+        land = _with_state(city, names[names.index(city) + 1 : -1] if city else [], last)
+        return _name_behind_phrase(city, land.code), land
     first = _country(names[0], bare=True)
     if isinstance(first, _Land) and all(len(name.split()) <= 3 for name in names[1:]):  # "Japan, Tokyo"
         return names[1], first
-    if len(names) > 1 and (land := _of_state(names[-1]) or _abbreviated(names[-2], names[-1])):  # "Paris, Texas"
-        return names[-2], land
+    if len(names) > 1:  # "Paris, Texas"; several countries have a Florida
+        divided = _of_state(names[-1]) or _of_state(names[-1], names[-2]) or _abbreviated(names[-2], names[-1])
+        if divided:
+            return names[-2], divided
     for said in (last, first):
         if isinstance(said, Malformed) and said.reason == "two_places":
             return said
     return refuse("no_country", text)
+
+
+def _first_city(names: Sequence[str], code: str) -> str:
+    """The first name, or the first city of the country where that is no name at all ("No doubt, Lyon")."""
+    from georeplicate import atlas
+
+    if len(names) > 1 and not _is_city(names[0], code) and not atlas.in_country(names[1], code):
+        return next((name for name in names if _is_city(name, code)), names[0])
+    return names[0] if names else ""
+
+
+def _name_behind_phrase(city: str, code: str) -> str:
+    """The city at the end of a phrase that is none ("Foto tirada em Lyon"), else the phrase as it is."""
+    from georeplicate import atlas
+
+    words = city.split(" ")
+    if len(words) == 1 or _is_city(city, code) or atlas.in_country(city, code):
+        return city
+    for i, before in enumerate(words[:-1], 1):
+        name = " ".join(words[i:])
+        if before.islower() and not name[0].islower() and _is_city(name, code):
+            return name
+    return city
 
 
 def _prose_place(text: str) -> tuple[str, _Land] | Malformed | None:
@@ -443,10 +521,19 @@ def _place(region: str) -> Place | Malformed:
                 inside, fields[key][i] = _pair(value)
                 point = point or inside
     else:
+        if _RULED_OUT.search(prose):
+            return refuse("negated", prose)
         point, prose = _pair(prose)
+    if isinstance(point, tuple) and _RADIANS.search(region):
+        return refuse("bad_coordinates", region.strip())
     if isinstance(point, coordinates.Unusable):
         return refuse(point.reason, point.found)
 
+    for value in (*fields.get("city", []), *fields.get("state", [])):
+        if (denied := _NOT_THIS.search(value)) and "(" not in value[: denied.start() + 1]:
+            return refuse("negated", value)
+        if _OR_ANOTHER.search(value):  # "Paris (or Lyon)"
+            return refuse("two_places", value)
     cities = {_fold(name): name for value in fields.get("city", []) if (name := _city(value))}
     if any(" or " in name for name in cities.values()):
         return refuse("two_places", ", ".join(cities.values()))
@@ -475,7 +562,7 @@ def _place(region: str) -> Place | Malformed:
         lands = {land.code: land} if land else {}
     if not lands and (cities or not fields.keys() & {"country", "city"}):
         bare = _bare_place(", ".join(cities.values())) if cities else _prose_place(prose)
-        if isinstance(bare, Malformed) and (cities or point is None):
+        if isinstance(bare, Malformed) and (point is None or cities and bare.reason == "two_places"):
             return bare
         if isinstance(bare, tuple):
             cities, lands = ({_fold(bare[0]): bare[0]} if bare[0] else {}), {bare[1].code: bare[1]}
@@ -537,10 +624,16 @@ def _told_apart(city: str, code: str | None, state: str) -> str:
 
 def _two_cities(city: str, code: str) -> str:
     """The name again if it is two cities of the country ("Madrid/Seville"), else ""."""
+    from georeplicate import atlas, geo
+
     parts = [part.strip() for part in re.split(r"[,/]| and ", city)]
-    if len(parts) == 1 or not all(parts) or _is_city(city, code):
+    at = [point for part in parts if (point := atlas.geocode(part, code))]
+    if not 1 < len(parts) == len(at):
         return ""
-    return city if all(_is_city(part, code) for part in parts) else ""
+    if _is_city(city, code):  # a part of town and its town, or a town and its division
+        apart = geo.haversine_km(*at[0], *at[-1]) > _TOWN_KM and not atlas.in_country(parts[-1], code)
+        return city if apart else ""
+    return city
 
 
 def _two_states(state: str, code: str) -> str:
