@@ -81,6 +81,15 @@ _LONGITUDE_FIRST = re.compile(r"\bpoint ?(?:z|m|zm)? ?\( ?$", re.IGNORECASE)
 _CALL = re.compile(r"(?:\bPOINT ?|\bPoint|MakePoint)\( ?$")  # "Point(48.9, 2.4)": libraries differ in which comes first
 _SEVERAL = re.compile(r"\b(?:multipoint|(?:multi)?(?:linestring|polygon)) ?(?:z|m|zm)? ?(?:\( ?){1,3}$", re.IGNORECASE)
 _LONGITUDE_FIRST_REACH = 20  # characters before a pair that this can be read from: the whole text would be quadratic
+# "scores 0.85, 0.15", "12.50, 13.75 euros": numbers of something else
+_AMOUNTS_BEFORE = re.compile(
+    r"(?<![^\W\d_])(?:scores?|probabilit(?:y|ies)|confidences?|likelihoods?|similarit(?:y|ies)|accurac(?:y|ies)|odds"
+    r"|weights?|logits?|prices?|costs?)(?: (?:of|is|are|was|were|about))?[ :=(\[]*$",
+    re.IGNORECASE,
+)
+_AMOUNTS_BEHIND = re.compile(
+    r"[)\]]? ?(?:%|(?:percent|euros?|dollars?|pounds?|yen|yuan|rupees?|USD|EUR|GBP)(?![^\W\d_]))", re.IGNORECASE
+)
 _AXES = {"N": "lat", "S": "lat", "E": "lon", "W": "lon"}
 _SAME_POINT_DEG = 0.01  # a point written twice, in decimals and in minutes, differs by rounding only
 
@@ -362,6 +371,10 @@ def find_pair(
             continue
         alone = words == sum(token.text.isalnum() for token in tokens[first.start : second.end])
         before = text[max(0, tokens[first.start].start - _LONGITUDE_FIRST_REACH) : tokens[first.start].start]
+        behind = text[tokens[second.end - 1].end :][:_LONGITUDE_FIRST_REACH]
+        named = expected or longitude_first or first.axis or second.axis
+        if not named and (_AMOUNTS_BEFORE.search(before) or _AMOUNTS_BEHIND.match(behind)):
+            continue
         wkt = not between and _LONGITUDE_FIRST.search(before) is not None
         sure = expected or alone or wkt or (first.precise and second.precise)
         sure |= longitude_first and first.decimal and second.decimal

@@ -365,7 +365,9 @@ def _bare_place(text: str) -> tuple[str, _Land] | Malformed | None:
     if ruled_out := [i for i, part in enumerate(parts) if _NOT_THIS.search(part)]:
         if not ruled_out[0]:
             return refuse("negated", text)
-        parts = parts[: ruled_out[0]]  # "Madrid, Spain, not Lisbon, Portugal"
+        parts, rest = parts[: ruled_out[0]], parts[ruled_out[0] + 1 :]  # "Madrid, Spain, not Lisbon, Portugal"
+        if not isinstance(_country(parts[-1], bare=True), _Land):
+            parts += rest[-1:]  # "Nice, not Cannes, France"
     if " or " in text:
         return refuse("two_places", text)
     if len(parts) > 1 and parts[-1].casefold() in _CONTINENTS:
