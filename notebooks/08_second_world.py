@@ -239,6 +239,12 @@ Markdown(paper.markdown(paper.table2()))
 # %%
 tables.shown(arms.table2(levels)).drop(columns=["benchmark"])
 
+# %% [markdown]
+# *A table without its control.* Compare the first row with that of Geo-R1, and then with the row below it:
+
+# %%
+Markdown(arms.without_control(levels))
+
 # %%
 fourth = records["scaffold"]
 Markdown(arms.asks(fourth))

@@ -10,7 +10,8 @@ before the runs (`runs.arms`). Everything here is computed from predictions.csv 
     all_verdicts(..., records)         the same of every experiment
     by_arm, for_readers                both for readers; sentences(verdicts) and told(all verdicts) as Markdown
     gains, headline                    what the reward adds to the same training with letters sampled at random
-    table2(levels)                     the systems of the paper's Table 2, in this world
+    table2(levels)                     the systems of the paper's Table 2 in this world, and their controls
+    without_control(levels)            what this table would seem to say without them, as sentences
     claims(all verdicts)               what the arms say of the paper's claims
     asks(record)                       what was registered, as Markdown
     said(predictions)                  which attributes the pairing answers of each arm speak of
@@ -493,32 +494,51 @@ def headline(judged: pd.DataFrame) -> str:
     return (
         f"In short: what the reward adds to the same training with letters sampled at random, in {len(found)} "
         f"pair{'s' if len(found) > 1 else ''} of arms, other prompts replayed in both: {'; '.join(said)}. {told}\n\n"
-        f"{paper.markdown(found)}"
+        f"{paper.markdown(found).strip()}"
     )
 
 
 TABLE2 = (
     "The systems of the paper's Table 2, in the geographic world: each from three independent bases, taught to "
     "answer with the first tile that they call a match; GRPO beside replay of other prompts, which the paper has not. "
+    "Below what GRPO made stands what it makes of letters sampled at random: what both have is no gain of the reward. "
     "Means over bases with 95 % intervals (Student's t over bases, and places)."
 )
 
 
 def table2(made: pd.DataFrame) -> pd.DataFrame:
-    """From `levels`, a row each system of Table 2 whose arm is there: stands_for, arm, benchmark, bases, and value,
-    _low and _high of some endpoints."""
-    rows = []
+    """From `levels`, a row each system of Table 2 whose arm is there, those of GRPO above their controls: stands_for,
+    arm, benchmark, bases, and value, _low and _high of some endpoints."""
+    labels: dict[str, str] = {}
     for name, arm in arms.TABLE2.items():
+        labels[arm] = spec.STANDS_FOR[name]
+        if name in arms.CONTROLS:
+            labels[arms.CONTROLS[name]] = f"{spec.STANDS_FOR[name]}, letters at random"
+    rows = []
+    for arm, label in labels.items():
         found = made[made.arm == arm].set_index("endpoint")
         if not len(found):
             continue
-        row = {"stands_for": spec.STANDS_FOR[name], "arm": arm, "benchmark": BENCHMARK, "bases": found.bases.iloc[0]}
+        row = {"stands_for": label, "arm": arm, "benchmark": BENCHMARK, "bases": found.bases.iloc[0]}
         for what in ("pairing", "pairing apart", "places", "climate", "words"):
             name = what.replace(" ", "_")
             row |= {name: found.value[what], f"{name}_low": found.value_low[what]}
             row |= {f"{name}_high": found.value_high[what]}
         rows.append(row)
     return pd.DataFrame(rows)
+
+
+def without_control(made: pd.DataFrame) -> str:
+    """From `levels`, what Table 2 would seem to say of places without a control, as two sentences; "" without the
+    arms."""
+    arm, control, before = arms.TABLE2["r1"], arms.CONTROLS["r1"], arms.TABLE2["base"]
+    places = made[made.endpoint == "places"].set_index("arm").value
+    if not {arm, control, before} <= set(places.index):
+        return ""
+    return (
+        f"From {tables.BASE} to {tables.R1} the places within {KM:,} km go from {places[before]:.3f} to "
+        f"{places[arm]:.3f}. After the same training with letters sampled at random they are {places[control]:.3f}."
+    )
 
 
 # The claims of the paper that arms here can speak to, by their ids in `paper.CLAIMS`: (claim, endpoint, what it would
@@ -532,8 +552,9 @@ CLAIMED: tuple[tuple[str, str, str, tuple[tuple[str, str], ...]], ...] = (
 )
 CLAIMS = (
     "What the arms in the geographic world say of the paper's claims: each pair of arms, what the claim would have it "
-    "be, the difference with its 95 % interval over bases, and whether that came out here. Arms of two million "
-    "parameters in a drawn world can support a claim or fail to; they do not decide about photographs."
+    "be, the difference with its 95 % interval over bases, and whether that came out here: its direction alone, not "
+    "how far. Arms of two million parameters in a drawn world can support a claim or fail to; they do not decide about "
+    "photographs."
 )
 
 
@@ -619,19 +640,35 @@ PANELS = {
 }
 
 
+KINDS = ("before GRPO", "reward for the right letter", "letters sampled at random", "reward for a near place")
+
+
+def _kind(name: str) -> str:
+    one = next(arm for arm in arms.ARMS if arm.name == name)
+    if one.stage in ("base", "sft"):
+        return KINDS[0]
+    return KINDS[2] if one.control else KINDS[3] if one.reward == "distance" else KINDS[1]
+
+
 def figure(made: pd.DataFrame) -> Figure:
-    """Levels by arm: a dot a base, the mean with its 95 % interval; dashed and dotted lines are of no policy."""
+    """Levels by arm: a dot a base, the mean with its 95 % interval, coloured by what is rewarded, the arms of an
+    experiment together; dashed and dotted lines are of no policy."""
     policies = made[made.bases > 0]
     names = list(dict.fromkeys(policies.arm))
     drawn = plots.new_figure(figsize=(11, 2.6 + 0.5 * len(names)), layout="constrained")
-    colour = plots.colours(names)
+    colour = plots.colours(KINDS)
+    of = [arms.experiment_of(f"{name}-b0").name for name in names]
+    ends_at = [at - 0.5 for at in range(1, len(of)) if of[at] != of[at - 1]]
     for axes, (what, label) in zip(drawn.subplots(2, 3, sharey=True).flat, PANELS.items(), strict=True):
         for at, name in enumerate(names):
             row = policies[(policies.arm == name) & (policies.endpoint == what)].iloc[0]
             each = [float(value) for value in row.by_base.split()]
-            axes.scatter(each, [at] * len(each), s=18, color=colour[name], alpha=0.5, linewidth=0)
+            shade = colour[_kind(name)]
+            axes.scatter(each, [at] * len(each), s=18, color=shade, alpha=0.5, linewidth=0)
             ends = [[row.value - row.value_low], [row.value_high - row.value]]
-            axes.errorbar([row.value], [at], xerr=ends, fmt="D", markersize=5, color=colour[name], capsize=3)
+            axes.errorbar([row.value], [at], xerr=ends, fmt="D", markersize=5, color=shade, capsize=3)
+        for end in ends_at:
+            axes.axhline(end, color="0.85", linewidth=0.8, zorder=0)
         for (_, line), style in zip(made[(made.bases == 0) & (made.endpoint == what)].iterrows(), ("--", ":")):
             axes.axvline(line.value, color="0.3", linestyle=style, linewidth=1, zorder=0, label=line.arm)
             axes.legend(fontsize=7, frameon=True, framealpha=1, edgecolor="none", loc="upper right")
@@ -639,6 +676,9 @@ def figure(made: pd.DataFrame) -> Figure:
         axes.set_xlabel(label)
         axes.set(xlim=(0, 1.02), ylim=(len(names) - 0.5, -1.6))  # above the first arm the lines are named
     sns.despine(drawn)
+    there = [kind for kind in KINDS if kind in map(_kind, names)]
+    marks = [drawn.axes[0].plot([], [], "D", markersize=5, color=colour[kind])[0] for kind in there]
+    drawn.legend(marks, there, loc="outside upper center", ncols=len(there), frameon=False)
     bases = int(policies.bases.max())
     plots.note(
         drawn,
@@ -656,12 +696,13 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
     measured = samples(p)
     made = levels(p, measured)
     paths = tables.write(made, out / "tables" / "levels", LEVELS)
-    if len(systems := table2(made)) == len(arms.TABLE2):
+    if len(systems := table2(made)):
         paths += tables.write(systems, out / "tables" / "table2", TABLE2)
     judged = all_verdicts(p, measured, records)
     if len(judged):
         paths += tables.write(judged, out / "tables" / "arms", VERDICTS)
-        text = "\n\n".join(filter(None, [room(made), headline(judged), told(judged, records), parts(judged)])) + "\n"
+        said = [room(made), headline(judged), without_control(made), told(judged, records), parts(judged)]
+        text = "\n\n".join(filter(None, said)) + "\n"
         paths.append(files.write_bytes(out / "tables" / "sentences.md", text.encode()))
         if len(found := claims(judged)):
             paths += tables.write(found, out / "tables" / "claims", CLAIMS)

@@ -40,6 +40,8 @@ ALL = ("arms", "ablations")  # what names all arms
 # The systems of the paper's Table 2, by their names in spec.STANDS_FOR, and the arms that stand for them here. All of
 # these know the answering rule, and GRPO has replay beside it.
 TABLE2 = {"base": "rule", "sft": "sft", "zero": "region-replay", "r1": "r1"}
+# Trained as they are, but for their letters, which are sampled at random: what is left of a gain is not the reward's.
+CONTROLS = {"zero": "shuffled-replay", "r1": "r1-shuffled"}
 TASKS = ("pairing", "pairing apart", "geolocation", "panorama words", "tile words")
 HIGHER, LOWER, SAME = DIRECTIONS = ("higher", "lower", "no difference")
 
@@ -360,13 +362,14 @@ def all_jobs(work: Path) -> list[runner.Job]:
 
 
 def jobs(what: str, work: Path, bases: Sequence[int] = BASES) -> list[runner.Job]:
-    """The runs from these bases that a word names: "arms" (all), "table2", an experiment, an arm, or an arm and a base
-    such as region-b0; and those that they go on from. ValueError lists what there is; recipes.NotReady names a base
-    that is not there, with the command that makes it."""
+    """The runs from these bases that a word names: "arms" (all), "table2" (its systems and their controls), an
+    experiment, an arm, or an arm and a base such as region-b0; and those that they go on from. ValueError lists what
+    there is; recipes.NotReady names a base that is not there, with the command that makes it."""
 
     def names(run: str) -> tuple[str, ...]:
         arm = run.rpartition("-b")[0]
-        return (*ALL, *(("table2",) if arm in TABLE2.values() else ()), experiment_of(run).name, arm, run)
+        of_table2 = ("table2",) if arm in {*TABLE2.values(), *CONTROLS.values()} else ()
+        return (*ALL, *of_table2, experiment_of(run).name, arm, run)
 
     every = [one for one in all_jobs(work) if one.run.seed in bases]
     wanted = {name for one in every if what in names(one.run.name) for name in (one.run.name, one.after)}

@@ -13,7 +13,7 @@ import yaml
 
 from georeplicate import paper, reproduce
 from georeplicate.profiles import Profile
-from georeplicate.report import findings, tables
+from georeplicate.report import arms, findings, tables
 from georeplicate.runs import leaks, plan
 
 ROOT = Path(__file__).parents[2]
@@ -164,6 +164,15 @@ def test_what_the_readme_says_of_the_registered_experiment_is_computed():
     said = [line for line in said.rpartition("\n\n")[0].splitlines() if line and not line.startswith("- ")]
     assert any(line.startswith("| wrong tiles of one city |") for line in said)
     assert [line for line in said if line not in readme] == []
+
+
+def test_the_answer_on_the_first_page_is_that_of_the_verdicts():
+    table = arms.gains(pd.read_csv(ROOT / "results" / "geographic" / "tables" / "arms.csv"))
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    assert "raises right letters in every pair of arms, and a gain in places is told in none" in readme
+    assert len(table) == len(arms.OF_THE_REWARD)
+    assert table[arms.GAINS["pairing"]].str.endswith(": higher").all()
+    assert not table[arms.GAINS["places"]].str.endswith(": higher").any()
 
 
 def test_numbers_in_the_readme_s_sentences_are_the_published_ones():

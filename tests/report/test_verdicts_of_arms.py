@@ -178,8 +178,15 @@ def test_the_headline_counts_verdicts_on_what_the_reward_adds_and_waits_for_its_
 
 def test_table_2_of_this_world_has_the_paper_s_systems_as_far_as_their_arms_are_there(climates):
     p = pd.concat([answers("rule", [20, 22, 24]), answers("r1", [50, 52, 54], right=60)])
-    made = arms.table2(arms.levels(p, arms.samples(p))).set_index("stands_for")
-    assert list(made.index) == ["Qwen2.5-VL-7B", "Geo-R1"] and list(made.arm) == ["rule", "r1"]
+    levels = arms.levels(p, arms.samples(p))
+    assert not arms.without_control(levels)
+    p = pd.concat([p, answers("r1-shuffled", [40, 40, 40])])
+    levels = arms.levels(p, arms.samples(p))
+    assert "from 0.275 to 0.650. After the same" in arms.without_control(levels)
+    assert arms.without_control(levels).endswith("they are 0.500.")
+    made = arms.table2(levels).set_index("stands_for")
+    assert list(made.index) == ["Qwen2.5-VL-7B", "Geo-R1", "Geo-R1, letters at random"]
+    assert list(made.arm) == ["rule", "r1", "r1-shuffled"]
     assert made.pairing["Geo-R1"] == pytest.approx(0.75) and made.places["Geo-R1"] == pytest.approx(52 / 80)
     assert made.places_low["Geo-R1"] < made.places["Geo-R1"] < made.places_high["Geo-R1"]
 

@@ -57,8 +57,8 @@ def test_an_arm_brings_the_one_that_it_goes_on_from_and_table_2_is_four_systems(
     assert r1.start == sft.policy and r1.base_path == sft.base_path == sft.start
     assert r1.base_path == (tmp_path / "base-geographic-1" / "policy-rule").resolve()
     names = [job.run.name for job in arms.jobs("table2", tmp_path, bases=(0,))]
-    assert names == ["rule-b0", "region-replay-b0", "sft-b0", "r1-b0"]
-    assert arms.TABLE2.keys() == spec.STANDS_FOR.keys()
+    assert names == ["rule-b0", "region-replay-b0", "shuffled-replay-b0", "sft-b0", "r1-b0", "r1-shuffled-b0"]
+    assert arms.TABLE2.keys() == spec.STANDS_FOR.keys() > arms.CONTROLS.keys()
     done = []
     monkeypatch.setattr(arms, "make_bases", lambda work, bases: done.append(bases))
     monkeypatch.setattr(runner, "complete", lambda jobs: done.append([job.run.name for job in jobs]))

@@ -17,7 +17,7 @@ from transformers import Qwen2_5_VLConfig, Qwen2_5_VLForConditionalGeneration
 from georeplicate import files
 from georeplicate.__main__ import main
 from georeplicate.mini import layouts
-from georeplicate.model import policy, shared_prefix
+from georeplicate.model import head, policy, shared_prefix
 from georeplicate.profiles import Profile
 from georeplicate.runs import plan
 from georeplicate.training import common
@@ -162,7 +162,7 @@ def test_logits_take_what_is_counted_as_they_are_made(bf16, few, monkeypatch):
     prompts = made.encode([{"prompt": "look at A", "images": []}])
     if not few:
         change_kernel(monkeypatch, "token_entropies", lambda logits, temperature: logits[..., 0].float())
-        monkeypatch.setattr(plan, "AT_ONCE", 0)
+        monkeypatch.setattr(head, "ENTROPIES", 0)
 
     def step():
         with common.autocast(bf16):

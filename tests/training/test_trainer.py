@@ -1,5 +1,6 @@
 """SharedPrefixGRPOTrainer in the place of TRL's GRPOTrainer: the same arguments, the same losses and metrics."""
 
+import gc
 import math
 import re
 import types
@@ -218,7 +219,7 @@ def test_evaluation_has_the_numbers_of_trls(base, chats, tmp_path, same_completi
     assert any("eval_near_loss" in entry and "eval_reward" in entry for entry in logs["ours"].state.log_history)
 
 
-def test_an_evaluation_made_again_gives_the_same(base, chats, tmp_path):
+def test_an_evaluation_made_again_gives_the_same(base, chats, tmp_path, monkeypatch):
     asked, said = chats.select([0, 0, 1, 0]), []
 
     def keeps(completions, **columns):
@@ -237,6 +238,10 @@ def test_an_evaluation_made_again_gives_the_same(base, chats, tmp_path):
     assert len(set(times[0])) == 8  # rows that are equal are asked anew
     for name in ("eval_a_loss", "eval_b_loss"):
         assert len({found[name] for found in numbers}) == 1
+    # Workers that persist are waited for, five seconds each, whenever their loader is found to be garbage: so now.
+    monkeypatch.setattr(torch.utils.data._utils, "MP_STATUS_CHECK_INTERVAL", 0.1)
+    del run
+    gc.collect()
 
 
 @pytest.mark.parametrize("rows", [4, 5])
