@@ -589,7 +589,7 @@ def experiments(frames: Frames, seconds_a_seed: float, paper_gpu_hours: float) -
     hours = BASES * (seconds_a_seed / 3600 + BASE_MINUTES / 60)
     another_world = Experiment(
         "the registered experiments in a world whose shared words tell places apart (notebook 08), from more bases, "
-        "and with what they leave out: a vision tower that is trained, graded negatives, more cities",
+        "and with what they leave out: graded negatives, more cities, longer training",
         "transfer.base, theory.shortcut",
         "GRPO moves climate and distance up where a reader of true words shows that it could",
         f"{BASES} bases: {hours:.0f} core-hours an arm",

@@ -161,7 +161,7 @@ def test_what_the_readme_says_of_the_registered_experiment_is_computed():
     """The paragraphs of the published sentences and the table of what the reward adds, without single contrasts."""
     readme = " ".join((ROOT / "README.md").read_text().replace("\n- ", "\n").split())
     said = (ROOT / "results" / "geographic" / "tables" / "sentences.md").read_text()
-    said = [line for line in said.rpartition("\n\n")[0].splitlines() if line and not line.startswith("- ")]
+    said = [line for line in said.rstrip().rpartition("\n\n")[0].splitlines() if line and not line.startswith("- ")]
     assert any(line.startswith("| wrong tiles of one city |") for line in said)
     assert [line for line in said if line not in readme] == []
 
