@@ -292,7 +292,7 @@ def test_a_streamed_dataset_is_a_source(tmp_path):
     assert contents(tmp_path / "a") == contents(tmp_path / "b")
 
 
-@pytest.mark.parametrize("n", [40_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("n", [20_000, pytest.param(1_000_000, marks=pytest.mark.slow)])
 def test_facts_of_many_places_stay_below_a_gigabyte(n):
     command = [sys.executable, bench_engine.__file__, "facts", str(n)]
     answer = subprocess.run(command, capture_output=True, text=True, check=True)

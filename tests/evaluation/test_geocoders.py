@@ -45,7 +45,7 @@ class Server:
                 pass
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        Thread(target=self.http.serve_forever, daemon=True).start()
+        Thread(target=self.http.serve_forever, args=(0.01,), daemon=True).start()
         self.domain = f"127.0.0.1:{self.http.server_port}"
 
 

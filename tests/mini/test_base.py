@@ -261,8 +261,8 @@ def test_the_stream_is_reproducible(stream):
 
 @pytest.fixture
 def short(monkeypatch):
-    """curriculum -> the same in few steps, of a small policy on 24 places."""
-    sites = base.base_sites(1, 0, 0).iloc[:24].reset_index(drop=True)
+    """curriculum -> the same in few steps, of a small policy on 12 places."""
+    sites = base.base_sites(1, 0, 0).iloc[:12].reset_index(drop=True)
     monkeypatch.setattr(base, "base_sites", lambda *_: sites)
     monkeypatch.setattr(base, "SHAPE", SHAPE)
 

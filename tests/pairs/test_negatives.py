@@ -177,7 +177,7 @@ def test_distances_add_up_to_the_wrong_candidates():
 
 @pytest.fixture(scope="module")
 def world():
-    rows = pairs.load("world", "test", per_region=6, regions=50)
+    rows = pairs.load("world", "test", per_region=6, regions=30)
     return rows.map(
         lambda row: {view: row[view] for view in ("panorama", "aerial")}, features=schema.FEATURES, keep_in_memory=True
     )  # each drawn once

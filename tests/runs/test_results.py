@@ -8,7 +8,7 @@ import pytest
 from georeplicate import __main__ as command_line
 from georeplicate import files, manifest, provenance
 from georeplicate.evaluation import predict
-from georeplicate.report import maps, write
+from georeplicate.report import write
 from georeplicate.runs import publish, recipes, runner, spec
 
 NAMES = [run.name for run in spec.table2_runs((0,), "mini")]
@@ -132,16 +132,20 @@ def test_what_is_unfinished_is_not_published(place, capsys, harm, words):
 
 
 def test_figures_are_the_same_bytes_again(place, monkeypatch):
-    """All tables and two figures, without the coast, which takes seconds a draw; tests/report/test_report.py draws one
-    of each kind again."""
+    """All tables, made once and written twice, and a figure; tests/report/test_report.py makes all tables twice and
+    draws one figure of each kind again."""
     work, out = place
-    every = write.figures
-    monkeypatch.setattr(maps, "_shapes", lambda *_: ())
-    two = ("table2", "map_errors")
-    monkeypatch.setattr(write, "figures", lambda *a: ((name, draw) for name, draw in every(*a) if name in two))
+    every, making, made = write.figures, write.made_tables, {}
+
+    def once(*of):
+        made.update({} if made else making(*of))
+        return dict(made)
+
+    monkeypatch.setattr(write, "made_tables", once)
+    monkeypatch.setattr(write, "figures", lambda *a: ((name, draw) for name, draw in every(*a) if name == "table2"))
     shutil.copytree(work / "smoke" / "runs", out / "smoke" / "runs", ignore=shutil.ignore_patterns("policy", "*.json_"))
     drawn = write.write(out / "smoke" / "runs", out / "smoke")
-    assert {"table2.csv", "table2.md", "table2.tex", "map_errors.png", "map_errors.pdf"} <= {p.name for p in drawn}
+    assert {"table2.csv", "table2.md", "table2.tex", "table2.png", "table2.pdf"} <= {p.name for p in drawn}
     before = {p: p.read_bytes() for p in out.rglob("*") if p.is_file()}
     assert write.write(out / "smoke" / "runs", out / "smoke") == drawn
     assert {p: p.read_bytes() for p in out.rglob("*") if p.is_file()} == before
