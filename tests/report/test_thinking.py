@@ -123,5 +123,6 @@ def p():
 def test_the_questions_made_again_are_those_that_were_asked(p):
     truth = thinking.of_world(p)
     assert truth and not thinking.words(p, truth).empty  # recounted words are the committed counts, to the last one
-    moved = p.assign(truth=np.where(p.task == "pairing", "A", p.truth))
+    moved = p[p.run == p.run.iloc[0]]
+    moved = moved.assign(truth=np.where(moved.task == "pairing", "A", moved.truth))
     assert thinking.of_world(moved) is None
