@@ -529,15 +529,16 @@ def table2(made: pd.DataFrame) -> pd.DataFrame:
 
 
 def without_control(made: pd.DataFrame) -> str:
-    """From `levels`, what Table 2 would seem to say of places without a control, as two sentences; "" without the
+    """From `levels`, what Table 2 would seem to say of places without a control, as a sentence; "" without the
     arms."""
     arm, control, before = arms.TABLE2["r1"], arms.CONTROLS["r1"], arms.TABLE2["base"]
     places = made[made.endpoint == "places"].set_index("arm").value
     if not {arm, control, before} <= set(places.index):
         return ""
     return (
-        f"From {tables.BASE} to {tables.R1} the places within {KM:,} km go from {places[before]:.3f} to "
-        f"{places[arm]:.3f}. After the same training with letters sampled at random they are {places[control]:.3f}."
+        f"From what stands for {tables.BASE} here (`{before}`, synthetic) to what stands for {tables.R1} (`{arm}`) "
+        f"places within {KM:,} km go from {places[before]:.3f} to {places[arm]:.3f}; after the same training with "
+        f"letters sampled at random (`{control}`) they are {places[control]:.3f}."
     )
 
 

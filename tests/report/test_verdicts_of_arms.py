@@ -182,8 +182,8 @@ def test_table_2_of_this_world_has_the_paper_s_systems_as_far_as_their_arms_are_
     assert not arms.without_control(levels)
     p = pd.concat([p, answers("r1-shuffled", [40, 40, 40])])
     levels = arms.levels(p, arms.samples(p))
-    assert "from 0.275 to 0.650. After the same" in arms.without_control(levels)
-    assert arms.without_control(levels).endswith("they are 0.500.")
+    assert "from 0.275 to 0.650; after the same" in arms.without_control(levels)
+    assert arms.without_control(levels).endswith("(`r1-shuffled`) they are 0.500.")
     made = arms.table2(levels).set_index("stands_for")
     assert list(made.index) == ["Qwen2.5-VL-7B", "Geo-R1", "Geo-R1, letters at random"]
     assert list(made.arm) == ["rule", "r1", "r1-shuffled"]
