@@ -122,10 +122,13 @@ def guesses(p: pd.DataFrame, runs: str | Path) -> TrivialBaselines:
     the manifests of their runs (below `runs`) record, and without constants where these record none."""
     if not tables.is_synthetic(p):
         return trivial.recorded(runner.best_constants(runs, p.run.unique()))
-    return _of_world(thinking.of_world(p))
+    return _without_runs(p, thinking.of_world(p))
 
 
-def _of_world(truth: thinking.Truth | None) -> TrivialBaselines:
+def _without_runs(p: pd.DataFrame, truth: thinking.Truth | None) -> TrivialBaselines:
+    """The synthetic world's own (the layout world's where the truth is not known); of photographs no constants."""
+    if not tables.is_synthetic(p):
+        return trivial.recorded(None)
     return baselines.of_world(difficulty=world.Difficulty(world=truth.world if truth else "layout"))
 
 
@@ -135,8 +138,7 @@ def made_tables(p: pd.DataFrame, beside: TrivialBaselines | None = None) -> Capt
     beside: as `guesses` gives them. None: the synthetic world's own; photographs get no constant guess.
     """
     truth, synthetic = thinking.of_world(p), tables.is_synthetic(p)
-    if beside is None:
-        beside = _of_world(truth) if synthetic else trivial.recorded(None)
+    beside = _without_runs(p, truth) if beside is None else beside
     made = _tables_of_pairing(p)
     if synthetic:
         made |= _tables_of_thinking(p, truth)
@@ -355,9 +357,7 @@ def figures(
     located = p[(p.task == "geolocation") & (p.decoding == "greedy") & (p.stands_for != "")]
     located = located.sort_values("stands_for", key=lambda names: names.map(_place_in_order), kind="stable")
     if len(located):
-        if beside is None:
-            beside = baselines.of_world() if tables.is_synthetic(p) else trivial.recorded(None)
-        blind = tables.trivial_errors(located, beside)
+        blind = tables.trivial_errors(located, _without_runs(p, None) if beside is None else beside)
         yield "distances", partial(plots.cumulative, located, blind, source=source)
     located = located[located.stands_for.isin(tables.ORDER)]
     if len(located):
