@@ -109,7 +109,7 @@ Markdown(paper.markdown(registered[["name", "what", "start"]]))
 # The question that each pair of arms answers, and the predictions:
 
 # %%
-Markdown(arms.asks(record))
+Markdown(arms.contrasts(record))
 
 # %%
 endpoints = pd.DataFrame(record["endpoints"])
@@ -154,7 +154,8 @@ arms.said(answers).round(3)
 # difference that would have been told in four of five such experiments.
 
 # %%
-judged = arms.verdicts(answers, measured, record)
+every = arms.all_verdicts(answers, measured, records)
+judged = every[every.experiment == "negatives"]
 Markdown(paper.markdown(arms.for_readers(judged)))
 
 # %% [markdown]
@@ -178,7 +179,7 @@ second = records["replay"]
 Markdown(paper.markdown(pd.DataFrame(second["arms"])[["name", "what", "start", "reward"]]))
 
 # %%
-Markdown(arms.asks(second))
+Markdown(arms.contrasts(second))
 
 # %%
 Markdown("\n\n".join([second["power"], "Left out: " + "; ".join(second["left_out"]) + "."]))
@@ -187,7 +188,7 @@ Markdown("\n\n".join([second["power"], "Left out: " + "; ".join(second["left_out
 # *Predict:* with the form held, does the reward leave its mark on words, on places, on neither?
 
 # %%
-kept = arms.verdicts(answers, measured, second)
+kept = every[every.experiment == "replay"]
 Markdown(paper.markdown(arms.for_readers(kept)))
 
 # %%
@@ -210,7 +211,7 @@ arms.while_pairing(answers, records).drop(columns="benchmark").round(3)
 
 # %%
 third = records["tower"]
-Markdown(arms.asks(third))
+Markdown(arms.contrasts(third))
 
 # %%
 Markdown(third["power"])
@@ -219,7 +220,7 @@ Markdown(third["power"])
 # *Predict:* frozen, the reward left words and places as they were. What changes when eyes can change?
 
 # %%
-seeing = arms.verdicts(answers, measured, third)
+seeing = every[every.experiment == "tower"]
 Markdown(paper.markdown(arms.for_readers(seeing)))
 
 # %% [markdown]
@@ -247,15 +248,14 @@ Markdown(arms.without_control(levels))
 
 # %%
 fourth = records["scaffold"]
-Markdown(arms.asks(fourth))
+Markdown(arms.contrasts(fourth))
 
 # %%
-scaffolded = arms.verdicts(answers, measured, fourth)
+scaffolded = every[every.experiment == "scaffold"]
 Markdown(paper.markdown(arms.for_readers(scaffolded)))
 
 # %% [markdown]
 # ## Answer
 
 # %%
-every = arms.all_verdicts(answers, measured, records)
 Markdown(f"{arms.headline(every)}\n\n{arms.told(every, records)}")

@@ -13,7 +13,7 @@ before the runs (`runs.arms`). Everything here is computed from predictions.csv 
     table2(levels)                     the systems of the paper's Table 2 in this world, and their controls
     without_control(levels)            what this table would seem to say without them, as sentences
     claims(all verdicts)               what the arms say of the paper's claims
-    asks(record)                       what was registered, as Markdown
+    contrasts(record)                  what was registered, as Markdown
     said(predictions)                  which attributes the pairing answers of each arm speak of
     figure(levels)                     the primary endpoints and the pairing question by arm
 """
@@ -452,49 +452,46 @@ GAINS = {
 }
 
 
+def _of_the_reward(judged: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `all_verdicts` that are about the reward: pairs of OF_THE_REWARD, endpoints of GAINS."""
+    if not len(judged):
+        return judged
+    pairs = pd.MultiIndex.from_frame(judged[["after", "before"]])
+    return judged[pairs.isin(list(OF_THE_REWARD)) & judged.endpoint.isin(list(GAINS))]
+
+
 def gains(judged: pd.DataFrame) -> pd.DataFrame:
     """What the reward adds to the same training with letters sampled at random, from `all_verdicts`: a row each pair of
     OF_THE_REWARD whose arms are there, with the endpoints of GAINS as differences in points, their 95 % intervals and
     verdicts."""
-    rows = []
-    for (after, before), label in OF_THE_REWARD.items():
-        found = judged[(judged.after == after) & (judged.before == before)].set_index("endpoint")
-        if len(found):
-            cells = {name: found.loc[what] for what, name in GAINS.items()}
-            rows.append(
-                {"GRPO, beside replay": label, "bases": str(found.bases.iloc[0])}
-                | {
-                    name: f"{100 * r.difference:+.1f} [{100 * r.low:+.1f}, {100 * r.high:+.1f}]: {r.verdict}"
-                    for name, r in cells.items()
-                }
-            )
-    return pd.DataFrame(rows)
+    rows: dict[tuple[str, str], dict[str, str]] = {}
+    for r in _of_the_reward(judged).itertuples():
+        pair = (r.after, r.before)
+        row = rows.setdefault(pair, {"GRPO, beside replay": OF_THE_REWARD[pair], "bases": str(r.bases)})
+        row[GAINS[r.endpoint]] = f"{100 * r.difference:+.1f} [{100 * r.low:+.1f}, {100 * r.high:+.1f}]: {r.verdict}"
+    columns = ["GRPO, beside replay", "bases", *GAINS.values()]
+    return pd.DataFrame([rows[pair] for pair in OF_THE_REWARD if pair in rows], columns=columns)
 
 
 def headline(judged: pd.DataFrame) -> str:
     """`gains` in a sentence or two, chosen by rule, above its table, as Markdown; "" before there is one."""
-    found = gains(judged) if len(judged) else pd.DataFrame()
-    if not len(found):
+    of, table = _of_the_reward(judged), gains(judged)
+    if not len(table):
         return ""
-    pairs = pd.MultiIndex.from_frame(judged[["after", "before"]]).isin(list(OF_THE_REWARD))
-    of = judged[pairs].groupby("endpoint")
-    counts = {
-        what: {verdict: int((of.get_group(what).verdict == verdict).sum()) for verdict in (*arms.DIRECTIONS, OPEN)}
-        for what in GAINS
-    }
-    said = [
-        f"{label}: {', '.join(f'{verdict} in {n}' for verdict, n in counts[what].items() if n)}"
-        for what, label in GAINS.items()
-    ]
-    told = "With one base an interval is over places alone, and says nothing of other bases."
-    if (found.bases != "1").all():
-        points = of.get_group("places").smallest_effect * 100
+    parts = []
+    for endpoint, label in GAINS.items():
+        counts = of[of.endpoint == endpoint].verdict.value_counts()
+        in_order = [f"{verdict} in {counts[verdict]}" for verdict in (*arms.DIRECTIONS, OPEN) if verdict in counts]
+        parts.append(f"{label}: {', '.join(in_order)}")
+    power = "With one base an interval is over places alone, and says nothing of other bases."
+    if (of.bases > 1).all():
+        points = 100 * of[of.endpoint == "places"].smallest_effect
         ends = " to ".join(dict.fromkeys(f"{end:.1f}" for end in (points.min(), points.max())))
-        told = f"Of places {ends} points would have been told."
+        power = f"Of places {ends} points would have been told."
     return (
-        f"In short: what the reward adds to the same training with letters sampled at random, in {len(found)} "
-        f"pair{'s' if len(found) > 1 else ''} of arms, other prompts replayed in both: {'; '.join(said)}. {told}\n\n"
-        f"{paper.markdown(found).strip()}"
+        f"In short: what the reward adds to the same training with letters sampled at random, in {len(table)} "
+        f"pair{'s' if len(table) > 1 else ''} of arms, other prompts replayed in both: {'; '.join(parts)}. {power}\n\n"
+        f"{paper.markdown(table).strip()}"
     )
 
 
@@ -561,24 +558,24 @@ CLAIMS = (
 
 def claims(judged: pd.DataFrame) -> pd.DataFrame:
     """From `all_verdicts`, a row each claim of CLAIMED and pair of its arms that is there: claim, statement, arms,
-    endpoint, would_be, difference, low, high, smallest_effect, bases, and here (yes, no or cannot tell)."""
+    endpoint, would_be, difference, low, high, smallest_effect, bases, and direction_here: yes, no or cannot tell."""
     statements = {one.id: one.statement for one in paper.CLAIMS}
     rows = []
     for claim, endpoint, would_be, pairs in CLAIMED:
         for after, before in pairs:
             of = (judged.after == after) & (judged.before == before) & (judged.endpoint == endpoint)
             for row in judged[of].to_dict("records"):
-                here = OPEN if row["verdict"] == OPEN else "yes" if row["verdict"] == would_be else "no"
+                direction = OPEN if row["verdict"] == OPEN else "yes" if row["verdict"] == would_be else "no"
                 rows.append(
                     {"claim": claim, "statement": statements[claim], "arms": f"{after} against {before}"}
                     | {"endpoint": endpoint, "would_be": would_be, "benchmark": BENCHMARK, "bases": row["bases"]}
                     | {name: row[name] for name in ("difference", "low", "high", "smallest_effect")}
-                    | {"here": here}
+                    | {"direction_here": direction}
                 )
     return pd.DataFrame(rows)
 
 
-def asks(record: Mapping[str, Any]) -> str:
+def contrasts(record: Mapping[str, Any]) -> str:
     """The contrasts of a registration, the question that each answers and what was predicted, as Markdown."""
     found = [
         {"arms": f"{one['after']} against {one['before']}", "question": one["asks"]}
@@ -645,7 +642,7 @@ KINDS = ("before GRPO", "reward for the right letter", "letters sampled at rando
 
 
 def _kind(name: str) -> str:
-    one = next(arm for arm in arms.ARMS if arm.name == name)
+    one = arms.BY_NAME[name]
     if one.stage in ("base", "sft"):
         return KINDS[0]
     return KINDS[2] if one.control else KINDS[3] if one.reward == "distance" else KINDS[1]
@@ -658,8 +655,8 @@ def figure(made: pd.DataFrame) -> Figure:
     names = list(dict.fromkeys(policies.arm))
     drawn = plots.new_figure(figsize=(11, 2.6 + 0.5 * len(names)), layout="constrained")
     colour = plots.colours(KINDS)
-    of = [arms.experiment_of(f"{name}-b0").name for name in names]
-    ends_at = [at - 0.5 for at in range(1, len(of)) if of[at] != of[at - 1]]
+    of = [arms.experiment_of(name) for name in names]
+    borders = [at - 0.5 for at in range(1, len(of)) if of[at] != of[at - 1]]  # between two experiments
     for axes, (what, label) in zip(drawn.subplots(2, 3, sharey=True).flat, PANELS.items(), strict=True):
         for at, name in enumerate(names):
             row = policies[(policies.arm == name) & (policies.endpoint == what)].iloc[0]
@@ -668,8 +665,8 @@ def figure(made: pd.DataFrame) -> Figure:
             axes.scatter(each, [at] * len(each), s=18, color=shade, alpha=0.5, linewidth=0)
             ends = [[row.value - row.value_low], [row.value_high - row.value]]
             axes.errorbar([row.value], [at], xerr=ends, fmt="D", markersize=5, color=shade, capsize=3)
-        for end in ends_at:
-            axes.axhline(end, color="0.85", linewidth=0.8, zorder=0)
+        for border in borders:
+            axes.axhline(border, color="0.85", linewidth=0.8, zorder=0)
         for (_, line), style in zip(made[(made.bases == 0) & (made.endpoint == what)].iterrows(), ("--", ":")):
             axes.axvline(line.value, color="0.3", linestyle=style, linewidth=1, zorder=0, label=line.arm)
             axes.legend(fontsize=7, frameon=True, framealpha=1, edgecolor="none", loc="upper right")

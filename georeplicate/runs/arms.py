@@ -327,11 +327,13 @@ SCAFFOLD = Experiment(
 )
 EXPERIMENTS = (NEGATIVES, REPLAY, TOWER, SCAFFOLD)
 ARMS = tuple(arm for one in EXPERIMENTS for arm in one.arms)
+BY_NAME = {one.name: one for one in ARMS}
 
 
 def after(one: Arm) -> Arm | None:
     """The arm whose policy another one goes on from; None: it goes on from a base."""
-    return next((known for known in ARMS if known.name == one.start and known.stage != "base"), None)
+    earlier = BY_NAME.get(one.start)
+    return earlier if earlier and earlier.stage != "base" else None
 
 
 def root(one: Arm) -> str:
@@ -369,7 +371,7 @@ def jobs(what: str, work: Path, bases: Sequence[int] = BASES) -> list[runner.Job
     def names(run: str) -> tuple[str, ...]:
         arm = run.rpartition("-b")[0]
         of_table2 = ("table2",) if arm in {*TABLE2.values(), *CONTROLS.values()} else ()
-        return (*ALL, *of_table2, experiment_of(run).name, arm, run)
+        return (*ALL, *of_table2, experiment_of(arm).name, arm, run)
 
     every = [one for one in all_jobs(work) if one.run.seed in bases]
     wanted = {name for one in every if what in names(one.run.name) for name in (one.run.name, one.after)}
@@ -451,10 +453,9 @@ def named(name: str) -> Experiment:
     raise ValueError(f"unknown experiment {name!r}: choose one of {', '.join(one.name for one in EXPERIMENTS)}")
 
 
-def experiment_of(run: str) -> Experiment:
-    """The experiment that a run is an arm of, by the run's name."""
-    arm = run.rpartition("-b")[0]
-    return next(one for one in EXPERIMENTS if arm in {known.name for known in one.arms})
+def experiment_of(arm: str) -> Experiment:
+    """The experiment that registered an arm, by the arm's name."""
+    return next(one for one in EXPERIMENTS if BY_NAME[arm] in one.arms)
 
 
 def register(of: Experiment, work: Path, path: Path | None = None) -> Path:

@@ -147,7 +147,7 @@ def _train_arms(what: str, workers: int, work: Path, register: bool, bases: Sequ
         print(f"registered: {arms.register(arms.named(what), work)}; commit it before anything is trained")
         return 0
     found = arms.jobs(what, work, bases)
-    for name in dict.fromkeys(arms.experiment_of(job.run.name).name for job in found):
+    for name in dict.fromkeys(arms.experiment_of(job.run.name.rpartition("-b")[0]).name for job in found):
         arms.check(arms.named(name), arms.registered(arms.named(name)))
     runner.complete(found, workers)
     return 0

@@ -204,12 +204,12 @@ def test_a_claim_is_held_against_each_pair_of_arms_that_can_speak_to_it(climates
         ]
     )
     found = arms.claims(arms.verdicts(p, arms.samples(p), record(*asks))).set_index(["claim", "arms"])
-    assert found.here[("pairing.rl", "r1 against r1-shuffled")] == "yes"
-    assert found.here[("pairing.sft_helps", "r1 against region-replay")] == "no"
-    assert found.here[("transfer.base", "r1 against r1-shuffled")] == "no"  # it is lower
+    assert found.direction_here[("pairing.rl", "r1 against r1-shuffled")] == "yes"
+    assert found.direction_here[("pairing.sft_helps", "r1 against region-replay")] == "no"
+    assert found.direction_here[("transfer.base", "r1 against r1-shuffled")] == "no"  # it is lower
     assert found.difference[("transfer.base", "r1 against r1-shuffled")] == pytest.approx(-30 / 80)
 
 
 def test_what_was_registered_is_shown_with_its_predictions():
-    [line] = arms.asks(record(experiment.Contrast("r1", "sft", "Why?", {"places": "higher"}))).splitlines()[2:]
+    [line] = arms.contrasts(record(experiment.Contrast("r1", "sft", "Why?", {"places": "higher"}))).splitlines()[2:]
     assert line == "| r1 against sft | Why? | places: higher |"
