@@ -8,12 +8,16 @@ and take turns, step by step, so that a busy machine slows both. The median of t
 memory is measured once more, each implementation in a process of its own: what a step needs above the loaded model,
 its reference and its optimizer state.
 
-Rows: device, model, impl (ours | trl), P, C, G, part, seconds, peak_mb. The parts "generation", "reference", "forward",
+Rows: device, model, impl (ours | trl), P, C, G, part, seconds, peak_mb, tokens_per_s (completion tokens over the part's
+seconds; of "generation" and "step"), floor_share (seconds that the part's products alone would take, each prompt
+computed once a pass, at the speed of one large matrix product measured beside it, over its seconds: 1 is the floor; of
+parts that are passes of the model, and of the step). The parts "generation", "reference", "forward",
 "backward", "preparation" (the rest of the rollout: pictures, text, rewards) and "update" add up to a step; "step" is
 the median of whole steps, "vision" the vision tower's forward time inside them. With `prefix-grouper` installed, its
 shared-prefix attention takes part on a CPU as a third implementation; it covers "reference", "forward" and "backward"
-only. A shape that is already in the table is left alone (`--again` measures it anew). Where there is a GPU, the 3B and
-7B sizes with random weights are measured in bf16, with checkpointing; without one the table has no such rows.
+only. A shape that is already in the table is left alone (`--again` measures it anew). Where there is a GPU, the 3B size
+with random weights is measured, from fp32 masters computing in bf16, with checkpointing (`--model 7B` wants some
+170 GB); without one the table has no such rows.
 """
 
 from __future__ import annotations
@@ -55,6 +59,7 @@ from georeplicate import files, provenance
 from georeplicate.mini import tiny
 from georeplicate.model import policy as policies
 from georeplicate.model import processors, shared_prefix
+from georeplicate.runs import plan
 from georeplicate.training import grpo
 
 OUT = files.RESULTS / "bench" / "grpo_step.csv"
@@ -65,6 +70,7 @@ TILES = 5
 WORDS = [f"word{i}" for i in range(200)]
 KEY = ["device", "model", "P", "C", "G"]  # of a shape that is measured together
 PARTS = ("preparation", "generation", "reference", "forward", "backward", "update")
+PASSES = {"generation": 1, "reference": 1, "forward": 1, "backward": 2, "step": 5}  # forward passes' worth of products
 
 SMALL = dict(hidden_size=256, layers=4, heads=4, vision_hidden_size=128, vision_layers=3, vision_heads=4)
 # Where the published Qwen2.5-VL sizes differ from the library's default config, which is that of the 7B.
@@ -109,9 +115,9 @@ def make_policy(name: str) -> policies.Policy:
 def make_rows(policy: policies.Policy, count: int, P: int) -> list[dict]:
     """Questions of exactly P prompt tokens: n x 2n tokens of panorama, five tiles of n x n, the rest is text."""
     images = policy.processor.image_processor
-    side = images.patch_size * images.merge_size
-    n = max(1, math.isqrt(max(0, P - 30) // (TILES + 2)))
-    sizes = [(n * side, 2 * n * side)] + [(n * side, n * side)] * TILES
+    pixels = images.patch_size * images.merge_size
+    n = side(P)
+    sizes = [(n * pixels, 2 * n * pixels)] + [(n * pixels, n * pixels)] * TILES
     rng = np.random.default_rng(0)
     rows = []
     for _ in range(count):
@@ -140,7 +146,7 @@ class EndlessPolicy(policies.Policy):
 def make_trainer(impl: str, folder: Path, P: int, C: int, steps: int) -> GRPOTrainer:
     """A trainer of either implementation with everything that both have in common."""
     cuda = torch.cuda.is_available()
-    policy = policies.load(folder, device="cuda" if cuda else "cpu")
+    policy = policies.load(folder, dtype=torch.float32, device="cuda" if cuda else "cpu")
     rows = make_rows(policy, 2, P)
     args = GRPOConfig(
         output_dir=str(folder / impl),
@@ -158,7 +164,7 @@ def make_trainer(impl: str, folder: Path, P: int, C: int, steps: int) -> GRPOTra
         shuffle_dataset=False,
         learning_rate=1e-6,
         activation_checkpointing=cuda,
-        bf16=False,  # weights and activations have one data type: fp32 on a CPU, bf16 on a GPU
+        bf16=cuda,  # computing; the weights are fp32 masters everywhere, as in training
         use_cpu=not cuda,
         seed=0,
         remove_unused_columns=False,
@@ -450,15 +456,44 @@ def device_name() -> str:
     return f"{provenance.machine()['cpu']}, {torch.get_num_threads()} thread"
 
 
+def side(P: int) -> int:
+    """Visual tokens along a tile of a question of P prompt tokens; a panorama is twice as wide."""
+    return max(1, math.isqrt(max(0, P - 30) // (TILES + 2)))
+
+
+def pass_flops(folder: Path, P: int, C: int) -> float:
+    """Products and sums of one forward pass over a question and its answers, the prompt once."""
+    shape = plan.shape(str(folder))
+    tile = (side(P) * shape.merge) ** 2  # patches
+    work = plan.Load(prompts=1, group=GROUP, prompt_tokens=P, answer_tokens=C, patches=(2 * tile,) + (tile,) * TILES)
+    return sum(plan.forward_flops(shape, work))
+
+
+def peak_flops(dtype: torch.dtype, size: int = 1024) -> float:
+    """Products and sums a second of one square matrix product, the quickest of ten."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    size *= 8 if device == "cuda" else 1
+    a = torch.ones(size, size, dtype=dtype, device=device)
+    seconds = []
+    for _ in range(10):
+        started = _now(a.device)
+        a @ a
+        seconds.append(_now(a.device) - started)
+    return 2 * size**3 / min(seconds)
+
+
 def measure(model: str, folder: Path, P: int, C: int, steps: int) -> list[dict]:
-    """All rows of one shape. On a GPU, where two 7B trainers do not fit side by side, nobody takes turns."""
+    """All rows of one shape. On a GPU, where two trainers do not fit side by side, nobody takes turns."""
     cuda = torch.cuda.is_available()
     single = {impl: apart(impl, folder, P, C, steps if cuda else 2) for impl in ("ours", "trl")}
     peaks = {impl: found["peak_mb"] for impl, found in single.items()}
     seconds = {impl: found["seconds"] for impl, found in single.items()} if cuda else interleaved(folder, P, C, steps)
+    floor = pass_flops(folder, P, C) / peak_flops(torch.bfloat16 if cuda else torch.float32)
     return [
         {"device": device_name(), "model": model, "impl": impl, "P": P, "C": C, "G": GROUP, "part": part}
         | {"seconds": float(f"{value:.4g}"), "peak_mb": round(peaks.get(impl, {}).get(part, math.nan), 1)}
+        | {"tokens_per_s": round(GROUP * C / value, 1) if part in ("generation", "step") else math.nan}
+        | {"floor_share": round(PASSES[part] * floor / value, 3) if part in PASSES else math.nan}
         for impl, parts in seconds.items()
         for part, value in parts.items()
     ]
@@ -476,7 +511,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="time and memory of one GRPO step, ours against TRL's")
     parser.add_argument("--shapes", nargs="+", default=[f"{P}x{C}" for P, C in SHAPES], help="P x C, as in 680x64")
     parser.add_argument("--steps", type=int, default=STEPS, help="steps of each implementation, the first one apart")
-    parser.add_argument("--model", choices=MODELS, help="only this size (default: 4.5M on a CPU, 3B and 7B on a GPU)")
+    parser.add_argument("--model", choices=MODELS, help="of this size (default: 4.5M on a CPU, 3B on a GPU)")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--out", type=Path, default=OUT)
     parser.add_argument("--again", action="store_true", help="measure shapes anew that are in the table already")
@@ -489,12 +524,12 @@ def main() -> None:
     if args.alone:
         print(json.dumps(alone(args.alone, args.folder, *shapes[0], args.steps)))
         return
-    for model in [args.model] if args.model else ["3B", "7B"] if torch.cuda.is_available() else ["4.5M"]:
-        todo = [shape for shape in shapes if args.again or not known(args.out, model, *shape)]
-        if done := [shape for shape in shapes if shape not in todo]:
-            print(f"{model}: in {os.path.relpath(args.out)} already: {done}", flush=True)
-        if todo:
-            bench(model, todo, args.steps, args.out)
+    model = args.model or ("3B" if torch.cuda.is_available() else "4.5M")
+    todo = [shape for shape in shapes if args.again or not known(args.out, model, *shape)]
+    if done := [shape for shape in shapes if shape not in todo]:
+        print(f"{model}: in {os.path.relpath(args.out)} already: {done}", flush=True)
+    if todo:
+        bench(model, todo, args.steps, args.out)
 
 
 def bench(model: str, shapes: list[tuple[int, int]], steps: int, out: Path) -> None:

@@ -84,9 +84,24 @@ def test_a_tiny_shape_is_measured_from_end_to_end(tmp_path, monkeypatch):
     )
     bench_grpo.main()
     table = pd.read_csv(tmp_path / "t.csv").query("impl != 'prefix_grouper'")
-    assert list(table.columns) == ["device", "model", "impl", "P", "C", "G", "part", "seconds", "peak_mb"]
+    numbers = ["seconds", "peak_mb", "tokens_per_s", "floor_share"]
+    assert list(table.columns) == ["device", "model", "impl", "P", "C", "G", "part", *numbers]
     for _, rows in table.groupby("impl"):
         seconds = rows.set_index("part").seconds
         assert set(seconds.index) == {*bench_grpo.PARTS, "vision", "step"} and (seconds > 0).all()
         assert seconds["step"] == pytest.approx(seconds[list(bench_grpo.PARTS)].sum(), rel=0.3)
         assert rows[rows.part == "step"].peak_mb.item() > 0
+        assert set(rows[rows.floor_share.notna()].part) == set(bench_grpo.PASSES)
+        assert rows.floor_share.dropna().between(0, 1, inclusive="neither").all()
+        assert rows[rows.part == "step"].tokens_per_s.item() == pytest.approx(8 * 4 / seconds["step"], rel=0.01)
+
+
+def test_the_floor_counts_a_prompt_once_and_every_answer(tmp_path):
+    policy = bench_grpo.make_policy("4.5M")
+    policy.save(tmp_path / "policy")
+    one, longer, wider = (
+        bench_grpo.pass_flops(tmp_path / "policy", *shape) for shape in ((256, 0), (256, 64), (512, 0))
+    )
+    own = 2 * sum(p.numel() for p in policy.model.model.language_model.layers.parameters())
+    assert longer - one > own * 64 * bench_grpo.GROUP  # each answer's tokens, and their attention
+    assert own * 256 < one < 3 * own * 256 and own * 256 < wider - one
