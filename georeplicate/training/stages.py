@@ -17,6 +17,7 @@ from georeplicate.tasks.answers import Mode
 from georeplicate.tasks.rows import Rows
 from georeplicate.training import grpo, processes, rewards, sft
 
+SUPERVISED, REINFORCED = ("sft", "sft-lora", "supervised"), ("grpo", "grpo-places")  # kinds of stages
 # "paper": mode and weights of the profile; "paper with length" and "released": all weights 1, as described and as
 # released; "random": a coin; "distance": for single places, how near the named place is to the true one
 REWARDS = ("paper", "paper with length", "released", "random", "distance")
@@ -108,77 +109,81 @@ def train(
     A profile whose `rollouts` come from a vLLM server reads its address from the variable GEOREPLICATE_VLLM. A profile
     with `adapters` trains adapters in every stage; each of them leaves `adapter/` and, merged, `policy/`.
     """
-    shared: dict[str, Any] = {
-        "seed": seed,
-        "freeze_vision": profile.freeze_vision,
-        "weight_decay": profile.weight_decay,
-        "max_grad_norm": profile.max_grad_norm,
-        "gradient_checkpointing": profile.gradient_checkpointing,
-        "bf16": {"auto": None, "bf16": True, "fp32": False}[profile.precision],
-    }
-    steps, every = profile.steps(stage), profile.checkpoint_every(stage)
+    if stage not in (*SUPERVISED, *REINFORCED):
+        raise ValueError(f"unknown stage {stage!r}: choose one of {', '.join((*SUPERVISED, *REINFORCED))}")
+    if (stage in REINFORCED and profile.replay > 0) != (replay is not None):
+        raise ValueError(
+            f"the stage {stage} was given {'rows to replay' if replay is not None else 'nothing to replay'}, and "
+            f"replay of the profile is {profile.replay}: rows are replayed beside GRPO, where a profile says how many"
+        )
+    steps = profile.steps(stage)
     callbacks: list[TrainerCallback] = [_Progress(report, steps)]
     if keep:
         if profile.adapters or stage == "sft-lora" or processes.count() > 1:
             way = "--launch" if processes.count() > 1 else "--adapters" if profile.adapters else f"the stage {stage}"
             raise ValueError(f"policies of the middle of training are kept whole, by one process: leave {way} out")
         callbacks.append(_Keep(keep))
-    shared |= {"steps": steps, "save_steps": every, "callbacks": callbacks, "report_to": report_to}
-    if (bool(profile.replay) and stage.startswith("grpo")) != (replay is not None):
-        raise ValueError(
-            f"the stage {stage} was given {'rows to replay' if replay is not None else 'nothing to replay'}, and "
-            f"replay of the profile is {profile.replay}: rows are replayed beside GRPO, where a profile says how many"
-        )
-    faster = 1.0
+    shared = _shared(stage, profile) | {"seed": seed, "callbacks": callbacks, "report_to": report_to}
+    if stage in SUPERVISED:
+        if stage == "supervised":
+            rows = Rows(rows, lambda row: row | {"completion": f"<answer> {row['letter']} </answer>"})
+        return sft.train(start, rows, folder, **_sft(stage, profile), **shared)
+    rewarded = reward_function(reward, seed, profile)
+    return grpo.train(start, rows, rewarded, folder, replay=replay, **_grpo(profile), **shared)
+
+
+def _shared(stage: str, profile: Profile) -> dict[str, Any]:
+    """Settings of a profile that hold for every kind of stage; those of adapters where it trains them."""
+    adapters: dict[str, Any] = {}
+    rate = profile.sft_learning_rate if stage in ("sft", "sft-lora") else profile.learning_rate
     if profile.adapters or stage == "sft-lora":
-        faster = profile.lora_rate
-        shared["four_bits"] = profile.adapters == "qlora"
-        shared["peft_config"] = LoraConfig(
+        rate *= profile.lora_rate
+        adapters["four_bits"] = profile.adapters == "qlora"
+        adapters["peft_config"] = LoraConfig(
             r=profile.lora_rank,
             lora_alpha=profile.lora_alpha,
             target_modules=LORA_VISION if profile.adapters == "lora-vision" else LORA_MODULES,
         )
-    if stage in ("sft", "sft-lora", "supervised"):
-        size: dict[str, Any] = {"batch_size": profile.completions_per_update, "learning_rate": profile.learning_rate}
-        if stage != "supervised":
-            size = {"batch_size": profile.sft_batch, "learning_rate": profile.sft_learning_rate}
-            size["accumulation"] = profile.sft_accumulation
-        else:
-            rows = Rows(rows, lambda row: row | {"completion": f"<answer> {row['letter']} </answer>"})
-        size["learning_rate"] *= faster
-        return sft.train(
-            start,
-            rows,
-            folder,
-            schedule=profile.sft_schedule,
-            warmup_steps=round(profile.sft_warmup * steps),
-            adam_betas=profile.sft_adam_betas,
-            **size,
-            **shared,
-        )
-    if stage not in ("grpo", "grpo-places"):
-        raise ValueError(f"unknown stage {stage!r}: choose one of sft, sft-lora, grpo, grpo-places, supervised")
-    return grpo.train(
-        start,
-        rows,
-        reward_function(reward, seed, profile),
-        folder,
-        max_new_tokens=profile.max_completion_length,
-        prompts_per_step=profile.prompts_per_update,
-        num_generations=profile.group_size,
-        num_iterations=profile.num_iterations,
-        accumulation=profile.accumulation,
-        learning_rate=profile.learning_rate * faster,
-        beta=profile.beta,
-        clip=profile.epsilon,
-        temperature=profile.temperature,
-        top_k=profile.top_k,
-        schedule=profile.schedule,
-        warmup_steps=profile.warmup_steps,
-        adam_betas=profile.adam_betas,
-        rollouts=profile.rollouts,
-        server=grpo.server_of(profile.rollouts),
-        replay=replay,
-        replay_share=profile.replay,
-        **shared,
-    )
+    return adapters | {
+        "steps": profile.steps(stage),
+        "save_steps": profile.checkpoint_every(stage),
+        "learning_rate": rate,
+        "freeze_vision": profile.freeze_vision,
+        "weight_decay": profile.weight_decay,
+        "max_grad_norm": profile.max_grad_norm,
+        "gradient_checkpointing": profile.gradient_checkpointing,
+        "bf16": {"auto": None, "bf16": True, "fp32": False}[profile.precision],
+    }
+
+
+def _sft(stage: str, profile: Profile) -> dict[str, Any]:
+    """Of a stage that is told the right completions."""
+    if stage == "supervised":
+        size = {"batch_size": profile.completions_per_update}
+    else:
+        size = {"batch_size": profile.sft_batch, "accumulation": profile.sft_accumulation}
+    return size | {
+        "schedule": profile.sft_schedule,
+        "warmup_steps": round(profile.sft_warmup * profile.steps(stage)),
+        "adam_betas": profile.sft_adam_betas,
+    }
+
+
+def _grpo(profile: Profile) -> dict[str, Any]:
+    return {
+        "max_new_tokens": profile.max_completion_length,
+        "prompts_per_step": profile.prompts_per_update,
+        "num_generations": profile.group_size,
+        "num_iterations": profile.num_iterations,
+        "accumulation": profile.accumulation,
+        "beta": profile.beta,
+        "clip": profile.epsilon,
+        "temperature": profile.temperature,
+        "top_k": profile.top_k,
+        "schedule": profile.schedule,
+        "warmup_steps": profile.warmup_steps,
+        "adam_betas": profile.adam_betas,
+        "rollouts": profile.rollouts,
+        "server": grpo.server_of(profile.rollouts),
+        "replay_share": profile.replay,
+    }

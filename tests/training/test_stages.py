@@ -1,12 +1,13 @@
 """How a stage of a profile is trained."""
 
 import re
-from dataclasses import replace
+from dataclasses import asdict, fields, replace
 
 import pandas as pd
 import pytest
 from toy import questions, tiny_policy
 
+from georeplicate.mini import recipe
 from georeplicate.profiles import Profile
 from georeplicate.training import common, stages
 
@@ -79,3 +80,24 @@ def test_a_profile_of_adapters_trains_them_in_every_stage(stage, kind, monkeypat
 def test_adapters_of_the_tower_are_those_of_its_blocks(name, adapted):
     assert bool(re.fullmatch(stages.LORA_VISION, name)) == adapted
     assert bool(re.fullmatch(stages.LORA_MODULES, name)) == ("language_model" in name)
+
+
+@pytest.mark.parametrize("stage", [*stages.SUPERVISED, *stages.REINFORCED])
+@pytest.mark.parametrize("adapters", ["", "lora"])
+def test_every_setting_that_a_stage_reads_is_in_its_key(stage, adapters, monkeypatch):
+    """Else a run of other settings would pass for this one."""
+    read = set()
+
+    class Watched(Profile):
+        def __getattribute__(self, name):
+            read.add(name)
+            return super().__getattribute__(name)
+
+    for kind in (stages.sft, stages.grpo):
+        monkeypatch.setattr(kind, "train", lambda start, rows, *a, **given: list(rows))
+    profile = Watched(**asdict(replace(Profile.get("smoke"), adapters=adapters)))
+    read.clear()
+    stages.train(stage, "start", [{"letter": "A"}], "folder", profile, seed=0)
+    settings = {field.name for field in fields(Profile)}
+    assert "learning_rate" in read or "sft_learning_rate" in read
+    assert (read & settings) - set(recipe.SETTINGS[stage]) == set()
