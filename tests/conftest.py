@@ -1,8 +1,11 @@
 """What every test shares: no network and no clock, so that the suite passes on any machine, however busy."""
 
+import functools
 import gc
+import importlib.metadata
 import os
 import socket
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -38,6 +41,16 @@ def pytest_collection():
 def pytest_collection_modifyitems(items):
     first = {name: at for at, name in enumerate(LONGEST)}
     items.sort(key=lambda item: first.get(item.path.stem, len(first)))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def brief():
+    """Two things that libraries do dozens of times in each tiny training, a sixth of its time: transformers puts every
+    configuration that it reads into words, for a log, and accelerate reads all about a package to see that it is there.
+    """
+    importlib.metadata.metadata = functools.cache(importlib.metadata.metadata)
+    if transformers := sys.modules.get("transformers"):
+        transformers.PreTrainedConfig.__repr__ = object.__repr__
 
 
 @pytest.fixture(autouse=True, scope="module")
