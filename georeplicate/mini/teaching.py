@@ -42,10 +42,17 @@ def _abroad() -> pd.DataFrame:
 
 
 @cache
+def _practised(difficulty: world.Difficulty) -> tuple[pd.DataFrame, dict[str, tuple[str, ...]]]:
+    """Places of the base's split from which is replayed, and their true words."""
+    sites = base.base_sites(2, 50, 0)
+    return sites, inputs.true_words(sites, difficulty)
+
+
+@cache
 def _replayed_from(world_name: str, rule: bool) -> tuple[base.Stream, pd.DataFrame]:
     """The base's stream as it was practised last, by a base with the answering rule or without."""
-    curriculum, sites = base.CURRICULA[world_name], base.base_sites(2, 50, 0)
-    true = inputs.true_words(sites, curriculum.difficulty)
+    curriculum = base.CURRICULA[world_name]
+    sites, true = _practised(curriculum.difficulty)
     stream = base.Stream(
         sites,
         [true[name] for name in sites.id],
