@@ -74,12 +74,17 @@ def _replay(
     stream, sites = _replayed_from(profile.world, profile.sft_rule)
     found = stream.batch(rng, dict.fromkeys(replayed, -(-count // len(replayed))))
     found = [found[j] for j in rng.permutation(len(found))[:count]]
-    shown = [picture for example in found for picture in example.pictures]
-    needed = sorted({site for _, site, _ in shown})
-    sizes = {view: size for view, size in base.sizes(profile).items() if view in {v for v, _, _ in shown}}
-    album = base.Album(policy, sites.iloc[needed], seed=0, sizes=sizes, difficulty=inputs.dial(profile))
+    needed = sorted({site for example in found for _, site, _ in example.pictures})
     at = {site: i for i, site in enumerate(needed)}
     moved = [replace(e, pictures=tuple((view, at[site], k) for view, site, k in e.pictures)) for e in found]
+    album = base.Album(
+        policy,
+        sites.iloc[needed],
+        seed=0,
+        sizes=base.sizes(profile),
+        difficulty=inputs.dial(profile),
+        shown={picture for example in moved for picture in example.pictures},
+    )
     return Rows(moved, album.row)
 
 
