@@ -245,7 +245,7 @@ def matcher():
     held_out = held_out.map(
         lambda row: {view: row[view] for view in ("panorama", "aerial")}, features=FEATURES, keep_in_memory=True
     )  # each drawn once
-    model = gate.train(pairs.load("world", "train", per_region=20), steps=60, seed=0)
+    model = gate.train(pairs.load("world", "train", per_region=14), steps=60, seed=0)
     return model, held_out, pairs.questions(held_out, seed=0)
 
 
