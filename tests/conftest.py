@@ -22,9 +22,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: more thre
 
 # Files that take longest, the longest first: two processes that share files out in this order end together.
 LONGEST = (
-    *("test_trainer", "test_reproduce", "test_grpo", "test_experiment", "test_report", "test_results", "test_sft"),
-    *("test_options", "test_stand_ins", "test_golden", "test_base", "test_world", "test_table1", "test_anyones"),
-    *("test_negatives", "test_engine_records", "test_arms", "test_thinking", "test_rewards", "test_curve"),
+    *("test_trainer", "test_report", "test_base", "test_stand_ins", "test_experiment", "test_grpo", "test_results"),
+    *("test_engine_records", "test_world", "test_tables", "test_anyones", "test_dry", "test_seams", "test_arms"),
+    *("test_golden", "test_baselines", "test_score", "test_options", "test_reproduce", "test_rewards", "test_sft"),
+    *("test_factcheck", "test_atlas", "test_prompts", "test_words_and_files", "test_hub"),
 )
 
 
