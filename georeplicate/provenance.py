@@ -134,13 +134,16 @@ def git_state(folder: str | Path = Path(__file__).parent) -> dict:
 
 def versions() -> dict[str, str]:
     """Installed versions of the packages that can move a number."""
-    found = {}
-    for name in _VERSIONS_OF:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    found = {name: _version(name) for name in _VERSIONS_OF}
+    return {name: version for name, version in found.items() if version is not None}
+
+
+@cache
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def peak_mb(device=None) -> float:

@@ -1,8 +1,11 @@
 """What every test shares: no network and no clock, so that the suite passes on any machine, however busy."""
 
+import functools
 import gc
+import importlib.metadata
 import os
 import socket
+import sys
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,9 +22,10 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: more thre
 
 # Files that take longest, the longest first: two processes that share files out in this order end together.
 LONGEST = (
-    *("test_trainer", "test_reproduce", "test_grpo", "test_experiment", "test_report", "test_results", "test_sft"),
-    *("test_options", "test_stand_ins", "test_golden", "test_base", "test_world", "test_table1", "test_anyones"),
-    *("test_negatives", "test_engine_records", "test_arms", "test_thinking", "test_rewards", "test_curve"),
+    *("test_trainer", "test_report", "test_base", "test_stand_ins", "test_experiment", "test_grpo", "test_results"),
+    *("test_engine_records", "test_world", "test_tables", "test_anyones", "test_dry", "test_seams", "test_arms"),
+    *("test_golden", "test_baselines", "test_score", "test_options", "test_reproduce", "test_rewards", "test_sft"),
+    *("test_factcheck", "test_atlas", "test_prompts", "test_words_and_files", "test_hub"),
 )
 
 
@@ -38,6 +42,16 @@ def pytest_collection():
 def pytest_collection_modifyitems(items):
     first = {name: at for at, name in enumerate(LONGEST)}
     items.sort(key=lambda item: first.get(item.path.stem, len(first)))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def brief():
+    """Two things that libraries do dozens of times in each tiny training, a sixth of its time: transformers puts every
+    configuration that it reads into words, for a log, and accelerate reads all about a package to see that it is there.
+    """
+    importlib.metadata.metadata = functools.cache(importlib.metadata.metadata)
+    if transformers := sys.modules.get("transformers"):
+        transformers.PreTrainedConfig.__repr__ = object.__repr__
 
 
 @pytest.fixture(autouse=True, scope="module")

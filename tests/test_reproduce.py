@@ -88,7 +88,7 @@ WRITES_A = 'from pathlib import Path\nPath(out, "a.csv").write_text(f"profile\\n
 # --- the gate ------------------------------------------------------------------------------------------------------
 
 
-def test_run_once_then_only_what_changed(bench, capsys):
+def test_run_once_then_only_what_changed(bench, request):
     first = bench.write("01_first", WRITES_A, "1 + 1", artefacts=["a.csv"])
     bench.write("02_second", 'print(open(f"{out}/a.csv").read(), zoom)', parameters=PARAMETERS + "zoom = 3\n")
 
@@ -97,6 +97,7 @@ def test_run_once_then_only_what_changed(bench, capsys):
     executed = nbformat.read(bench.work / "smoke" / "executed" / "02_second.ipynb", 4)
     assert "smoke\n 3" in executed.cells[-1].outputs[0].text.replace("\n\n", "\n")
     assert [p.name for p in (bench.work / "smoke" / "executed").iterdir() if p.name.count(".") > 1] == []
+    request.getfixturevalue("in_process")  # a kernel has been seen
 
     written = {path: path.stat().st_mtime_ns for path in (bench.work / "smoke").rglob("*") if path.is_file()}
     assert bench.run() == []
@@ -142,16 +143,20 @@ def forget():
 
 
 @pytest.mark.parametrize(
-    "code, words",
+    "code, words, kernel",
     [
-        ('raise ValueError("no such place\\nmore")', r"In \[3\] raised ValueError: no such place; open"),
-        ("raise SystemExit(0)", r"SystemExit\(0\)"),
-        ("import os; os.kill(os.getpid(), 9)", "kernel was killed"),
-        ("pass", "artefact a.csv and did not write it"),
-        (WRITES_A + '; import os; os.utime(f"{out}/a.csv", (1, 1))', "left from an earlier run"),
+        ('raise ValueError("no such place\\nmore")', r"In \[3\] raised ValueError: no such place; open", True),
+        ("raise SystemExit(0)", r"SystemExit\(0\)", True),
+        ("import os; os.kill(os.getpid(), 9)", "kernel was killed", True),
+        ("pass", "artefact a.csv and did not write it", False),
+        (WRITES_A + '; import os; os.utime(f"{out}/a.csv", (1, 1))', "left from an earlier run", False),
     ],
 )
-def test_a_notebook_that_did_not_finish_fails_with_one_sentence_and_stays_to_be_opened(bench, code, words):
+def test_a_notebook_that_did_not_finish_fails_with_one_sentence_and_stays_to_be_opened(
+    bench, code, words, kernel, request
+):
+    if not kernel:
+        request.getfixturevalue("in_process")
     bench.write("01_first", code, artefacts=["a.csv"])
     bench.write("02_never", "1")
     with pytest.raises(ReproduceError, match=words) as caught:
@@ -328,7 +333,9 @@ def test_a_run_that_failed_stops_before_the_first_notebook(bench, monkeypatch, c
 ON_PHOTOGRAPHS = ["04_grpo", "05_evaluation", "06_error_maps", "07_verdict"]
 
 
-def test_photographs_follow_their_tables_with_the_notebooks_that_are_not_of_the_world(bench, monkeypatch, capsys):
+def test_photographs_follow_their_tables_with_the_notebooks_that_are_not_of_the_world(
+    bench, monkeypatch, capsys, request
+):
     bench.write("01_world", "1 / 0", parameters=PARAMETERS.replace('"parameters"', '"parameters", "world-only"'))
     declared = PARAMETERS + "seeds = 3\n# world-only artefacts: b.csv\n"
     cells = f'{WRITES_A}\n\n# %% tags=["world-only"]\n1 / 0\n\n# %% [markdown] tags=["world-only"]\n# Rendered.'
@@ -346,6 +353,7 @@ def test_photographs_follow_their_tables_with_the_notebooks_that_are_not_of_the_
     assert cells[-1].outputs[0].data["text/plain"] == "1"
     assert (out / "stamps" / "02_shared.json").is_file() and (out / "a.csv").read_text() == "profile\npaper-dry\n"
     assert bench.run("paper-dry") == []
+    request.getfixturevalue("in_process")
     files.write_bytes(out / "runs" / "base" / manifest.NAME, b"trained anew")
     with pytest.raises(ReproduceError, match="no notebook has a parameter 'zoom': there are out, profile, seeds"):
         bench.run("paper-dry", zoom=1)
@@ -448,7 +456,7 @@ def test_kernels_are_offline_where_the_pictures_are_ours(tmp_path, monkeypatch):
         assert "HF_HUB_OFFLINE" not in os.environ
 
 
-def test_stamp_is_plain_json(bench):
+def test_stamp_is_plain_json(bench, in_process):
     bench.write("01_first", "1")
     bench.run()
     stamp = json.loads((bench.work / "smoke" / "stamps" / "01_first.json").read_text())

@@ -16,6 +16,6 @@ def of_world(draws: int = 2000, seed: int = 0, difficulty: world.Difficulty = wo
     world: vegetation)."""
     places = world.sites("validation", 1)
     climates = places.climate[places.climate != "ocean"].str[0].str.lower()
-    covers = pd.Series([world.words_of(world.build(site, difficulty=difficulty))[0] for site in places.itertuples()])
+    covers = pd.Series([world.words_at(site, difficulty=difficulty)[0] for site in places.itertuples()])
     commonest = {"climate": f"climate-{climates.mode()[0]}", "ground": str(covers.mode()[0])}
     return choose(places, commonest, draws=draws, seed=seed)

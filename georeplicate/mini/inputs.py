@@ -50,7 +50,7 @@ def pictures(policy: policies.Policy, rows: Dataset) -> dict[str, Pixels]:
 
 def true_words(sites: pd.DataFrame, difficulty: world.Difficulty = world.DEFAULT) -> dict[str, tuple[str, ...]]:
     """Site id -> the words that are true of it, in the order of the world's vocabulary (six in the layout world)."""
-    return {site.id: world.words_of(world.build(site, difficulty=difficulty)) for site in sites.itertuples()}
+    return {site.id: world.words_at(site, difficulty=difficulty) for site in sites.itertuples()}
 
 
 def dial(profile: Profile) -> world.Difficulty:

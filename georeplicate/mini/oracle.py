@@ -22,7 +22,7 @@ PSEUDO = 0.5  # added to every count, so that no word is impossible
 def _counted(difficulty: world.Difficulty) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """(latitudes, longitudes of the base's cities, {word: its log-probability in each city})."""
     sites = world.sites("base", PLACES)
-    described = [world.words_of(world.build(site, difficulty=difficulty)) for site in sites.itertuples()]
+    described = [world.words_at(site, difficulty=difficulty) for site in sites.itertuples()]
     cities = sites.groupby(["city", "country"], sort=False)
     lat, lon = cities.lat.mean().to_numpy(float), cities.lon.mean().to_numpy(float)
     city = cities.ngroup().to_numpy()

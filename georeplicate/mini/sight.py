@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
@@ -24,7 +24,8 @@ SETTLED = 2.0  # length of a visual token that the language model is shown, see 
 class Album:
     """Pictures of sites, drawn once, as the pixels that the processor hands to the model.
 
-    sizes: {"panorama": height, "tile": side, "crop": side} in pixels; only the views named are drawn.
+    sizes: {"panorama": height, "tile": side, "crop": side} in pixels; only the views named are drawn, and of their
+    pictures only those in `shown`, as (view, index of the site, variant), where that is given.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class Album:
         seed: int,
         sizes: dict[str, int],
         difficulty: world.Difficulty = world.DEFAULT,
+        shown: Collection[tuple[str, int, int]] | None = None,
     ):
         self.sites, self.words = sites, []
         self.features: dict[tuple[str, int, int], torch.Tensor] = {}
@@ -45,6 +47,8 @@ class Album:
             self.words.append(world.words_of(scene))
             for view, size in sizes.items():
                 for variant in (0, 1):
+                    if shown is not None and (view, i, variant) not in shown:
+                        continue
                     picture = draw[view](scene, size, seed=seed + 7919 * variant)
                     self.pixels[view, i, variant] = policy.pixels([policies.Image.fromarray(picture)])
 

@@ -42,10 +42,17 @@ def _abroad() -> pd.DataFrame:
 
 
 @cache
+def _practised(difficulty: world.Difficulty) -> tuple[pd.DataFrame, dict[str, tuple[str, ...]]]:
+    """Places of the base's split from which is replayed, and their true words."""
+    sites = base.base_sites(2, 50, 0)
+    return sites, inputs.true_words(sites, difficulty)
+
+
+@cache
 def _replayed_from(world_name: str, rule: bool) -> tuple[base.Stream, pd.DataFrame]:
     """The base's stream as it was practised last, by a base with the answering rule or without."""
-    curriculum, sites = base.CURRICULA[world_name], base.base_sites(2, 50, 0)
-    true = inputs.true_words(sites, curriculum.difficulty)
+    curriculum = base.CURRICULA[world_name]
+    sites, true = _practised(curriculum.difficulty)
     stream = base.Stream(
         sites,
         [true[name] for name in sites.id],
@@ -67,12 +74,17 @@ def _replay(
     stream, sites = _replayed_from(profile.world, profile.sft_rule)
     found = stream.batch(rng, dict.fromkeys(replayed, -(-count // len(replayed))))
     found = [found[j] for j in rng.permutation(len(found))[:count]]
-    shown = [picture for example in found for picture in example.pictures]
-    needed = sorted({site for _, site, _ in shown})
-    sizes = {view: size for view, size in base.sizes(profile).items() if view in {v for v, _, _ in shown}}
-    album = base.Album(policy, sites.iloc[needed], seed=0, sizes=sizes, difficulty=inputs.dial(profile))
+    needed = sorted({site for example in found for _, site, _ in example.pictures})
     at = {site: i for i, site in enumerate(needed)}
     moved = [replace(e, pictures=tuple((view, at[site], k) for view, site, k in e.pictures)) for e in found]
+    album = base.Album(
+        policy,
+        sites.iloc[needed],
+        seed=0,
+        sizes=base.sizes(profile),
+        difficulty=inputs.dial(profile),
+        shown={picture for example in moved for picture in example.pictures},
+    )
     return Rows(moved, album.row)
 
 

@@ -20,7 +20,7 @@ learns from these pictures is to read the renderer, not photographs.
 """
 
 from georeplicate.world.cues import Cues
-from georeplicate.world.depict import GEOGRAPHIC, build, crop, panorama, tile, tile_m, vocabulary, words_of
+from georeplicate.world.depict import GEOGRAPHIC, build, crop, panorama, tile, tile_m, vocabulary, words_at, words_of
 from georeplicate.world.landscape import Landscape
 from georeplicate.world.render import hue
 from georeplicate.world.scene import DEFAULT, EYE_M, TILE_M, Attributes, Difficulty, Scene
@@ -48,5 +48,6 @@ __all__ = [
     "tile",
     "tile_m",
     "vocabulary",
+    "words_at",
     "words_of",
 ]

@@ -26,8 +26,18 @@ def build(site, seed: int = 0, difficulty: Difficulty = DEFAULT) -> Scene | Land
     site; the same arguments give the same scene, bit for bit."""
     if difficulty.world == "layout":
         return scene.build(site, seed, difficulty)
-    frozen = {name: value for name, value in FROZEN.items() if name not in (difficulty.vary or ())}
-    return landscape.survey(site, seed, frozen)
+    return landscape.survey(site, seed, _frozen(difficulty))
+
+
+def _frozen(difficulty: Difficulty) -> dict[str, str]:
+    return {name: value for name, value in FROZEN.items() if name not in (difficulty.vary or ())}
+
+
+def words_at(site, seed: int = 0, difficulty: Difficulty = DEFAULT) -> tuple[str, ...]:
+    """`words_of(build(site, seed, difficulty))`, in a fraction of its time: nothing is built."""
+    if difficulty.world == "layout":
+        return attributes.words(scene.attributes_of(site, seed, difficulty))
+    return landscape.cues_of(site, seed, _frozen(difficulty)).words()
 
 
 def tile(

@@ -63,10 +63,14 @@ class Landscape:
         return (self.noon[0] + HOUR * hour) % 360, self.noon[1] - (6 * abs(hour) if self.noon[1] < OVERHEAD else 0)
 
 
+def cues_of(site, seed: int = 0, frozen: dict[str, str] | None = None) -> Cues:
+    """The cues of the landscape that `survey` makes of the same arguments."""
+    return Cues(**{**cues.draw(site, seed).__dict__, **(frozen or {})})
+
+
 def survey(site, seed: int = 0, frozen: dict[str, str] | None = None) -> Landscape:
     """The landscape of one row of `sites(...)`. frozen: {cue: value} drawn the same everywhere."""
-    drawn = cues.draw(site, seed)
-    c = Cues(**{**drawn.__dict__, **(frozen or {})})
+    c = cues_of(site, seed, frozen)
     rng = rng_of(seed, site.id, "landscape")
     street = {"road-north-south": 0.0, "road-east-west": 90.0, "crossroads": 0.0, "road-diagonal": 45.0}[c.road]
     if c.road == "road-diagonal" and rng.random() < 0.5:

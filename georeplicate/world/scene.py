@@ -186,10 +186,15 @@ def draw_attributes(site, rng: np.random.Generator, difficulty: Difficulty) -> A
     )
 
 
+def attributes_of(site, seed: int = 0, difficulty: Difficulty = DEFAULT) -> Attributes:
+    """The attributes of the scene that `build` makes of the same arguments."""
+    return draw_attributes(site, rng_of(seed, site.id, "attributes"), difficulty)
+
+
 def build(site, seed: int = 0, difficulty: Difficulty = DEFAULT) -> Scene:
     """The scene of one row of `sites(...)`. Raises nothing for any valid site; the same arguments give the same
     scene, bit for bit."""
-    a = draw_attributes(site, rng_of(seed, site.id, "attributes"), difficulty)
+    a = attributes_of(site, seed, difficulty)
     rng = rng_of(seed, site.id, "geometry")
     # --- ground
     cover = p.COVER_RGB[a.cover]

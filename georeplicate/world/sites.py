@@ -13,7 +13,7 @@ base         what the mini base model was made from: other cities, and random la
 
 import csv
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, lru_cache
 from zlib import crc32
 
 import numpy as np
@@ -66,6 +66,11 @@ def sites(split: str, per_region: int, *, regions: int | None = None, wild: int 
     clockwise) and the atlas's facts named in FACTS. Moments of one region lie within 30 days and between 9 h and
     15.5 h of local solar time, with the sun up.
     """
+    return _sites(split, per_region, regions, wild, seed).copy()
+
+
+@lru_cache(maxsize=16)
+def _sites(split: str, per_region: int, regions: int | None, wild: int, seed: int) -> pd.DataFrame:
     if split not in SPLITS:
         raise ValueError(f"sites: no split {split!r}; choose from {', '.join(SPLITS)}")
     if wild and split != "base":

@@ -37,10 +37,10 @@ def towns():
 
 
 SHORT = {
-    "ISNs": Training(steps=150, dropout=0.0),
-    "GeoCLIP": Training(steps=80, hidden=64, dropout=0.0),
-    "Hybrid": Training(steps=250, dropout=0.0),
-    "RFM-YFCC": Training(steps=300, hidden=64, dropout=0.0),
+    "ISNs": Training(steps=75, dropout=0.0),
+    "GeoCLIP": Training(steps=40, hidden=64, dropout=0.0),
+    "Hybrid": Training(steps=125, dropout=0.0),
+    "RFM-YFCC": Training(steps=150, hidden=64, dropout=0.0),
 }
 
 

@@ -321,6 +321,15 @@ def sighted():
     return made, base.Album(made, sites, seed=0, sizes={"panorama": 32, "tile": 48})
 
 
+def test_pictures_that_are_not_shown_are_not_drawn(sighted):
+    made, album = sighted
+    shown = {("tile", 3, 1), ("panorama", 0, 0)}
+    some = base.Album(made, album.sites, seed=0, sizes={"panorama": 32, "tile": 48}, shown=shown)
+    assert some.pixels.keys() == shown and some.words == album.words
+    for picture in shown:
+        assert torch.equal(some.pixels[picture]["pixel_values"], album.pixels[picture]["pixel_values"])
+
+
 def test_remembered_features_change_nothing(sighted):
     made, album = sighted
     stream = base.Stream(album.sites, album.words)

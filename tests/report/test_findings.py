@@ -5,7 +5,7 @@ import pytest
 from georeplicate.report import findings
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def frames():
     return findings.read()
 

@@ -1,13 +1,12 @@
 """The runs of Table 2 at the smallest size, on an untrained policy: files, keys, kills, controls."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import signal
-import subprocess
 import sys
 from dataclasses import asdict, replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -212,25 +211,27 @@ def test_a_damaged_run_is_not_finished(copy, start, name, file):
     assert name in found and ("r1-s0" in found) == (name == "sft-s0")
 
 
-KILLED = """
-import os, signal, sys
-from pathlib import Path
-sys.path[:0] = [{tests!r}, {tests!r} + "/.."]
-from test_experiment import job_of
-from georeplicate.runs import runner
+def die_in_the_third_update(work, start):
+    torch.set_num_threads(1)  # a fork has no more
 
-def report(units, doing, skipped=False):
-    if doing == "update 3/4":
-        os.kill(os.getpid(), signal.SIGKILL)
+    def report(units, doing, skipped=False):
+        if doing == "update 3/4":
+            os.kill(os.getpid(), signal.SIGKILL)
 
-runner.execute(job_of("zero-s0", Path({work!r}), Path({start!r})), report)
-"""
+    runner.execute(job_of("zero-s0", work, start), report)
+
+
+# A fork has imported everything already, but must find neither CUDA nor another system's thread pools in use.
+START = "fork" if sys.platform == "linux" and not torch.cuda.is_available() else "spawn"
 
 
 def test_a_killed_run_goes_on_and_ends_in_the_same_numbers(work, start, tmp_path):
-    script = KILLED.format(tests=str(Path(__file__).parent), work=str(tmp_path), start=str(start))
-    died = subprocess.run([sys.executable, "-c", script], env=os.environ | {"OMP_NUM_THREADS": "1"})
-    assert died.returncode == -signal.SIGKILL
+    doomed = multiprocessing.get_context(START).Process(
+        target=die_in_the_third_update, args=(tmp_path, start), daemon=True
+    )
+    doomed.start()
+    doomed.join(300)
+    assert doomed.exitcode == -signal.SIGKILL
     job = job_of("zero-s0", tmp_path, start)
     assert not job.is_trained() and list(job.folder.glob("checkpoint-*"))
     said = []

@@ -115,13 +115,14 @@ def wait_until_it_left(path, report):
 
 
 def alive(pid):
-    """Whether the process runs; one that ended and that nobody waited for does not."""
+    """Whether the process runs; one that ended and that nobody waited for does not. Its first thread may end before
+    the others, which hold its pipes open until they end too."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
-    stat = Path(f"/proc/{pid}/stat")
-    return not (stat.exists() and stat.read_text().split()[2] == "Z")
+    stat, threads = Path(f"/proc/{pid}/stat"), Path(f"/proc/{pid}/task")
+    return not (stat.exists() and stat.read_text().split()[2] == "Z" and len(list(threads.iterdir())) == 1)
 
 
 def test_a_worker_that_died_while_idle_takes_no_task_with_it(tmp_path):

@@ -1,5 +1,6 @@
 """GRPO as the paper trains it: whole runs, their checkpoints and logs."""
 
+import functools
 import inspect
 import math
 import re
@@ -74,6 +75,7 @@ def base(tmp_path_factory):
     return path
 
 
+@functools.cache
 def weights(path):
     return policy.load(path).model.state_dict()
 

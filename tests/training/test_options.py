@@ -1,5 +1,6 @@
 """No option is ignored: a changed field of the installed GRPOConfig changes the run, or it is refused."""
 
+import copy
 import re
 from collections import defaultdict
 
@@ -62,7 +63,7 @@ def test_every_other_field_is_refused_by_name_and_with_the_remedy(args, name):
         dict(data_seed=7),
     ],
 )
-def test_what_the_loop_would_do_beside_the_kernel_is_refused(changed, tmp_path):
+def test_what_the_loop_would_do_beside_the_kernel_is_refused(changed, trainer, tmp_path):
     with pytest.raises(ValueError, match=f"^{next(iter(changed))}=.* is not honoured by the shared-prefix trainer, as"):
         trainer(tmp_path, **changed)
 
@@ -140,49 +141,62 @@ def reward(completions, **columns):
     return [float(len(set(chat[0]["content"].split()))) for chat in completions]
 
 
-def trainer(path, dropout=0.0, **changed):
-    made = tiny_policy(sharpen=2.0)
-    made.save(path / "base")
-    made = policies.load(path / "base")
-    if dropout:  # the tiny model has no such layer
-        made.model.model.language_model.norm = torch.nn.Sequential(
-            made.model.model.language_model.norm, torch.nn.Dropout(dropout)
+@pytest.fixture(scope="module")
+def trainer(tmp_path_factory):
+    """trainer(folder, dropout, options...) -> a trainer of a policy that is saved and read once for all."""
+    folder = tmp_path_factory.mktemp("base")
+    tiny_policy(sharpen=2.0).save(folder)
+    saved = policies.load(folder)
+
+    def make(path, dropout=0.0, **changed):
+        made = copy.deepcopy(saved)
+        if dropout:  # the tiny model has no such layer
+            made.model.model.language_model.norm = torch.nn.Sequential(
+                made.model.model.language_model.norm, torch.nn.Dropout(dropout)
+            )
+        rows = [{"prompt": [{"role": "user", "content": r["prompt"]}], "images": r["images"]} for r in questions(6)]
+        return SharedPrefixGRPOTrainer(
+            made.model,
+            reward,
+            GRPOConfig(output_dir=str(path / "out"), **BASE | changed),
+            rows,
+            processing_class=made.processor,
         )
-    rows = [{"prompt": [{"role": "user", "content": r["prompt"]}], "images": r["images"]} for r in questions(6)]
-    return SharedPrefixGRPOTrainer(
-        made.model,
-        reward,
-        GRPOConfig(output_dir=str(path / "out"), **BASE | changed),
-        rows,
-        processing_class=made.processor,
-    )
 
-
-def weights(path, **changed):
-    torch.manual_seed(0)
-    run = trainer(path, **changed)
-    run.train()
-    return torch.cat([weight.detach().flatten() for weight in run.model.parameters()])
+    return make
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory):
+def weights(trainer):
+    """weights(folder, options...) -> all weights of such a run, in one row."""
+
+    def trained(path, **changed):
+        torch.manual_seed(0)
+        run = trainer(path, **changed)
+        run.train()
+        return torch.cat([weight.detach().flatten() for weight in run.model.parameters()])
+
+    return trained
+
+
+@pytest.fixture(scope="module")
+def plain(weights, tmp_path_factory):
     return weights(tmp_path_factory.mktemp("plain"))
 
 
 @pytest.mark.parametrize("name", OTHER)
-def test_a_changed_option_changes_the_run(name, plain, tmp_path):
+def test_a_changed_option_changes_the_run(name, plain, weights, tmp_path):
     before = weights(tmp_path / "with", dropout=0.5) if name == "disable_dropout" else plain
     extra = {"dropout": 0.5} if name == "disable_dropout" else {}
     after = weights(tmp_path / "without", **{name: OTHER[name]}, **extra)
     assert (after - before).abs().max() > 1e-4
 
 
-def test_the_same_options_give_the_same_run(plain, tmp_path):
+def test_the_same_options_give_the_same_run(plain, weights, tmp_path):
     assert torch.equal(weights(tmp_path), plain)
 
 
-def test_what_is_logged_of_completions(tmp_path, monkeypatch):
+def test_what_is_logged_of_completions(trainer, tmp_path, monkeypatch):
     """The table itself is TRL's: what it is made of is ours."""
     tables = defaultdict(list)
     board = type("Board", (), {"run": True, "Image": staticmethod(lambda image: image)})
@@ -205,7 +219,7 @@ def test_what_is_logged_of_completions(tmp_path, monkeypatch):
     assert set(printed) == {1}
 
 
-def test_a_mixture_of_experts_is_refused_unless_its_loss_is_off(tmp_path, monkeypatch):
+def test_a_mixture_of_experts_is_refused_unless_its_loss_is_off(trainer, tmp_path, monkeypatch):
     plain = GRPOTrainer.__init__
 
     def of_experts(self, *args, **kwargs):

@@ -1,5 +1,7 @@
 """SharedPrefixGRPOTrainer in the place of TRL's GRPOTrainer: the same arguments, the same losses and metrics."""
 
+import copy
+import functools
 import gc
 import math
 import re
@@ -44,6 +46,16 @@ def chats():
         for r in questions(6)
     ]
     return Dataset.from_list(rows, features=features)
+
+
+@functools.cache
+def _read(path):
+    return policies.load(path)
+
+
+def load(path):
+    """A policy of its own, of a folder that is read once."""
+    return copy.deepcopy(_read(path))
 
 
 def settings(path, **options):
@@ -101,7 +113,7 @@ def train(which, path, base, dataset, calls=None, peft_config=None, reward_funcs
     options = {name: more.pop(name) for name in ("eval_dataset",) if name in more}
     if calls is not None:
         calls.count = 0
-    made = policies.load(base)
+    made = load(base)
     if more.pop("frozen_tower", False):
         made.model.model.visual.requires_grad_(False)
     trainer = BOTH[which](
@@ -283,7 +295,7 @@ def test_the_scripts_of_the_page_give_the_same_losses(base, chats, tmp_path, sam
     chats.save_to_disk(tmp_path / "questions")
     small = dict(max_steps=2, max_completion_length=LONGEST, use_cpu=True, bf16=False, report_to=[], logging_steps=1)
     monkeypatch.setattr("trl.GRPOConfig", lambda **given: GRPOConfig(**given | small))
-    processor = policies.load(base).processor  # the library's own loader wants torchvision for videos
+    processor = load(base).processor  # the library's own loader wants torchvision for videos
     monkeypatch.setattr("trl.trainer.grpo_trainer.AutoProcessor.from_pretrained", lambda *a, **k: processor)
     monkeypatch.chdir(tmp_path)
     logs = []
@@ -363,7 +375,7 @@ def test_a_folder_is_loaded_and_trained_whole(base, chats, tmp_path):
     trainer = SharedPrefixGRPOTrainer(str(base), says_its_letter, settings(tmp_path), chats)
     trainer.train()
     assert trainer.model.dtype == torch.float32 and len(trainer.state.log_history) == 4
-    alone = SharedPrefixGRPOTrainer(policies.load(base).model, says_its_letter, settings(tmp_path), chats)
+    alone = SharedPrefixGRPOTrainer(load(base).model, says_its_letter, settings(tmp_path), chats)
     assert type(alone.processing_class) is type(trainer.processing_class)  # found beside the model
 
 
@@ -421,7 +433,7 @@ REFUSED = {
 def test_what_cannot_be_trained_on_is_one_sentence(sentence, base, chats, tmp_path):
     changed = dict(REFUSED[sentence])
     options = changed.pop("options", {})
-    made = policies.load(base)
+    made = load(base)
     arguments = dict(reward_funcs=says_its_letter, train_dataset=chats, processing_class=made.processor) | changed
     with pytest.raises(ValueError, match=sentence) as caught:
         SharedPrefixGRPOTrainer(made.model, args=settings(tmp_path, **options), **arguments).train()
@@ -439,7 +451,7 @@ def test_rewards_that_are_no_plain_functions_are_refused(bad):
 
 
 def test_an_adapted_model_is_refused(base, chats, tmp_path):
-    made = policies.load(base)
+    made = load(base)
     adapted = get_peft_model(made.model, LoraConfig(r=2, target_modules=["q_proj"]))
     with pytest.raises(ValueError, match="holds adapters already"):
         SharedPrefixGRPOTrainer(adapted, says_its_letter, settings(tmp_path), chats, processing_class=made.processor)
@@ -534,7 +546,7 @@ def test_a_killed_run_over_shuffled_epochs_resumes_bit_for_bit(base, chats, tmp_
     options = dict(max_steps=8, save_strategy="steps", save_steps=2, per_device_train_batch_size=8)
 
     def start(name, **more):
-        made = policies.load(base)
+        made = load(base)
         return SharedPrefixGRPOTrainer(
             made.model, says_its_letter, settings(tmp_path / name, **options), chats,
             processing_class=made.processor, **more,

@@ -113,6 +113,14 @@ def test_a_place_is_a_pure_function_of_seed_site_and_facts(places):
     assert world.words_of(world.build(site, difficulty=DIAL)) == cues.draw(site).words()
 
 
+@pytest.mark.parametrize("dial", [world.DEFAULT, DIAL, Difficulty(vary=frozenset({"roof"})),
+                                  Difficulty(world="geographic", vary=frozenset({"roof"}))])  # fmt: skip
+def test_words_of_a_place_are_those_of_what_would_be_built_there(places, dial):
+    for site in places.iloc[::40].itertuples():
+        for seed in (0, 1):
+            assert world.words_at(site, seed, dial) == world.words_of(world.build(site, seed, dial))
+
+
 def test_every_cue_shows_in_both_views(places):
     """Each value of each cue, all else equal, changes both pictures from those of any other value."""
     site = next(places.itertuples())
