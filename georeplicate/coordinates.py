@@ -54,6 +54,14 @@ _RUSSIAN_SIDE = dict(zip("сювз", "NSEW", strict=True))
 _MINUS_IN_WORDS = re.compile(
     r"(?<![^\W\d_])(?<![\d°] )(?:(?:minus|negative|moins|menos|meno|минус) |(?:负|負|マイナス) ?)(?=\d)", re.IGNORECASE
 )
+# "48,85 Grad 51 Minuten": the marks in words of other languages
+_MARK_IN_WORDS = re.compile(
+    r"(?<=\d )(?:(degrés?|grad[oi]s?|grad(?:en|er)?|graus?|градус(?:а|ов)?|stopni|derece|derajat)"
+    r"|(minut(?:os?|en|i)|минут[аы]?)|(secondes?|segundos?|secondi|sekunden?|секунд[аы]?))(?![^\W\d_])",
+    re.IGNORECASE,
+)
+# "lon: 2.35, altitude 35 m": what may follow a longitude
+_WHAT_ELSE = re.compile(r"[,; ]+(?:alt|altitude|elevation|height|radius|accuracy|zoom)\b.*", re.IGNORECASE | re.DOTALL)
 _MONTH = re.compile(  # what spreadsheets make of a decimal number
     r"(?<![^\W\d_])(?:jan|feb|f[eé]v|m[aä]r|mrz|a[pvb]r|ma[iy]|jun|jui|jul|aug|ago|sep|set|o[ck]t|out|nov|de[czs])"
     r"[a-zé]{0,3}\.?(?![^\W\d_])",
@@ -64,14 +72,17 @@ _TOKEN = re.compile(
     r"|(?P<seconds>\"{1,2}|''|sec(?:onds?)?\b)|(?P<minutes>'|min(?:utes?)?\b)"
     rf"|(?P<hemisphere>(?<![^\W\d_])(?:{_WORDS}|[NSEW])(?![^\W\d_])|[北南东東西])"
     rf"|(?P<axis>(?<![^\W\d_])(?:{_AXIS})(?![^\W\d_])\.?)"
-    r"|(?P<radians>\brad(?:ians?)?\b)|(?P<sign>[-+])|(?P<colon>:)|(?P<separator>[,;/|]|\b(?:and|und|et|y|e)\b|和)|(?P<other>\S)",
+    r"|(?P<radians>\brad(?:ians?)?\b)|(?P<sign>[-+])|(?P<colon>:)|(?P<separator>[,;/|&]|\b(?:and|und|et|y|e)\b|和)|(?P<other>\S)",
     re.IGNORECASE,
 )
 _DECIMAL_COMMAS = re.compile(
-    r"(?<![\d.,])([-+]?\d{1,3}),(\d{1,10})( ?°? ?[NSEW]?(?: ?[;/|] ?|, | (?:et|und|and|y|e) |[ \n]))"
+    rf"(?<![\d.,])([-+]?\d{{1,3}}),(\d{{1,10}})( ?°? ?(?:[NSEW]|{_WORDS})?"
+    r" {0,5}(?:[;/|] ?|, |(?<= )(?:et|und|and|y|e) |(?<= )|\n))"
     r"([-+]?\d{1,3}),(\d{1,10})(?![\d.,])",
     re.IGNORECASE,
 )
+# "48° N - 2° E": a dash between two hemispheres only parts them
+_PARTING = re.compile(rf"((?<=[\d°'\"])|(?<=[\d°'\"] ))((?:[NSEW]|{_WORDS}) )[-–—](?= \d)", re.IGNORECASE)
 _ONE_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{1,10})(?![\d.,])")
 # A comma inside a number that a mark follows, or that stands behind a hemisphere, is a decimal comma.
 _MARKED_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{1,10})(?= ?(?:[°'\"]|deg|min|sec))", re.IGNORECASE)
@@ -146,11 +157,13 @@ def _plain(text: str) -> str:
         text = _RUSSIAN.sub(lambda side: _RUSSIAN_SIDE[(side[1] or side[2]).lower()].ljust(len(side[0])), text)
     if "±" in text or "∓" in text or "+" in text:
         text = _TOLERANCE.sub(lambda tolerance: " " * len(tolerance[0]), text)
+    text = _MARK_IN_WORDS.sub(lambda word: "°'\""[word.lastindex - 1].ljust(len(word[0])), text)
+    text = _PARTING.sub(r"\2,", text)
     text = _AXIS_FIRST.sub(lambda said: f" {said[2]}".ljust(len(said[0])), text)
     text = _MINUS_IN_WORDS.sub(lambda sign: "-".rjust(len(sign[0])), text)
     text = _MARKED_DECIMAL_COMMA.sub(r"\1.\2", text)
-    text = _LED_DECIMAL_COMMA.sub(r"\1\2.\3", text)
-    return _DECIMAL_COMMAS.sub(r"\1.\2\3\4.\5", text)
+    text = _DECIMAL_COMMAS.sub(r"\1.\2\3\4.\5", text)
+    return _LED_DECIMAL_COMMA.sub(r"\1\2.\3", text)
 
 
 class _Reader:
@@ -299,7 +312,10 @@ def _point(first: _Angle, second: _Angle, labelled: bool) -> tuple[float, float]
         if labelled:
             return Unusable("swapped", found)
         first, second = second, first
-    elif axes not in (("", ""), ("lat", "lon")) and not (labelled and axes in (("lat", ""), ("", "lon"))):
+    elif axes in (("lat", ""), ("", "lon")):  # the other one needs a sign: "40.7128° N, -74.0060°"
+        if not (labelled or (second if first.axis else first).degrees <= 0):
+            return Unusable("bad_coordinates", found)
+    elif axes not in (("", ""), ("lat", "lon")):
         return Unusable("bad_coordinates", found)
     lat, lon = first.degrees, second.degrees
     if abs(lat) <= 90 and abs(lon) <= 180:
@@ -312,6 +328,7 @@ def read_pair(lat: str, lon: str) -> tuple[float, float] | Unusable:
     """(lat, lon) in degrees from two texts that were given as latitude and longitude."""
     angles: list[_Angle] = []
     for text, axis in ((lat, "lat"), (lon, "lon")):
+        text = _WHAT_ELSE.sub("", text)
         reader = _Reader(_ONE_DECIMAL_COMMA.sub(r"\1.\2", _plain(text).strip(" ,;\n")))
         angles += reader.angles()[:1]
         rest = reader.tokens[angles[-1].end :] if angles else []

@@ -151,7 +151,7 @@ def plain(region: str) -> str:
     if not region.isascii():
         region = unicodedata.normalize("NFKC", region)
         region = re.sub("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]", "", region)  # characters of no width
-    region = re.sub(r"\\[A-Za-z]{1,20}|[\\*_`~#${}\x00-\x08\x0e-\x1f]", " ", region)
+    region = re.sub(r"\\(?:[A-Za-z]{1,20}|[,;:!])|[\\*_`~#${}\x00-\x08\x0e-\x1f]", " ", region)
     return "\n".join(" ".join(line.split()) for line in region.split("\n")).strip()
 
 

@@ -53,8 +53,7 @@ _KEYS = {
     "lengtegraad boylam bujur देशांतर ลองจิจูด",
     "lonlat": "lonlat",
     "unordered": "unordered",
-    "": "alt altitude elevation height radius accuracy "
-    "region county district continent area neighbourhood neighborhood street confidence reason reasoning "
+    "": "region county district continent area neighbourhood neighborhood street confidence reason reasoning "
     "explanation notes note landmark landmarks 地区 區域 区域 大洲 理由 原因",
 }
 _KEY_NAMES = {word: name for name, words in _KEYS.items() for word in words.split()}
@@ -63,8 +62,8 @@ _KEY_NAMES |= {"خط العرض": "lat", "خط الطول": "lon", "دائرة �
 # Of these the other languages' words for a value's key ("Land", "Ort") are words of English too: only with a colon.
 _PLAIN_KEYS = frozenset(
     "country nation city town location place answer latlon coordinate coordinates coords gps latitude lat longitude"
-    " long lng lon latitud longitud lonlat unordered state province".split()
-)
+    " long lng lon latitud longitud lonlat unordered state province широта долгота".split()
+) | {"خط العرض", "خط الطول"}
 
 
 def _order(first: str, second: str, short: str) -> re.Pattern[str]:
@@ -91,9 +90,10 @@ _OTHER_ORDER = re.compile(r"\b(not|instead of|rather than)  ?(?:in )? ?(?:latlon
 _KEY = re.compile(
     r"(?<![^\W\d_]|/)(?:(?P<plain>" + "|".join(sorted(_PLAIN_KEYS, key=len, reverse=True)) + r")"
     r"|(?P<more>" + "|".join(sorted((k for k in _KEY_NAMES if k not in _PLAIN_KEYS), key=len, reverse=True)) + r"))"
-    r"(?:(?: |/ ?)(?:name|code|coordinates|territory|region|province|state|town))?(?![^\W\d_](?<![是为為]))"
-    r"(?:['\"\])]? ?(?:[:=>]>?|->|→)|(?P<says>(?<=[\u3400-\u9fff])[是为為])"
-    r"|(?(plain)(?:(?P<dash> [-–—] )|(?P<is> is\b)|(?<=[etngsd])(?: of(?=\W))?(?: ?about| around| approximately|"
+    r"(?:(?: |/ ?)(?:name|code|coordinates|territory|region|province|state|town))?(?![^\W\d_](?<![是为為大约約]))"
+    r"(?:['\"\])]? ?(?:[:=>]>?|->|→)"
+    r"|(?P<says>(?<=[\u3400-\u9fff])(?:[是为為]|大?[约約][是为為]?(?= ?[-+]?[\d东西南北東])))"
+    r"|(?(plain)(?:(?P<dash> [-–—] )|(?P<is> is\b)|(?<=[etngsdаضل])(?: of(?=\W))?(?: ?about| around| approximately|"
     r" approx\.?| roughly| ~)? ?(?=[-+]?\d|[NSEW] ?\d))|(?<=[纬緯经經経위경][度도]) ?(?=[-+]?\d)))",
     re.IGNORECASE,
 )
@@ -110,7 +110,11 @@ _BEFORE_A_KEY = re.compile(
     r"[.,;]? (?:(?:and )?[Tt]he|\(?\d{1,2}[.)])[ \[(]*$"
 )  # "France. The city:", "France 2) City:"
 _AND = re.compile(r"[ ,;]+(?:and|e|y|et|und|en|и)[ ,;]*$")  # of "latitude 33.9 e longitude 18.4"; a capital is east
-_KML = re.compile(r"<point>\s*<coordinates>", re.IGNORECASE)  # the longitude is first
+# KML: the longitude is first, and a height may be the third
+_KML = re.compile(r"<point>\s*<coordinates>(\s*[-+\d.]+\s*,\s*[-+\d.]+)?(?(1)(?:\s*,\s*[-+\d.]+)?)", re.IGNORECASE)
+# Of links to maps; these services write the longitude first.
+_NEXT_PARAMETER = re.compile(r"&(?=[a-z_]{1,20}=)")
+_LINK_TURNED = re.compile(r"\b(?:yandex|amap|2gis)\.[^\s?]{0,40}\?(?:[^\s]{0,80}\n)?(?:ll|pt|m|position)=")
 _SIDES = ("ref", "direction", "dir", "hemisphere")  # behind the name of an axis: where its letter stands
 _RADIANS = re.compile(r"\bradians?\b", re.IGNORECASE)
 _RULED_OUT = re.compile(
@@ -256,7 +260,8 @@ def _from_keys(region: str) -> tuple[dict[str, list[str]], str]:
     """The fields of "key: value" text in any order and on any number of lines, and the text around them."""
     if _GEOJSON_IN_WORDS.search(region):
         region = region.replace("'coordinates'", "'lonlat'")
-    region = _ordered(_from_tables(_KML.sub("lonlat: ", region)))
+    region = _LINK_TURNED.sub("lonlat: ", _KML.sub(r"lonlat: \1", region))
+    region = _ordered(_from_tables(region))
     region = _SIDE_OF_KEY.sub(_side_to_number, region)
     region = _ABBREVIATED_WITH_COLON.sub(r"\1", _BOTH_UNORDERED.sub("unordered", region))
     keys = list(_KEY.finditer(region))
@@ -571,6 +576,7 @@ def _place(region: str) -> Place | Malformed:
 
     if "&" in region:
         region = html.unescape(region)
+    region = _NEXT_PARAMETER.sub("\n", re.sub("%2c", ",", region, flags=re.IGNORECASE))  # of a link
     fields = _from_json(region)
     prose = ""
     if fields is None:
@@ -603,6 +609,9 @@ def _place(region: str) -> Place | Malformed:
             for i, value in enumerate(fields.get(key, [])):
                 inside, fields[key][i] = _pair(value)
                 point = point or inside
+        if point is None and not _RULED_OUT.search(prose):  # on a line of its own below the names
+            inside, _ = _pair(prose)
+            point = inside if isinstance(inside, tuple) else None
     else:
         if _RULED_OUT.search(prose):
             return refuse("negated", prose)
