@@ -102,6 +102,7 @@ _MORE_NAMES = {
     "KY": ("Cayman",),
     "MP": ("Northern Marianas", "N. Mariana Islands", "CNMI"),
     "MU": ("Île Maurice",),
+    "TC": ("Turks and Caicos",),
     "VA": ("Cité du Vatican",),
     "GF": ("Guyane",),
     "WF": ("Wallis", "Futuna"),

@@ -67,6 +67,7 @@ _NOT_AFTER_EITHER = frozenset(
     "mostra tem apresenta".split()
 )
 _NOT_AFTER_ARTICLE = _NOT_AFTER_EITHER | frozenset(
+    "isn doesn hasn didn wasn couldn wouldn did had showed matched contained looked seemed appeared displayed lacked "
     "was are because since as and or nor but not with for from in on at to by if so the this that these it its there "
     "then must would should can could may might will".split()
 )
@@ -113,7 +114,7 @@ _BUT = re.compile(
 _SAID_BEFORE = re.compile(
     rf"(?:\b(?:it|that) ?(?:is|['’]s|must be)|\bc['’]est|\bes(?: ist)?"
     rf"|{_ANSWER_WORD} ?(?:is|ist|est|es|é|è|は|은|는|[:：])"
-    rf"|\b(?:i|we)(?: would| will|['’]ll|['’]d)? (?:choose|pick|select|say|go with)|答案[是为為]|[选選]择?)"
+    rf"|\b(?:i|we)(?: would| will|['’]ll|['’]d)? (?:choose|pick|select|say|go with)|答案[是为為]|[选選]择?|[,，]是)"
     rf"(?: {FILLER}){{0,3}} ?[(\[\"'‘“]{{0,2}}$"
 )
 _SAID_BEHIND = re.compile(r"[)」』]?(?:です|だ|입니다|이다)")

@@ -40,9 +40,11 @@ _CANNOT_SAY = re.compile(
 )
 # Keys by what they mean. "" is a key that says nothing about the place's name, and ends the value before it.
 _KEYS = {
-    "country": "country nation pays país pais land paese страна 国家 國家 国 국가 나라 البلد الدولة देश ülke negara "
+    "country": "country nation pays país pais land paese страна 国家 國家 国 国家名称 国家名 国名 "
+    "所在国家 국가 나라 البلد الدولة देश ülke negara "
     "kraj χώρα ประเทศ",
-    "city": "city town municipality ville ciudad cidade stadt città citta город 城市 都市 도시 المدينة शहर şehir "
+    "city": "city town municipality ville ciudad cidade stadt città citta город 城市 都市 城市名称 城市名 "
+    "都市名 所在城市 도시 المدينة शहर şehir "
     "kota miasto stad πόλη เมือง",
     "state": "state province prefecture oblast canton bundesland estado provincia 州 省 省份 都道府県",
     "place": "location place answer guess prediction 地点 地點 位置 地名 答案 回答 lieu ort lugar luogo",
@@ -141,10 +143,10 @@ _HEDGE = re.compile(r"^(?:(?:most|very) )?(?:likely|probably|possibly|perhaps|ma
 _LEAD = re.compile(
     r"^(?:\d{1,2}[.)] |i (?:think|believe|guess|would say|estimate) "
     r"|(?:that )?(?:this|it|that)(?: is|['’]s| looks like| seems to be| must be| appears to be) "
-    r"|(?:my )?(?:best )?(?:guess|estimate|answer)(?: is|:) |in |near )+",
+    r"|c['’]est (?:à )?|(?:es|das|dies) ist |(?:my )?(?:best )?(?:guess|estimate|answer)(?: is|:) |in |near )+",
     re.IGNORECASE,
 )
-_REASON = re.compile(r"(?<=\w)[,;]? (?:because|since|as|given|judging|based on|due to)\b.*", re.IGNORECASE)
+_REASON = re.compile(r"(?<=\w)(?<!such)[,;]? (?:because|since|as|given|judging|based on|due to)\b.*", re.IGNORECASE)
 _NAME_AT_END = re.compile(r"(?:[^\W\d_a-z][^\s,]*[ ]?){1,4}$")
 # "not in Paris": a name that is ruled out; what else stands behind a "not" begins in lower case ("not sure, Paris").
 _NOT_THIS = re.compile(
@@ -422,9 +424,10 @@ def _bare_place(text: str) -> tuple[str, _Land] | Malformed | None:
             parts += rest[-1:]  # "Nice, not Cannes, France"
     if _OR.search(text):
         return refuse("two_places", text)
-    if len(parts) > 1 and parts[-1].casefold() in _CONTINENTS:
-        parts.pop()
-    names = [_clean_name(re.split("(?:^| )in ", part)[-1]) for part in parts]
+    for end in (-1, 0):
+        if len(parts) > 1 and parts[end].casefold() in _CONTINENTS:
+            parts.pop(end)
+    names = [_clean_name(re.split("^(?:in|en|em|à) | in ", part)[-1]) for part in parts]
     if len(names) > 2 and _code(whole := ", ".join(names[-2:]), bare=True):  # "Kinshasa, Congo, Dem. Rep."
         names, parts = [*names[:-2], whole], [*parts[:-2], whole]
     last = _country(names[-1], bare=True)
