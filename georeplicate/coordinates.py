@@ -157,7 +157,7 @@ def _plain(text: str) -> str:
         text = _RUSSIAN.sub(lambda side: _RUSSIAN_SIDE[(side[1] or side[2]).lower()].ljust(len(side[0])), text)
     if "±" in text or "∓" in text or "+" in text:
         text = _TOLERANCE.sub(lambda tolerance: " " * len(tolerance[0]), text)
-    text = _MARK_IN_WORDS.sub(lambda word: "°'\""[word.lastindex - 1].ljust(len(word[0])), text)
+    text = _MARK_IN_WORDS.sub(lambda word: ("°" if word[1] else "'" if word[2] else '"').ljust(len(word[0])), text)
     text = _PARTING.sub(r"\2,", text)
     text = _AXIS_FIRST.sub(lambda said: f" {said[2]}".ljust(len(said[0])), text)
     text = _MINUS_IN_WORDS.sub(lambda sign: "-".rjust(len(sign[0])), text)

@@ -42,8 +42,8 @@ _SIDES_ALONE = {"lat": "ns n_s", "lon": "ew e_w"}
 STATE = "state state_name province province_name admin1"  # of predictions: tells two cities of one name apart
 # The model's own words first: "answer" and "text" may be the question's beside them.
 TEXT = (
-    "prediction response output completion pred generated_text raw_response model_response model_output raw_output "
-    "model_answer predicted_answer pred_answer model_prediction generation reply predict answer text"
+    "prediction response output completion pred guess generated_text raw_response model_response model_output "
+    "raw_output model_answer predicted_answer pred_answer model_prediction generation reply predict answer text"
 )
 # Columns that hold a whole point, read like an answer in words where no column holds a latitude or such an answer ...
 POINT = (

@@ -131,6 +131,14 @@ def test_a_state_tells_two_cities_of_one_name_apart(tmp_path, column):
     assert resolve(rows.frame, Protocol.get("ours")).pred_lon[0] < -120
 
 
+@pytest.mark.parametrize(
+    "city, country, lat", [("Atlanta", "Georgia", 34), ("Los Angeles", "CA", 34), ("Kutaisi", "Georgia", 42)]
+)
+def test_a_state_in_the_column_of_countries_is_looked_up(tmp_path, city, country, lat):
+    rows = predicted(tmp_path, f"id,city,country\nx,{city},{country}\n")
+    assert round(resolve(rows.frame, Protocol.get("ours")).pred_lat[0]) == lat
+
+
 def test_a_country_whose_name_several_bear_has_no_point_without_a_city(tmp_path):
     rows = predicted(tmp_path, "id,country,city\nx,Congo,\ny,Congo,Kinshasa\n")
     alone, named = resolve(rows.frame, Protocol.get("ours")).itertuples()
@@ -174,7 +182,7 @@ def test_an_actual_place_beside_plain_coordinates_is_the_truth(tmp_path, word):
     assert read_truth(path).frame[["lat", "lon"]].values.tolist() == [[3, 4]]
 
 
-@pytest.mark.parametrize("column", ["prediction", "response", "model_output", "raw_response"])
+@pytest.mark.parametrize("column", ["prediction", "response", "guess", "model_output", "raw_response"])
 def test_an_answer_beside_what_the_model_said_is_the_question_s(tmp_path, column):
     rows = predicted(tmp_path, f'id,answer,{column}\nx,"Rome, Italy","Paris, France"\n')
     assert rows.frame.text.tolist() == ["Paris, France"]
