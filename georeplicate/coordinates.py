@@ -62,6 +62,7 @@ _MARK_IN_WORDS = re.compile(
 )
 # "lon: 2.35, altitude 35 m": what may follow a longitude
 _WHAT_ELSE = re.compile(r"[,; ]+(?:alt|altitude|elevation|height|radius|accuracy|zoom)\b.*", re.IGNORECASE | re.DOTALL)
+_PLACEHOLDER = re.compile(r"\d\.[xX?]|\dxx", re.IGNORECASE)  # "48.XX"
 _MONTH = re.compile(  # what spreadsheets make of a decimal number
     r"(?<![^\W\d_])(?:jan|feb|f[eé]v|m[aä]r|mrz|a[pvb]r|ma[iy]|jun|jui|jul|aug|ago|sep|set|o[ck]t|out|nov|de[czs])"
     r"[a-zé]{0,3}\.?(?![^\W\d_])",
@@ -89,7 +90,9 @@ _MARKED_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{1,10})(?= ?(?:[°'
 _LED_DECIMAL_COMMA = re.compile(r"(?<![A-Za-z])([NSEW] ?)(\d{1,3}),(\d{2,10})(?![\d.,])", re.IGNORECASE)
 # Well-known text: POINT(longitude latitude), also with a height; never with a comma
 _LONGITUDE_FIRST = re.compile(r"\bpoint ?(?:z|m|zm)? ?\( ?$", re.IGNORECASE)
-_CALL = re.compile(r"(?:\bPOINT ?|\bPoint|MakePoint)\( ?$")  # "Point(48.9, 2.4)": libraries differ in which comes first
+_CALL = re.compile(
+    r"(?:\bPOINT ?|\bPoint|MakePoint)\( ?\[? ?$"
+)  # "Point(48.9, 2.4)": libraries differ in which comes first
 _SEVERAL = re.compile(r"\b(?:multipoint|(?:multi)?(?:linestring|polygon)) ?(?:z|m|zm)? ?(?:\( ?){1,3}$", re.IGNORECASE)
 _LONGITUDE_FIRST_REACH = 20  # characters before a pair that this can be read from: the whole text would be quadratic
 # "scores 0.85, 0.15", "12.50, 13.75 euros": numbers of something else
@@ -333,7 +336,7 @@ def read_pair(lat: str, lon: str) -> tuple[float, float] | Unusable:
         angles += reader.angles()[:1]
         rest = reader.tokens[angles[-1].end :] if angles else []
         unread = any(token.text[-1].isdigit() or token.text == "%" for token in rest)  # "40.4 - 40.5", "40.4.5", "40 %"
-        unread |= _MONTH.search(text) is not None
+        unread |= _MONTH.search(text) is not None or _PLACEHOLDER.search(text) is not None
         if rest and not angles[-1].axis:  # "74.0 approx. W"
             unread |= any(token.kind == "hemisphere" and axis_of(token.text) == axis for token in rest)
         if not angles or unread:
@@ -401,6 +404,10 @@ def find_pair(
         pairs.append((first, second, wkt, sure))
     in_wkt = False  # was the last pair in well-known text?
     paired = {id(angle) for first, second, _, sure in pairs if sure for angle in (first, second)}
+    for before, behind in zip(angles, angles[1:], strict=False):
+        apart = before.axis == behind.axis != "" and before.degrees != behind.degrees
+        if apart and behind.start - before.end <= 1 and paired & {id(before), id(behind)}:
+            point = Unusable("bad_coordinates", text.strip())  # "48°N–49°N, 2°E–3°E"
     for first, second, wkt, sure in pairs:
         # beside a pair one decimal each is enough for another
         another = paired and first.decimal and second.decimal and not paired & {id(first), id(second)}

@@ -237,6 +237,10 @@ POINTS = [
     ("纬度约为48.8566，经度约为2.3522", PARIS), ("纬度大约48.8566度，经度大约2.3522度", PARIS),
     ("纬度大于48.8566，经度2.3522", "bad_coordinates"), ("широта 48,8566, долгота 2,3522", PARIS),
     ("خط العرض 48.8566، خط الطول 2.3522", PARIS),
+    # ranges and placeholders; a call in brackets
+    ("48.5°N–49.5°N, 2°E–3°E", "bad_coordinates"), ("48 N to 49 N, 2 E to 3 E", "no_country"),
+    ("lat: 48.XX, lon: 2.XX", "bad_coordinates"), ("lat: 48.8xx, lon: 2.3xx", "bad_coordinates"),
+    ("ee.Geometry.Point([2.3522, 48.8566])", "bad_coordinates"), ("At 49° N, that is, 48.8566° N, 2.3522° E", PARIS),
     # heights behind, links, KML, LaTeX's small spaces, what stands twice
     ("lat: 48.8566 lon: 2.3522 alt: 35", PARIS), ("lat 48.8566, lon 2.3522, altitude 35 m", PARIS),
     ("altitude: 35 m, 48.8566, 2.3522", PARIS), ("lat: 48.8566, lon: 2.3522, lat: 48.8566, lon: 2.3522", PARIS),
