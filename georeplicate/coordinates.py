@@ -61,7 +61,7 @@ _MARK_IN_WORDS = re.compile(
     re.IGNORECASE,
 )
 # "lon: 2.35, altitude 35 m": what may follow a longitude
-_WHAT_ELSE = re.compile(r"[,; ]+(?:alt|altitude|elevation|height|radius|accuracy|zoom)\b.*", re.IGNORECASE | re.DOTALL)
+_WHAT_ELSE = re.compile(r"[,; ](?:alt|altitude|elevation|height|radius|accuracy|zoom)\b.*", re.IGNORECASE | re.DOTALL)
 _PLACEHOLDER = re.compile(r"\d\.[xX?]|\dxx", re.IGNORECASE)  # "48.XX"
 _MONTH = re.compile(  # what spreadsheets make of a decimal number
     r"(?<![^\W\d_])(?:jan|feb|f[eé]v|m[aä]r|mrz|a[pvb]r|ma[iy]|jun|jui|jul|aug|ago|sep|set|o[ck]t|out|nov|de[czs])"

@@ -111,7 +111,7 @@ _SIDE_OF_KEY = re.compile(
 _BEFORE_A_KEY = re.compile(
     r"[.,;]? (?:(?:and )?[Tt]he|\(?\d{1,2}[.)])[ \[(]*$"
 )  # "France. The city:", "France 2) City:"
-_AND = re.compile(r"[ ,;]+(?:and|e|y|et|und|en|и)[ ,;]*$")  # of "latitude 33.9 e longitude 18.4"; a capital is east
+_AND = re.compile(r"[ ,;](?:and|e|y|et|und|en|и)[ ,;]*$")  # of "latitude 33.9 e longitude 18.4"; a capital is east
 # KML: the longitude is first, and a height may be the third
 _KML = re.compile(r"<point>\s*<coordinates>(\s*[-+\d.]+\s*,\s*[-+\d.]+)?(?(1)(?:\s*,\s*[-+\d.]+)?)", re.IGNORECASE)
 # Of links to maps; these services write the longitude first.
@@ -465,6 +465,7 @@ def _another_country(names: Sequence[str], code: str) -> bool:
     Or its own, with another place behind ("Lyon, France / Paris, France")?"""
     from georeplicate import atlas
 
+    names = list(dict.fromkeys(names))
     for i, name in enumerate(names):
         name = name.rpartition(": ")[2]  # "Countries: Spain, Portugal"
         other = _code(name, bare=True) if len(name.replace(".", "")) > 3 else None
@@ -490,7 +491,7 @@ def _name_behind_phrase(city: str, code: str) -> str:
 
     city = _trimmed(city, code)
     words = city.split(" ")
-    if len(words) == 1 or _is_city(city, code) or atlas.in_country(city, code):
+    if len(words) == 1 or len(city) > 3 * _MAX_NAME_CHARS or _is_city(city, code) or atlas.in_country(city, code):
         return city
     for i, before in enumerate(words[:-1], 1):
         name = " ".join(words[i:])
