@@ -404,9 +404,9 @@ def find_pair(
         pairs.append((first, second, wkt, sure))
     in_wkt = False  # was the last pair in well-known text?
     paired = {id(angle) for first, second, _, sure in pairs if sure for angle in (first, second)}
-    for before, behind in zip(angles, angles[1:], strict=False):
-        apart = before.axis == behind.axis != "" and before.degrees != behind.degrees
-        if apart and behind.start - before.end <= 1 and paired & {id(before), id(behind)}:
+    for one, following in zip(angles, angles[1:], strict=False):
+        apart = one.axis == following.axis != "" and one.degrees != following.degrees
+        if apart and following.start - one.end <= 1 and paired & {id(one), id(following)}:
             point = Unusable("bad_coordinates", text.strip())  # "48°N–49°N, 2°E–3°E"
     for first, second, wkt, sure in pairs:
         # beside a pair one decimal each is enough for another
