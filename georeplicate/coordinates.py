@@ -54,6 +54,15 @@ _RUSSIAN_SIDE = dict(zip("сювз", "NSEW", strict=True))
 _MINUS_IN_WORDS = re.compile(
     r"(?<![^\W\d_])(?<![\d°] )(?:(?:minus|negative|moins|menos|meno|минус) |(?:负|負|マイナス) ?)(?=\d)", re.IGNORECASE
 )
+# "48,85 Grad 51 Minuten": the marks in words of other languages
+_MARK_IN_WORDS = re.compile(
+    r"(?<=\d )(?:(degrés?|grad[oi]s?|grad(?:en|er)?|graus?|градус(?:а|ов)?|stopni|derece|derajat)"
+    r"|(minut(?:os?|en|i)|минут[аы]?)|(secondes?|segundos?|secondi|sekunden?|секунд[аы]?))(?![^\W\d_])",
+    re.IGNORECASE,
+)
+# "lon: 2.35, altitude 35 m": what may follow a longitude
+_WHAT_ELSE = re.compile(r"[,; ](?:alt|altitude|elevation|height|radius|accuracy|zoom)\b.*", re.IGNORECASE | re.DOTALL)
+_PLACEHOLDER = re.compile(r"\d\.[xX?]|\dxx", re.IGNORECASE)  # "48.XX"
 _MONTH = re.compile(  # what spreadsheets make of a decimal number
     r"(?<![^\W\d_])(?:jan|feb|f[eé]v|m[aä]r|mrz|a[pvb]r|ma[iy]|jun|jui|jul|aug|ago|sep|set|o[ck]t|out|nov|de[czs])"
     r"[a-zé]{0,3}\.?(?![^\W\d_])",
@@ -64,21 +73,26 @@ _TOKEN = re.compile(
     r"|(?P<seconds>\"{1,2}|''|sec(?:onds?)?\b)|(?P<minutes>'|min(?:utes?)?\b)"
     rf"|(?P<hemisphere>(?<![^\W\d_])(?:{_WORDS}|[NSEW])(?![^\W\d_])|[北南东東西])"
     rf"|(?P<axis>(?<![^\W\d_])(?:{_AXIS})(?![^\W\d_])\.?)"
-    r"|(?P<radians>\brad(?:ians?)?\b)|(?P<sign>[-+])|(?P<colon>:)|(?P<separator>[,;/|]|\b(?:and|und|et|y|e)\b|和)|(?P<other>\S)",
+    r"|(?P<radians>\brad(?:ians?)?\b)|(?P<sign>[-+])|(?P<colon>:)|(?P<separator>[,;/|&]|\b(?:and|und|et|y|e)\b|和)|(?P<other>\S)",
     re.IGNORECASE,
 )
 _DECIMAL_COMMAS = re.compile(
-    r"(?<![\d.,])([-+]?\d{1,3}),(\d{1,10})( ?°? ?[NSEW]?(?: ?[;/|] ?|, | (?:et|und|and|y|e) |[ \n]))"
+    rf"(?<![\d.,])([-+]?\d{{1,3}}),(\d{{1,10}})( ?°? ?(?:[NSEW]|{_WORDS})?"
+    r" {0,5}(?:[;/|] ?|, |(?<= )(?:et|und|and|y|e) |(?<= )|\n))"
     r"([-+]?\d{1,3}),(\d{1,10})(?![\d.,])",
     re.IGNORECASE,
 )
+# "48° N - 2° E": a dash between two hemispheres only parts them
+_PARTING = re.compile(rf"((?<=[\d°'\"])|(?<=[\d°'\"] ))((?:[NSEW]|{_WORDS}) )[-–—](?= \d)", re.IGNORECASE)
 _ONE_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{1,10})(?![\d.,])")
 # A comma inside a number that a mark follows, or that stands behind a hemisphere, is a decimal comma.
 _MARKED_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{1,10})(?= ?(?:[°'\"]|deg|min|sec))", re.IGNORECASE)
 _LED_DECIMAL_COMMA = re.compile(r"(?<![A-Za-z])([NSEW] ?)(\d{1,3}),(\d{2,10})(?![\d.,])", re.IGNORECASE)
 # Well-known text: POINT(longitude latitude), also with a height; never with a comma
 _LONGITUDE_FIRST = re.compile(r"\bpoint ?(?:z|m|zm)? ?\( ?$", re.IGNORECASE)
-_CALL = re.compile(r"(?:\bPOINT ?|\bPoint|MakePoint)\( ?$")  # "Point(48.9, 2.4)": libraries differ in which comes first
+_CALL = re.compile(
+    r"(?:\bPOINT ?|\bPoint|MakePoint)\( ?\[? ?$"
+)  # "Point(48.9, 2.4)": libraries differ in which comes first
 _SEVERAL = re.compile(r"\b(?:multipoint|(?:multi)?(?:linestring|polygon)) ?(?:z|m|zm)? ?(?:\( ?){1,3}$", re.IGNORECASE)
 _LONGITUDE_FIRST_REACH = 20  # characters before a pair that this can be read from: the whole text would be quadratic
 # "scores 0.85, 0.15", "12.50, 13.75 euros": numbers of something else
@@ -146,11 +160,13 @@ def _plain(text: str) -> str:
         text = _RUSSIAN.sub(lambda side: _RUSSIAN_SIDE[(side[1] or side[2]).lower()].ljust(len(side[0])), text)
     if "±" in text or "∓" in text or "+" in text:
         text = _TOLERANCE.sub(lambda tolerance: " " * len(tolerance[0]), text)
+    text = _MARK_IN_WORDS.sub(lambda word: ("°" if word[1] else "'" if word[2] else '"').ljust(len(word[0])), text)
+    text = _PARTING.sub(r"\2,", text)
     text = _AXIS_FIRST.sub(lambda said: f" {said[2]}".ljust(len(said[0])), text)
     text = _MINUS_IN_WORDS.sub(lambda sign: "-".rjust(len(sign[0])), text)
     text = _MARKED_DECIMAL_COMMA.sub(r"\1.\2", text)
-    text = _LED_DECIMAL_COMMA.sub(r"\1\2.\3", text)
-    return _DECIMAL_COMMAS.sub(r"\1.\2\3\4.\5", text)
+    text = _DECIMAL_COMMAS.sub(r"\1.\2\3\4.\5", text)
+    return _LED_DECIMAL_COMMA.sub(r"\1\2.\3", text)
 
 
 class _Reader:
@@ -299,7 +315,10 @@ def _point(first: _Angle, second: _Angle, labelled: bool) -> tuple[float, float]
         if labelled:
             return Unusable("swapped", found)
         first, second = second, first
-    elif axes not in (("", ""), ("lat", "lon")) and not (labelled and axes in (("lat", ""), ("", "lon"))):
+    elif axes in (("lat", ""), ("", "lon")):  # the other one needs a sign: "40.7128° N, -74.0060°"
+        if not (labelled or (second if first.axis else first).degrees <= 0):
+            return Unusable("bad_coordinates", found)
+    elif axes not in (("", ""), ("lat", "lon")):
         return Unusable("bad_coordinates", found)
     lat, lon = first.degrees, second.degrees
     if abs(lat) <= 90 and abs(lon) <= 180:
@@ -312,11 +331,12 @@ def read_pair(lat: str, lon: str) -> tuple[float, float] | Unusable:
     """(lat, lon) in degrees from two texts that were given as latitude and longitude."""
     angles: list[_Angle] = []
     for text, axis in ((lat, "lat"), (lon, "lon")):
+        text = _WHAT_ELSE.sub("", text)
         reader = _Reader(_ONE_DECIMAL_COMMA.sub(r"\1.\2", _plain(text).strip(" ,;\n")))
         angles += reader.angles()[:1]
         rest = reader.tokens[angles[-1].end :] if angles else []
         unread = any(token.text[-1].isdigit() or token.text == "%" for token in rest)  # "40.4 - 40.5", "40.4.5", "40 %"
-        unread |= _MONTH.search(text) is not None
+        unread |= _MONTH.search(text) is not None or _PLACEHOLDER.search(text) is not None
         if rest and not angles[-1].axis:  # "74.0 approx. W"
             unread |= any(token.kind == "hemisphere" and axis_of(token.text) == axis for token in rest)
         if not angles or unread:
@@ -384,6 +404,10 @@ def find_pair(
         pairs.append((first, second, wkt, sure))
     in_wkt = False  # was the last pair in well-known text?
     paired = {id(angle) for first, second, _, sure in pairs if sure for angle in (first, second)}
+    for one, following in zip(angles, angles[1:], strict=False):
+        apart = one.axis == following.axis != "" and one.degrees != following.degrees
+        if apart and following.start - one.end <= 1 and paired & {id(one), id(following)}:
+            point = Unusable("bad_coordinates", text.strip())  # "48°N–49°N, 2°E–3°E"
     for first, second, wkt, sure in pairs:
         # beside a pair one decimal each is enough for another
         another = paired and first.decimal and second.decimal and not paired & {id(first), id(second)}

@@ -103,9 +103,11 @@ def _named(
 
 
 def _looked_up(city: str, country: str, state: str, geocode: Geocode) -> tuple[float, float] | None:
-    """(lat, lon) in degrees, or None. A service that takes a city and a country finds the state in the city's name."""
+    """(lat, lon) in degrees, or None. A service that takes a city and a country finds the state in the city's name; the
+    gazetteer, a state that stands where a country should ("Atlanta", "Georgia")."""
     if geocode is atlas.locate:
-        return atlas.locate(city, country, state)
+        alone = city and country and not state
+        return atlas.locate(city, country, state) or (atlas.geocode(f"{city}, {country}", None) if alone else None)
     named = state.casefold() in city.casefold()  # also where none is given
     return geocode(city if named else ", ".join(filter(None, (city, state))), country)
 

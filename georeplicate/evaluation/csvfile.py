@@ -19,7 +19,7 @@ DELIMITERS = ",;\t"
 ROW = "(row)"  # column of the records' numbers; no file has one of that name
 PLAIN_BYTES, PACKED_TIMES = 1 << 26, 200  # of a gzip file: what it may always, and else, unpack to
 _HEADER_BYTES = 4096
-_EXCEL = re.compile(r"sep=([,;\t])\r?\n", re.IGNORECASE)  # the line with which Excel names its delimiter
+_EXCEL = re.compile(r"\"?sep=([,;\t])\"?\r?\n", re.IGNORECASE)  # the line with which Excel names its delimiter
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run: written with an apostrophe before it
 
 

@@ -23,26 +23,46 @@ from georeplicate.evaluation.report import Report
 
 ID = (
     "id img_id image_id image image_file image_name image_path filename file_name file path img img_path key photo "
-    "sourcefile"
+    "sourcefile img_name img_file photo_id photo_name photo_path pano_id sample_id question_id uuid filepath fname "
+    "image_url"
 )
 _NAMES = {
-    "lat": "lat latitude gps_lat gps_latitude",
-    "lon": "lon lng longitude long gps_lon gps_lng gps_longitude",
-    "city": "city city_name town",
-    "country": "country country_name country_code",
+    "lat": "lat latitude gps_lat gps_latitude lat_deg latitude_deg latitude_degrees lat_dd decimal_latitude "
+    "latitude_decimal location_lat location_latitude latitud breitengrad 纬度 緯度 широта",
+    "lon": "lon lng longitude long gps_lon gps_lng gps_longitude lon_deg longitude_deg longitude_degrees lon_dd "
+    "decimal_longitude longitude_decimal location_lng location_lon location_longitude longitud längengrad 经度 経度 "
+    "經度 долгота",
+    "city": "city city_name town ville ciudad cidade stadt 城市 город",
+    "country": "country country_name country_code pays país pais 国家 國家 страна",
 }
 # Columns that hold the hemisphere of a number beside them, as EXIF writes it: the name of its column with one of these
 # behind it, or one of their own.
 SIDES = "ref direction dir hemisphere hemi"
 _SIDES_ALONE = {"lat": "ns n_s", "lon": "ew e_w"}
 STATE = "state state_name province province_name admin1"  # of predictions: tells two cities of one name apart
-TEXT = "text answer prediction response output completion pred generated_text"
+# The model's own words first: "answer" and "text" may be the question's beside them.
+TEXT = (
+    "prediction response output completion pred guess generated_text raw_response model_response model_output "
+    "raw_output model_answer predicted_answer pred_answer model_prediction generation reply predict answer text"
+)
 # Columns that hold a whole point, read like an answer in words where no column holds a latitude or such an answer ...
-POINT = "coordinates coords coordinate latlon latlng lat_lon lat_lng latitude_longitude point geometry wkt gps"
+POINT = (
+    "coordinates coords coordinate latlon latlng lat_lon lat_lng latitude_longitude point geometry wkt gps geom "
+    "the_geom"
+)
 LONLAT = "lonlat lnglat lon_lat lng_lat longitude_latitude"
 PLACE = "location place position geo"  # ... and these where none holds a city or country either: they may be names
-_PREDICTED = ("pred_{}", "predicted_{}", "prediction_{}", "{}_pred", "{}_predicted", "{}_prediction")
-_TRUE = ("true_{}", "gt_{}", "truth_{}", "target_{}", "{}_true", "{}_gt", "{}_truth", "{}_target")
+_PREDICTED = tuple(
+    form.format(word, "{}")
+    for form in ("{0}_{1}", "{1}_{0}")
+    for word in "pred predicted prediction guess guessed est estimate estimated output model hat".split()
+)
+_TRUE = tuple(
+    form.format(word, "{}")
+    for form in ("{0}_{1}", "{1}_{0}")
+    for word in "true gt truth target actual real ground_truth".split()
+)
+_IN_BRACKETS = re.compile(r"\( ?[\d.,]+ ?\)")  # a negative number, as accountants write it
 _MISSING = frozenset(("", "nan", "none", "null", "na", "n/a", "#n/a", "-"))
 
 SWAPPED_FAR_KM, SWAPPED_NEAR_KM = 1000.0, 200.0  # a point this far off whose mirror image lies this near
@@ -159,7 +179,7 @@ def truth_from(frame: pd.DataFrame, source: str = "truth", found: Report | None 
 
 def plain(name: object) -> str:
     """A column name without case and punctuation, as columns are compared."""
-    return re.sub(r"[^a-z0-9]", "", str(name).casefold())
+    return re.sub(r"[\W_]", "", str(name).casefold())
 
 
 def _column(frame: pd.DataFrame, names: Iterable[str]) -> str | None:
@@ -288,11 +308,12 @@ def _degrees(lats: ArrayLike, lons: ArrayLike) -> tuple[NDArray, NDArray, NDArra
             why[i] = f"{kind}: {lat[i]:g}, {lon[i]:g}"
         else:
             read = coordinates.read_pair(*(one[:60] for one in said))
-            if not isinstance(read, coordinates.Unusable):
+            if not (isinstance(read, coordinates.Unusable) or any(map(_IN_BRACKETS.fullmatch, said))):
                 lat[i], lon[i] = read
                 continue
             kinds = {"swapped": "latitude and longitude look swapped", "out_of_range": "no point on Earth"}
-            why[i] = f"{kinds.get(read.reason, 'coordinates are not numbers')}: {said[0][:30]}, {said[1][:30]}"
+            kind = kinds.get(getattr(read, "reason", ""), "coordinates are not numbers")
+            why[i] = f"{kind}: {said[0][:30]}, {said[1][:30]}"
         lat[i] = lon[i] = np.nan
     return lat, lon, why
 

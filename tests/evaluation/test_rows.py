@@ -55,6 +55,9 @@ def test_delimiters_marks_and_line_ends(tmp_path, delimiter, encoding, newline):
     [
         "id,lat,lon", "IMG_ID,LAT,LON", "image,Latitude,Longitude", "image_id,pred_lat,pred_lon", "Filename,lat,LNG",
         "key,predicted_latitude,predicted_longitude", "image_path,lat_pred,lng_pred", "Img ID,predLat,predLng",
+        "pano_id,guess_lat,guess_lng", "filepath,est_lat,est_lon", "photo_id,lat_deg,lon_deg",
+        "uuid,decimalLatitude,decimalLongitude", "id,Latitude (°),Longitude (°)", "id,location.lat,location.lng",
+        "id,latitud,longitud", "id,Breitengrad,Längengrad", "id,纬度,经度", "id,широта,долгота",
     ],
 )  # fmt: skip
 def test_columns_are_found_by_their_names_in_any_case(tmp_path, header):
@@ -69,7 +72,12 @@ def test_answers_in_words(tmp_path, column):
 
 @pytest.mark.parametrize(
     "column, said",
-    [("coordinates", "48.8566, 2.3522"), ("LatLon", "48.8566 2.3522"), ("location", "(48.8566, 2.3522)")]
+    [
+        ("geom", "POINT(2.3522 48.8566)"),
+        ("coordinates", "48.8566, 2.3522"),
+        ("LatLon", "48.8566 2.3522"),
+        ("location", "(48.8566, 2.3522)"),
+    ]
     + [("pred_coords", "48.8566N 2.3522E"), ("geometry", "POINT(2.3522 48.8566)"), ("lon_lat", "2.3522, 48.8566")]
     + [("predicted_lnglat", "[2.3522, 48.8566]")],
 )
@@ -123,6 +131,14 @@ def test_a_state_tells_two_cities_of_one_name_apart(tmp_path, column):
     assert resolve(rows.frame, Protocol.get("ours")).pred_lon[0] < -120
 
 
+@pytest.mark.parametrize(
+    "city, country, lat", [("Atlanta", "Georgia", 34), ("Los Angeles", "CA", 34), ("Kutaisi", "Georgia", 42)]
+)
+def test_a_state_in_the_column_of_countries_is_looked_up(tmp_path, city, country, lat):
+    rows = predicted(tmp_path, f"id,city,country\nx,{city},{country}\n")
+    assert round(resolve(rows.frame, Protocol.get("ours")).pred_lat[0]) == lat
+
+
 def test_a_country_whose_name_several_bear_has_no_point_without_a_city(tmp_path):
     rows = predicted(tmp_path, "id,country,city\nx,Congo,\ny,Congo,Kinshasa\n")
     alone, named = resolve(rows.frame, Protocol.get("ours")).itertuples()
@@ -151,6 +167,34 @@ def test_plain_coordinates_beside_true_ones_are_the_prediction(tmp_path):
     path = write(tmp_path / "both.csv", "id,lat,lon,true_lat,gt_lon\nx,1,2,3,4\n")
     assert read_predictions(path).frame[["lat", "lon"]].values.tolist() == [[1, 2]]
     assert read_truth(path).frame[["lat", "lon"]].values.tolist() == [[3, 4]]
+
+
+@pytest.mark.parametrize("word", ["guess", "estimated", "est", "model", "output"])
+def test_a_guess_beside_plain_coordinates_is_the_prediction(tmp_path, word):
+    path = write(tmp_path / "both.csv", f"id,lat,lon,{word}_lat,{word}_lng\nx,1,2,3,4\n")
+    assert read_predictions(path).frame[["lat", "lon"]].values.tolist() == [[3, 4]]
+    assert read_truth(path).frame[["lat", "lon"]].values.tolist() == [[1, 2]]
+
+
+@pytest.mark.parametrize("word", ["actual", "real", "ground_truth"])
+def test_an_actual_place_beside_plain_coordinates_is_the_truth(tmp_path, word):
+    path = write(tmp_path / "both.csv", f"id,lat,lon,{word}_lat,{word}_lon\nx,1,2,3,4\n")
+    assert read_truth(path).frame[["lat", "lon"]].values.tolist() == [[3, 4]]
+
+
+@pytest.mark.parametrize("column", ["prediction", "response", "guess", "model_output", "raw_response"])
+def test_an_answer_beside_what_the_model_said_is_the_question_s(tmp_path, column):
+    rows = predicted(tmp_path, f'id,answer,{column}\nx,"Rome, Italy","Paris, France"\n')
+    assert rows.frame.text.tolist() == ["Paris, France"]
+
+
+@pytest.mark.parametrize("line", ["sep=;", '"sep=;"'])
+def test_the_line_that_names_excel_s_delimiter_is_no_header(tmp_path, line):
+    assert predicted(tmp_path, f"{line}\nid;lat;lon\nx;48,5;2,25\n").frame.lat.tolist() == [48.5]
+
+
+def test_a_number_in_brackets_may_be_negative_and_is_not_read(tmp_path):
+    assert predicted(tmp_path, "id,lat,lon\nx,40.7128,(74.0060)\n").frame.problem[0].startswith("coordinates are not")
 
 
 def test_gzip_is_read(tmp_path):

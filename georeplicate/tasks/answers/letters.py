@@ -57,21 +57,26 @@ _AFTER_CUE = re.compile(
 )
 # "A" and "I" are words too: followed by one more word they count only if that word cannot follow an article or a
 # pronoun.
-_NEXT_WORD = re.compile(r"[ \t]([a-z]{2,}|[a-z]-[a-z]{2,})")
-_NOT_AFTER_ARTICLE = frozenset(
-    "is was are has does because since as and or nor but not with for from in on at to by if so the this that these "
-    "it its there then matches fits shows looks seems corresponds depicts contains appears must would should can could "
-    "may might will".split()
+_NEXT_WORD = re.compile(r"[ \t]([a-z][^\W\d_]+|[a-z]-[a-z]{2,})")
+# "A oder B", "A montre un parc": the same in languages whose texts have no article "A", or use it before nouns only
+_NOT_AFTER_EITHER = frozenset(
+    "is has does matches fits shows looks seems corresponds depicts contains appears displays features lacks resembles "
+    "aligns exhibits provides presents includes represents captures reveals portrays agrees differs offers shares "
+    "vs versus plus und oder et ou og eller lub oraz atau dan veya ve và hoặc en of "
+    "est ist es hat zeigt passt entspricht montre correspond présente muestra tiene coincide corresponde presenta "
+    "mostra tem apresenta".split()
 )
-_NOT_AFTER_PRONOUN = frozenset(
-    "is has does matches fits shows looks seems corresponds depicts contains appears".split()
+_NOT_AFTER_ARTICLE = _NOT_AFTER_EITHER | frozenset(
+    "isn doesn hasn didn wasn couldn wouldn did had showed matched contained looked seemed appeared displayed lacked "
+    "was are because since as and or nor but not with for from in on at to by if so the this that these it its there "
+    "then must would should can could may might will".split()
 )
 # "A best matches", "A clearly shows": an adverb that a verb of the third person follows
-_VERB_NEXT = re.compile(rf"[ \t](?:best|also|most|only|[a-z]{{2,20}}ly) (?:{'|'.join(sorted(_NOT_AFTER_PRONOUN))})\b")
+_VERB_NEXT = re.compile(rf"[ \t](?:best|also|most|only|[a-z]{{2,20}}ly) (?:{'|'.join(sorted(_NOT_AFTER_EITHER))})\b")
 _DECLARATION = re.compile(
     rf"(?:{_ANSWER_WORD} ?(?:is|would be|must be|should be|ist|est|es|é|è|は|은|는|[:：=])"
     r"|\b(?:final|best|correct|right|true|my) (?:\w{1,20} ){0,2}\w{1,20} ?(?:is|would be|must be|[:=])"
-    r"|\bthe (?:match|choice) ?(?:is|[:=])"
+    r"|\bthe (?:match|choice) ?(?:is|[:=])|\bfinal ?[:=]"
     r"|\bi(?: would| will|['’]ll|['’]d)? (?:choose|pick|select|go with|conclude)\b)"
     r"|(?:答案|选择|選擇) ?[是为為:]"
 )
@@ -99,10 +104,23 @@ _SECOND_THOUGHT = re.compile(
 )
 # "B, not A", "B rather than A", "not A but B": what is ruled out is named beside what is meant
 _NOT_THE_OTHER = re.compile(
-    r"[)\]\"'’”]{0,2}[,，]? ?"
+    r"[)\]\"'’”]{0,2}[,，]? ?[(（]?"
     r"(?:(?:(?:and|und|y|et|e|а) )?(?:not|rather than|instead of|nicht|niet|pas|não|не)\b|而?不是)"
 )
-_BUT = re.compile(rf"(?:\b(?:but|sondern|sino|mais|mas|maar|а)|而是)(?: {FILLER}){{0,3}} ?[(\[\"'‘“]{{0,2}}$")
+_BUT = re.compile(
+    rf"(?:\b(?:but|sondern|sino|mais|mas|maar|а)|而是|ではなく、?|가 아니라)(?: {FILLER}){{0,3}} ?[(\[\"'‘“]{{0,2}}$"
+)
+# "It isn't A, it's B", "不选A，选B", "Aではありません。Bです": all others are ruled out, and this one is said to be it
+_SAID_BEFORE = re.compile(
+    rf"(?:\b(?:it|that) ?(?:is|['’]s|must be)|\bc['’]est|\bes(?: ist)?"
+    rf"|{_ANSWER_WORD} ?(?:is|ist|est|es|é|è|は|은|는|[:：])"
+    rf"|\b(?:i|we)(?: would| will|['’]ll|['’]d)? (?:choose|pick|select|say|go with)|答案[是为為]|[选選]择?|[,，]是)"
+    rf"(?: {FILLER}){{0,3}} ?[(\[\"'‘“]{{0,2}}$"
+)
+_SAID_BEHIND = re.compile(r"[)」』]?(?:です|だ|입니다|이다)")
+_CONCLUDED = re.compile(r"\b(?:so|hence|thus|therefore),?(?: (?:it is|it['’]s))? ?[(\[\"'‘“]{0,2}$")
+_TICK = "[✓✔✅☑]\ufe0f?"
+_TICKED_BEFORE, _TICKED_BEHIND = re.compile(rf"(?:^|\n){_TICK} ?$"), re.compile(rf"[)\]]?:? ?{_TICK}")
 # What HTML writes around words. Only where something is closed: "<b>" alone may be a letter in brackets.
 _MARKUP = re.compile(
     r"</?(?:b|i|u|s|p|em|strong|span|div|code|pre|li|ul|ol|td|th|tr|table|tbody|thead|h[1-6]|mark|font|center)"
@@ -114,8 +132,9 @@ _WRITTEN_OUT_BREAK = re.compile(
     r"(?:\\r)?\\n(?!(?:e|eq|eg|ewline|ewpage|abla|ot|otin|u|oindent|olimits|ormalfont|ormalsize)(?![a-z]))"
 )
 _KEYS_OF_LETTERS = frozenset(
-    "answer final_answer letter choice option tile image match prediction selected selection label result".split()
+    "answer letter choice option tile image match prediction selected selection label result".split()
 )
+_WORDS_BESIDE_KEYS = frozenset("final predicted best correct chosen my satellite".split())
 _LETTER_LINE = re.compile(r"[^\w\n]{0,4}([A-Za-z])[^\w\n]{0,4}")
 _DECLARATION_REACH = 60  # characters within which a declaration names its letter
 
@@ -133,7 +152,7 @@ def plain(region: str) -> str:
     if not region.isascii():
         region = unicodedata.normalize("NFKC", region)
         region = re.sub("[\u00ad\u200b-\u200f\u2060-\u2064\ufeff]", "", region)  # characters of no width
-    region = re.sub(r"\\[A-Za-z]{1,20}|[\\*_`~#${}\x00-\x08\x0e-\x1f]", " ", region)
+    region = re.sub(r"\\(?:[A-Za-z]{1,20}|[,;:!])|[\\*_`~#${}\x00-\x08\x0e-\x1f]", " ", region)
     return "\n".join(" ".join(line.split()) for line in region.split("\n")).strip()
 
 
@@ -176,7 +195,7 @@ def _is_word(letter: str, after: str) -> bool:
     following = _NEXT_WORD.match(after)
     if following is None or _VERB_NEXT.match(after):
         return False
-    return following[1] not in (_NOT_AFTER_PRONOUN if letter in "Ii" else _NOT_AFTER_ARTICLE)
+    return following[1] not in (_NOT_AFTER_EITHER if letter in "Ii" else _NOT_AFTER_ARTICLE)
 
 
 def _one_letter(region: str, declared: bool) -> str | Malformed:
@@ -203,14 +222,18 @@ def _one_letter(region: str, declared: bool) -> str | Malformed:
 
 
 def _not_the_others(region: str, mentions: Sequence[_Mention]) -> str | None:
-    """The letter of "B, not A" and of "not A but B": one is meant, all others are ruled out beside it."""
+    """The letter of "B, not A", "not A but B" and "not A, it is B": one is meant, and all others are ruled out."""
     meant = [m for m in mentions if not m.negated]
     if len({m.letter for m in meant}) != 1 or meant[0].letter in {m.letter for m in mentions if m.negated}:
         return None
     lowered, last = _lower(region), meant[-1]
-    first = mentions[0] is meant[0] and _NOT_THE_OTHER.match(lowered, last.end)
-    but = mentions[-1] is last and len(meant) == 1 and _BUT.search(lowered[max(0, last.start - 60) : last.start])
-    return last.letter if first or but else None
+    before, behind = lowered[max(0, last.start - 60) : last.start], lowered[last.end :]
+    first = mentions[0] is meant[0] and _NOT_THE_OTHER.match(behind)
+    but = mentions[-1] is last and len(meant) == 1 and _BUT.search(before)
+    said = (_SAID_BEFORE.search(before) or _SAID_BEHIND.match(behind)) and not _SECOND_THOUGHT.search(behind)
+    concluded = _CONCLUDED.search(before) and not behind.strip(" .!*)]\n")
+    ticked = _TICKED_BEFORE.search(before) or _TICKED_BEHIND.match(behind)
+    return last.letter if first or but or said or concluded or ticked else None
 
 
 def _value_of_json(region: str) -> str:
@@ -222,8 +245,14 @@ def _value_of_json(region: str) -> str:
         data = json.loads(region[start : end + 1], object_pairs_hook=with_repeated_keys)
     except (ValueError, RecursionError):
         return region
-    said = [value for key, value in data.items() if key.strip().lower().replace(" ", "_") in _KEYS_OF_LETTERS]
+    said = [value for key, value in data.items() if _names_letter(key)]
     return "\n".join(value if isinstance(value, str) else json.dumps(value) for value in said) if said else region
+
+
+def _names_letter(key: str) -> bool:
+    """Is this the key of a letter: "answer", "finalAnswer", "predicted_letter"?"""
+    words = set(re.split(r"[\s_-]+", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", key.strip()).lower()))
+    return bool(words & _KEYS_OF_LETTERS) and words <= _KEYS_OF_LETTERS | _WORDS_BESIDE_KEYS
 
 
 def _declared_letter(region: str, mentions: Sequence[_Mention]) -> str | None:
@@ -233,13 +262,16 @@ def _declared_letter(region: str, mentions: Sequence[_Mention]) -> str | None:
     declared = [m for m in near if m is not None]
     declared += [m for m in mentions if _DECLARED_AFTER.match(lowered[m.end : m.end + 60])]
     letters = {m.letter for m in declared}
-    lines = {line[1].upper() for line in map(_ANSWER_LINE.fullmatch, region.split("\n")) if line}
-    if len(lines) == 1 and letters <= lines:  # "Answer: B" on a line of its own, reasons before or after it
-        return lines.pop()
+    lines = {line[1].upper(): line[0] for line in map(_ANSWER_LINE.fullmatch, region.split("\n")) if line}
+    if len(lines) == 1 and letters <= lines.keys():  # "Answer: B" on a line of its own, reasons before or after it
+        letter, line = lines.popitem()
+        return None if _another_below(letter, region.rpartition(line)[2]) else letter
     if not declared:
         return _line_of_its_own(region)
     last = max(m.start for m in declared)
     if len(letters) > 1 or any(m.negated for m in mentions if m.start >= last and m.letter in letters):
+        return None
+    if _another_below(next(iter(letters)), region[last:]):
         return None
     others = [m for m in mentions if m.start > last and m.letter not in letters and not m.negated]
     if others:  # "The answer is B. Note that A has the same kind of roof."
@@ -247,6 +279,11 @@ def _declared_letter(region: str, mentions: Sequence[_Mention]) -> str | None:
         if clause is None or others[0].start < clause.end() or _SECOND_THOUGHT.search(lowered, clause.start()):
             return None
     return letters.pop()
+
+
+def _another_below(letter: str, region: str) -> bool:
+    """Is a line behind the first another letter alone? Then the answer goes on ("Answer:\\n- A\\n- B")."""
+    return any(line[1].upper() != letter for line in map(_LETTER_LINE.fullmatch, region.split("\n")[1:]) if line)
 
 
 def _line_of_its_own(region: str) -> str | None:

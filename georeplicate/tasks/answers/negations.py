@@ -23,7 +23,9 @@ _BEFORE = re.compile(
     rf"|(?:^|\n)no(?: {FILLER})?"
     r"|\b(?:nicht|keine?|weder|noch|niet|geen|inte|ikke|pas|ni|no(?= es| son)|não|nem|nie|не|ни|bukan|không|ليست?)"
     rf"(?: {_FILLER_ABROAD}){{0,3}}"
-    rf"|(?:不[能会]?[是选選]|不应该?[是选選]|不可能是|并?非|排除|除了|ไม่ใช่|नहीं)(?: ?{_FILLER_ABROAD})?|[{_MARKS}])"
+    rf"|(?:不[能会]?[是选選]|不应该?[是选選]|不可能是|并?非|排除|除了|ไม่ใช่|नहीं)(?: ?{_FILLER_ABROAD})?"
+    # a mark beside another letter belongs to that one: "A ❌ B ✅"
+    rf"|(?<!\b[a-z] )(?<!\b[a-z]: )(?<!\b[a-z])[{_MARKS}]\ufe0f?)"
     r" ?[(\[\"'‘“]{0,2}\Z"
 )
 _AFTER = re.compile(
@@ -34,7 +36,7 @@ _AFTER = re.compile(
     r"|worst|least likely)\b"
     r"|[:–—(-] ?no(?=$|[).,;\n]| match\b)"
     r"|(?:passt |ist (?:es )?)?nicht\b|niet\b|no (?:es|coincide|corresponde)\b|n['’]est pas\b|non è\b"
-    rf"|(?:não|не|değil|bukan|không|नहीं|ليست?)(?!\w)|[{_MARKS}]"
+    rf"|(?:não|не|değil|bukan|không|नहीं|ليست?)(?!\w)|(?:: ?)?[{_MARKS}]"
     r"|不(?![仅但错錯])|[是为]?[错錯]|(?:可以|被|已){0,2}排除"
     r"|(?:は|では|じゃ)(?:あり|な|違)|[가이은는]? ?아[니닙])"
 )

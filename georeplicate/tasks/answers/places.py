@@ -28,17 +28,26 @@ from georeplicate.tasks.answers.letters import plain
 _NOT_SAID = frozenset(
     "unknown unspecified undetermined unclear none null nil nan no n/a na ? tbd unsure unidentified anywhere".split()
 ) | {
-    "not sure", "not specified", "not known", "cannot determine", "cannot be determined", "not applicable",
-    "country name", "city name",
+    "country name", "city name", "unbekannt", "nicht bekannt", "desconocido", "desconocida", "desconhecido",
+    "desconhecida", "inconnu", "inconnue", "sconosciuto", "sconosciuta", "onbekend", "nieznane", "okänd", "bilinmiyor",
+    "неизвестно", "неизвестен", "未知", "不明", "不詳", "不详", "不确定", "無法確定", "无法确定", "알 수 없음", "미상",
+    "غير معروف",
 }  # fmt: skip
+_CANNOT_SAY = re.compile(
+    r"(?:not|cannot be|can['’]t be|unable to|impossible to|cannot) (?:be )?(?:sure|specif|known|determin|identif"
+    r"|applicable|available|provided|given|named|visible|clear|possible|tell)",
+    re.IGNORECASE,
+)
 # Keys by what they mean. "" is a key that says nothing about the place's name, and ends the value before it.
 _KEYS = {
-    "country": "country nation pays país pais land paese страна 国家 國家 国 국가 나라 البلد الدولة देश ülke negara "
+    "country": "country nation pays país pais land paese страна 国家 國家 国 国家名称 国家名 国名 "
+    "所在国家 국가 나라 البلد الدولة देश ülke negara "
     "kraj χώρα ประเทศ",
-    "city": "city town municipality ville ciudad cidade stadt città citta город 城市 都市 도시 المدينة शहर şehir "
+    "city": "city town municipality ville ciudad cidade stadt città citta город 城市 都市 城市名称 城市名 "
+    "都市名 所在城市 도시 المدينة शहर şehir "
     "kota miasto stad πόλη เมือง",
     "state": "state province prefecture oblast canton bundesland estado provincia 州 省 省份 都道府県",
-    "place": "location place answer 地点 地點 位置 地名 答案 回答 lieu ort lugar luogo",
+    "place": "location place answer guess prediction 地点 地點 位置 地名 答案 回答 lieu ort lugar luogo",
     "coordinates": "latlon coordinates coordinate coords gps 坐标 座標 좌표 koordinaten coordonnées coordenadas",
     "lat": "latitude lat latitud breite breitengrad широта 纬度 緯度 위도 latitudine szerokość breedtegraad enlem "
     "lintang अक्षांश ละติจูด",
@@ -55,8 +64,8 @@ _KEY_NAMES |= {"خط العرض": "lat", "خط الطول": "lon", "دائرة �
 # Of these the other languages' words for a value's key ("Land", "Ort") are words of English too: only with a colon.
 _PLAIN_KEYS = frozenset(
     "country nation city town location place answer latlon coordinate coordinates coords gps latitude lat longitude"
-    " long lng lon latitud longitud lonlat unordered state province".split()
-)
+    " long lng lon latitud longitud lonlat unordered state province широта долгота".split()
+) | {"خط العرض", "خط الطول"}
 
 
 def _order(first: str, second: str, short: str) -> re.Pattern[str]:
@@ -83,9 +92,10 @@ _OTHER_ORDER = re.compile(r"\b(not|instead of|rather than)  ?(?:in )? ?(?:latlon
 _KEY = re.compile(
     r"(?<![^\W\d_]|/)(?:(?P<plain>" + "|".join(sorted(_PLAIN_KEYS, key=len, reverse=True)) + r")"
     r"|(?P<more>" + "|".join(sorted((k for k in _KEY_NAMES if k not in _PLAIN_KEYS), key=len, reverse=True)) + r"))"
-    r"(?:(?: |/ ?)(?:name|code|coordinates|territory|region|province|state|town))?(?![^\W\d_](?<![是为為]))"
-    r"(?:['\"\])]? ?(?:[:=>]>?|->|→)|(?P<says>(?<=[\u3400-\u9fff])[是为為])"
-    r"|(?(plain)(?:(?P<dash> [-–—] )|(?P<is> is\b)|(?<=[etngsd])(?: of(?=\W))?(?: ?about| around| approximately|"
+    r"(?:(?: |/ ?)(?:name|code|coordinates|territory|region|province|state|town))?(?![^\W\d_](?<![是为為大约約]))"
+    r"(?:['\"\])]? ?(?:[:=>]>?|->|→)"
+    r"|(?P<says>(?<=[\u3400-\u9fff])(?:[是为為]|大?[约約][是为為]?(?= ?[-+]?[\d东西南北東])))"
+    r"|(?(plain)(?:(?P<dash> [-–—] )|(?P<is> is\b)|(?<=[etngsdаضل])(?: of(?=\W))?(?: ?about| around| approximately|"
     r" approx\.?| roughly| ~)? ?(?=[-+]?\d|[NSEW] ?\d))|(?<=[纬緯经經経위경][度도]) ?(?=[-+]?\d)))",
     re.IGNORECASE,
 )
@@ -101,8 +111,12 @@ _SIDE_OF_KEY = re.compile(
 _BEFORE_A_KEY = re.compile(
     r"[.,;]? (?:(?:and )?[Tt]he|\(?\d{1,2}[.)])[ \[(]*$"
 )  # "France. The city:", "France 2) City:"
-_AND = re.compile(r"[ ,;]+(?:and|e|y|et|und|en|и)[ ,;]*$")  # of "latitude 33.9 e longitude 18.4"; a capital is east
-_KML = re.compile(r"<point>\s*<coordinates>", re.IGNORECASE)  # the longitude is first
+_AND = re.compile(r"[ ,;](?:and|e|y|et|und|en|и)[ ,;]*$")  # of "latitude 33.9 e longitude 18.4"; a capital is east
+# KML: the longitude is first, and a height may be the third
+_KML = re.compile(r"<point>\s*<coordinates>(\s*[-+\d.]+\s*,\s*[-+\d.]+)?(?(1)(?:\s*,\s*[-+\d.]+)?)", re.IGNORECASE)
+# Of links to maps; these services write the longitude first.
+_NEXT_PARAMETER = re.compile(r"&(?=[a-z_]{1,20}=)")
+_LINK_TURNED = re.compile(r"\b(?:yandex|amap|2gis)\.[^\s?]{0,40}\?(?:[^\s]{0,80}\n)?(?:ll|pt|m|position)=")
 _SIDES = ("ref", "direction", "dir", "hemisphere")  # behind the name of an axis: where its letter stands
 _RADIANS = re.compile(r"\bradians?\b", re.IGNORECASE)
 _RULED_OUT = re.compile(
@@ -124,20 +138,23 @@ _MAX_PIECES = 50  # sentences and lines that are read one by one
 _TOWN_KM = 100.0  # within which two names may be of one town
 _MAX_NAME_CHARS = 100  # no place name of a gazetteer is longer; bounds what is looked up
 _EDGES = " \t\n\"'`,;:*_-[]{}<>|=!?"
+_EDGES_OF_NUMBERS = " \t\n,;"
 _HEDGE = re.compile(r"^(?:(?:most|very) )?(?:likely|probably|possibly|perhaps|maybe) (?:in )?", re.IGNORECASE)
 _LEAD = re.compile(
     r"^(?:\d{1,2}[.)] |i (?:think|believe|guess|would say|estimate) "
     r"|(?:that )?(?:this|it|that)(?: is|['’]s| looks like| seems to be| must be| appears to be) "
-    r"|(?:my )?(?:best )?(?:guess|estimate|answer)(?: is|:) |in |near )+",
+    r"|c['’]est (?:à )?|(?:es|das|dies) ist |(?:my )?(?:best )?(?:guess|estimate|answer)(?: is|:) |in |near )+",
     re.IGNORECASE,
 )
-_REASON = re.compile(r"(?<=\w)[,;]? (?:because|since|as|given|judging|based on|due to)\b.*", re.IGNORECASE)
+_REASON = re.compile(r"(?<=\w)(?<!such)[,;]? (?:because|since|as|given|judging|based on|due to)\b.*", re.IGNORECASE)
 _NAME_AT_END = re.compile(r"(?:[^\W\d_a-z][^\s,]*[ ]?){1,4}$")
 # "not in Paris": a name that is ruled out; what else stands behind a "not" begins in lower case ("not sure, Paris").
 _NOT_THIS = re.compile(
-    r"(?i:(?<![^\W\d_])(?:not|cannot|never|neither|nor|rather than|instead of|(?:any|every)where but|nicht|ni"
-    r"|no es|pas|não(?: é)?|non è|не|niet|ليس)|n['’](?:t|est pas))"
-    r"(?: (?:in|at|from|the|near|be|likely|part of|a|en|em|à|la|el|o|das|die|der|в|من))* (?=[^\W\d_a-zß-ÿа-яё])"
+    r"(?i:(?<![^\W\d_])(?:not|cannot|never|neither|nor|unlikely|(?<=i )doubt(?= (?:it|this|that) )"
+    r"|rather than|instead of|(?:any|every)where but|nicht|ni|no es|pas|não(?: é)?|non è|не|niet|ليس)"
+    r"|n['’](?:t|est pas))"
+    r"(?: (?:in|at|from|the|near|to|be|it|this|that|is|likely|part of|a|en|em|à|la|el|o|das|die|der|в|من))*"
+    r" (?=[^\W\d_a-zß-ÿа-яё])"
     r"|不[是在]|ではな|じゃな|아니"
 )
 _CONTINENTS = frozenset(
@@ -147,6 +164,25 @@ _CONTINENTS = frozenset(
 _US_STATE = re.compile(r"(?:a |the )?(?:U\.?S\.?|USA|American) state", re.IGNORECASE)  # "Georgia (US state)"
 _STATE_IN_BRACKETS = re.compile(rf" ?\({_US_STATE.pattern}\)", re.IGNORECASE)
 _OR_ANOTHER = re.compile(r"\((?:or|possibly|perhaps|maybe) ([^()]+)\)")
+_OR = re.compile(
+    r" (?:[Oo]r(?! (?:around|near|close) )|oder|ou|или|veya|atau|eller|lub|hoặc|أو|또는) |或者?|または"
+    r"|\b[Bb]etween\b.{1,100}? and "
+)
+# "Trieste, Italy (near Slovenia)", "San Diego, USA, close to Mexico": a remark on where a place lies, behind it
+_NEAR = r"(?:near|close to|across from|next to|not far from|just (?:north|south|east|west) of|bordering)\b"
+_BESIDE = re.compile(rf",? \({_NEAR}[^()]*\)|(?<=, )(?<!^, ){_NEAR}[^,()\n]*$", re.IGNORECASE)
+# "Lyon area", "Downtown Lyon": what may be taken off where a name is none of the gazetteer
+_AROUND = re.compile(
+    r"^(?:near|around|downtown|central|greater|(?:the )?(?:outskirts|suburbs|vicinity|area|town|cent(?:re|er)) of) "
+    r"| (?:metropolitan )?(?:area|suburbs?|outskirts|region|surroundings|vicinity)$",
+    re.IGNORECASE,
+)
+_PART_OF = re.compile(
+    r"(?:mainland|metropolitan|continental|peninsular|central|(?:north|south)-?(?:east|west)ern|(?:north|south|east|west)ern"
+    r")[ -](?!Cyprus|Sudan|America)",
+    re.IGNORECASE,
+)
+_ZIP = re.compile(r" \d{5}(?:-\d{4})?$")
 _PARENTHESES = re.compile(r"\([^()]*\)")
 
 
@@ -155,7 +191,8 @@ def _clean_name(value: str) -> str:
     value = _HEDGE.sub("", value.strip(_EDGES), count=1)
     if value.endswith(".") and value.count(".") == 1:  # a full stop, but not the last one of "D.C."
         value = value[:-1].strip(_EDGES)
-    return "" if value.casefold() in _NOT_SAID and value != "NO" else value  # NO is Norway
+    unsaid = value.casefold() in _NOT_SAID and value != "NO"  # NO is Norway
+    return "" if unsaid or _CANNOT_SAY.match(value) else value
 
 
 def _from_json(region: str) -> dict[str, list[str]] | None:
@@ -174,11 +211,14 @@ def _from_json(region: str) -> dict[str, list[str]] | None:
     fields: dict[str, list[str]] = {}
     items, turned = [("", one) for one in data], False
     for key, value in items:  # grows by what the objects hold
-        key = key.strip(" .").lower().replace("_", " ").removesuffix(" name").removesuffix(" code")
+        key = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", key.strip(" .")).lower().replace("_", " ")  # "countryCode"
+        key = key.removesuffix(" name").removesuffix(" code")
         key = _ordered(key).strip()
         name, _, side = key.partition(" ")
         key = f"{_KEY_NAMES.get(name, name)} side" if side in _SIDES else _KEY_NAMES.get(key, key)
         key = {"ns": "lat side", "ew": "lon side"}.get(key, key)
+        if isinstance(value, str) and value.lstrip()[:1] == "{":  # the arguments of a call, as text
+            value = _decoded(value)
         if isinstance(value, dict):
             if key in ("country", "city", "state"):  # {"country": {"name": "France", "code": "FR"}}
                 value = {key if name in ("name", "value", "code") else name: inner for name, inner in value.items()}
@@ -206,6 +246,14 @@ def _from_json(region: str) -> dict[str, list[str]] | None:
     return {key: values for key, values in fields.items() if values} or None
 
 
+def _decoded(text: str) -> object:
+    """The object of JSON that a text is; the text itself where it is none."""
+    try:
+        return json.loads(text, object_pairs_hook=with_repeated_keys)
+    except (ValueError, RecursionError):
+        return text
+
+
 def _scalar(value: str | int | float) -> str:
     return f"{value:.9f}" if isinstance(value, float) else str(value)  # never in powers of ten
 
@@ -214,7 +262,8 @@ def _from_keys(region: str) -> tuple[dict[str, list[str]], str]:
     """The fields of "key: value" text in any order and on any number of lines, and the text around them."""
     if _GEOJSON_IN_WORDS.search(region):
         region = region.replace("'coordinates'", "'lonlat'")
-    region = _ordered(_from_tables(_KML.sub("lonlat: ", region)))
+    region = _LINK_TURNED.sub("lonlat: ", _KML.sub(r"lonlat: \1", region))
+    region = _ordered(_from_tables(region))
     region = _SIDE_OF_KEY.sub(_side_to_number, region)
     region = _ABBREVIATED_WITH_COLON.sub(r"\1", _BOTH_UNORDERED.sub("unordered", region))
     keys = list(_KEY.finditer(region))
@@ -277,7 +326,7 @@ def _from_tables(region: str) -> str:
         known = [cell.lower().rstrip(".") in _KEY_NAMES for cell in cells]
         if len(cells) < 2:
             header = []
-        elif all(known):
+        elif sum(known) > 1:  # "| Rank | Country | City |"
             header, line = cells, ""
         elif header and not any(cell.strip(_EDGES) for cell in cells):  # the rule below the header
             line = ""
@@ -324,7 +373,9 @@ def _country(value: str, bare: bool = False) -> _Land | Malformed | None:
     for spelling in (value.strip(), name, _PARENTHESES.sub("", name).strip()):
         if found := _code(spelling, bare):
             return _Land(name if spelling == value.strip() else spelling, found)
-    parts = [_clean_name(part) for part in re.split(r"/| or | and |[|;]", name)]
+    if (part_of := _PART_OF.match(name)) and (found := _code(name[part_of.end() :], bare)):  # "Southern France"
+        return _Land(name[part_of.end() :], found)
+    parts = [_clean_name(part) for part in re.split(rf"/|{_OR.pattern}| and |[|;]", name)]
     several = {found for part in parts if (found := _code(part, bare))}
     if len(several) == 1 and len(parts) > 1 and all(_code(part, bare) for part in parts):  # "Burma/Myanmar"
         return _Land(parts[0], several.pop())
@@ -358,9 +409,12 @@ def _of_two(name: str, one: str, other: str) -> _Land | Malformed | None:
 
 def _bare_place(text: str) -> tuple[str, _Land] | Malformed | None:
     """(city, country) of text without keys: "Paris, France", "France", "Paris (France)", "in Waco, USA"."""
-    text = _STATE_IN_BRACKETS.sub(", USA", text)
-    parts = [part for raw in re.split(r"[,;|\n()、،؛]| [-–—] ", text) if (part := _clean_name(raw))]
-    if not parts or not any(character.isalpha() for character in text):
+    from georeplicate import atlas
+
+    text = _BESIDE.sub("", _STATE_IN_BRACKETS.sub(", USA", text))
+    parts = [part for raw in re.split(r"[,;|\n()、،؛，；]| [-–—] ", text) if (part := _clean_name(raw))]
+    parts = [part for part in parts if any(character.isalpha() for character in part)]
+    if not parts:
         return None
     if ruled_out := [i for i, part in enumerate(parts) if _NOT_THIS.search(part)]:
         if not ruled_out[0]:
@@ -368,14 +422,17 @@ def _bare_place(text: str) -> tuple[str, _Land] | Malformed | None:
         parts, rest = parts[: ruled_out[0]], parts[ruled_out[0] + 1 :]  # "Madrid, Spain, not Lisbon, Portugal"
         if not isinstance(_country(parts[-1], bare=True), _Land):
             parts += rest[-1:]  # "Nice, not Cannes, France"
-    if " or " in text:
+    if _OR.search(text):
         return refuse("two_places", text)
-    if len(parts) > 1 and parts[-1].casefold() in _CONTINENTS:
-        parts.pop()
-    names = [_clean_name(part.rsplit(" in ", 1)[-1]) for part in parts]
+    for end in (-1, 0):
+        if len(parts) > 1 and parts[end].casefold() in _CONTINENTS:
+            parts.pop(end)
+    names = [_clean_name(re.split("^(?:in|en|em|à) | in ", part)[-1]) for part in parts]
     if len(names) > 2 and _code(whole := ", ".join(names[-2:]), bare=True):  # "Kinshasa, Congo, Dem. Rep."
         names, parts = [*names[:-2], whole], [*parts[:-2], whole]
     last = _country(names[-1], bare=True)
+    if isinstance(last, _Land) and _another_country(names[:-1], last.code):
+        return refuse("two_places", text)
     if isinstance(last, _Land) and len(parts) == 1 and " in " in parts[0]:  # "The photo shows Lyon in France"
         named = _NAME_AT_END.search(parts[0].rsplit(" in ", 1)[0])
         if named and _is_city(named[0], last.code):
@@ -384,9 +441,14 @@ def _bare_place(text: str) -> tuple[str, _Land] | Malformed | None:
         after_in = [name for part, name in zip(parts[:-1], names) if " in " in part]
         city = after_in[-1] if after_in else _first_city(names[:-1], last.code)
         land = _with_state(city, names[names.index(city) + 1 : -1] if city else [], last)
+        if city and names[-1] == land.code != "US" and not atlas.country_of(f"{city}, {names[-1]}"):
+            return refuse("no_country", text)  # "Bari, BA" is not in Bosnia
         return _name_behind_phrase(city, land.code), land
     first = _country(names[0], bare=True)
     if isinstance(first, _Land) and all(len(name.split()) <= 3 for name in names[1:]):  # "Japan, Tokyo"
+        if len(names) > 2 and _is_city(names[2], first.code):  # "中国，四川省，成都市"
+            if atlas.in_country(names[1], first.code) or not _is_city(names[1], first.code):
+                return names[2], _Land(first.name, first.code, names[1])
         return names[1], first
     if len(names) > 1:  # "Paris, Texas"; several countries have a Florida
         divided = _of_state(names[-1]) or _of_state(names[-1], names[-2]) or _abbreviated(names[-2], names[-1])
@@ -398,12 +460,28 @@ def _bare_place(text: str) -> tuple[str, _Land] | Malformed | None:
     return refuse("no_country", text)
 
 
+def _another_country(names: Sequence[str], code: str) -> bool:
+    """Is one of the names before the country's another country's ("France, Belgium"), and no place or division of it?
+    Or its own, with another place behind ("Lyon, France / Paris, France")?"""
+    from georeplicate import atlas
+
+    names = list(dict.fromkeys(names))
+    for i, name in enumerate(names):
+        name = name.rpartition(": ")[2]  # "Countries: Spain, Portugal"
+        other = _code(name, bare=True) if len(name.replace(".", "")) > 3 else None
+        if not other or atlas.in_country(name, code) or _is_city(name, code):
+            continue
+        if not atlas.narrower(other, code) or other == code and not all(map(_code, names[i:])):
+            return True
+    return False
+
+
 def _first_city(names: Sequence[str], code: str) -> str:
     """The first name, or the first city of the country where that is no name at all ("No doubt, Lyon")."""
     from georeplicate import atlas
 
     if len(names) > 1 and not _is_city(names[0], code) and not atlas.in_country(names[1], code):
-        return next((name for name in names if _is_city(name, code)), names[0])
+        return next((name for name in names if _is_city(_name_behind_phrase(name, code), code)), names[0])
     return names[0] if names else ""
 
 
@@ -411,14 +489,21 @@ def _name_behind_phrase(city: str, code: str) -> str:
     """The city at the end of a phrase that is none ("Foto tirada em Lyon"), else the phrase as it is."""
     from georeplicate import atlas
 
+    city = _trimmed(city, code)
     words = city.split(" ")
-    if len(words) == 1 or _is_city(city, code) or atlas.in_country(city, code):
+    if len(words) == 1 or len(city) > 3 * _MAX_NAME_CHARS or _is_city(city, code) or atlas.in_country(city, code):
         return city
     for i, before in enumerate(words[:-1], 1):
         name = " ".join(words[i:])
         if before.islower() and not name[0].islower() and _is_city(name, code):
             return name
     return city
+
+
+def _trimmed(city: str, code: str) -> str:
+    """The city of "Lyon area" and "Downtown Lyon", where the whole is no name."""
+    trimmed = _AROUND.sub("", city)
+    return trimmed if trimmed != city and not _is_city(city, code) and _is_city(trimmed, code) else city
 
 
 def _prose_place(text: str) -> tuple[str, _Land] | Malformed | None:
@@ -449,7 +534,7 @@ def _abbreviated(city: str, division: str) -> _Land | None:
     """The country of "Portland, OR": the city lies in the division of this abbreviation."""
     from georeplicate import atlas
 
-    letters = division.replace(".", "")
+    letters = _ZIP.sub("", division).replace(".", "")
     if not (2 <= len(letters) <= 3 and letters.isascii() and letters.isupper()):
         return None
     code = atlas.country_of(f"{city}, {letters}")
@@ -491,8 +576,11 @@ def _of_state(state: str, city: str | None = None) -> _Land | None:
 
 def _place(region: str) -> Place | Malformed:
     """One answer block (or the loose text) read as a place."""
+    from georeplicate import atlas
+
     if "&" in region:
         region = html.unescape(region)
+    region = _NEXT_PARAMETER.sub("\n", re.sub("%2c", ",", region, flags=re.IGNORECASE))  # of a link
     fields = _from_json(region)
     prose = ""
     if fields is None:
@@ -500,7 +588,8 @@ def _place(region: str) -> Place | Malformed:
         if len(region) > MAX_ANSWER_CHARS:
             return refuse("too_long", region)
         fields, prose = _from_keys(region)
-    prose = ", ".join(fields.pop("place", [])) or prose
+    place = ", ".join(fields.pop("place", []))
+    prose = place or prose
 
     point: tuple[float, float] | coordinates.Unusable | None = None
     if "unsigned" in fields:
@@ -508,7 +597,9 @@ def _place(region: str) -> Place | Malformed:
     for key in ("lat", "lon", *_PAIRS):  # "latitude: unknown"
         if key in fields and not any(map(_clean_name, fields[key])):
             del fields[key]
-    if any(len(set(fields.get(key, []))) > 1 for key in ("lat", "lon", *_PAIRS)):
+    if any(
+        len({value.strip(_EDGES_OF_NUMBERS) for value in fields.get(key, [])}) > 1 for key in ("lat", "lon", *_PAIRS)
+    ):
         return refuse("two_places", region.strip())
     if "lat" in fields or "lon" in fields:
         point = coordinates.read_pair(fields.get("lat", [""])[0], fields.get("lon", [""])[0])
@@ -518,10 +609,13 @@ def _place(region: str) -> Place | Malformed:
         turned = pair == "lonlat" or pair == "unordered" and coordinates.longitude_leads(fields[pair][0])
         point, _ = _pair(fields[pair][0], expected=True, turned=turned)
     elif "country" in fields or "city" in fields:
-        for key in ("country", "city"):  # "city: Paris, France (48.85, 2.35)"
+        for key in ("city", "country"):  # "city: Paris, France (48.85, 2.35)"
             for i, value in enumerate(fields.get(key, [])):
                 inside, fields[key][i] = _pair(value)
                 point = point or inside
+        if point is None and not _RULED_OUT.search(prose):  # on a line of its own below the names
+            inside, _ = _pair(prose)
+            point = inside if isinstance(inside, tuple) else None
     else:
         if _RULED_OUT.search(prose):
             return refuse("negated", prose)
@@ -537,7 +631,7 @@ def _place(region: str) -> Place | Malformed:
         if _OR_ANOTHER.search(value):  # "Paris (or Lyon)"
             return refuse("two_places", value)
     cities = {_fold(name): name for value in fields.get("city", []) if (name := _city(value))}
-    if any(" or " in name for name in cities.values()):
+    if any(map(_OR.search, cities.values())):
         return refuse("two_places", ", ".join(cities.values()))
     states = {
         _fold(name): name for value in fields.get("state", []) if (name := _clean_name(_PARENTHESES.sub("", value)))
@@ -576,8 +670,12 @@ def _place(region: str) -> Place | Malformed:
         return refuse("no_place", region.strip())
     city, state = (next(iter(said.values()), "")[:_MAX_NAME_CHARS] for said in (cities, states))
     land = next(iter(lands.values()), None)
-    if land and "," in city and isinstance(last := _country(city.rpartition(",")[2]), _Land) and last.code == land.code:
-        city = _clean_name(city.rpartition(",")[0])  # "city: Paris, France"
+    if land and place and "city" not in fields and not city:  # "Land: Österreich\nOrt: Graz"
+        city = next((name for part in place.split(",") if _is_city(name := _clean_name(part), land.code)), "")
+    if land and "," in city and isinstance(last := _country(city.rpartition(",")[2]), _Land):
+        if atlas.narrower(last.code, land.code) == last.code:  # "city: Paris, France", "city: San Juan, Puerto Rico"
+            land, city = (land if last.code == land.code else last), _clean_name(city.rpartition(",")[0])
+    city = _trimmed(city, land.code) if land else city
     land = land and _meant(land, city, state)
     if isinstance(land, Malformed):
         return land
@@ -660,6 +758,10 @@ def _meant(land: _Land, city: str, state: str) -> _Land | Malformed:
     if not codes:
         alone = city and not (state or land.state) and _fold(city) != _fold(land.name)
         elsewhere = alone and not atlas.geocode(city, land.code)
+        own = _code(city) if city else None
+        if own and atlas.narrower(own, land.code) == own != land.code:
+            if atlas.country_of(city, land.code) in (own, None):  # "Hong Kong, China"; Saint-Martin is a town, too
+                return _Land(city, own)
         if elsewhere and (code := atlas.country_of(f"{city}, {land.name}")) and code != land.code:
             return _Land(atlas.country_name(code), code, land.name)  # "Los Angeles, CA" is not in Canada
         return land
