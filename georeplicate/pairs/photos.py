@@ -1,7 +1,7 @@
 """Your own pictures: a folder of photos that know where they were taken, and a folder of georeferenced aerial tiles.
 
-    ROOT/photos/**/*.jpg     EXIF with GPS latitude and longitude; .png and .webp with EXIF as well; HEIC and raw files
-                             are listed as rows that cannot be used
+    ROOT/photos/**/*.jpg     EXIF with GPS latitude and longitude; .png and .webp with EXIF as well; HEIC, AVIF, TIFF
+                             and raw files are listed as rows that cannot be used
     ROOT/tiles/**/*.tif      GeoTIFF in any projection, such as a mosaic from a mapping agency
 
 Each photo gets the tile that shows its place: of several the one of the finest pixels, then the one whose middle is
@@ -39,8 +39,12 @@ if TYPE_CHECKING:
 
 SPLITS = ("all",)
 PANORAMA_RATIO = None
-UNREAD = tuple(".heic .heif .dng .cr2 .cr3 .nef .arw .raf .orf .rw2 .jxl".split())  # cameras write them; we do not read
-PHOTOS, TILES = (".jpg", ".jpeg", ".png", ".webp"), (".tif", ".tiff")
+# Cameras and programs write them; we do not read them
+UNREAD = tuple(
+    ".heic .heif .hif .avif .jxl .jp2 .tif .tiff .bmp .gif .dng .cr2 .cr3 .nef .nrw .arw .raf .orf .rw2 .rwl .pef .srw "
+    ".3fr .iiq .gpr".split()
+)
+PHOTOS, TILES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp"), (".tif", ".tiff")
 CROP_PX = 512
 HOLDS_DATA = 0.5  # share of a square's pixels; not more, as some tiles call their white roofs and sand "no data"
 NAME_BYTES = 200  # of a crop's name; file systems end at 255
@@ -271,7 +275,8 @@ def _iso(utc: datetime) -> str:
 
 
 def _below(folder: Path, endings: tuple[str, ...]) -> list[Path]:
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in endings) if folder.is_dir() else []
+    named = sorted(p for p in folder.rglob("*") if p.suffix.lower() in endings) if folder.is_dir() else []
+    found = [path for path in named if path.is_file() or not path.exists()]  # a link to nothing is a row; a pipe hangs
     if not found:
         raise FileNotFoundError(f"photos: {folder} holds no {' or '.join(endings)} file; put yours there")
     return found

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pickle
 import shutil
 import stat
@@ -162,6 +163,23 @@ def test_what_is_not_read_is_a_row_and_the_others_come_through(folder):
     assert problems["a.jpg"] == problems["clock.jpg"] == ""
     assert "HEIC files are not read" in problems["IMG_7.HEIC"] and "megapixels" in problems["huge.png"]
     assert problems["._a.jpg"] == "unreadable photo"
+
+
+def test_every_picture_is_a_row_and_nothing_else_is(folder):
+    for name in ("b.AVIF", "b.tif", "b.gif", "b.pef", "b.hif"):
+        (folder / "photos" / name).write_bytes(b"x")
+    photo(folder / "photos/c.jpg/c.jpg", LAT, LON).rename(folder / "photos/c.jpg/d.jfif")
+    os.mkfifo(folder / "photos/pipe.jpg")
+    os.symlink("nowhere", folder / "photos/e.jpg")
+    (folder / "tiles/b.tif").mkdir()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        problems = listed(folder).problem
+    assert problems["a.jpg"] == problems["c.jpg/d.jfif"] == "" and problems["e.jpg"] == "unreadable photo"
+    assert problems["b.AVIF"] == "AVIF files are not read: convert to JPEG and keep the EXIF"
+    assert sorted(problems.index) == sorted(
+        ["a.jpg", "b.AVIF", "b.gif", "b.hif", "b.pef", "b.tif", "c.jpg/d.jfif", "e.jpg"]
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"\0\5\x16\7 Mac"])
