@@ -367,11 +367,26 @@ def _outline(path: Path) -> _Tile:
 
 
 def _is_picture(tile) -> bool:
-    """Would a viewer show a tile in its colours? Not other numbers than 8 bits, nor near infrared for transparency."""
+    """Would a viewer show a tile in its colours? Not other numbers than 8 bits, nor near infrared for transparency, nor
+    colours in another order or packed in a way that few programs know."""
+    from rasterio.enums import ColorInterp, Compression
+
+    shown = 3 if tile.count > 2 else 1
+    beyond = tile.colorinterp[shown:]
+    named = shown == 1 or tile.colorinterp[:3] == (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    known = (None, Compression.none, Compression.lzw, Compression.deflate, Compression.packbits, Compression.jpeg)
+    eight = set(tile.dtypes) == {"uint8"} and tile.compression in known
+    return eight and named and set(beyond) <= {ColorInterp.alpha} and len(beyond) < 2
+
+
+def _shown(source) -> list[int]:
+    """The bands to show: red, green and blue where the file names them, else the first three."""
     from rasterio.enums import ColorInterp
 
-    beyond = tile.colorinterp[3:] if tile.count > 2 else tile.colorinterp[1:]
-    return set(tile.dtypes) == {"uint8"} and set(beyond) <= {ColorInterp.alpha} and len(beyond) < 2
+    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    if set(colours) <= set(source.colorinterp):
+        return [source.colorinterp.index(colour) + 1 for colour in colours]
+    return list(range(1, min(source.count, 3) + 1))
 
 
 def _aerial(
@@ -424,7 +439,7 @@ def _whole(tile: _Tile, root: Path) -> Path:
             raise _NoPicture("its tile is turned: set tile_m to cut a square with north up")
         out = root / "crops" / _short(f"{tile.path.relative_to(root / 'tiles').as_posix()}.north-up.png")
         if not out.exists():
-            pixels = _colours(source, source.read(list(range(1, min(source.count, 3) + 1))), tile.path)
+            pixels = _colours(source, source.read(_shown(source)), tile.path)
             _save(out, pixels[:: 1 if e < 0 else -1, :: 1 if a > 0 else -1])
     return out
 
@@ -453,7 +468,7 @@ def _crop(tile: _Tile, name: str, lat: float, lon: float, side_m: float, root: P
             middle, _ = source.transform @ (source.width / 2, source.height / 2)
             options["src_crs"] = CRS.from_proj4(f"{source.crs.to_proj4()} +lon_wrap={middle:.6f}")
         with WarpedVRT(source, crs=here, transform=square, width=CROP_PX, height=CROP_PX, **options) as view:
-            bands = view.read(list(range(1, min(source.count, 3) + 1)))
+            bands = view.read(_shown(source))
             if (view.dataset_mask() > 0).mean() < HOLDS_DATA:
                 raise _NoPicture("its tile ends inside the square")
         pixels = _colours(source, bands, tile.path)
@@ -474,6 +489,8 @@ def _colours(source, bands: np.ndarray, path: Path) -> np.ndarray:
         for number, colour in source.colormap(1).items():
             palette[number] = colour[:3]
         return palette[bands[0]]
+    bits = int(source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8))
+    bands = (bands.astype(int) * 255 // (2**bits - 1)).astype(np.uint8)  # white is 1 of one bit, and 15 of four
     if source.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES":
         bands = 255 - bands
     return np.moveaxis(bands if len(bands) == 3 else np.repeat(bands[:1], 3, axis=0), 0, -1)

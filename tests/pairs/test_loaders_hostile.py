@@ -19,6 +19,7 @@ from datasets import concatenate_datasets, load_from_disk
 from make_fixtures import PHOTO_PLACE, photo
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
+from rasterio.enums import ColorInterp
 from rasterio.transform import Affine, from_bounds
 
 from georeplicate import geo, pairs
@@ -199,10 +200,12 @@ def test_a_tile_that_is_cut_short_is_left_out_by_name(folder):
         assert listed(folder).problem["a.jpg"] == ""
 
 
-def tif(path, transform, bands, crs="EPSG:4326", colormap=None, **options):
+def tif(path, transform, bands, crs="EPSG:4326", colormap=None, interpretation=None, **options):
     path.unlink(missing_ok=True)
     profile = options | {"driver": "GTiff", "count": len(bands), "height": bands.shape[1], "width": bands.shape[2]}
     with rasterio.open(path, "w", crs=crs, transform=transform, dtype=bands.dtype, **profile) as file:
+        if interpretation:
+            file.colorinterp = interpretation
         file.write(bands)
         if colormap:
             file.write_colormap(1, colormap)
@@ -267,6 +270,20 @@ def test_near_infrared_is_no_transparency_and_white_may_be_zero(folder, options)
     shutil.rmtree(folder / "crops")
     tif(folder / "tiles/a.tif", BOX, bands[:1], photometric="MINISWHITE")
     assert middle(listed(folder, **options).aerial["a.jpg"]).tolist() == [245, 245, 245]
+
+
+@pytest.mark.parametrize("options", [{}, {"tile_m": 200}])
+def test_colours_in_another_order_and_rare_packings_are_shown_in_their_colours(folder, options):
+    values = {ColorInterp.blue: 30, ColorInterp.undefined: 99, ColorInterp.green: 20, ColorInterp.red: 10}
+    bands = np.stack([np.full((64, 64), value, np.uint8) for value in values.values()])
+    tif(folder / "tiles/a.tif", BOX, bands, interpretation=tuple(values))
+    assert middle(listed(folder, **options).aerial["a.jpg"]).tolist() == [10, 20, 30]
+    shutil.rmtree(folder / "crops")
+    tif(folder / "tiles/a.tif", BOX, bands, compress="lerc", photometric="RGB")
+    assert middle(listed(folder, **options).aerial["a.jpg"]).tolist() == [30, 99, 20]
+    shutil.rmtree(folder / "crops")
+    tif(folder / "tiles/a.tif", BOX, np.full((1, 64, 64), 15, np.uint8), nbits=4)
+    assert middle(listed(folder, **options).aerial["a.jpg"]).tolist() == [255, 255, 255]
 
 
 @pytest.mark.parametrize("turn", [0, -360])
