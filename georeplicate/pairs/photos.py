@@ -23,6 +23,7 @@ import warnings
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -60,9 +61,9 @@ def read(root: Path, split: str, *, tile_m: float | None = None) -> pd.DataFrame
     tile_m  side of the aerial square in metres; None takes each tile whole
     """
     schema.split_of("photos", split, SPLITS)
-    number = isinstance(tile_m, int | float) and not isinstance(tile_m, bool)
-    if tile_m is not None and not (number and 0 < tile_m < math.inf):
-        raise ValueError(f"photos: tile_m must be a number of metres above 0, got {tile_m!r}")
+    number = isinstance(tile_m, Real) and not isinstance(tile_m, bool)
+    if tile_m is not None and not (number and 1 <= tile_m < math.inf):
+        raise ValueError(f"photos: tile_m must be a number of metres from 1, got {tile_m!r}")
     paths = _below(root / "photos", (*PHOTOS, *UNREAD))
     tiles = _tiles(_below(root / "tiles", TILES))
     rows, problems, timeless = [], [], []
@@ -333,6 +334,18 @@ class _NoPlace(ValueError):
     """A tile that lies nowhere on Earth."""
 
 
+def _projected(source, target, xs: list[float], ys: list[float]) -> tuple[list[float], list[float]]:
+    """Points in another projection; all of them inf where it does not reach, for which rasterio has two ways."""
+    from rasterio._err import CPLE_BaseError  # of what GDAL says, rasterio wraps only a part
+    from rasterio.warp import transform
+
+    try:
+        x, y = transform(source, target, xs, ys)
+    except CPLE_BaseError:
+        return [math.inf] * len(xs), [math.inf] * len(ys)
+    return x, y
+
+
 def _turns_back(affine: "Affine") -> bool:
     """Can a place be turned into a pixel?"""
     return bool(np.isfinite(affine.determinant) and affine.determinant != 0)
@@ -342,7 +355,6 @@ def _outline(path: Path) -> _Tile:
     """Where a tile lies; _NoPlace if nowhere on Earth, OSError if it cannot be read."""
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
-    from rasterio.warp import transform
     from rasterio.windows import Window
 
     with warnings.catch_warnings():
@@ -356,7 +368,7 @@ def _outline(path: Path) -> _Tile:
             tile.read(1, window=Window(0, row, tile.width, 1))
         across, down = tile.width, tile.height
         corners = [tile.transform @ at for at in ((0, 0), (across, down), (across / 2, down / 2))]
-        lon, lat = transform(tile.crs, "EPSG:4326", *zip(*corners))
+        lon, lat = _projected(tile.crs, "EPSG:4326", *map(list, zip(*corners)))
         if not np.isfinite([*lon, *lat]).all():
             raise _NoPlace(path)
         lon = [(degrees + 180) % 360 - 180 for degrees in lon]
@@ -413,12 +425,10 @@ class _NoPicture(Exception):
 
 def _tile_of(lat: float, lon: float, tiles: list[_Tile]) -> _Tile | None:
     """The tile that shows the place: the finest, then the one whose middle is nearest; None if none does."""
-    from rasterio.warp import transform
-
     showing, here = [], {}
     for tile in tiles:
         if tile.crs not in here:
-            (x,), (y,) = transform("EPSG:4326", tile.crs, [lon], [lat])
+            (x,), (y,) = _projected("EPSG:4326", tile.crs, [lon], [lat])
             here[tile.crs] = x, y
         if tile.shows(*here[tile.crs]):
             away = geo.haversine_km(lat, lon, *tile.middle)
@@ -451,7 +461,6 @@ def _crop(tile: _Tile, name: str, lat: float, lon: float, side_m: float, root: P
     from rasterio.crs import CRS
     from rasterio.transform import from_bounds
     from rasterio.vrt import WarpedVRT
-    from rasterio.warp import transform
 
     out = root / "crops" / _short(f"{name}.{lat:.6f},{lon:.6f}.{side_m:g}m.png")
     if out.exists():
@@ -460,7 +469,7 @@ def _crop(tile: _Tile, name: str, lat: float, lon: float, side_m: float, root: P
     here = CRS.from_proj4(f"+proj=aeqd +lat_0={lat} +lon_0={lon} +datum=WGS84 +units=m")  # metres east and north
     square = from_bounds(-half, -half, half, half, CROP_PX, CROP_PX)
     with rasterio.open(tile.path) as source:
-        x, y = transform(here, source.crs, [-half, half, half, -half], [-half, -half, half, half])
+        x, y = _projected(here, source.crs, [-half, half, half, -half], [-half, -half, half, half])
         if not all(tile.shows(*corner) for corner in zip(x, y)):
             raise _NoPicture("its tile ends inside the square")
         options = {}

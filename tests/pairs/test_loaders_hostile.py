@@ -286,6 +286,14 @@ def test_colours_in_another_order_and_rare_packings_are_shown_in_their_colours(f
     assert middle(listed(folder, **options).aerial["a.jpg"]).tolist() == [255, 255, 255]
 
 
+def test_a_photo_that_a_projection_does_not_reach_is_in_none_of_its_tiles(folder):
+    plane = f"+proj=gnom +lat_0={LAT} +lon_0={LON} +datum=WGS84"
+    tif(folder / "tiles/a.tif", from_bounds(-900, -900, 900, 900, 64, 64), np.full((3, 64, 64), 9, np.uint8), plane)
+    photo(folder / "photos/antipode.jpg", -LAT, LON - 180)
+    assert listed(folder).problem.to_dict() == {"a.jpg": "", "antipode.jpg": "no tile shows its place"}
+    assert listed(folder, tile_m=1e300).problem["a.jpg"] == "its tile ends inside the square"
+
+
 @pytest.mark.parametrize("turn", [0, -360])
 @pytest.mark.parametrize("lon", [179.999, -179.999])
 def test_a_tile_across_the_antimeridian_shows_both_sides(tmp_path, lon, turn):
@@ -301,12 +309,12 @@ def test_a_tile_across_the_antimeridian_shows_both_sides(tmp_path, lon, turn):
     assert geo.haversine_km(row.lat, row.lon, -16.9, lon) < 0.01
 
 
-@pytest.mark.parametrize("size", ["200", None, 0, -5, float("nan"), float("inf"), True, [200]])
+@pytest.mark.parametrize("size", ["200", None, np.int64(200), 0, 5e-324, -5, float("nan"), float("inf"), True, [200]])
 def test_a_side_that_is_no_length_is_refused_in_a_sentence(folder, size):
-    if size is None:
-        assert listed(folder, tile_m=None).problem["a.jpg"] == ""
+    if size in (None, 200):
+        assert listed(folder, tile_m=size).problem["a.jpg"] == ""
     else:
-        with pytest.raises(ValueError, match="tile_m must be a number of metres above 0"):
+        with pytest.raises(ValueError, match="tile_m must be a number of metres from 1"):
             listed(folder, tile_m=size)
 
 
