@@ -292,6 +292,7 @@ class _Tile:
     km_per_pixel: float
     middle: tuple[float, float]  # degrees
     as_is: bool  # a picture as it lies there: north up, as far as its projection knows, in 8-bit grey or colours
+    version: str  # of the file: what is cut from it is cut anew where it changed
 
     def shows(self, x: float, y: float) -> bool:
         """Does the picture itself, not the box around it, hold the point? Longitude may be written in two ways."""
@@ -375,7 +376,9 @@ def _outline(path: Path) -> _Tile:
         km_per_pixel = geo.haversine_km(lat[0], lon[0], lat[1], lon[1]) / math.hypot(across, down)
         a, b, _, d, e, _ = tuple(tile.transform)[:6]
         as_is = b == d == 0 and a > 0 > e and _is_picture(tile)
-        return _Tile(path, tile.crs, ~tile.transform, (across, down), km_per_pixel, (lat[2], lon[2]), as_is)
+        stat = path.stat()
+        version = files.sha256_json(str(path.absolute()), stat.st_size, stat.st_mtime_ns)[:8]
+        return _Tile(path, tile.crs, ~tile.transform, (across, down), km_per_pixel, (lat[2], lon[2]), as_is, version)
 
 
 def _is_picture(tile) -> bool:
@@ -447,7 +450,7 @@ def _whole(tile: _Tile, root: Path) -> Path:
         a, b, _, d, e, _ = tuple(source.transform)[:6]
         if b or d:
             raise _NoPicture("its tile is turned: set tile_m to cut a square with north up")
-        out = root / "crops" / _short(f"{tile.path.relative_to(root / 'tiles').as_posix()}.north-up.png")
+        out = root / "crops" / _short(f"{tile.path.relative_to(root / 'tiles').as_posix()}.{tile.version}.png")
         if not out.exists():
             pixels = _colours(source, source.read(_shown(source)), tile.path)
             _save(out, pixels[:: 1 if e < 0 else -1, :: 1 if a > 0 else -1])
@@ -462,7 +465,7 @@ def _crop(tile: _Tile, name: str, lat: float, lon: float, side_m: float, root: P
     from rasterio.transform import from_bounds
     from rasterio.vrt import WarpedVRT
 
-    out = root / "crops" / _short(f"{name}.{lat:.6f},{lon:.6f}.{side_m:g}m.png")
+    out = root / "crops" / _short(f"{name}.{lat:.6f},{lon:.6f}.{side_m:.12g}m.{tile.version}.png")
     if out.exists():
         return out
     half = side_m / 2

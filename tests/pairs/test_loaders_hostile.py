@@ -218,6 +218,7 @@ def middle(path):
 
 
 BOX = from_bounds(LON - 0.01, LAT - 0.01, LON + 0.01, LAT + 0.01, 64, 64)
+SOUTH_UP = Affine.translation(0, 2 * LAT) @ Affine.scale(1, -1) @ BOX
 
 
 def test_a_turned_tile_shows_what_lies_in_its_picture_only(folder):
@@ -232,7 +233,7 @@ def test_a_turned_tile_shows_what_lies_in_its_picture_only(folder):
 def test_a_tile_written_from_the_south_is_shown_north_up(folder):
     bands = np.zeros((3, 64, 64), np.uint8)
     bands[0, :32] = 200  # the first rows, which lie in the south
-    tif(folder / "tiles/a.tif", Affine.translation(0, 2 * LAT) @ Affine.scale(1, -1) @ BOX, bands)
+    tif(folder / "tiles/a.tif", SOUTH_UP, bands)
     for options in ({}, {"tile_m": 1000}):
         with Image.open(listed(folder, **options).aerial["a.jpg"]) as picture:
             red = np.asarray(picture.convert("RGB"))[..., 0]
@@ -240,13 +241,25 @@ def test_a_tile_written_from_the_south_is_shown_north_up(folder):
 
 
 def test_tiles_of_one_name_in_two_folders_do_not_share_a_picture(folder):
-    south_up = Affine.translation(0, 2 * LAT) @ Affine.scale(1, -1) @ BOX
     for year, grey in (("2020", 50), ("2021", 150)):
         shown = folder / "tiles" / year / "a.tif"
         shown.parent.mkdir(parents=True)
-        tif(shown, south_up, np.full((3, 64, 64), grey, np.uint8))
+        tif(shown, SOUTH_UP, np.full((3, 64, 64), grey, np.uint8))
         assert middle(listed(folder).aerial["a.jpg"])[0] == grey
         shown.unlink()
+
+
+@pytest.mark.parametrize("options", [{}, {"tile_m": 200}])
+def test_a_tile_that_changed_is_cut_anew(folder, options):
+    for when, grey in enumerate((50, 150)):
+        tif(folder / "tiles/a.tif", SOUTH_UP, np.full((3, 64, 64), grey, np.uint8))
+        os.utime(folder / "tiles/a.tif", (when, when))
+        assert middle(listed(folder, **options).aerial["a.jpg"])[0] == grey
+    cut = listed(folder, **options).aerial["a.jpg"]
+    assert listed(folder, **options).aerial["a.jpg"] == cut
+    finer = from_bounds(LON - 0.005, LAT - 0.005, LON + 0.005, LAT + 0.005, 64, 64)
+    tif(folder / "tiles/b.tif", finer, np.full((3, 64, 64), 99, np.uint8))
+    assert middle(listed(folder, **options).aerial["a.jpg"])[0] == 99
 
 
 def test_a_palette_is_looked_up(folder):
