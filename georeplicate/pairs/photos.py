@@ -125,9 +125,15 @@ def _look(path: Path) -> _Seen:
             gps, details = exif.get_ifd(ExifTags.IFD.GPSInfo), exif.get_ifd(ExifTags.IFD.Exif)
         return _from_exif(gps, details)
     except Image.DecompressionBombError:
-        return _Seen(problem=f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels: make it smaller")
+        return _Seen(problem=f"{_too_many(math.inf)}: make it smaller")
     except (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError):
         return _Seen(problem="unreadable photo")  # no picture, cut short, or damaged in one of many ways
+
+
+def _too_many(pixels: float) -> str:
+    """In words, where a picture has more pixels than Pillow opens; else ""."""
+    most = 2 * (Image.MAX_IMAGE_PIXELS or math.inf)
+    return f"more than {most / 1e6:.0f} megapixels" if pixels > most else ""
 
 
 def _from_exif(gps: dict, details: dict) -> _Seen:
@@ -411,10 +417,14 @@ def _aerial(
     tile = _tile_of(lat, lon, tiles)
     if tile is None:
         return "no tile shows its place", None
+    if tile_m is None and (problem := _too_many(tile.size[0] * tile.size[1])):
+        return f"its tile {tile.path.name} has {problem}: set tile_m to cut a square from it", None
     if tile_m is None and tile.as_is:
         return "", str(tile.path)
     try:
         made = _whole(tile, root) if tile_m is None else _crop(tile, name, lat, lon, tile_m, root)
+    except files.FileError:  # it is the folder that cannot be written, for all photos alike
+        raise
     except OSError as error:
         return f"its tile {tile.path.name} cannot be read ({str(error)[:60]})", None
     except _NoPicture as error:

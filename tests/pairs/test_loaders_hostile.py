@@ -22,7 +22,7 @@ from PIL.TiffImagePlugin import IFDRational
 from rasterio.enums import ColorInterp
 from rasterio.transform import Affine, from_bounds
 
-from georeplicate import geo, pairs
+from georeplicate import files, geo, pairs
 from georeplicate.pairs import download, photos, schema, validate
 
 LAT, LON = PHOTO_PLACE
@@ -260,6 +260,24 @@ def test_a_tile_that_changed_is_cut_anew(folder, options):
     finer = from_bounds(LON - 0.005, LAT - 0.005, LON + 0.005, LAT + 0.005, 64, 64)
     tif(folder / "tiles/b.tif", finer, np.full((3, 64, 64), 99, np.uint8))
     assert middle(listed(folder, **options).aerial["a.jpg"])[0] == 99
+
+
+def test_a_whole_tile_of_too_many_pixels_is_said_and_a_square_is_cut(folder, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 96 * 72)  # the photo's
+    tif(
+        folder / "tiles/a.tif",
+        from_bounds(LON - 0.01, LAT - 0.01, LON + 0.01, LAT + 0.01, 200, 200),
+        np.full((3, 200, 200), 9, np.uint8),
+    )
+    assert listed(folder).problem["a.jpg"].endswith(": set tile_m to cut a square from it")
+    monkeypatch.undo()
+    assert listed(folder, tile_m=200).problem["a.jpg"] == ""
+
+
+def test_crops_that_cannot_be_written_are_no_fault_of_the_photos(folder):
+    (folder / "crops").write_text("a file")
+    with pytest.raises(files.FileError, match="crops.* a file stands where a folder should be"):
+        listed(folder, tile_m=200)
 
 
 def test_a_palette_is_looked_up(folder):
