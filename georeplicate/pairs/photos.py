@@ -11,9 +11,10 @@ many metres around the photo, north up, cut from it once and kept in ROOT/crops.
 taken_at is in UTC. It comes from the EXIF time and its offset; where a camera wrote no offset but its receiver wrote
 the time of day (which is UTC), from both (in Tonga, Samoa and Kiribati, which keep the date of the other side, the day
 can then be one too late); otherwise it is None, because the sun stands elsewhere in each time zone. It is None as well
-where the two contradict each other; a receiver whose count of weeks ran over (1,024 weeks too early) is put right.
-City and country are those of the nearest place in the atlas. A photo without a place or without a tile is a row with a
-problem, not a silent gap; a tile that cannot be read is left out with a warning that names it.
+where the two contradict each other, by an hour or more where both are in UTC; a receiver whose count of weeks ran over
+(1,024 weeks too early) is put right. City and country are those of the nearest place in the atlas. A photo without a
+place or without a tile is a row with a problem, not a silent gap; a tile that cannot be read is left out with a warning
+that names it.
 """
 
 import hashlib
@@ -51,6 +52,7 @@ HOLDS_DATA = 0.5  # share of a square's pixels; not more, as some tiles call the
 NAME_BYTES = 200  # of a crop's name; file systems end at 255
 _YEARS = (1900, 2100)  # others are clocks that were never set
 _WEEKS_RUN_OVER = timedelta(weeks=1024)  # the receiver's counter begins again at 0
+_FIX_ASTRAY = timedelta(hours=1)  # what is received may be some minutes older than the photo
 _ONE_DAY_ASTRAY = timedelta(days=2)  # between a local date and one in UTC there is a day, and in the Pacific another
 _NEVER = "2000-01-01T00:00:00Z"  # the atlas wants a moment; what is asked of it here does not depend on it
 
@@ -126,7 +128,7 @@ def _look(path: Path) -> _Seen:
         return _from_exif(gps, details)
     except Image.DecompressionBombError:
         return _Seen(problem=f"{_too_many(math.inf)}: make it smaller")
-    except (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError):
+    except schema.UNSHOWN:
         return _Seen(problem="unreadable photo")  # no picture, cut short, or damaged in one of many ways
 
 
@@ -164,6 +166,8 @@ def _degrees(parts, reference, letters: str) -> float:
     Some programs sign the degrees, or all three, and write the letter as well: the sign must then say the same.
     """
     reference = _written(reference).upper()
+    if isinstance(parts, str | bytes):  # bytes would be three numbers
+        return math.nan
     try:
         degrees, minutes, seconds = (float(part) for part in parts)
     except (TypeError, ValueError, ArithmeticError):
@@ -193,7 +197,9 @@ def _degrees(parts, reference, letters: str) -> float:
     return size if reference == letters[0] else -size
 
 
-_OTHER_DATUMS = ("TOKYO", "NAD27", "ED50", "OSGB", "GCJ02", "BD09")  # 80 to 500 metres from WGS 84
+_OTHER_DATUMS = (  # 80 to 500 metres from WGS 84
+    "TOKYO", "NAD27", "NORTHAMERICAN1927", "ED50", "EUROPEAN1950", "OSGB", "PULKOVO", "DHDN", "CH1903", "GCJ02", "BD09",
+)  # fmt: skip
 
 
 def _foreign_datum(value) -> str:
@@ -206,19 +212,20 @@ def _utc(local, offset, day, clock, lon: float) -> str | None:
     """The moment in UTC from EXIF's local time and offset, or from the receiver's time of day, or None."""
     moment, inside = _moment(local)
     shift = _shift(offset if _written(offset) else inside)
-    if moment and shift is not None:
-        return _iso(moment - shift)
+    known = moment - shift if moment and shift is not None else None
     since_midnight = _time_of_day(clock)
-    if since_midnight is None:
-        return None
     stamped, _ = _moment(f"{_written(day)} 00:00:00") if day else (None, "")
-    if stamped:
-        utc = stamped + since_midnight
-        if moment and abs(moment - utc) > _ONE_DAY_ASTRAY:
-            late = [utc + times * _WEEKS_RUN_OVER for times in (1, 2) if utc.year < 2060]
-            return next((_iso(one) for one in late if abs(moment - one) <= _ONE_DAY_ASTRAY), None)
-        return _iso(utc)
-    if not moment or np.isnan(lon):
+    if stamped and since_midnight is not None:
+        near, astray = (known, _FIX_ASTRAY) if known else (moment, _ONE_DAY_ASTRAY)
+        received = stamped + since_midnight
+        if near is None:
+            return _iso(received)
+        again = [received + times * _WEEKS_RUN_OVER for times in range(3 if received.year < 2060 else 1)]
+        found = next((one for one in again if abs(near - one) <= astray), None)
+        return _iso(known or found) if found else None
+    if known:
+        return _iso(known)
+    if since_midnight is None or not moment or np.isnan(lon):
         return None
     # A time of day without a date: of the days around the local date the one whose offset fits the longitude best.
     midnight = moment.replace(hour=0, minute=0, second=0)
@@ -261,7 +268,7 @@ def _shift(value) -> timedelta | None:
     if text in ("Z", "UTC", "GMT"):
         return timedelta(0)
     found = _SHIFT.fullmatch(text)
-    if not found or int(found[2]) > 14 or int(found[3] or 0) > 59:
+    if not found or int(found[2]) > (14 if found[1] == "+" else 12) or int(found[3] or 0) > 59:
         return None
     shift = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
     return shift if found[1] == "+" else -shift

@@ -8,6 +8,7 @@ listed.
 
 import csv
 import re
+import struct
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,6 +19,12 @@ from datasets import Dataset, Features, Image, Value
 from PIL import Image as Picture
 
 from georeplicate import geo
+
+# What Pillow raises for files that are damaged in one way or another, its EXIF with them
+UNSHOWN = (
+    OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, struct.error,
+    Picture.DecompressionBombError,
+)  # fmt: skip
 
 
 class Named(Image):
@@ -31,7 +38,7 @@ class Named(Image):
     def decode_example(self, value: dict, token_per_repo_id: dict | None = None):
         try:
             return super().decode_example(value, token_per_repo_id)
-        except (OSError, SyntaxError, ValueError, Picture.DecompressionBombError) as error:
+        except UNSHOWN as error:
             raise OSError(
                 f"{value.get('path') or 'a picture'} cannot be shown ({error}); leave its row out with "
                 "pairs.load(..., check=True), or with the list that pairs.validate writes"
@@ -115,9 +122,10 @@ def broken(path: str) -> str:
     """Why a picture cannot be shown, or "". The whole file is decoded: many that are cut short open well."""
     try:
         with Picture.open(path) as picture:
+            picture.getexif()  # as the library does that turns pictures upright
             picture.draft("L", (256, 256))
             picture.load()
-    except (OSError, SyntaxError, ValueError, LookupError, EOFError, Picture.DecompressionBombError) as error:
+    except UNSHOWN as error:
         return f"{type(error).__name__}: {error}"
     return ""
 

@@ -42,6 +42,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from georeplicate import atlas, files, geo, pairs
+from georeplicate.pairs import schema
 
 CITY_KM = 75.0  # from the middle of the largest cities to the end of their suburbs
 RATIO_TOLERANCE = 0.02
@@ -185,9 +186,10 @@ def _look(path: str) -> dict:
     try:
         with Image.open(path) as picture:
             width, height = picture.size
+            picture.getexif()  # as the library does that turns pictures upright
             picture.draft("L", (256, 256))
             small = picture.convert("L").resize((128, 128), Image.Resampling.BOX)
-    except (OSError, SyntaxError, ValueError, LookupError, EOFError, Image.DecompressionBombError) as error:
+    except schema.UNSHOWN as error:
         return {"error": f"{type(error).__name__}: {str(error).replace(path, Path(path).name)}"}
     grey = np.asarray(small.resize((16, 16), Image.Resampling.BOX))
     return {"width": width, "height": height, "hash": str(imagehash.phash(small)), "grey": grey.tobytes().hex()}

@@ -106,6 +106,12 @@ UTC = "2023-03-04T11:30:00+00:00"
         ({"local": "2023:03:04 12:30:00", "clock": (11, 30, 0), "day": "2003:07:19"}, UTC),
         ({"local": "2023:03:04 12:30:00", "clock": (11, 30, 0), "day": "2023:03:04"}, UTC),
         ({"local": "2023:03:04 12:30:00", "clock": (11, 30, 0), "day": "2011:01:01"}, None),
+        # an offset and the receiver's moment
+        ({"local": "2023:03:04 12:30:00", "offset": "+01:00", "clock": (11, 29, 0), "day": "2023:03:04"}, UTC),
+        ({"local": "2023:03:04 12:30:00", "offset": "+01:00", "clock": (11, 30, 0), "day": "2003:07:19"}, UTC),
+        ({"local": "2023:03:04 12:30:00", "offset": "+01:00", "clock": (15, 30, 0), "day": "2023:03:04"}, None),
+        ({"local": "2023:03:04 12:30:00", "offset": "+01:00", "clock": (11, 30, 0), "day": "2023:03:07"}, None),
+        ({"local": "2023:03:04 12:30:00", "offset": "-13:00"}, None),
         # clocks that were never set, or are none
         ({"local": "0001:01:01 00:00:00", "offset": "+02:00"}, None),
         ({"local": "9999:12:31 23:59:59", "offset": "-02:00"}, None),
@@ -126,6 +132,9 @@ def test_times(tmp_path, tags, moment):
         ((42.0, 52.95, 0.0), "WGS-84", -42.8825, ""),
         ((42.0, 52.0, IFDRational(0, 0)), "", None, "contradicts itself"),
         ((42.0, 52.0, 57.0), "TOKYO", -42.8825, "datum TOKYO: convert it to WGS 84"),
+        ((42.0, 52.0, 57.0), "European 1950", -42.8825, "datum European 1950: convert it to WGS 84"),
+        (b"\x2a\x34\x39", "", None, "contradicts itself"),
+        ("42,52.95S", "", None, "contradicts itself"),
     ],
 )
 def test_empty_seconds_and_other_datums(lat, datum, expected, said):
@@ -384,6 +393,25 @@ def test_a_picture_that_is_cut_short_is_named_or_left_out_before(folder):
     assert (
         again.shuffle(seed=0)[1]["panorama"].size == (96, 72) and pickle.loads(pickle.dumps(again))[0]["id"] == "a.jpg"
     )
+
+
+def test_a_picture_with_torn_exif_is_named_or_left_out_before(folder):
+    header = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(header, "PNG")
+    exif = b"eXIfII*\0"
+    torn = struct.pack(">L", 4) + exif + struct.pack(">L", zlib.crc32(exif))
+    for i in range(2):
+        path = folder / f"train/satellite/000{i}/a.png"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(header.getvalue()[:33] + torn * i + header.getvalue()[33:])
+    (folder / "photos/b.png").write_bytes(path.read_bytes())
+    assert listed(folder).problem.to_dict() == {"a.jpg": "", "b.png": "unreadable photo"}
+    with pytest.raises(OSError, match=r"a\.png cannot be shown .*check=True"):
+        pairs.load("university-1652", "train", root=folder)[1]
+    with pytest.warns(UserWarning, match="1 unreadable aerial"):
+        assert pairs.load("university-1652", "train", root=folder, check=True)["id"][:] == ["0000"]
+    found = validate.check("university-1652", folder, folder / "out", splits=("train",), progress=False)
+    assert found.rows.reason.tolist() == ["", "unreadable aerial"]
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
