@@ -70,8 +70,9 @@ def read(root: Path, split: str, *, tile_m: float | None = None) -> pd.DataFrame
     tiles = _tiles(_below(root / "tiles", TILES))
     rows, problems, timeless = [], [], []
     for path in paths:
-        name, seen = path.relative_to(root / "photos").as_posix(), _look(path)
-        row: dict[str, Any] = {"id": name, "panorama": str(path)}
+        listed = path.relative_to(root / "photos").as_posix()
+        name, seen = schema.printable(listed), _look(path)
+        row: dict[str, Any] = {"id": listed, "panorama": str(path)}
         row |= {"lat": seen.lat, "lon": seen.lon, "taken_at": seen.taken_at}
         problem = seen.problem
         if seen.timeless:
@@ -326,6 +327,8 @@ def _tiles(paths: list[Path]) -> list[_Tile]:
     for path in paths:
         try:
             tiles.append(_outline(path))
+        except UnicodeEncodeError:  # a name that is not in UTF-8
+            broken.append(schema.printable(path.name))
         except OSError:  # rasterio's as well: empty, cut short, a web page, the shadow file that a Mac leaves
             broken.append(path.name)
         except _NoPlace:

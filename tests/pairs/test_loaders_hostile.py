@@ -21,6 +21,7 @@ from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
 from rasterio.enums import ColorInterp
 from rasterio.transform import Affine, from_bounds
+from scipy.io import savemat
 
 from georeplicate import files, geo, pairs
 from georeplicate.pairs import download, photos, schema, validate
@@ -374,6 +375,20 @@ def test_a_very_long_name_gets_a_crop_of_its_own(folder):
     assert (rows.problem == "").all() and rows.aerial.nunique() == 3
 
 
+@pytest.mark.parametrize("options", [{}, {"tile_m": 200}])
+def test_names_that_are_no_text_are_rows_with_a_problem(folder, options):
+    os.rename(photo(folder / "photos/b.jpg", LAT, LON), os.fsencode(folder) + b"/photos/caf\xe9.jpg")
+    shutil.copy(folder / "tiles/a.tif", os.fsencode(folder) + b"/tiles/caf\xe9.tif")
+    with pytest.warns(UserWarning, match="left out: caf\ufffd.tif"):
+        rows = listed(folder, **options)
+    assert rows.problem.to_dict() == {"a.jpg": "", "caf\ufffd.jpg": "a file's name is not in UTF-8: rename it"}
+    with pytest.warns(UserWarning, match="1 a file's name is not in UTF-8"):
+        assert pairs.load("photos", "all", root=folder, **options)["id"][:] == ["a.jpg"]
+    (folder / "train/satellite/0001").mkdir(parents=True)
+    os.mkdir(os.fsencode(folder) + b"/train/satellite/\xe9")
+    assert pairs.read("university-1652", "train", folder).id.tolist() == ["0001", "\ufffd"]
+
+
 # --- pictures that break when they are shown --------------------------------------------------------------------------
 
 
@@ -456,6 +471,43 @@ class TestTables:
         (tmp_path / "root/splits/train.csv").write_text(f"{way.format(tmp_path)},a.png\na.png,/elsewhere/a.png\n")
         rows = pairs.read("cvglobal", "train", tmp_path / "root")
         assert rows.problem.tolist() == [schema.LEADS_OUT, ""]
+
+    def test_a_place_at_0_0_and_a_folder_of_a_pictures_name_are_none(self, tmp_path):
+        (tmp_path / "paris/sat_images/b.png").mkdir(parents=True)
+        nowhere, folder = GOOD.replace("2.35,48.85", "0,-0.0"), GOOD.replace("s/1.png", "s/b.png", 1)
+        cities(tmp_path, GOOD, f"2{nowhere[1:]}", f"3{folder[1:]}")
+        problems = pairs.read("cv-cities", "train", tmp_path).problem.tolist()
+        assert problems == ["", "place is 0, 0: none was known", "no aerial file"]
+
+    def test_a_list_without_a_row_is_said(self, tmp_path):
+        cities(tmp_path, "")
+        with pytest.raises(ValueError, match="cv-cities train: there is no row"):
+            pairs.load("cv-cities", "train", root=tmp_path)
+
+
+class TestCvusa:
+    def read(self, root, numbers, places):
+        (root / "splits").mkdir()
+        (root / "split_locations").mkdir()
+        lines = "".join(f"bingmap/19/{n}.jpg,streetview/panos/{n}.jpg,x\n" for n in numbers)
+        (root / "splits/train-19zl.csv").write_text(lines)
+        (root / "split_locations/all.csv").write_text(places)
+        return pairs.read("cvusa", "train", root)
+
+    def test_what_is_no_number_of_a_line_is_named(self, tmp_path):
+        rows = self.read(tmp_path, ["0000001", "²", "١", "1" * 5000], "40,-100,40.1,-100.1,0\n")
+        assert rows.lat[0] == 40.1 and set(rows.problem[1:]) == {"line without two paths and a number"}
+
+    def test_names_of_columns_would_shift_every_place(self, tmp_path):
+        with pytest.raises(ValueError, match=r"all.csv begins with names of columns.*remove them"):
+            self.read(tmp_path, ["0000001"], "sat_lat,sat_lon,lat,lon,x\n40,-100,40.1,-100.1,0\n")
+
+
+def test_a_matrix_without_names_is_one_sentence(tmp_path):
+    matrix = {"panoIds": np.zeros((0, 1), object), "utm": np.zeros((0, 2)), "trainSet": {"trainInd": [1]}}
+    savemat(tmp_path / "ACT_data.mat", matrix)
+    with pytest.raises(ValueError, match=r"ACT_data.mat is not the file expected .*panoIds is empty"):
+        pairs.read("cvact", "train", tmp_path)
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n" + bytes(600), b"MATLAB 7.3 MAT-file" + bytes(200), b"x"])
