@@ -33,6 +33,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
+from numbers import Real
 from pathlib import Path
 
 import imagehash
@@ -97,15 +98,20 @@ def check(
     """
     if source not in pairs.ON_DISK:
         raise ValueError(f"validate: {source!r} is no source on disk; choose from {', '.join(pairs.ON_DISK)}")
-    if workers < 1 or not 0 <= leak_km < math.inf:
-        raise ValueError(f"validate: workers from 1 and leak_km from 0 are needed, got {workers} and {leak_km:g}")
+    numbers = isinstance(workers, int) and isinstance(leak_km, Real)
+    if not numbers or workers < 1 or not 0 <= leak_km < math.inf:
+        raise ValueError(f"validate: workers from 1 and leak_km from 0 are needed, got {workers!r} and {leak_km!r}")
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(
             f"validate: {out} cannot be made a folder for the report ({error.strerror}); name another"
         ) from None
-    splits = pairs.ON_DISK[source].SPLITS if splits is None else splits
+    splits = tuple(dict.fromkeys(pairs.ON_DISK[source].SPLITS if splits is None else splits))  # each once
+    if not splits:
+        raise ValueError(
+            f"validate: there is no split to look at; {source} has {', '.join(pairs.ON_DISK[source].SPLITS)}"
+        )
     frames = [pairs.read(source, split, root, **options).assign(split=split) for split in splits]
     rows = pd.concat(frames, ignore_index=True)
     paths = sorted({path for view in _VIEWS for path in rows[view].dropna()})

@@ -534,6 +534,7 @@ def test_vigor_gives_the_cities_that_are_here(tmp_path):
         "\ufeffsplit,id\nall,a.jpg\n",
         "split;id;reason\nall;a.jpg;x, y\n",
         "id\tsplit\na.jpg\tall\n",
+        "split, id\n all, a.jpg \nall\n",
     ],
 )
 def test_a_list_of_rows_to_set_aside_survives_a_spreadsheet(folder, text):
@@ -551,6 +552,16 @@ def test_a_list_that_is_none_is_one_sentence(folder, content):
         pairs.load("photos", "all", root=folder, set_aside=path)
 
 
+def test_a_list_of_rows_that_are_not_there_is_said(folder):
+    path = folder / "list.csv"
+    path.write_text("split,id\nall,0001.jpg\nother,b.jpg\n")
+    with pytest.warns(UserWarning, match=r"list.csv sets aside 1 rows that are not there, such as '0001.jpg'"):
+        assert pairs.load("photos", "all", root=folder, set_aside=path)["id"][:] == ["a.jpg"]
+    path.write_text("split,id\nall,a.jpg\n")
+    with pytest.raises(ValueError, match="all of it is set aside"):
+        pairs.load("photos", "all", root=folder, set_aside=path)
+
+
 # --- validation -------------------------------------------------------------------------------------------------------
 
 
@@ -559,6 +570,16 @@ def test_a_report_needs_a_folder(folder, out):
     (folder / "a-file").write_text("x")
     with pytest.raises(ValueError, match="cannot be made a folder for the report"):
         validate.check("photos", folder, folder / out, progress=False)
+
+
+def test_a_split_is_looked_at_once_or_there_is_none(folder):
+    found = validate.check("photos", folder, folder / "out", splits=("all", "all"), progress=False)
+    assert found.rows.reason.tolist() == [""]
+    with pytest.raises(ValueError, match="no split to look at; photos has all"):
+        validate.check("photos", folder, folder / "out", splits=(), progress=False)
+    for wrong in ({"leak_km": None}, {"leak_km": "0.1"}, {"workers": 1.5}, {"workers": None}):
+        with pytest.raises(ValueError, match="workers from 1 and leak_km from 0"):
+            validate.check("photos", folder, folder / "out", progress=False, **wrong)
 
 
 def test_what_was_seen_may_be_damaged(folder):
