@@ -665,6 +665,19 @@ def test_a_link_in_an_archive_is_refused(tmp_path):
     refused(tmp_path / "a.zip", tmp_path / "root", "is a link")
 
 
+def test_names_with_dots_lie_where_the_archive_means_and_none_twice(tmp_path):
+    with zipfile.ZipFile(tmp_path / "paris.zip", "w") as file:
+        file.writestr("./a", b"1")
+        file.writestr("./sub/./b", b"2")
+    download._unpack(tmp_path / "paris.zip", tmp_path / "root")
+    found = [p.relative_to(tmp_path / "root").as_posix() for p in (tmp_path / "root").rglob("*") if p.is_file()]
+    assert sorted(found) == ["paris/a", "paris/sub/b"]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("paris/a", b"1")
+        file.writestr("paris/./a", b"22")
+    refused(tmp_path / "a.zip", tmp_path / "other", "'paris/a' is in it twice")
+
+
 def test_sums_decide_what_is_there_already(tmp_path):
     archive = packed(tmp_path / "a.zip", good=b"right")
     (tmp_path / "root/paris").mkdir(parents=True)
@@ -674,7 +687,7 @@ def test_sums_decide_what_is_there_already(tmp_path):
     assert sorted(p.name for p in (tmp_path / "root").iterdir()) == ["paris"]
 
 
-@pytest.mark.parametrize("content", ["[]", "null", "3", '{"files": []}', "{", '"x"'])
+@pytest.mark.parametrize("content", ["[]", "null", "3", '{"files": []}', "{", '"x"', '{"revision": 5}'])
 def test_a_record_that_is_none_is_one_sentence(tmp_path, content):
     (tmp_path / "download.json").write_text(content)
     with pytest.raises(download.DownloadError, match=r"download.json is no.*remove it and run the same command again"):
