@@ -320,6 +320,10 @@ PROFILES = [
     ("adam_betas", (2, 2)), ("adam_betas", (0.9,)), ("reward_weights", (1,)), ("reward_weights", (math.nan, 0, 0, 0)),
     ("panorama_px", (1,)), ("panorama_px", (0, 64)), ("tile_px", 0), ("tile_px", 48.0), ("freeze_vision", "yes"),
     ("source", None), ("model", 3), ("reward_mode", "x"), ("precision", "fp8"), ("negatives", "x"), ("seeds", ()),
+    ("seeds", 5), ("seeds", "012"), ("seeds", (1.5,)), ("seeds", (-1,)), ("adam_betas", None), ("adam_betas", "ab"),
+    ("sft_adam_betas", 0.9), ("reward_weights", "abcd"), ("reward_weights", (1, 1, 1, None)),
+    ("reward_weights", (1, 1, 1, math.inf)), ("panorama_px", None), ("panorama_px", ("32", "128")),
+    ("panorama_px", (32.0, 128.0)),
 ]  # fmt: skip
 
 
