@@ -239,6 +239,14 @@ def test_check_is_not_silent_about_a_folder_that_is_not_there(place, capsys):
     assert said.out == "" and said.err.startswith(f"error: there is no folder {place[1]}, so nothing was checked")
 
 
+@pytest.mark.parametrize("code", [[], None, {"training": 5}])
+def test_a_manifest_that_lacks_what_is_read_of_it_is_said(place, capsys, code):
+    files.write_json(place[1] / "smoke/runs/x/manifest.json", {"files": {}, "code": code})
+    assert main(place, "check") == 1
+    assert "x/manifest.json is damaged: it does not say which code made its run" in capsys.readouterr().err
+    assert publish.origin(place[1] / "smoke/runs") == "manifests that do not say where (x)"
+
+
 def test_check_says_once_that_other_code_made_the_runs(place, capsys, monkeypatch):
     publish.publish("smoke", work=place[0], results=place[1])
     code = runner.code_now(recipes.of("mini"))
