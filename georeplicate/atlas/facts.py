@@ -143,7 +143,7 @@ def _is_scalar_moment(when) -> bool:
 def _degrees(values: ArrayLike) -> NDArray:
     """As floats; what is no number (None, "12 N", masked) is NaN, so that its row alone is invalid."""
     if isinstance(values, np.ma.MaskedArray):
-        values = values.astype(float).filled(np.nan)
+        values = np.ma.filled(values.astype(float), np.nan)
     try:
         return np.asarray(values, dtype=float)
     except (TypeError, ValueError):

@@ -97,7 +97,7 @@ def verify(profile: str, *, work: Path = files.WORK, results: Path = RESULTS) ->
         raise ResultsError(f"no table is both in {there} and in {here}: make reproduce PROFILE={profile} comes first")
     moved, compared = [], 0
     for name in both:
-        for row in _compare(pd.read_csv(there / name), pd.read_csv(here / name)):
+        for row in _compare(files.read_csv(there / name), files.read_csv(here / name)):
             compared += 1
             if row["verdict"]:
                 moved.append({"table": name.removesuffix(".csv")} | row)
