@@ -170,16 +170,24 @@ def data(
     if source not in pairs.ON_DISK:
         raise ValueError(f"unknown source {source!r}: choose one of {', '.join(pairs.ON_DISK)}")
     folder = root or files.CHECKOUT / "data" / source
+    if check and (only or revision or accept_unstated_licence):
+        raise ValueError("--check looks through what is there: leave --only, --revision and the licence out")
+    if not check and (splits or leak_km != 0.1 or workers != 1 or out is not None):
+        raise ValueError("--splits, --leak-km, --workers and --out say how to look through what is there: give --check")
     if check:
-        into, chosen = out or folder / "validation", tuple(splits.split(",")) if splits else None
+        into, chosen = out or folder / "validation", _listed(splits) if splits else None
         report = validate.check(source, folder, into, splits=chosen, leak_km=leak_km, workers=workers)
         print(report.counts.to_string(index=False))
         print(f"{len(report.set_aside)} rows to set aside, with reasons: {into / 'set_aside.csv'}")
         return
     print(download.explain(source, folder), flush=True)
-    names = tuple(name for name in only.split(",") if name)
+    names = _listed(only)
     download.fetch(source, folder, accept_unstated_licence=accept_unstated_licence, only=names, revision=revision)
     print(f"done; next: georeplicate data {source} --check" + (f" --root {root}" if root else ""))
+
+
+def _listed(names: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in names.split(",") if name.strip())
 
 
 @app.command()

@@ -68,6 +68,16 @@ def write_csv(path: str | Path, table) -> Path:
     return write_bytes(path, table.to_csv(index=False, lineterminator="\n", quoting=quoting).encode())
 
 
+def read_csv(path: str | Path):
+    """A pandas DataFrame of a CSV file; ValueError in one sentence, with its name, for what is none."""
+    import pandas as pd
+
+    try:
+        return pd.read_csv(path)
+    except ValueError as error:  # pandas' own errors are, too
+        raise ValueError(f"{path} is no CSV in UTF-8 ({str(error).strip()}); make it again") from None
+
+
 def unused(path: str | Path) -> Path:
     """The path itself, or with -2, -3, ... behind its name the first that does not exist; its folder is made."""
     path, count = Path(path), 1

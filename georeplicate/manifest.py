@@ -68,7 +68,7 @@ def read(folder: str | Path) -> dict:
         files = dict(manifest["files"])
     except (FileNotFoundError, NotADirectoryError):
         raise FileError(f"{folder} holds no finished run: {NAME} is missing; run it again") from None
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise FileError(f"{folder / NAME} is damaged; delete {folder} and run it again") from None
     for name, expected in files.items():
         path = folder / name

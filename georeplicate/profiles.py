@@ -14,7 +14,7 @@ in place) unless a comment calls them ours, which means that the paper and the r
 
 import math
 from dataclasses import asdict, dataclass, fields
-from typing import Any, ClassVar, Literal, Self, get_args
+from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
 DRY_BASE = "dry-base"  # the random model of a dry run: see runs.dry
 WORLDS = ("layout", "geographic")
@@ -139,6 +139,15 @@ class Profile:
                 self._refuse(f"{one.name} must be a finite number, got {value!r}")
             if one.type is str and not isinstance(value, str) or one.type is bool and not isinstance(value, bool):
                 self._refuse(f"{one.name} must be a {one.type.__name__}, got {value!r}")
+            if get_origin(one.type) is tuple:
+                self._check_numbers(one.name, value, whole=int in get_args(one.type))
+
+    def _check_numbers(self, name: str, values: Any, whole: bool) -> None:
+        """Of a field that holds several: all from 0 on and finite, and no texts that happen to be as long."""
+        kinds = int if whole else int | float
+        fine = isinstance(values, tuple | list) and not any(isinstance(value, bool) for value in values)
+        if not (fine and all(isinstance(value, kinds) and 0 <= value < math.inf for value in values)):
+            self._refuse(f"{name} must be {'whole numbers' if whole else 'numbers'} from 0 on, got {values!r}")
 
     def _check_choices(self) -> None:
         """Fields that are one of a few words; "" is a word of those that may be empty."""

@@ -141,7 +141,9 @@ def _is_scalar_moment(when) -> bool:
 
 
 def _degrees(values: ArrayLike) -> NDArray:
-    """As floats; what is no number (None, "12 N") is NaN, so that its row alone is invalid."""
+    """As floats; what is no number (None, "12 N", masked) is NaN, so that its row alone is invalid."""
+    if isinstance(values, np.ma.MaskedArray):
+        values = np.ma.filled(values.astype(float), np.nan)
     try:
         return np.asarray(values, dtype=float)
     except (TypeError, ValueError):
@@ -193,7 +195,8 @@ def _moments(when) -> NDArray:
         return pd.DatetimeIndex(when).tz_convert("UTC").tz_localize(None).to_numpy().astype("datetime64[us]")
     array = when if isinstance(when, Sequence) else np.asarray(when)
     if isinstance(array, np.ndarray) and array.dtype.kind == "M":
-        return array.astype("datetime64[us]")
+        years = array.astype("datetime64[Y]").astype(np.int64) + 1970
+        return np.where((years >= 1) & (years <= 9999), array, np.datetime64("NaT")).astype("datetime64[us]")
     return np.array([_utc_or_nat(moment) for moment in np.ravel(np.asarray(array, dtype=object))], "datetime64[us]")
 
 

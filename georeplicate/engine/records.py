@@ -13,6 +13,7 @@ process or many, and past one machine Ray Data does:
 
 import itertools
 import json
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -32,6 +34,8 @@ from PIL import Image as Picture
 from georeplicate import atlas, files, manifest
 from georeplicate.engine import factcheck, teachers
 from georeplicate.engine.teachers import Failure, Site, Teacher
+from georeplicate.model.pictures import as_rgb
+from georeplicate.pairs import schema
 from georeplicate.tasks import prompts
 from georeplicate.world.scene import Attributes
 
@@ -88,7 +92,7 @@ def records_of(batch: Batch, teacher: Teacher, seed: int = 0) -> dict[str, list]
         if not reasons[i]:
             try:
                 sites[i] = _site(batch, i, facts, teacher.sees)
-            except (OSError, SyntaxError, ValueError, Picture.DecompressionBombError) as error:
+            except schema.UNSHOWN as error:
                 reasons[i] = f"metadata: a picture cannot be read ({type(error).__name__})"
     texts = dict(zip(sites, teacher.think(list(sites.values()), seed), strict=True))
     columns: dict[str, list] = {name: [] for name in SCHEMA.names}
@@ -152,9 +156,20 @@ def _describe(batch: Batch) -> atlas.Facts:
     return facts.without_moment(unknown) if any(unknown) else facts
 
 
+def _given(value: Any) -> Any:
+    """What a cell of a table holds; None where it holds nothing ("", or NaN, NaT, NA: what pandas makes of None)."""
+    nothing = value == "" if isinstance(value, str) else pd.api.types.is_scalar(value) and pd.isna(value)
+    return None if nothing else value
+
+
+def _text(value: Any) -> str:
+    value = _given(value)
+    return "" if value is None else str(value)
+
+
 def _moment(when: Any) -> str:
     """As it was given; "" where there is none: not known is another thing than not readable."""
-    return "" if when is None or when != when else str(when)
+    return _text(when)
 
 
 def _unusable(batch: Batch, facts: atlas.Facts, i: int) -> str:
@@ -163,21 +178,21 @@ def _unusable(batch: Batch, facts: atlas.Facts, i: int) -> str:
         return "metadata: the coordinate or the moment cannot be read"
     if not facts.country[i]:
         return "metadata: no country there (the sea, or land that no state claims)"
-    given = str(batch["country"][i] or "") if "country" in batch else ""
+    given = _text(batch["country"][i]) if "country" in batch else ""
     if given and atlas.country_code(given) != facts.country[i]:
         return "metadata: the country named is not that of the coordinate"
     return ""
 
 
 def _site(batch: Batch, i: int, facts: atlas.Facts, with_pictures: bool) -> Site:
-    given = {name: batch[name][i] for name in Attributes.__dataclass_fields__ if name in batch}
+    given = {name: _given(batch[name][i]) for name in Attributes.__dataclass_fields__ if name in batch}
     complete = len(given) == len(Attributes.__dataclass_fields__) and all(given.values())
     city = batch["city"][i] if "city" in batch else ""
-    pictures = [batch[name][i] for name in PICTURES if name in batch] if with_pictures else []
+    pictures = [_given(batch[name][i]) for name in PICTURES if name in batch] if with_pictures else []
     return Site(
         id=str(batch["id"][i]),
         facts=facts[i],
-        city=str(city or ""),
+        city=_text(city),
         attributes=Attributes(**given) if complete else None,
         images=tuple(_encoded(picture) for picture in pictures if picture is not None),
     )
@@ -189,17 +204,25 @@ def _encoded(picture) -> bytes:
     if isinstance(picture, bytes):
         return picture
     if isinstance(picture, Mapping):  # an undecoded image of `datasets`
-        return picture["bytes"] or Path(picture["path"]).read_bytes()
+        picture = picture.get("bytes") or picture.get("path") or ""
+    if isinstance(picture, bytes):
+        return picture
+    if isinstance(picture, str | os.PathLike):
+        return Path(picture).read_bytes()
+    if not isinstance(picture, Picture.Image):
+        raise TypeError(f"{type(picture).__name__} is no picture")
     buffer = BytesIO()
-    picture.save(buffer, "PNG")
+    as_rgb(picture).save(buffer, "PNG")
     return buffer.getvalue()
 
 
 def _images(batch: Batch, i: int) -> list[str]:
-    images = batch["image"][i] if "image" in batch else None
+    images = _given(batch["image"][i]) if "image" in batch else None
     if images is None:
         return []
-    return [images] if isinstance(images, str) else [str(name) for name in images]
+    if isinstance(images, str | os.PathLike) or not isinstance(images, Iterable):
+        return [str(images)]
+    return [str(name) for name in images]
 
 
 def _judge(site: Site, text: str | Failure) -> tuple[str, str, str]:
@@ -237,8 +260,9 @@ def build(
     EngineError where the folder holds a run of other rows or settings. The same arguments give the same shards, byte
     for byte, whatever num_proc is.
     """
-    if seed < 0:
-        raise EngineError(f"a seed is 0 or more, got {seed}")
+    for what, number, least in (("seed", seed, 0), ("num_proc", num_proc, 1), ("shard", shard, 1)):
+        if not isinstance(number, int) or number < least:
+            raise EngineError(f"a {what} is {least} or more, got {number!r}")
     if num_proc > 1 and not teacher.in_processes:
         raise EngineError(f"the teacher {teacher.name!r} counts and loads in one process: use num_proc=1")
     settings = {"teacher": _describe_teacher(teacher), "seed": seed, "shard": shard}
@@ -282,7 +306,7 @@ def _shards(
 ) -> Iterator[tuple[str, dict[str, list], str]]:
     """(file name, columns, hash of all but the pictures) of each shard that is not yet there in the folder `last`."""
     held = out / "settings.json"
-    if held.is_file() and json.loads(held.read_text()) != settings:
+    if held.is_file() and _settings(held) != settings:
         raise EngineError(f"{out} holds a run with other settings ({held.name}); choose another folder or delete it")
     if not held.is_file():
         files.write_json(held, settings)
@@ -297,11 +321,30 @@ def _shards(
         done = out / last / name
         if not done.is_file():
             yield name, batch, key
-        elif (pq.read_schema(done).metadata or {}).get(b"input") != key.encode():
+        elif (_parquet(pq.read_schema, done).metadata or {}).get(b"input") != key.encode():
             raise EngineError(f"{done} was made from other rows; choose another folder or delete {out}")
+    if number == 0:
+        raise EngineError("there is no row to make records or facts of")
     extra = sorted((out / last).glob("*.parquet"))[number:]
     if extra:
         raise EngineError(f"{extra[0]} belongs to no row: {out} was made from more rows; choose another folder")
+
+
+def _settings(held: Path) -> Any:
+    try:
+        return json.loads(held.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise EngineError(
+            f"{held} is damaged ({error}); delete {held.parent}, or this file if the run had no other settings"
+        ) from None
+
+
+def _parquet(read: Callable[..., Any], path: Path, **options: Any) -> Any:
+    """What a shard holds; EngineError in one sentence where it is damaged."""
+    try:
+        return read(path, **options)
+    except (pa.ArrowInvalid, OSError) as error:
+        raise EngineError(f"{path} is damaged ({error}); delete it and run the same again") from None
 
 
 def _batches(rows: Iterable[Mapping], size: int) -> Iterator[list[Mapping]]:
@@ -311,6 +354,8 @@ def _batches(rows: Iterable[Mapping], size: int) -> Iterator[list[Mapping]]:
 
 
 def _columns(part: list[Mapping]) -> dict[str, list]:
+    if odd := [row for row in part if not isinstance(row, Mapping)]:
+        raise EngineError(f"{odd[0]!r} is no row: each is a mapping of {', '.join(METADATA)}")
     names = list(part[0])
     for row in part:
         if row.keys() != part[0].keys():
@@ -321,7 +366,10 @@ def _columns(part: list[Mapping]) -> dict[str, list]:
 def _refuse_doubles(batch: Mapping[str, list], seen: set[bytes]) -> None:
     """Two records of one id would be told apart by nobody. Sixteen bytes of hash an id: 1 M ids take some 80 MB."""
     for name in batch.get("id", ()):
-        key = sha256(str(name).encode()).digest()[:16]
+        try:
+            key = sha256(str(name).encode()).digest()[:16]
+        except UnicodeEncodeError:
+            raise EngineError(f"the id {name!r} is no text that can be written: ids are UTF-8") from None
         if key in seen:
             raise EngineError(f"two rows have the id {name!r}; ids must be unique")
         seen.add(key)
@@ -379,7 +427,7 @@ def _count(out: Path) -> dict[str, Any]:
     reasons: Counter[str] = Counter()
     timeless = 0
     for path in sorted((out / "accepted").glob("*.parquet")):
-        table = pq.read_table(path, columns=["completion", "country", "taken_at"])
+        table = _parquet(pq.read_table, path, columns=["completion", "country", "taken_at"])
         timeless += table["taken_at"].to_pylist().count("")
         for completion in table["completion"].to_pylist():
             spelt = _plain_words(completion)
@@ -387,7 +435,7 @@ def _count(out: Path) -> dict[str, Any]:
             words.update(spelt)
         countries.update(table["country"].to_pylist())
     for path in sorted((out / "rejected").glob("*.parquet")):
-        reasons.update(pq.read_table(path, columns=["reason"])["reason"].to_pylist())
+        reasons.update(_parquet(pq.read_table, path, columns=["reason"])["reason"].to_pylist())
     return {
         "accepted": lengths.total(),
         "rejected": reasons.total(),
@@ -481,27 +529,39 @@ def read_jsonl(path: str | Path) -> Dataset:
     names the line that does not fit.
     """
     rows = []
-    with open(path, encoding="utf-8") as file:
-        for number, line in enumerate(file, 1):
-            if line.strip():
-                try:
-                    rows.append(_from_jsonl(json.loads(line)))
-                except (ValueError, KeyError, TypeError, IndexError) as error:
-                    raise EngineError(
-                        f"{path}, line {number}: not a row of {{id, image, conversations: [human, gpt]}} ({error})"
-                    ) from None
+    try:
+        with open(path, encoding="utf-8-sig") as file:
+            for number, line in enumerate(file, 1):
+                if line.strip():
+                    rows.append(_from_jsonl(line, f"{path}, line {number}"))
+    except UnicodeDecodeError as error:
+        raise EngineError(f"{path} is not in UTF-8 (byte {error.start}): save it again as UTF-8") from None
     features = SCHEMA.empty_table().select(["id", "image", "prompt", "completion"]).schema
     return Dataset(pa.Table.from_pylist(rows, schema=features))
 
 
-def _from_jsonl(row: dict) -> dict:
-    human, gpt = row["conversations"][:2]
-    if (human["from"], gpt["from"]) != ("human", "gpt"):
-        raise ValueError(f"turns are from {human['from']!r} and {gpt['from']!r}")
-    image = row.get("image", [])
-    return {
-        "id": str(row["id"]),
-        "image": [image] if isinstance(image, str) else [str(name) for name in image],
-        "prompt": str(human["value"]).replace("<image>", "").lstrip("\n"),
-        "completion": str(gpt["value"]),
-    }
+def _from_jsonl(line: str, where: str) -> dict:
+    try:
+        row = json.loads(line)
+        human, gpt = row["conversations"][:2]
+        if (human["from"], gpt["from"]) != ("human", "gpt"):
+            raise ValueError(f"turns are from {human['from']!r} and {gpt['from']!r}")
+        image = row.get("image", [])
+        if not isinstance(image, str | list):
+            raise TypeError(f"{image!r} is neither a path nor a list of paths")
+        return {
+            "id": str(row["id"]) if isinstance(row["id"], int) else _written(row["id"]),
+            "image": [_written(name) for name in ([image] if isinstance(image, str) else image)],
+            "prompt": _written(human["value"]).replace("<image>", "").lstrip("\n"),
+            "completion": _written(gpt["value"]),
+        }
+    except (ValueError, KeyError, TypeError, IndexError, RecursionError) as error:
+        raise EngineError(f"{where}: not a row of {{id, image, conversations: [human, gpt]}} ({error})") from None
+
+
+def _written(value: Any) -> str:
+    """A text that can be written again; TypeError or ValueError for anything else."""
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    value.encode()
+    return value

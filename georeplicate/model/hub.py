@@ -109,9 +109,9 @@ def missing(path: Path) -> list[str]:
         return [] if (path / "model.safetensors").is_file() else ["model.safetensors"]
     try:
         shards = set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values())
-    except (OSError, ValueError, KeyError, AttributeError, TypeError):
+        return sorted(name for name in shards if not (path / name).is_file())
+    except (OSError, ValueError, KeyError, AttributeError, TypeError, RecursionError):
         return [index.name]
-    return sorted(name for name in shards if not (path / name).is_file())
 
 
 # --- the cache -------------------------------------------------------------------------------------------------------
@@ -127,7 +127,7 @@ def _home(name: str) -> Path:
 def _held(name: str, revision: str | None) -> Path | None:
     """The whole snapshot that the cache holds, without asking anybody; None where there is none."""
     home, wanted = _home(name), revision or "main"
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(OSError, ValueError):  # no such name, or a damaged reference
         if (home / "refs" / wanted).is_file():
             wanted = (home / "refs" / wanted).read_text().strip()
         found = home / "snapshots" / wanted

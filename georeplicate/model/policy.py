@@ -381,7 +381,10 @@ def merge(adapter: str | os.PathLike, base: str | None = None) -> Policy:
         verify_manifest(folder)
     from peft import PeftModel
 
-    named = str(base or json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"])
+    try:
+        named = str(base or json.loads((folder / "adapter_config.json").read_text())["base_model_name_or_path"])
+    except (ValueError, KeyError, TypeError):
+        raise CheckpointError(f"{folder / 'adapter_config.json'} does not name a base: say which with --base") from None
     stored = load(hub.named(named))  # in the type of its weights, which the merged ones get again
     dtype = stored.model.dtype
     made: Any = PeftModel.from_pretrained(stored.model.float(), str(folder))

@@ -98,6 +98,7 @@ class Chat:
 
     MAX_WAIT_S = 60.0
     _AGAIN = frozenset({408, 409, 425, 429, 500, 502, 503, 504, 529})
+    _NEVER = frozenset({401, 402, 403, 404, 405, 407, 410})  # whatever is asked
 
     def __init__(
         self,
@@ -115,12 +116,19 @@ class Chat:
         prices: tuple[float, float] | None = None,
         budget: float | None = None,
     ):
-        if concurrency < 1 or attempts < 1:
-            raise ValueError("openai: concurrency and attempts must be at least 1")
+        for what, number in (("concurrency", concurrency), ("attempts", attempts), ("max_tokens", max_tokens)):
+            if not isinstance(number, int) or number < 1:
+                raise ValueError(f"openai: {what} must be a whole number from 1, got {number!r}")
+        if not 0 < timeout_s < math.inf:
+            raise ValueError(f"openai: timeout_s must be a number of seconds above 0, got {timeout_s!r}")
+        if requests_per_minute and not requests_per_minute > 0:
+            raise ValueError(f"openai: requests_per_minute must be above 0, got {requests_per_minute!r}")
+        if prices is not None and not (isinstance(prices, tuple) and len(prices) == 2 and all(p >= 0 for p in prices)):
+            raise ValueError(f"openai: prices are (prompt, completion) per million tokens, got {prices!r}")
         if budget is not None and prices is None:
             raise ValueError("openai: a budget needs prices=(prompt, completion) per million tokens to be counted in")
-        self.base_url, self.model, self.cache = base_url.rstrip("/"), model, Path(cache)
-        self.api_key = os.environ.get("OPENAI_API_KEY") if api_key is None else api_key
+        self.base_url, self.model, self.cache = _address(base_url), model, Path(cache)
+        self.api_key = _key(os.environ.get("OPENAI_API_KEY") if api_key is None else api_key)
         self.concurrency, self.timeout_s, self.attempts, self.backoff_s = concurrency, timeout_s, attempts, backoff_s
         self.max_tokens = max_tokens
         self.prices, self.budget = prices, budget
@@ -221,12 +229,17 @@ class Chat:
             raise _Unreachable(f"no connection: {error}") from None
         except httpx.TimeoutException:
             raise _Again(f"no answer within {self.timeout_s:g} s") from None
-        except httpx.TransportError as error:
+        except httpx.RequestError as error:  # lost, or not in the encoding that its header says
             raise _Again(f"connection lost: {error}") from None
         self._reached = True
         if response.status_code in self._AGAIN:
             raise _Again(f"the server answered {response.status_code}", _retry_after(response))
-        if response.status_code in (401, 403, 404):
+        if response.is_redirect:
+            raise ServerError(
+                f"openai: {self.base_url} answered {response.status_code} and sends to "
+                f"{response.headers.get('location')}; name the address that it stands for"
+            )
+        if response.status_code in self._NEVER:
             raise ServerError(
                 f"openai: {self.base_url} answered {response.status_code} for the model {self.model!r}: "
                 f"{response.text[:200]!r}; check the address, the model's name and the key"
@@ -240,19 +253,21 @@ class Chat:
             body = response.json()
             choice = body["choices"][0]
             text = choice["message"]["content"]
-        except (ValueError, KeyError, IndexError, TypeError):
+        except (ValueError, KeyError, IndexError, TypeError, RecursionError):
             raise _Again(f"not a chat completion: {response.text[:80]!r}") from None
         usage = body.get("usage")
         self._count(usage)
         if not isinstance(text, str):
             return Failure("an empty answer")  # none at all: "" is what a model wrote
+        text = text.encode(errors="replace").decode()  # half a surrogate pair can be kept nowhere
         tokens = usage.get("completion_tokens") if isinstance(usage, dict) else None
         return Reply(text, tokens if isinstance(tokens, int) else None, choice.get("finish_reason") != "length")
 
     def _count(self, usage: Any) -> None:
         if self.prices is None or not isinstance(usage, dict):
             return
-        tokens = [usage.get(name) or 0 for name in ("prompt_tokens", "completion_tokens")]
+        counted = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+        tokens = [n if isinstance(n, int) else 0 for n in counted]
         with self._lock:
             self.spent += sum(n * price for n, price in zip(tokens, self.prices)) / 1e6
 
@@ -264,6 +279,25 @@ class Chat:
             start = max(now, self._next_call)
             self._next_call = start + self._interval_s
         time.sleep(start - now)
+
+
+def _address(base_url: str) -> str:
+    """Without the slash at its end; ValueError for what no request can be sent to."""
+    try:
+        url = httpx.URL(base_url)
+    except httpx.InvalidURL:
+        url = httpx.URL("")
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ValueError(f"openai: base_url {base_url!r} is no address, such as http://localhost:8000/v1")
+    return base_url.rstrip("/")
+
+
+def _key(api_key: str | None) -> str | None:
+    """Without the line end that files and shells leave at its end; ValueError for what no header can hold."""
+    found = (api_key or "").strip()
+    if not (found.isascii() and found.isprintable()):
+        raise ValueError("openai: the api_key (or OPENAI_API_KEY) holds characters that no key has: copy it again")
+    return found or None
 
 
 def _cached(path: Path) -> Reply | None:

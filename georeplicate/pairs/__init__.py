@@ -25,7 +25,9 @@ letters), and the wording (see prompts.py).
 import csv
 import inspect
 import json
+import warnings
 from collections.abc import Callable
+from numbers import Integral, Real
 from pathlib import Path
 from string import ascii_uppercase
 from zlib import crc32
@@ -88,7 +90,14 @@ def load(
         return world.load(split, **options)
     frame = read(source, split, root, **options)
     if set_aside is not None:
-        frame = frame[~frame.id.isin(_listed(Path(set_aside), split))]
+        left_out = _listed(Path(set_aside), split)
+        if strange := sorted(left_out - set(frame.id)):
+            warnings.warn(
+                f"{source} {split}: {set_aside} sets aside {len(strange)} rows that are not there, such as "
+                f"{strange[0]!r}: was it written for this folder, and its ids left as they were?",
+                stacklevel=2,
+            )
+        frame = frame[~frame.id.isin(left_out)]
     if check:
         frame = frame.copy()
         schema.note_broken(frame)
@@ -131,7 +140,7 @@ def _listed(path: Path, split: str) -> set[str]:
             "pairs.validate writes such a list"
         )
     lines = [{(name or "").strip(): value for name, value in line.items()} for line in lines]
-    return {line["id"] for line in lines if line["split"] == split}
+    return {(line["id"] or "").strip() for line in lines if (line["split"] or "").strip() == split} - {""}
 
 
 def questions(
@@ -151,8 +160,12 @@ def questions(
     (of each candidate; NaN where a source has no coordinates)}. Raises ValueError where k or negatives make no sense,
     or a place has too few neighbours to make a question (it names the place).
     """
-    if not 2 <= k <= len(ascii_uppercase):
-        raise ValueError(f"questions: k={k}; expected 2 to {len(ascii_uppercase)} candidates, one letter each")
+    if not (_is_whole(k) and 2 <= k <= len(ascii_uppercase)):
+        raise ValueError(f"questions: k={k!r}; expected 2 to {len(ascii_uppercase)} candidates, one letter each")
+    if not (_is_whole(seed) and seed >= 0):
+        raise ValueError(f"questions: seed={seed!r}; expected a whole number from 0")
+    if not isinstance(min_km, Real) or np.isnan(float(min_km)):
+        raise ValueError(f"questions: min_km={min_km!r}; expected a number of kilometres")
     if negatives not in NEGATIVES:
         raise ValueError(f"questions: negatives={negatives!r}; choose from {', '.join(NEGATIVES)}")
     ids, areas = rows["id"][:], np.array(rows["area"][:])
@@ -193,13 +206,17 @@ def questions(
     )
 
 
+def _is_whole(number: object) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)
+
+
 def sample(rows: Dataset, count: int, *, seed: int = 0) -> Dataset:
     """At most `count` rows, about equally many of each area, chosen by (seed, id): more rows keep those chosen before.
 
     In the order of the source. ValueError for fewer than one.
     """
-    if count < 1:
-        raise ValueError(f"a sample needs one row at least, got {count}")
+    if not (_is_whole(count) and count >= 1):
+        raise ValueError(f"a sample needs one row at least, got {count!r}")
     if len(rows) <= count:
         return rows
     areas: dict[str, list[int]] = {}

@@ -68,6 +68,8 @@ def _matrix(path: Path, split: str) -> tuple[list[str], np.ndarray, np.ndarray, 
         data = loadmat(path)
         ids = [str(np.ravel(name)[0]).strip() for name in np.ravel(data["panoIds"])]
         utm = np.asarray(data["utm"], float).reshape(len(ids), 2)
+        if not ids:
+            raise ValueError("panoIds is empty")
         index = np.zeros(0, int)
         if split in INDICES:
             group, field = INDICES[split]

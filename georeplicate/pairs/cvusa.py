@@ -15,6 +15,7 @@ Source of the layout: the loaders of viibridges/crossnet and of Sample4Geo. Gues
 - There are no times, so taken_at is None.
 """
 
+import re
 from pathlib import Path
 
 import pandas as pd
@@ -31,13 +32,17 @@ def read(root: Path, split: str) -> pd.DataFrame:
     listing = schema.file_of("cvusa", root / "splits" / LISTS[schema.split_of("cvusa", split, SPLITS)])
     places = schema.file_of("cvusa", root / "split_locations" / "all.csv")
     located = [line for _, line in schema.lines_of("cvusa", places)]  # an empty line keeps its number
+    if located and re.search("lat|lon", ",".join(located[0]), re.IGNORECASE):
+        raise ValueError(
+            f"cvusa: {places} begins with names of columns, which shifts every place by a line: remove them"
+        )
     files = schema.Files(root)
     ids, lat, lon, aerial, panorama, problems = [], [], [], [], [], []
     for number, line in schema.lines_of("cvusa", listing):
         if not line:
             continue
         stem = Path(line[0].strip()).stem
-        whole = len(line) >= 2 and stem.isdigit()
+        whole = len(line) >= 2 and re.fullmatch("[0-9]{1,18}", stem) is not None
         place = located[int(stem) - 1] if whole and 0 < int(stem) <= len(located) else []
         known = len(place) >= 4
         ids.append(stem if whole else f"{LISTS[split]} line {number}")

@@ -14,10 +14,12 @@ one of their own name (which of the two is not documented, so both are handled).
 
 import json
 import lzma
+import posixpath
 import shutil
 import stat
 import zipfile
 import zlib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -181,7 +183,8 @@ def _read_record(path: Path) -> dict[str, Any]:
         return {}
     except (ValueError, OSError, RecursionError) as error:
         raise DownloadError(f"{path} is not readable ({error}); remove it and run the same command again") from None
-    if not (isinstance(done, dict) and isinstance(done.get("files", {}), dict)):
+    known = isinstance(done, dict) and isinstance(done.get("files", {}), dict)
+    if not known or not isinstance(done.get("revision"), str | None):
         raise DownloadError(f"{path} is no record of a download; remove it and run the same command again")
     return {"files": {}} | done
 
@@ -269,7 +272,7 @@ def _unpack(archive: Path, root: Path) -> None:
         with zipfile.ZipFile(archive) as file:
             entries = [e for e in file.infolist() if not e.is_dir() and not e.filename.startswith("__MACOSX/")]
             _refuse_traps(archive, root, entries)
-            names = {e: e.filename.replace("\\", "/") for e in entries}
+            names = {e: _name(e) for e in entries}
             tops = {name.partition("/")[0] for name in names.values()}
             brings_folder = len(tops) == 1 and all("/" in name for name in names.values())
             into = root if brings_folder else root / archive.stem
@@ -292,6 +295,11 @@ def _unpack(archive: Path, root: Path) -> None:
         shutil.rmtree(aside, ignore_errors=True)
 
 
+def _name(entry: zipfile.ZipInfo) -> str:
+    """Where it belongs, as seen from the archive's top."""
+    return posixpath.normpath(entry.filename.replace("\\", "/"))
+
+
 def _is_there(path: Path, entry: zipfile.ZipInfo) -> bool:
     if not (path.is_file() and path.stat().st_size == entry.file_size):
         return False
@@ -311,12 +319,15 @@ def _refuse_traps(archive: Path, root: Path, entries: list[zipfile.ZipInfo]) -> 
     outside = [e.filename for e in entries if schema.leads_out(e.filename)]
     links = [e.filename for e in entries if stat.S_ISLNK(e.external_attr >> 16)]
     locked = [e.filename for e in entries if e.flag_bits & 1]
+    twice = [name for name, count in Counter(map(_name, entries)).items() if count > 1]
     unpacked, packed = sum(e.file_size for e in entries), max(1, archive.stat().st_size)
     reason = ""
     if outside:
         reason = f"{outside[0]!r} would lie outside its folder"
     elif links:
         reason = f"{links[0]!r} is a link"
+    elif twice:
+        reason = f"{twice[0]!r} is in it twice"
     elif locked:
         reason = f"{locked[0]!r} is encrypted"
     elif unpacked > GROWTH_FROM_BYTES and unpacked > MAX_GROWTH * packed:

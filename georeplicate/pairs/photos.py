@@ -1,7 +1,7 @@
 """Your own pictures: a folder of photos that know where they were taken, and a folder of georeferenced aerial tiles.
 
-    ROOT/photos/**/*.jpg     EXIF with GPS latitude and longitude; .png and .webp with EXIF as well; HEIC and raw files
-                             are listed as rows that cannot be used
+    ROOT/photos/**/*.jpg     EXIF with GPS latitude and longitude; .png and .webp with EXIF as well; HEIC, AVIF, TIFF
+                             and raw files are listed as rows that cannot be used
     ROOT/tiles/**/*.tif      GeoTIFF in any projection, such as a mosaic from a mapping agency
 
 Each photo gets the tile that shows its place: of several the one of the finest pixels, then the one whose middle is
@@ -11,9 +11,10 @@ many metres around the photo, north up, cut from it once and kept in ROOT/crops.
 taken_at is in UTC. It comes from the EXIF time and its offset; where a camera wrote no offset but its receiver wrote
 the time of day (which is UTC), from both (in Tonga, Samoa and Kiribati, which keep the date of the other side, the day
 can then be one too late); otherwise it is None, because the sun stands elsewhere in each time zone. It is None as well
-where the two contradict each other; a receiver whose count of weeks ran over (1,024 weeks too early) is put right.
-City and country are those of the nearest place in the atlas. A photo without a place or without a tile is a row with a
-problem, not a silent gap; a tile that cannot be read is left out with a warning that names it.
+where the two contradict each other, by an hour or more where both are in UTC; a receiver whose count of weeks ran over
+(1,024 weeks too early) is put right. City and country are those of the nearest place in the atlas. A photo without a
+place or without a tile is a row with a problem, not a silent gap; a tile that cannot be read is left out with a warning
+that names it.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ import warnings
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from io import BytesIO
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,13 +41,18 @@ if TYPE_CHECKING:
 
 SPLITS = ("all",)
 PANORAMA_RATIO = None
-UNREAD = tuple(".heic .heif .dng .cr2 .cr3 .nef .arw .raf .orf .rw2 .jxl".split())  # cameras write them; we do not read
-PHOTOS, TILES = (".jpg", ".jpeg", ".png", ".webp"), (".tif", ".tiff")
+# Cameras and programs write them; we do not read them
+UNREAD = tuple(
+    ".heic .heif .hif .avif .jxl .jp2 .tif .tiff .bmp .gif .dng .cr2 .cr3 .nef .nrw .arw .raf .orf .rw2 .rwl .pef .srw "
+    ".3fr .iiq .gpr".split()
+)
+PHOTOS, TILES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp"), (".tif", ".tiff")
 CROP_PX = 512
 HOLDS_DATA = 0.5  # share of a square's pixels; not more, as some tiles call their white roofs and sand "no data"
 NAME_BYTES = 200  # of a crop's name; file systems end at 255
 _YEARS = (1900, 2100)  # others are clocks that were never set
 _WEEKS_RUN_OVER = timedelta(weeks=1024)  # the receiver's counter begins again at 0
+_FIX_ASTRAY = timedelta(hours=1)  # what is received may be some minutes older than the photo
 _ONE_DAY_ASTRAY = timedelta(days=2)  # between a local date and one in UTC there is a day, and in the Pacific another
 _NEVER = "2000-01-01T00:00:00Z"  # the atlas wants a moment; what is asked of it here does not depend on it
 
@@ -56,15 +63,16 @@ def read(root: Path, split: str, *, tile_m: float | None = None) -> pd.DataFrame
     tile_m  side of the aerial square in metres; None takes each tile whole
     """
     schema.split_of("photos", split, SPLITS)
-    number = isinstance(tile_m, int | float) and not isinstance(tile_m, bool)
-    if tile_m is not None and not (number and 0 < tile_m < math.inf):
-        raise ValueError(f"photos: tile_m must be a number of metres above 0, got {tile_m!r}")
+    number = isinstance(tile_m, Real) and not isinstance(tile_m, bool)
+    if tile_m is not None and not (number and 1 <= tile_m < math.inf):
+        raise ValueError(f"photos: tile_m must be a number of metres from 1, got {tile_m!r}")
     paths = _below(root / "photos", (*PHOTOS, *UNREAD))
     tiles = _tiles(_below(root / "tiles", TILES))
     rows, problems, timeless = [], [], []
     for path in paths:
-        name, seen = path.relative_to(root / "photos").as_posix(), _look(path)
-        row: dict[str, Any] = {"id": name, "panorama": str(path)}
+        listed = path.relative_to(root / "photos").as_posix()
+        name, seen = schema.printable(listed), _look(path)
+        row: dict[str, Any] = {"id": listed, "panorama": str(path)}
         row |= {"lat": seen.lat, "lon": seen.lon, "taken_at": seen.taken_at}
         problem = seen.problem
         if seen.timeless:
@@ -120,9 +128,15 @@ def _look(path: Path) -> _Seen:
             gps, details = exif.get_ifd(ExifTags.IFD.GPSInfo), exif.get_ifd(ExifTags.IFD.Exif)
         return _from_exif(gps, details)
     except Image.DecompressionBombError:
-        return _Seen(problem=f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6:.0f} megapixels: make it smaller")
-    except (OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError):
+        return _Seen(problem=f"{_too_many(math.inf)}: make it smaller")
+    except schema.UNSHOWN:
         return _Seen(problem="unreadable photo")  # no picture, cut short, or damaged in one of many ways
+
+
+def _too_many(pixels: float) -> str:
+    """In words, where a picture has more pixels than Pillow opens; else ""."""
+    most = 2 * (Image.MAX_IMAGE_PIXELS or math.inf)
+    return f"more than {most / 1e6:.0f} megapixels" if pixels > most else ""
 
 
 def _from_exif(gps: dict, details: dict) -> _Seen:
@@ -153,6 +167,8 @@ def _degrees(parts, reference, letters: str) -> float:
     Some programs sign the degrees, or all three, and write the letter as well: the sign must then say the same.
     """
     reference = _written(reference).upper()
+    if isinstance(parts, str | bytes):  # bytes would be three numbers
+        return math.nan
     try:
         degrees, minutes, seconds = (float(part) for part in parts)
     except (TypeError, ValueError, ArithmeticError):
@@ -182,7 +198,9 @@ def _degrees(parts, reference, letters: str) -> float:
     return size if reference == letters[0] else -size
 
 
-_OTHER_DATUMS = ("TOKYO", "NAD27", "ED50", "OSGB", "GCJ02", "BD09")  # 80 to 500 metres from WGS 84
+_OTHER_DATUMS = (  # 80 to 500 metres from WGS 84
+    "TOKYO", "NAD27", "NORTHAMERICAN1927", "ED50", "EUROPEAN1950", "OSGB", "PULKOVO", "DHDN", "CH1903", "GCJ02", "BD09",
+)  # fmt: skip
 
 
 def _foreign_datum(value) -> str:
@@ -195,19 +213,20 @@ def _utc(local, offset, day, clock, lon: float) -> str | None:
     """The moment in UTC from EXIF's local time and offset, or from the receiver's time of day, or None."""
     moment, inside = _moment(local)
     shift = _shift(offset if _written(offset) else inside)
-    if moment and shift is not None:
-        return _iso(moment - shift)
+    known = moment - shift if moment and shift is not None else None
     since_midnight = _time_of_day(clock)
-    if since_midnight is None:
-        return None
     stamped, _ = _moment(f"{_written(day)} 00:00:00") if day else (None, "")
-    if stamped:
-        utc = stamped + since_midnight
-        if moment and abs(moment - utc) > _ONE_DAY_ASTRAY:
-            late = [utc + times * _WEEKS_RUN_OVER for times in (1, 2) if utc.year < 2060]
-            return next((_iso(one) for one in late if abs(moment - one) <= _ONE_DAY_ASTRAY), None)
-        return _iso(utc)
-    if not moment or np.isnan(lon):
+    if stamped and since_midnight is not None:
+        near, astray = (known, _FIX_ASTRAY) if known else (moment, _ONE_DAY_ASTRAY)
+        received = stamped + since_midnight
+        if near is None:
+            return _iso(received)
+        again = [received + times * _WEEKS_RUN_OVER for times in range(3 if received.year < 2060 else 1)]
+        found = next((one for one in again if abs(near - one) <= astray), None)
+        return _iso(known or found) if found else None
+    if known:
+        return _iso(known)
+    if since_midnight is None or not moment or np.isnan(lon):
         return None
     # A time of day without a date: of the days around the local date the one whose offset fits the longitude best.
     midnight = moment.replace(hour=0, minute=0, second=0)
@@ -250,7 +269,7 @@ def _shift(value) -> timedelta | None:
     if text in ("Z", "UTC", "GMT"):
         return timedelta(0)
     found = _SHIFT.fullmatch(text)
-    if not found or int(found[2]) > 14 or int(found[3] or 0) > 59:
+    if not found or int(found[2]) > (14 if found[1] == "+" else 12) or int(found[3] or 0) > 59:
         return None
     shift = timedelta(hours=int(found[2]), minutes=int(found[3] or 0))
     return shift if found[1] == "+" else -shift
@@ -271,7 +290,8 @@ def _iso(utc: datetime) -> str:
 
 
 def _below(folder: Path, endings: tuple[str, ...]) -> list[Path]:
-    found = sorted(p for p in folder.rglob("*") if p.suffix.lower() in endings) if folder.is_dir() else []
+    named = sorted(p for p in folder.rglob("*") if p.suffix.lower() in endings) if folder.is_dir() else []
+    found = [path for path in named if path.is_file() or not path.exists()]  # a link to nothing is a row; a pipe hangs
     if not found:
         raise FileNotFoundError(f"photos: {folder} holds no {' or '.join(endings)} file; put yours there")
     return found
@@ -286,6 +306,7 @@ class _Tile:
     km_per_pixel: float
     middle: tuple[float, float]  # degrees
     as_is: bool  # a picture as it lies there: north up, as far as its projection knows, in 8-bit grey or colours
+    version: str  # of the file: what is cut from it is cut anew where it changed
 
     def shows(self, x: float, y: float) -> bool:
         """Does the picture itself, not the box around it, hold the point? Longitude may be written in two ways."""
@@ -306,6 +327,8 @@ def _tiles(paths: list[Path]) -> list[_Tile]:
     for path in paths:
         try:
             tiles.append(_outline(path))
+        except UnicodeEncodeError:  # a name that is not in UTF-8
+            broken.append(schema.printable(path.name))
         except OSError:  # rasterio's as well: empty, cut short, a web page, the shadow file that a Mac leaves
             broken.append(path.name)
         except _NoPlace:
@@ -328,6 +351,18 @@ class _NoPlace(ValueError):
     """A tile that lies nowhere on Earth."""
 
 
+def _projected(source, target, xs: list[float], ys: list[float]) -> tuple[list[float], list[float]]:
+    """Points in another projection; all of them inf where it does not reach, for which rasterio has two ways."""
+    from rasterio._err import CPLE_BaseError  # of what GDAL says, rasterio wraps only a part
+    from rasterio.warp import transform
+
+    try:
+        x, y = transform(source, target, xs, ys)
+    except CPLE_BaseError:
+        return [math.inf] * len(xs), [math.inf] * len(ys)
+    return x, y
+
+
 def _turns_back(affine: "Affine") -> bool:
     """Can a place be turned into a pixel?"""
     return bool(np.isfinite(affine.determinant) and affine.determinant != 0)
@@ -337,7 +372,6 @@ def _outline(path: Path) -> _Tile:
     """Where a tile lies; _NoPlace if nowhere on Earth, OSError if it cannot be read."""
     import rasterio
     from rasterio.errors import NotGeoreferencedWarning
-    from rasterio.warp import transform
     from rasterio.windows import Window
 
     with warnings.catch_warnings():
@@ -351,22 +385,39 @@ def _outline(path: Path) -> _Tile:
             tile.read(1, window=Window(0, row, tile.width, 1))
         across, down = tile.width, tile.height
         corners = [tile.transform @ at for at in ((0, 0), (across, down), (across / 2, down / 2))]
-        lon, lat = transform(tile.crs, "EPSG:4326", *zip(*corners))
+        lon, lat = _projected(tile.crs, "EPSG:4326", *map(list, zip(*corners)))
         if not np.isfinite([*lon, *lat]).all():
             raise _NoPlace(path)
         lon = [(degrees + 180) % 360 - 180 for degrees in lon]
         km_per_pixel = geo.haversine_km(lat[0], lon[0], lat[1], lon[1]) / math.hypot(across, down)
         a, b, _, d, e, _ = tuple(tile.transform)[:6]
         as_is = b == d == 0 and a > 0 > e and _is_picture(tile)
-        return _Tile(path, tile.crs, ~tile.transform, (across, down), km_per_pixel, (lat[2], lon[2]), as_is)
+        stat = path.stat()
+        version = files.sha256_json(str(path.absolute()), stat.st_size, stat.st_mtime_ns)[:8]
+        return _Tile(path, tile.crs, ~tile.transform, (across, down), km_per_pixel, (lat[2], lon[2]), as_is, version)
 
 
 def _is_picture(tile) -> bool:
-    """Would a viewer show a tile in its colours? Not other numbers than 8 bits, nor near infrared for transparency."""
+    """Would a viewer show a tile in its colours? Not other numbers than 8 bits, nor near infrared for transparency, nor
+    colours in another order or packed in a way that few programs know."""
+    from rasterio.enums import ColorInterp, Compression
+
+    shown = 3 if tile.count > 2 else 1
+    beyond = tile.colorinterp[shown:]
+    named = shown == 1 or tile.colorinterp[:3] == (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    known = (None, Compression.none, Compression.lzw, Compression.deflate, Compression.packbits, Compression.jpeg)
+    eight = set(tile.dtypes) == {"uint8"} and tile.compression in known
+    return eight and named and set(beyond) <= {ColorInterp.alpha} and len(beyond) < 2
+
+
+def _shown(source) -> list[int]:
+    """The bands to show: red, green and blue where the file names them, else the first three."""
     from rasterio.enums import ColorInterp
 
-    beyond = tile.colorinterp[3:] if tile.count > 2 else tile.colorinterp[1:]
-    return set(tile.dtypes) == {"uint8"} and set(beyond) <= {ColorInterp.alpha} and len(beyond) < 2
+    colours = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+    if set(colours) <= set(source.colorinterp):
+        return [source.colorinterp.index(colour) + 1 for colour in colours]
+    return list(range(1, min(source.count, 3) + 1))
 
 
 def _aerial(
@@ -376,10 +427,14 @@ def _aerial(
     tile = _tile_of(lat, lon, tiles)
     if tile is None:
         return "no tile shows its place", None
+    if tile_m is None and (problem := _too_many(tile.size[0] * tile.size[1])):
+        return f"its tile {tile.path.name} has {problem}: set tile_m to cut a square from it", None
     if tile_m is None and tile.as_is:
         return "", str(tile.path)
     try:
         made = _whole(tile, root) if tile_m is None else _crop(tile, name, lat, lon, tile_m, root)
+    except files.FileError:  # it is the folder that cannot be written, for all photos alike
+        raise
     except OSError as error:
         return f"its tile {tile.path.name} cannot be read ({str(error)[:60]})", None
     except _NoPicture as error:
@@ -393,12 +448,10 @@ class _NoPicture(Exception):
 
 def _tile_of(lat: float, lon: float, tiles: list[_Tile]) -> _Tile | None:
     """The tile that shows the place: the finest, then the one whose middle is nearest; None if none does."""
-    from rasterio.warp import transform
-
     showing, here = [], {}
     for tile in tiles:
         if tile.crs not in here:
-            (x,), (y,) = transform("EPSG:4326", tile.crs, [lon], [lat])
+            (x,), (y,) = _projected("EPSG:4326", tile.crs, [lon], [lat])
             here[tile.crs] = x, y
         if tile.shows(*here[tile.crs]):
             away = geo.haversine_km(lat, lon, *tile.middle)
@@ -417,9 +470,9 @@ def _whole(tile: _Tile, root: Path) -> Path:
         a, b, _, d, e, _ = tuple(source.transform)[:6]
         if b or d:
             raise _NoPicture("its tile is turned: set tile_m to cut a square with north up")
-        out = root / "crops" / _short(f"{tile.path.relative_to(root / 'tiles').as_posix()}.north-up.png")
+        out = root / "crops" / _short(f"{tile.path.relative_to(root / 'tiles').as_posix()}.{tile.version}.png")
         if not out.exists():
-            pixels = _colours(source, source.read(list(range(1, min(source.count, 3) + 1))), tile.path)
+            pixels = _colours(source, source.read(_shown(source)), tile.path)
             _save(out, pixels[:: 1 if e < 0 else -1, :: 1 if a > 0 else -1])
     return out
 
@@ -431,16 +484,15 @@ def _crop(tile: _Tile, name: str, lat: float, lon: float, side_m: float, root: P
     from rasterio.crs import CRS
     from rasterio.transform import from_bounds
     from rasterio.vrt import WarpedVRT
-    from rasterio.warp import transform
 
-    out = root / "crops" / _short(f"{name}.{lat:.6f},{lon:.6f}.{side_m:g}m.png")
+    out = root / "crops" / _short(f"{name}.{lat:.6f},{lon:.6f}.{side_m:.12g}m.{tile.version}.png")
     if out.exists():
         return out
     half = side_m / 2
     here = CRS.from_proj4(f"+proj=aeqd +lat_0={lat} +lon_0={lon} +datum=WGS84 +units=m")  # metres east and north
     square = from_bounds(-half, -half, half, half, CROP_PX, CROP_PX)
     with rasterio.open(tile.path) as source:
-        x, y = transform(here, source.crs, [-half, half, half, -half], [-half, -half, half, half])
+        x, y = _projected(here, source.crs, [-half, half, half, -half], [-half, -half, half, half])
         if not all(tile.shows(*corner) for corner in zip(x, y)):
             raise _NoPicture("its tile ends inside the square")
         options = {}
@@ -448,7 +500,7 @@ def _crop(tile: _Tile, name: str, lat: float, lon: float, side_m: float, root: P
             middle, _ = source.transform @ (source.width / 2, source.height / 2)
             options["src_crs"] = CRS.from_proj4(f"{source.crs.to_proj4()} +lon_wrap={middle:.6f}")
         with WarpedVRT(source, crs=here, transform=square, width=CROP_PX, height=CROP_PX, **options) as view:
-            bands = view.read(list(range(1, min(source.count, 3) + 1)))
+            bands = view.read(_shown(source))
             if (view.dataset_mask() > 0).mean() < HOLDS_DATA:
                 raise _NoPicture("its tile ends inside the square")
         pixels = _colours(source, bands, tile.path)
@@ -469,6 +521,8 @@ def _colours(source, bands: np.ndarray, path: Path) -> np.ndarray:
         for number, colour in source.colormap(1).items():
             palette[number] = colour[:3]
         return palette[bands[0]]
+    bits = int(source.tags(1, ns="IMAGE_STRUCTURE").get("NBITS", 8))
+    bands = (bands.astype(int) * 255 // (2**bits - 1)).astype(np.uint8)  # white is 1 of one bit, and 15 of four
     if source.tags(ns="IMAGE_STRUCTURE").get("MINISWHITE") == "YES":
         bands = 255 - bands
     return np.moveaxis(bands if len(bands) == 3 else np.repeat(bands[:1], 3, axis=0), 0, -1)

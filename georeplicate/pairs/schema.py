@@ -7,7 +7,9 @@ listed.
 """
 
 import csv
+import os
 import re
+import struct
 import warnings
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -18,6 +20,12 @@ from datasets import Dataset, Features, Image, Value
 from PIL import Image as Picture
 
 from georeplicate import geo
+
+# What Pillow raises for files that are damaged in one way or another, its EXIF with them
+UNSHOWN = (
+    OSError, SyntaxError, ValueError, TypeError, LookupError, ArithmeticError, EOFError, struct.error,
+    Picture.DecompressionBombError,
+)  # fmt: skip
 
 
 class Named(Image):
@@ -31,7 +39,7 @@ class Named(Image):
     def decode_example(self, value: dict, token_per_repo_id: dict | None = None):
         try:
             return super().decode_example(value, token_per_repo_id)
-        except (OSError, SyntaxError, ValueError, Picture.DecompressionBombError) as error:
+        except UNSHOWN as error:
             raise OSError(
                 f"{value.get('path') or 'a picture'} cannot be shown ({error}); leave its row out with "
                 "pairs.load(..., check=True), or with the list that pairs.validate writes"
@@ -70,8 +78,8 @@ class Files:
         if folder not in self._listed:
             here = self.root / folder
             try:
-                self._listed[folder] = frozenset(p.name for p in here.iterdir()) if here.is_dir() else frozenset()
-            except OSError:  # a name that no file system takes
+                self._listed[folder] = frozenset(e.name for e in os.scandir(here) if e.is_file())
+            except (OSError, ValueError):  # no folder, or a name that no file system takes
                 self._listed[folder] = frozenset()
         return name in self._listed[folder]
 
@@ -115,9 +123,10 @@ def broken(path: str) -> str:
     """Why a picture cannot be shown, or "". The whole file is decoded: many that are cut short open well."""
     try:
         with Picture.open(path) as picture:
+            picture.getexif()  # as the library does that turns pictures upright
             picture.draft("L", (256, 256))
             picture.load()
-    except (OSError, SyntaxError, ValueError, LookupError, EOFError, Picture.DecompressionBombError) as error:
+    except UNSHOWN as error:
         return f"{type(error).__name__}: {error}"
     return ""
 
@@ -156,7 +165,8 @@ def table(columns: dict, problem: Iterable[str] | None = None) -> pd.DataFrame:
     """A loader's DataFrame: missing columns are None (NaN for coordinates), then the checks that all sources share.
 
     Adds to `problem`: no picture on disk (a path that is None where others of the column are not), coordinates that are
-    no point on Earth, an id listed before. Coordinates of a source that has none at all are no problem.
+    no point on Earth or 0, 0 (the sea, and what is written for want of a place), an id listed before, names of files
+    that are no text. Coordinates of a source that has none at all are no problem.
     """
     n = len(columns["id"])
     frame = pd.DataFrame({"id": pd.Series(columns["id"], dtype=object)})
@@ -167,6 +177,10 @@ def table(columns: dict, problem: Iterable[str] | None = None) -> pd.DataFrame:
         values = [values] * n if values is None or isinstance(values, str) else values
         frame[name] = pd.Series(list(values), dtype=object)
     frame["problem"] = pd.Series(list(problem) if problem is not None else [""] * n, dtype=object)
+    for name in ("id", "panorama", "aerial"):
+        odd = np.array([isinstance(value, str) and printable(value) != value for value in frame[name]], bool)
+        _note(frame, odd, "a file's name is not in UTF-8: rename it")
+        frame.loc[odd, name] = [printable(value) if name == "id" else None for value in frame.loc[odd, name]]
     for view in ("panorama", "aerial"):
         if columns.get(view) is not None:
             _note(frame, frame[view].isna(), f"no {view} file")
@@ -175,8 +189,14 @@ def table(columns: dict, problem: Iterable[str] | None = None) -> pd.DataFrame:
         swapped = ~valid & geo.is_valid(frame.lon, frame.lat)
         _note(frame, swapped, "latitude and longitude swapped")
         _note(frame, ~valid & ~swapped, "no point on Earth")
+        _note(frame, (frame.lat == 0) & (frame.lon == 0), "place is 0, 0: none was known")
     _note(frame, frame.id.duplicated(), "id listed before")
     return frame
+
+
+def printable(name: str) -> str:
+    """The name of a file as text: file systems take bytes that are not UTF-8, which nothing else does."""
+    return os.fsencode(name).decode("utf-8", "replace")
 
 
 def _note(frame: pd.DataFrame, where, reason: str) -> None:
@@ -187,8 +207,10 @@ def _note(frame: pd.DataFrame, where, reason: str) -> None:
 def dataset(frame: pd.DataFrame, source: str, split: str) -> Dataset:
     """The usable rows of a loader's DataFrame, pictures as paths that are opened when a row is asked for.
 
-    Warns with the count and the reasons if rows are set aside; ValueError if none is left.
+    Warns with the count and the reasons if rows are set aside; ValueError if none is left, or none was there.
     """
+    if frame.empty:
+        raise ValueError(f"{source} {split}: there is no row: its list is empty, or all of it is set aside")
     bad = frame.problem != ""
     if bad.any():
         reasons = ", ".join(f"{n} {reason}" for reason, n in frame.problem[bad].value_counts().items())

@@ -33,6 +33,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
+from numbers import Real
 from pathlib import Path
 
 import imagehash
@@ -42,6 +43,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from georeplicate import atlas, files, geo, pairs
+from georeplicate.pairs import schema
 
 CITY_KM = 75.0  # from the middle of the largest cities to the end of their suburbs
 RATIO_TOLERANCE = 0.02
@@ -96,15 +98,20 @@ def check(
     """
     if source not in pairs.ON_DISK:
         raise ValueError(f"validate: {source!r} is no source on disk; choose from {', '.join(pairs.ON_DISK)}")
-    if workers < 1 or not 0 <= leak_km < math.inf:
-        raise ValueError(f"validate: workers from 1 and leak_km from 0 are needed, got {workers} and {leak_km:g}")
+    numbers = isinstance(workers, int) and isinstance(leak_km, Real)
+    if not numbers or workers < 1 or not 0 <= leak_km < math.inf:
+        raise ValueError(f"validate: workers from 1 and leak_km from 0 are needed, got {workers!r} and {leak_km!r}")
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ValueError(
             f"validate: {out} cannot be made a folder for the report ({error.strerror}); name another"
         ) from None
-    splits = pairs.ON_DISK[source].SPLITS if splits is None else splits
+    splits = tuple(dict.fromkeys(pairs.ON_DISK[source].SPLITS if splits is None else splits))  # each once
+    if not splits:
+        raise ValueError(
+            f"validate: there is no split to look at; {source} has {', '.join(pairs.ON_DISK[source].SPLITS)}"
+        )
     frames = [pairs.read(source, split, root, **options).assign(split=split) for split in splits]
     rows = pd.concat(frames, ignore_index=True)
     paths = sorted({path for view in _VIEWS for path in rows[view].dropna()})
@@ -185,9 +192,10 @@ def _look(path: str) -> dict:
     try:
         with Image.open(path) as picture:
             width, height = picture.size
+            picture.getexif()  # as the library does that turns pictures upright
             picture.draft("L", (256, 256))
             small = picture.convert("L").resize((128, 128), Image.Resampling.BOX)
-    except (OSError, SyntaxError, ValueError, LookupError, EOFError, Image.DecompressionBombError) as error:
+    except schema.UNSHOWN as error:
         return {"error": f"{type(error).__name__}: {str(error).replace(path, Path(path).name)}"}
     grey = np.asarray(small.resize((16, 16), Image.Resampling.BOX))
     return {"width": width, "height": height, "hash": str(imagehash.phash(small)), "grey": grey.tobytes().hex()}

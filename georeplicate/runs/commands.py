@@ -376,4 +376,4 @@ def _check_root(profile: Profile, root: Path | None) -> None:
 def _folder(name: str | None) -> Path | None:
     from georeplicate.model import hub
 
-    return hub.named(name) if name else None
+    return None if name is None else hub.named(name)  # an empty word is no default: a shell's variable was not set

@@ -97,7 +97,7 @@ def verify(profile: str, *, work: Path = files.WORK, results: Path = RESULTS) ->
         raise ResultsError(f"no table is both in {there} and in {here}: make reproduce PROFILE={profile} comes first")
     moved, compared = [], 0
     for name in both:
-        for row in _compare(pd.read_csv(there / name), pd.read_csv(here / name)):
+        for row in _compare(files.read_csv(there / name), files.read_csv(here / name)):
             compared += 1
             if row["verdict"]:
                 moved.append({"table": name.removesuffix(".csv")} | row)
@@ -157,9 +157,12 @@ def origin(runs: Path) -> str:
     found: dict[str, list[str]] = {}
     for path in sorted(runs.glob(f"*/{manifest.NAME}")):
         run = manifest.read(path.parent)
-        commit = (run["git"]["commit"] or "no commit")[:12] + (" and changes" if run["git"]["dirty"] else "")
-        machine = run["machine"]
-        found.setdefault(f"commit {commit}, {machine['cpu']}, {machine['cores']} cores", []).append(path.parent.name)
+        try:
+            commit = (run["git"]["commit"] or "no commit")[:12] + (" and changes" if run["git"]["dirty"] else "")
+            where = f"commit {commit}, {run['machine']['cpu']}, {run['machine']['cores']} cores"
+        except (KeyError, TypeError):
+            where = "manifests that do not say where"
+        found.setdefault(where, []).append(path.parent.name)
     return "; ".join(f"{where} ({', '.join(names)})" for where, names in found.items()) or "no finished run"
 
 
@@ -182,10 +185,13 @@ def check(*, results: Path = RESULTS) -> tuple[list[str], list[str]]:
         for folder in sorted(p for p in profile.glob("runs/*") if p.is_dir()):
             try:
                 code = manifest.read(folder).get("code", {})
+                then = {name: value for part in code.values() for name, value in part.items()}
             except files.FileError as error:
                 failures.append(str(error))
                 continue
-            then = {name: value for part in code.values() for name, value in part.items()}
+            except AttributeError:
+                failures.append(f"{folder / manifest.NAME} is damaged: it does not say which code made its run")
+                continue
             changed |= {name for name, value in now.items() if then.get(name) != value}
         if changed:
             warnings.append(

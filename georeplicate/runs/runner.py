@@ -131,7 +131,7 @@ class Job:
                     return False
             for path in (self.policy, *curve.kept(self.run, self.profile, self.folder).values()):
                 hub.verify(path)
-        except (OSError, ValueError, KeyError, TypeError, CheckpointError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError, CheckpointError):
             return False
         return True
 
@@ -360,9 +360,9 @@ def _begun(folder: Path) -> dict:
     """What the run in `folder` was begun with: {key, inputs}; {} where that cannot be read."""
     try:
         found = json.loads((folder / "begun.json").read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return found if isinstance(found, dict) and isinstance(found.get("inputs", {}), dict) else {}
 
 
 def differences(then: dict, now: dict, prefix: str = "") -> list[str]:

@@ -89,16 +89,16 @@ def _listed(given: Any) -> bool:
         len(given)
     except TypeError:
         return False
-    return not isinstance(given, str | bytes | Mapping)
+    return hasattr(given, "__getitem__") and not isinstance(given, str | bytes | Mapping)  # sets have no order
 
 
 def finite(value: Any, function: Callable, row: Mapping[str, Any], part: str = "") -> float:
     """A reward as a number; ValueError names the reward function and the row."""
     try:
-        number = float(value)
+        number = math.nan if isinstance(value, str | bytes) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
-    if not math.isfinite(number):
+    if not abs(number) <= torch.finfo(torch.float32).max:  # of what rewards are summed in
         raise ValueError(
             f"the reward function {name(function)} gave {value!r}{part} for row {row.get('id', 'without an id')}: a "
             "reward must be a finite number; give an answer that cannot be scored the reward of a malformed one"

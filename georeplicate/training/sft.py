@@ -14,6 +14,7 @@ as such: AdamW (.9, .999), no weight decay, gradient norm <= 1, cosine schedule 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Unpack
@@ -45,29 +46,44 @@ def loss(policy: policies.Policy, rows: Sequence[dict[str, Any]], forward=None) 
         for ids, weights in zip(group, _weights(row, group), strict=True):
             weight[at, : len(ids)] = torch.tensor(weights, dtype=weight.dtype)
             at += 1
+    if not weight.any():
+        raise ValueError(f"{_named(rows[0])} and those beside it have weights of 0 alone: the loss would be none")
     return -(logprobs * weight).sum() / weight.sum(), float(weight.sum())
 
 
 def _answers(policy: policies.Policy, row: dict[str, Any]) -> list[list[int]]:
-    texts = [row["completion"]] if isinstance(row["completion"], str) else row["completion"]
+    given = row.get("completion")
+    texts = [given] if isinstance(given, str) else given
+    if not (isinstance(texts, Sequence) and texts and all(isinstance(text, str) for text in texts)):
+        raise ValueError(f"{_named(row)} has the completion {given!r}: give a text, or a list of one or more")
     return [policy.completion_ids(text) for text in texts]
+
+
+def _named(row: dict[str, Any]) -> str:
+    return f"row {row['id']!r}" if "id" in row else "a row"
 
 
 def _weights(row: dict[str, Any], group: list[list[int]]) -> Sequence[Sequence[float]]:
     """Of the tokens of each answer to a row."""
     found = row.get("weights") or [[1.0] * len(ids) for ids in group]
+    if not all(isinstance(weights, Sequence) for weights in (found, *found)):
+        raise ValueError(f"{_named(row)} has weights that are no list for each of its answers")
     if [len(weights) for weights in found] != [len(ids) for ids in group]:
         raise ValueError(
-            f"a row has weights for {[len(w) for w in found]} tokens and answers of {[len(i) for i in group]}: give "
-            "one weight a token, with the one that ends the turn"
+            f"{_named(row)} has weights for {[len(w) for w in found]} tokens and answers of {[len(i) for i in group]}: "
+            "give one weight a token, with the one that ends the turn"
         )
+    each = [weight for weights in found for weight in weights]
+    if not all(isinstance(weight, int | float) and 0 <= weight < math.inf for weight in each):
+        raise ValueError(f"{_named(row)} has weights that are no numbers from 0 on: the loss would be none")
     return found
 
 
 def _answer_tokens(policy: policies.Policy, row: dict[str, Any]) -> float:
+    answers = _answers(policy, row)
     if "weights" in row:
-        return sum(map(sum, row["weights"]))
-    return sum(map(len, _answers(policy, row)))
+        return sum(map(sum, _weights(row, answers)))
+    return sum(map(len, answers))
 
 
 class SharedPrefixSFTTrainer(common.CompleteCheckpoints, SFTTrainer):

@@ -224,6 +224,13 @@ def test_a_text_among_the_coordinates_loses_its_own_row_only():
     assert at(["48.85", "12 N", None], [2.35, 0.0, 0.0]).valid.tolist() == [True, False, False]
 
 
+def test_masked_coordinates_and_years_beyond_the_calendar_lose_their_own_row_only():
+    when = np.array(["2024-06-21", "20000-01-01", "-0044-03-15", "300000-01-01", "9999-12-31", "2024-06-21"], "M8[s]")
+    found = at(np.ma.masked_array([48.85] * 6, [0, 0, 0, 0, 0, 1]), [2.35] * 6, when)
+    assert found.valid.tolist() == [True, False, False, False, True, False]
+    assert found[1].when is None and found[4].when.year == 9999 and found[5].country == ""
+
+
 def test_every_way_to_write_a_moment_is_the_same_moment():
     aware = datetime(2024, 6, 21, 14, tzinfo=timezone(timedelta(hours=2)))
     ways = [NOON, "2024-06-21T14:00+02:00", aware, np.datetime64("2024-06-21T12:00"), pd.Timestamp(NOON)]

@@ -8,9 +8,11 @@ from pathlib import Path
 
 import bench_engine
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from PIL import Image
 
 from georeplicate import atlas, engine, files, manifest, world
 from georeplicate.engine import records
@@ -115,6 +117,71 @@ def test_metadata_that_name_another_country_are_rejected():
     batch["country"] = list(said)
     reasons = engine.records_of(batch, engine.Template())["reason"]
     assert [("country named" in r) for r in reasons] == [True, True, False, False, False, False]
+
+
+class Sees:
+    """A teacher that is shown the pictures."""
+
+    name, in_processes, sees = "sees", False, True
+
+    def think(self, sites, seed=0):
+        self.sites = sites
+        return ["France, by its roofs."] * len(sites)
+
+
+PARIS = {"id": "a", "lat": 48.8566, "lon": 2.3522, "taken_at": "2024-01-01T00:00:00Z"}
+
+
+def made_of(**cells):
+    made = engine.records_of({name: [value] for name, value in (PARIS | cells).items()}, Sees())
+    return {name: values[0] for name, values in made.items()}
+
+
+@pytest.mark.parametrize("nothing", [None, "", np.nan, pd.NA, pd.NaT], ids=repr)
+def test_an_empty_cell_of_a_table_says_nothing(nothing):
+    made = made_of(city=nothing, country=nothing, image=nothing, panorama=nothing, taken_at=nothing)
+    assert (made["reason"], made["city"], made["image"], made["taken_at"]) == ("", "", [], "")
+    assert answers.parse_place(made["completion"]).city.startswith("Paris")
+    assert made_of(lat=nothing)["reason"].startswith("metadata: the coordinate")
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "F", "I;16", "LAB", "RGBA", "1", "La"])
+def test_a_picture_of_any_mode_is_shown(mode):
+    assert made_of(panorama=Image.new(mode, (8, 8)))["reason"] == ""
+
+
+def test_pictures_may_be_paths_and_what_is_none_rejects_its_row(tmp_path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    assert made_of(panorama=str(tmp_path / "a.png"), image=tmp_path / "a.png")["image"] == [str(tmp_path / "a.png")]
+    for picture in ("none.png", tmp_path, 5, {}, {"bytes": None, "path": None}, np.zeros((8, 8, 3)), lambda: {}["x"]):
+        assert made_of(panorama=picture)["reason"].startswith("metadata: a picture cannot be read")
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "said"),
+    [
+        ([], {}, "there is no row"),
+        ([PARIS], {"shard": 0}, "a shard is 1 or more, got 0"),
+        ([PARIS], {"num_proc": 0}, "a num_proc is 1 or more"),
+        ([PARIS], {"seed": None}, "a seed is 0 or more, got None"),
+        ([("a", 1, 2, None)], {}, "is no row: each is a mapping"),
+        (PARIS, {}, "'id' is no row"),
+        ([PARIS | {"id": "a\udce9"}], {}, "ids are UTF-8"),
+    ],
+)
+def test_what_is_no_input_of_a_run_is_refused(tmp_path, given, options, said):
+    with pytest.raises(engine.EngineError, match=said):
+        engine.build(given, tmp_path, engine.Template(), **options)
+
+
+@pytest.mark.parametrize("name", ["settings.json", "accepted/00000.parquet", "rejected/00000.parquet"])
+@pytest.mark.parametrize("content", [b"", b"PAR1{", b"\xff\xfe"])
+def test_a_damaged_file_of_a_run_is_named(tmp_path, name, content):
+    engine.build([PARIS], tmp_path, engine.Template())
+    (tmp_path / "manifest.json").unlink()
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(engine.EngineError, match=f"{name} is damaged .*; delete"):
+        engine.build([PARIS], tmp_path, engine.Template())
 
 
 def test_accepted_and_rejected_add_up_and_the_card_says_so(tmp_path):
@@ -329,10 +396,26 @@ def test_jsonl_as_the_official_loader_takes_it(tmp_path):
     assert two["image"] == ["a.jpg", "b.jpg"]
 
 
+def test_jsonl_with_a_mark_or_in_another_encoding(tmp_path):
+    path, line = tmp_path / "a.jsonl", TURNS.format('"a"', '"é"', '"x"')
+    path.write_text(line, encoding="utf-8-sig")
+    assert engine.read_jsonl(path)["prompt"][:] == ["é"]
+    for encoding in ("utf-16", "latin-1"):
+        path.write_text(line, encoding=encoding)
+        with pytest.raises(engine.EngineError, match=r"a.jsonl is not in UTF-8 .*save it again as UTF-8"):
+            engine.read_jsonl(path)
+
+
+TURNS = '{{"id": 1, "image": {}, "conversations": [{{"from": "human", "value": {}}}, {{"from": "gpt", "value": {}}}]}}'
+
+
 @pytest.mark.parametrize(
     "line",
     ['{"id": 1', "[]", '{"id": 1, "image": "a"}', '{"id": 1, "image": "a", "conversations": []}',
-     '{"id": 1, "image": "a", "conversations": [{"from": "gpt", "value": ""}, {"from": "human", "value": ""}]}'],
+     '{"id": 1, "image": "a", "conversations": [{"from": "gpt", "value": ""}, {"from": "human", "value": ""}]}',
+     TURNS.format('"a"', "null", '"x"'), TURNS.format('"a"', '"x"', '["x"]'), TURNS.format('{"a": 1}', '"x"', '"x"'),
+     TURNS.format("[5]", '"x"', '"x"'), TURNS.format('"a"', r'"\ud800"', '"x"'), "[" * 100_000],
+    ids=lambda line: line[:60],
 )  # fmt: skip
 def test_a_line_that_does_not_fit_is_named(line, tmp_path):
     path = tmp_path / "bad.jsonl"

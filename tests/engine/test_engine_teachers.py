@@ -1,6 +1,7 @@
 """Teachers that are models, against a stand-in server on this machine that behaves as badly as servers do."""
 
 import json
+import math
 import re
 from types import SimpleNamespace
 
@@ -161,7 +162,63 @@ def test_a_refused_request_is_not_repeated(tmp_path):
     assert "context too long" in failure.reason and len(server.seen) == 1
 
 
-@pytest.mark.parametrize("status", [401, 403, 404])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        (200, b"[" * 200_000, {}),
+        (200, b"data: {}\n\ndata: [DONE]\n", {"Content-Type": "text/event-stream"}),
+        (200, b"{}", {"Content-Encoding": "gzip"}),
+        (200, b'{"error": {"message": "overloaded"}}', {}),
+    ],
+    ids=["deep", "streamed", "not gzipped", "an error"],
+)
+def test_a_body_that_is_none_fails_its_site(reply, tmp_path):
+    with Server(reply) as server:
+        (failure,) = teacher(server, tmp_path, attempts=2).think([site()])
+    assert "2 attempts" in failure.reason and len(server.seen) == 2
+
+
+def test_what_a_server_counts_and_writes_may_be_odd(tmp_path):
+    counts = {"prompt_tokens": "9", "completion_tokens": [1]}
+    body = {"choices": [{"message": {"content": GOOD + "\ud800"}}], "usage": counts}
+    with Server((200, json.dumps(body).encode(), {})) as server:
+        told = teacher(server, tmp_path, prices=(1.0, 1.0))
+        (text,) = told.think([site()])
+    assert isinstance(text, str) and told.chat.spent == 0
+
+
+def test_a_server_that_sends_elsewhere_stops_the_run(tmp_path):
+    with Server((308, b"", {"Location": "https://elsewhere/v1"})) as server:
+        with pytest.raises(
+            engine.ServerError, match=r"answered 308 and sends to https://elsewhere/v1; name the address"
+        ):
+            teacher(server, tmp_path).think([site()])
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1/v1", "http://", "https:///v1", "http://\0/", "ftp://x/v1", "x:8000/v1", ""]
+)
+def test_what_is_no_address_is_refused(url, tmp_path):
+    with pytest.raises(ValueError, match="is no address, such as http://localhost:8000/v1"):
+        engine.OpenAI(url, "toy", cache=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("concurrency", 1.5), ("attempts", None), ("max_tokens", 0), ("timeout_s", 0), ("timeout_s", math.nan),
+     ("requests_per_minute", -1), ("prices", (1,)), ("prices", (math.nan, 1)), ("api_key", "é"), ("api_key", "a\nb")],
+)  # fmt: skip
+def test_a_setting_that_is_none_is_refused_by_name(name, value, tmp_path):
+    with pytest.raises(ValueError, match=f"openai: .*{name}"):
+        engine.OpenAI("http://x/v1", "toy", cache=tmp_path, **{name: value})
+
+
+def test_the_line_end_behind_a_key_is_none_of_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("OPENAI_API_KEY", "sk-1\n")
+    assert engine.OpenAI("http://x/v1", "toy", cache=tmp_path).chat.api_key == "sk-1"
+
+
+@pytest.mark.parametrize("status", [401, 402, 403, 404, 405])
 def test_a_wrong_key_or_model_stops_the_run(status, tmp_path):
     with Server((status, b"no such model", {})) as server:
         with pytest.raises(engine.ServerError, match="toy.*no such model.*check the address"):

@@ -26,6 +26,8 @@ def place(tmp_path_factory):
     (folder / "wide.csv").write_text("id,lat,lon\na,48,85,2,35\n")
     (folder / "text.jpg").write_text("no picture")
     (folder / "empty").mkdir()
+    (folder / "adapter").mkdir()
+    (folder / "adapter/adapter_config.json").write_text("[]")
     for name in ("a.jpg", "b.png"):
         Image.new("RGB", (64, 32), (9, 99, 9)).save(folder / name)
     return folder
@@ -81,6 +83,9 @@ COMMANDS = [
     ("data  cvusa  --check  --root  {}/empty  --leak-km  nan", 1, "leak_km from 0"),
     ("data  cvusa  --check  --root  {}/good.csv", 1, "name another"),
     ("data  vigor  --root  {}/empty", 1, "cannot be downloaded: ask for it"),
+    ("data  cvusa  --check  --root  {}/empty  --only  x", 1, "leave --only, --revision and the licence out"),
+    ("data  cvglobal  --root  {}/empty  --out  {}/o", 1, "give --check"),
+    ("data  cvusa  --check  --root  {}/empty  --splits  ,", 1, "no split to look at; cvusa has train, validation"),
     ("engine  --source  nope", 1, "unknown source 'nope'"),
     (f"{WORLD}  --split  nope", 1, "no split 'nope'; choose from train"),
     (f"{WORLD}  --limit  -5", 1, "a sample needs one row at least, got -5"),
@@ -100,6 +105,7 @@ COMMANDS = [
     (f"train  table2  {SMOKE}  --seeds  0", 1, "seeds=0: profile smoke has 1"),
     (f"train  table2  {SMOKE}  --workers  0", 1, "one worker at least, got 0"),
     (f"train  table2  {SMOKE}  --base  {{}}/none", 1, "there is no checkpoint at"),
+    (f"train  table2  {SMOKE}  --base  ", 1, "there is no checkpoint at"),
     (f"train  table2  {SMOKE}  --root  {{}}/empty", 1, "has no folder: leave --root out"),
     (f"train  table2  {SMOKE}  --weights  a=b", 1, "--weights are those of published systems"),
     ("train  table2  --profile  smoke  --work  {}/good.csv", 1, "a file stands where a folder should be"),
@@ -112,10 +118,14 @@ COMMANDS = [
     (f"{CONSTANT}  --task  nope", 1, "unknown task 'nope': profile smoke has pairing"),
     (f"{CONSTANT}  --split  nope", 1, "choose one of validation, test"),
     (f"{CONSTANT}  --weights  {{}}/none", 1, "takes a CSV with lat and lon"),
+    (f"{CONSTANT}  --weights  {{}}/zero.csv", 1, "zero.csv is no CSV in UTF-8"),
+    (f"{CONSTANT}  --weights  {{}}/a.jpg", 1, "a.jpg is no CSV in UTF-8"),
     (f"{CONSTANT}  --root  {{}}/empty", 1, "leave --root out"),
     ("evaluate  --profile  smoke  --baseline  random land  --weights  x", 1, "takes a seed of 0 or more"),
+    ("evaluate  --profile  smoke  --model  ", 1, "there is no checkpoint at"),
     ("evaluate  --profile  smoke  --weights  x", 1, "--weights are those of a --baseline"),
     ("runs  nope", 2, "No such command"),
+    ("runs  merge  {}/adapter  --out  {}/o", 1, "adapter_config.json does not name a base: say which with --base"),
     ("runs  list  --profile  nope", 1, "unknown profile 'nope'"),
     ("runs  adopt  x  --work  {}/w", 2, "Missing option '--why'"),
     (f"runs  adopt  ../x  --why  y  {SMOKE}", 1, "there is no run '../x'"),
@@ -320,6 +330,10 @@ PROFILES = [
     ("adam_betas", (2, 2)), ("adam_betas", (0.9,)), ("reward_weights", (1,)), ("reward_weights", (math.nan, 0, 0, 0)),
     ("panorama_px", (1,)), ("panorama_px", (0, 64)), ("tile_px", 0), ("tile_px", 48.0), ("freeze_vision", "yes"),
     ("source", None), ("model", 3), ("reward_mode", "x"), ("precision", "fp8"), ("negatives", "x"), ("seeds", ()),
+    ("seeds", 5), ("seeds", "012"), ("seeds", (1.5,)), ("seeds", (-1,)), ("adam_betas", None), ("adam_betas", "ab"),
+    ("sft_adam_betas", 0.9), ("reward_weights", "abcd"), ("reward_weights", (1, 1, 1, None)),
+    ("reward_weights", (1, 1, 1, math.inf)), ("panorama_px", None), ("panorama_px", ("32", "128")),
+    ("panorama_px", (32.0, 128.0)),
 ]  # fmt: skip
 
 

@@ -247,6 +247,19 @@ def test_half_a_cache_without_a_network_says_where_to_get_the_rest(hub, monkeypa
     assert "is not in the cache of downloads" in refused("Qwen/tiny-3")
 
 
+@pytest.mark.parametrize("index", ['{"weight_map": {"a": 1}}', '{"weight_map": {"a": null}}', "[" * 100_000])
+def test_a_damaged_index_or_reference_is_no_snapshot(hub, monkeypatch, index):
+    found = hubs.folder(QWEN)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    reference = found.parents[1] / "refs" / "main"
+    reference.write_bytes(b"\xff\xfe")
+    assert "cannot be reached" in refused()
+    reference.write_text(found.name)
+    (found / "model.safetensors.index.json").unlink(missing_ok=True)
+    (found / "model.safetensors.index.json").write_text(index)
+    assert "model.safetensors.index.json is missing" in refused()
+
+
 def test_an_unwritable_cache_is_named(hub, monkeypatch, tmp_path):
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "file" / "cache"))

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import pickle
 import shutil
 import stat
@@ -18,9 +19,11 @@ from datasets import concatenate_datasets, load_from_disk
 from make_fixtures import PHOTO_PLACE, photo
 from PIL import ExifTags, Image
 from PIL.TiffImagePlugin import IFDRational
+from rasterio.enums import ColorInterp
 from rasterio.transform import Affine, from_bounds
+from scipy.io import savemat
 
-from georeplicate import geo, pairs
+from georeplicate import files, geo, pairs
 from georeplicate.pairs import download, photos, schema, validate
 
 LAT, LON = PHOTO_PLACE
@@ -104,6 +107,12 @@ UTC = "2023-03-04T11:30:00+00:00"
         ({"local": "2023:03:04 12:30:00", "clock": (11, 30, 0), "day": "2003:07:19"}, UTC),
         ({"local": "2023:03:04 12:30:00", "clock": (11, 30, 0), "day": "2023:03:04"}, UTC),
         ({"local": "2023:03:04 12:30:00", "clock": (11, 30, 0), "day": "2011:01:01"}, None),
+        # an offset and the receiver's moment
+        ({"local": "2023:03:04 12:30:00", "offset": "+01:00", "clock": (11, 29, 0), "day": "2023:03:04"}, UTC),
+        ({"local": "2023:03:04 12:30:00", "offset": "+01:00", "clock": (11, 30, 0), "day": "2003:07:19"}, UTC),
+        ({"local": "2023:03:04 12:30:00", "offset": "+01:00", "clock": (15, 30, 0), "day": "2023:03:04"}, None),
+        ({"local": "2023:03:04 12:30:00", "offset": "+01:00", "clock": (11, 30, 0), "day": "2023:03:07"}, None),
+        ({"local": "2023:03:04 12:30:00", "offset": "-13:00"}, None),
         # clocks that were never set, or are none
         ({"local": "0001:01:01 00:00:00", "offset": "+02:00"}, None),
         ({"local": "9999:12:31 23:59:59", "offset": "-02:00"}, None),
@@ -124,6 +133,9 @@ def test_times(tmp_path, tags, moment):
         ((42.0, 52.95, 0.0), "WGS-84", -42.8825, ""),
         ((42.0, 52.0, IFDRational(0, 0)), "", None, "contradicts itself"),
         ((42.0, 52.0, 57.0), "TOKYO", -42.8825, "datum TOKYO: convert it to WGS 84"),
+        ((42.0, 52.0, 57.0), "European 1950", -42.8825, "datum European 1950: convert it to WGS 84"),
+        (b"\x2a\x34\x39", "", None, "contradicts itself"),
+        ("42,52.95S", "", None, "contradicts itself"),
     ],
 )
 def test_empty_seconds_and_other_datums(lat, datum, expected, said):
@@ -164,6 +176,23 @@ def test_what_is_not_read_is_a_row_and_the_others_come_through(folder):
     assert problems["._a.jpg"] == "unreadable photo"
 
 
+def test_every_picture_is_a_row_and_nothing_else_is(folder):
+    for name in ("b.AVIF", "b.tif", "b.gif", "b.pef", "b.hif"):
+        (folder / "photos" / name).write_bytes(b"x")
+    photo(folder / "photos/c.jpg/c.jpg", LAT, LON).rename(folder / "photos/c.jpg/d.jfif")
+    os.mkfifo(folder / "photos/pipe.jpg")
+    os.symlink("nowhere", folder / "photos/e.jpg")
+    (folder / "tiles/b.tif").mkdir()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        problems = listed(folder).problem
+    assert problems["a.jpg"] == problems["c.jpg/d.jfif"] == "" and problems["e.jpg"] == "unreadable photo"
+    assert problems["b.AVIF"] == "AVIF files are not read: convert to JPEG and keep the EXIF"
+    assert sorted(problems.index) == sorted(
+        ["a.jpg", "b.AVIF", "b.gif", "b.hif", "b.pef", "b.tif", "c.jpg/d.jfif", "e.jpg"]
+    )
+
+
 @pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"\0\5\x16\7 Mac"])
 def test_a_tile_that_cannot_be_read_is_left_out_by_name(folder, content):
     (folder / "tiles/._b.tif").write_bytes(content)
@@ -181,10 +210,12 @@ def test_a_tile_that_is_cut_short_is_left_out_by_name(folder):
         assert listed(folder).problem["a.jpg"] == ""
 
 
-def tif(path, transform, bands, crs="EPSG:4326", colormap=None, **options):
+def tif(path, transform, bands, crs="EPSG:4326", colormap=None, interpretation=None, **options):
     path.unlink(missing_ok=True)
     profile = options | {"driver": "GTiff", "count": len(bands), "height": bands.shape[1], "width": bands.shape[2]}
     with rasterio.open(path, "w", crs=crs, transform=transform, dtype=bands.dtype, **profile) as file:
+        if interpretation:
+            file.colorinterp = interpretation
         file.write(bands)
         if colormap:
             file.write_colormap(1, colormap)
@@ -197,6 +228,7 @@ def middle(path):
 
 
 BOX = from_bounds(LON - 0.01, LAT - 0.01, LON + 0.01, LAT + 0.01, 64, 64)
+SOUTH_UP = Affine.translation(0, 2 * LAT) @ Affine.scale(1, -1) @ BOX
 
 
 def test_a_turned_tile_shows_what_lies_in_its_picture_only(folder):
@@ -211,7 +243,7 @@ def test_a_turned_tile_shows_what_lies_in_its_picture_only(folder):
 def test_a_tile_written_from_the_south_is_shown_north_up(folder):
     bands = np.zeros((3, 64, 64), np.uint8)
     bands[0, :32] = 200  # the first rows, which lie in the south
-    tif(folder / "tiles/a.tif", Affine.translation(0, 2 * LAT) @ Affine.scale(1, -1) @ BOX, bands)
+    tif(folder / "tiles/a.tif", SOUTH_UP, bands)
     for options in ({}, {"tile_m": 1000}):
         with Image.open(listed(folder, **options).aerial["a.jpg"]) as picture:
             red = np.asarray(picture.convert("RGB"))[..., 0]
@@ -219,13 +251,43 @@ def test_a_tile_written_from_the_south_is_shown_north_up(folder):
 
 
 def test_tiles_of_one_name_in_two_folders_do_not_share_a_picture(folder):
-    south_up = Affine.translation(0, 2 * LAT) @ Affine.scale(1, -1) @ BOX
     for year, grey in (("2020", 50), ("2021", 150)):
         shown = folder / "tiles" / year / "a.tif"
         shown.parent.mkdir(parents=True)
-        tif(shown, south_up, np.full((3, 64, 64), grey, np.uint8))
+        tif(shown, SOUTH_UP, np.full((3, 64, 64), grey, np.uint8))
         assert middle(listed(folder).aerial["a.jpg"])[0] == grey
         shown.unlink()
+
+
+@pytest.mark.parametrize("options", [{}, {"tile_m": 200}])
+def test_a_tile_that_changed_is_cut_anew(folder, options):
+    for when, grey in enumerate((50, 150)):
+        tif(folder / "tiles/a.tif", SOUTH_UP, np.full((3, 64, 64), grey, np.uint8))
+        os.utime(folder / "tiles/a.tif", (when, when))
+        assert middle(listed(folder, **options).aerial["a.jpg"])[0] == grey
+    cut = listed(folder, **options).aerial["a.jpg"]
+    assert listed(folder, **options).aerial["a.jpg"] == cut
+    finer = from_bounds(LON - 0.005, LAT - 0.005, LON + 0.005, LAT + 0.005, 64, 64)
+    tif(folder / "tiles/b.tif", finer, np.full((3, 64, 64), 99, np.uint8))
+    assert middle(listed(folder, **options).aerial["a.jpg"])[0] == 99
+
+
+def test_a_whole_tile_of_too_many_pixels_is_said_and_a_square_is_cut(folder, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 96 * 72)  # the photo's
+    tif(
+        folder / "tiles/a.tif",
+        from_bounds(LON - 0.01, LAT - 0.01, LON + 0.01, LAT + 0.01, 200, 200),
+        np.full((3, 200, 200), 9, np.uint8),
+    )
+    assert listed(folder).problem["a.jpg"].endswith(": set tile_m to cut a square from it")
+    monkeypatch.undo()
+    assert listed(folder, tile_m=200).problem["a.jpg"] == ""
+
+
+def test_crops_that_cannot_be_written_are_no_fault_of_the_photos(folder):
+    (folder / "crops").write_text("a file")
+    with pytest.raises(files.FileError, match="crops.* a file stands where a folder should be"):
+        listed(folder, tile_m=200)
 
 
 def test_a_palette_is_looked_up(folder):
@@ -251,6 +313,28 @@ def test_near_infrared_is_no_transparency_and_white_may_be_zero(folder, options)
     assert middle(listed(folder, **options).aerial["a.jpg"]).tolist() == [245, 245, 245]
 
 
+@pytest.mark.parametrize("options", [{}, {"tile_m": 200}])
+def test_colours_in_another_order_and_rare_packings_are_shown_in_their_colours(folder, options):
+    values = {ColorInterp.blue: 30, ColorInterp.undefined: 99, ColorInterp.green: 20, ColorInterp.red: 10}
+    bands = np.stack([np.full((64, 64), value, np.uint8) for value in values.values()])
+    tif(folder / "tiles/a.tif", BOX, bands, interpretation=tuple(values))
+    assert middle(listed(folder, **options).aerial["a.jpg"]).tolist() == [10, 20, 30]
+    shutil.rmtree(folder / "crops")
+    tif(folder / "tiles/a.tif", BOX, bands, compress="lerc", photometric="RGB")
+    assert middle(listed(folder, **options).aerial["a.jpg"]).tolist() == [30, 99, 20]
+    shutil.rmtree(folder / "crops")
+    tif(folder / "tiles/a.tif", BOX, np.full((1, 64, 64), 15, np.uint8), nbits=4)
+    assert middle(listed(folder, **options).aerial["a.jpg"]).tolist() == [255, 255, 255]
+
+
+def test_a_photo_that_a_projection_does_not_reach_is_in_none_of_its_tiles(folder):
+    plane = f"+proj=gnom +lat_0={LAT} +lon_0={LON} +datum=WGS84"
+    tif(folder / "tiles/a.tif", from_bounds(-900, -900, 900, 900, 64, 64), np.full((3, 64, 64), 9, np.uint8), plane)
+    photo(folder / "photos/antipode.jpg", -LAT, LON - 180)
+    assert listed(folder).problem.to_dict() == {"a.jpg": "", "antipode.jpg": "no tile shows its place"}
+    assert listed(folder, tile_m=1e300).problem["a.jpg"] == "its tile ends inside the square"
+
+
 @pytest.mark.parametrize("turn", [0, -360])
 @pytest.mark.parametrize("lon", [179.999, -179.999])
 def test_a_tile_across_the_antimeridian_shows_both_sides(tmp_path, lon, turn):
@@ -266,12 +350,12 @@ def test_a_tile_across_the_antimeridian_shows_both_sides(tmp_path, lon, turn):
     assert geo.haversine_km(row.lat, row.lon, -16.9, lon) < 0.01
 
 
-@pytest.mark.parametrize("size", ["200", None, 0, -5, float("nan"), float("inf"), True, [200]])
+@pytest.mark.parametrize("size", ["200", None, np.int64(200), 0, 5e-324, -5, float("nan"), float("inf"), True, [200]])
 def test_a_side_that_is_no_length_is_refused_in_a_sentence(folder, size):
-    if size is None:
-        assert listed(folder, tile_m=None).problem["a.jpg"] == ""
+    if size in (None, 200):
+        assert listed(folder, tile_m=size).problem["a.jpg"] == ""
     else:
-        with pytest.raises(ValueError, match="tile_m must be a number of metres above 0"):
+        with pytest.raises(ValueError, match="tile_m must be a number of metres from 1"):
             listed(folder, tile_m=size)
 
 
@@ -289,6 +373,20 @@ def test_a_very_long_name_gets_a_crop_of_its_own(folder):
         photo(folder / f"photos/{'n' * 240}{ending}.jpg", LAT, LON)
     rows = listed(folder, tile_m=200)
     assert (rows.problem == "").all() and rows.aerial.nunique() == 3
+
+
+@pytest.mark.parametrize("options", [{}, {"tile_m": 200}])
+def test_names_that_are_no_text_are_rows_with_a_problem(folder, options):
+    os.rename(photo(folder / "photos/b.jpg", LAT, LON), os.fsencode(folder) + b"/photos/caf\xe9.jpg")
+    shutil.copy(folder / "tiles/a.tif", os.fsencode(folder) + b"/tiles/caf\xe9.tif")
+    with pytest.warns(UserWarning, match="left out: caf\ufffd.tif"):
+        rows = listed(folder, **options)
+    assert rows.problem.to_dict() == {"a.jpg": "", "caf\ufffd.jpg": "a file's name is not in UTF-8: rename it"}
+    with pytest.warns(UserWarning, match="1 a file's name is not in UTF-8"):
+        assert pairs.load("photos", "all", root=folder, **options)["id"][:] == ["a.jpg"]
+    (folder / "train/satellite/0001").mkdir(parents=True)
+    os.mkdir(os.fsencode(folder) + b"/train/satellite/\xe9")
+    assert pairs.read("university-1652", "train", folder).id.tolist() == ["0001", "\ufffd"]
 
 
 # --- pictures that break when they are shown --------------------------------------------------------------------------
@@ -310,6 +408,25 @@ def test_a_picture_that_is_cut_short_is_named_or_left_out_before(folder):
     assert (
         again.shuffle(seed=0)[1]["panorama"].size == (96, 72) and pickle.loads(pickle.dumps(again))[0]["id"] == "a.jpg"
     )
+
+
+def test_a_picture_with_torn_exif_is_named_or_left_out_before(folder):
+    header = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(header, "PNG")
+    exif = b"eXIfII*\0"
+    torn = struct.pack(">L", 4) + exif + struct.pack(">L", zlib.crc32(exif))
+    for i in range(2):
+        path = folder / f"train/satellite/000{i}/a.png"
+        path.parent.mkdir(parents=True)
+        path.write_bytes(header.getvalue()[:33] + torn * i + header.getvalue()[33:])
+    (folder / "photos/b.png").write_bytes(path.read_bytes())
+    assert listed(folder).problem.to_dict() == {"a.jpg": "", "b.png": "unreadable photo"}
+    with pytest.raises(OSError, match=r"a\.png cannot be shown .*check=True"):
+        pairs.load("university-1652", "train", root=folder)[1]
+    with pytest.warns(UserWarning, match="1 unreadable aerial"):
+        assert pairs.load("university-1652", "train", root=folder, check=True)["id"][:] == ["0000"]
+    found = validate.check("university-1652", folder, folder / "out", splits=("train",), progress=False)
+    assert found.rows.reason.tolist() == ["", "unreadable aerial"]
 
 
 # --- tables -----------------------------------------------------------------------------------------------------------
@@ -355,6 +472,43 @@ class TestTables:
         rows = pairs.read("cvglobal", "train", tmp_path / "root")
         assert rows.problem.tolist() == [schema.LEADS_OUT, ""]
 
+    def test_a_place_at_0_0_and_a_folder_of_a_pictures_name_are_none(self, tmp_path):
+        (tmp_path / "paris/sat_images/b.png").mkdir(parents=True)
+        nowhere, folder = GOOD.replace("2.35,48.85", "0,-0.0"), GOOD.replace("s/1.png", "s/b.png", 1)
+        cities(tmp_path, GOOD, f"2{nowhere[1:]}", f"3{folder[1:]}")
+        problems = pairs.read("cv-cities", "train", tmp_path).problem.tolist()
+        assert problems == ["", "place is 0, 0: none was known", "no aerial file"]
+
+    def test_a_list_without_a_row_is_said(self, tmp_path):
+        cities(tmp_path, "")
+        with pytest.raises(ValueError, match="cv-cities train: there is no row"):
+            pairs.load("cv-cities", "train", root=tmp_path)
+
+
+class TestCvusa:
+    def read(self, root, numbers, places):
+        (root / "splits").mkdir()
+        (root / "split_locations").mkdir()
+        lines = "".join(f"bingmap/19/{n}.jpg,streetview/panos/{n}.jpg,x\n" for n in numbers)
+        (root / "splits/train-19zl.csv").write_text(lines)
+        (root / "split_locations/all.csv").write_text(places)
+        return pairs.read("cvusa", "train", root)
+
+    def test_what_is_no_number_of_a_line_is_named(self, tmp_path):
+        rows = self.read(tmp_path, ["0000001", "²", "١", "1" * 5000], "40,-100,40.1,-100.1,0\n")
+        assert rows.lat[0] == 40.1 and set(rows.problem[1:]) == {"line without two paths and a number"}
+
+    def test_names_of_columns_would_shift_every_place(self, tmp_path):
+        with pytest.raises(ValueError, match=r"all.csv begins with names of columns.*remove them"):
+            self.read(tmp_path, ["0000001"], "sat_lat,sat_lon,lat,lon,x\n40,-100,40.1,-100.1,0\n")
+
+
+def test_a_matrix_without_names_is_one_sentence(tmp_path):
+    matrix = {"panoIds": np.zeros((0, 1), object), "utm": np.zeros((0, 2)), "trainSet": {"trainInd": [1]}}
+    savemat(tmp_path / "ACT_data.mat", matrix)
+    with pytest.raises(ValueError, match=r"ACT_data.mat is not the file expected .*panoIds is empty"):
+        pairs.read("cvact", "train", tmp_path)
+
 
 @pytest.mark.parametrize("content", [b"", b"\x89HDF\r\n\x1a\n" + bytes(600), b"MATLAB 7.3 MAT-file" + bytes(200), b"x"])
 def test_a_matrix_that_is_none_is_one_sentence(tmp_path, content):
@@ -380,6 +534,7 @@ def test_vigor_gives_the_cities_that_are_here(tmp_path):
         "\ufeffsplit,id\nall,a.jpg\n",
         "split;id;reason\nall;a.jpg;x, y\n",
         "id\tsplit\na.jpg\tall\n",
+        "split, id\n all, a.jpg \nall\n",
     ],
 )
 def test_a_list_of_rows_to_set_aside_survives_a_spreadsheet(folder, text):
@@ -397,6 +552,16 @@ def test_a_list_that_is_none_is_one_sentence(folder, content):
         pairs.load("photos", "all", root=folder, set_aside=path)
 
 
+def test_a_list_of_rows_that_are_not_there_is_said(folder):
+    path = folder / "list.csv"
+    path.write_text("split,id\nall,0001.jpg\nother,b.jpg\n")
+    with pytest.warns(UserWarning, match=r"list.csv sets aside 1 rows that are not there, such as '0001.jpg'"):
+        assert pairs.load("photos", "all", root=folder, set_aside=path)["id"][:] == ["a.jpg"]
+    path.write_text("split,id\nall,a.jpg\n")
+    with pytest.raises(ValueError, match="all of it is set aside"):
+        pairs.load("photos", "all", root=folder, set_aside=path)
+
+
 # --- validation -------------------------------------------------------------------------------------------------------
 
 
@@ -405,6 +570,16 @@ def test_a_report_needs_a_folder(folder, out):
     (folder / "a-file").write_text("x")
     with pytest.raises(ValueError, match="cannot be made a folder for the report"):
         validate.check("photos", folder, folder / out, progress=False)
+
+
+def test_a_split_is_looked_at_once_or_there_is_none(folder):
+    found = validate.check("photos", folder, folder / "out", splits=("all", "all"), progress=False)
+    assert found.rows.reason.tolist() == [""]
+    with pytest.raises(ValueError, match="no split to look at; photos has all"):
+        validate.check("photos", folder, folder / "out", splits=(), progress=False)
+    for wrong in ({"leak_km": None}, {"leak_km": "0.1"}, {"workers": 1.5}, {"workers": None}):
+        with pytest.raises(ValueError, match="workers from 1 and leak_km from 0"):
+            validate.check("photos", folder, folder / "out", progress=False, **wrong)
 
 
 def test_what_was_seen_may_be_damaged(folder):
@@ -490,6 +665,19 @@ def test_a_link_in_an_archive_is_refused(tmp_path):
     refused(tmp_path / "a.zip", tmp_path / "root", "is a link")
 
 
+def test_names_with_dots_lie_where_the_archive_means_and_none_twice(tmp_path):
+    with zipfile.ZipFile(tmp_path / "paris.zip", "w") as file:
+        file.writestr("./a", b"1")
+        file.writestr("./sub/./b", b"2")
+    download._unpack(tmp_path / "paris.zip", tmp_path / "root")
+    found = [p.relative_to(tmp_path / "root").as_posix() for p in (tmp_path / "root").rglob("*") if p.is_file()]
+    assert sorted(found) == ["paris/a", "paris/sub/b"]
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        file.writestr("paris/a", b"1")
+        file.writestr("paris/./a", b"22")
+    refused(tmp_path / "a.zip", tmp_path / "other", "'paris/a' is in it twice")
+
+
 def test_sums_decide_what_is_there_already(tmp_path):
     archive = packed(tmp_path / "a.zip", good=b"right")
     (tmp_path / "root/paris").mkdir(parents=True)
@@ -499,7 +687,7 @@ def test_sums_decide_what_is_there_already(tmp_path):
     assert sorted(p.name for p in (tmp_path / "root").iterdir()) == ["paris"]
 
 
-@pytest.mark.parametrize("content", ["[]", "null", "3", '{"files": []}', "{", '"x"'])
+@pytest.mark.parametrize("content", ["[]", "null", "3", '{"files": []}', "{", '"x"', '{"revision": 5}'])
 def test_a_record_that_is_none_is_one_sentence(tmp_path, content):
     (tmp_path / "download.json").write_text(content)
     with pytest.raises(download.DownloadError, match=r"download.json is no.*remove it and run the same command again"):

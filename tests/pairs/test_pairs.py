@@ -94,6 +94,17 @@ def test_what_cannot_be_asked_is_refused_with_the_remedy(rows):
         pairs.load("world", "dev")
     with pytest.raises(ValueError, match="2 to 26"):
         pairs.questions(rows, k=1)
+    for wrong in (5.0, "5", None, True):
+        with pytest.raises(ValueError, match="2 to 26"):
+            pairs.questions(rows, k=wrong)
+        with pytest.raises(ValueError, match="one row at least"):
+            pairs.sample(rows, wrong)
+    for wrong in (-1, None, 1.5):
+        with pytest.raises(ValueError, match="seed=.*a whole number from 0"):
+            pairs.questions(rows, seed=wrong)
+    for wrong in (float("nan"), None, "1"):
+        with pytest.raises(ValueError, match="min_km=.*a number of kilometres"):
+            pairs.questions(rows, min_km=wrong)
     with pytest.raises(ValueError, match="region"):
         pairs.questions(rows, negatives="easy")
     with pytest.raises(ValueError, match="more sites of that area"):

@@ -1,5 +1,6 @@
 """results.py on toy runs: what is published, what moved, whose code has changed; figures to the byte."""
 
+import re
 import shutil
 
 import pandas as pd
@@ -237,6 +238,30 @@ def test_check_is_not_silent_about_a_folder_that_is_not_there(place, capsys):
     assert main(place, "check") == 1
     said = capsys.readouterr()
     assert said.out == "" and said.err.startswith(f"error: there is no folder {place[1]}, so nothing was checked")
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\xfe\0", b"system,x\na,1\nb,1,2,3\n"])
+def test_a_table_that_is_none_is_named(place, capsys, content):
+    files.write_bytes(place[0] / "smoke/tables/a.csv", b"system,x\na,1\n")
+    files.write_bytes(place[1] / "smoke/tables/a.csv", content)
+    assert main(place, "verify") == 1
+    assert re.search("smoke/tables/a.csv is no CSV in UTF-8 .*make it again", capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("begun", ["[]", '{"key": "x", "inputs": []}', '{"inputs": null}', "[" * 100_000])
+def test_a_run_whose_beginning_is_damaged_is_listed(tmp_path, capsys, begun):
+    for name in ("begun.json", "trained.json"):
+        files.write_bytes(tmp_path / "smoke/runs/zero-s0" / name, begun.encode())
+    assert command_line.main(["runs", "list", "--profile", "smoke", "--work", str(tmp_path)]) == 0
+    assert "zero-s0  made by an earlier version" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("code", [[], None, {"training": 5}])
+def test_a_manifest_that_lacks_what_is_read_of_it_is_said(place, capsys, code):
+    files.write_json(place[1] / "smoke/runs/x/manifest.json", {"files": {}, "code": code})
+    assert main(place, "check") == 1
+    assert "x/manifest.json is damaged: it does not say which code made its run" in capsys.readouterr().err
+    assert publish.origin(place[1] / "smoke/runs") == "manifests that do not say where (x)"
 
 
 def test_check_says_once_that_other_code_made_the_runs(place, capsys, monkeypatch):

@@ -1,5 +1,6 @@
 """SFT on TRL: the loss is the one the library would give, it learns, and it resumes exactly."""
 
+import math
 import re
 
 import pandas as pd
@@ -81,6 +82,32 @@ def test_weighted_tokens_give_the_weighted_mean(base):
     assert not torch.allclose(doubled, plain, rtol=1e-2)
     with pytest.raises(ValueError, match="one weight a token"):
         sft.loss(made, [one | {"weights": [[1.0]]}])
+
+
+@pytest.mark.parametrize("completion", [None, 5, [], ["A", None], [5], {}], ids=repr)
+def test_a_row_without_an_answer_is_named(base, completion, tmp_path):
+    rows = [row | {"id": f"place {i}"} for i, row in enumerate(questions(4))]
+    rows[2]["completion"] = completion
+    with pytest.raises(ValueError, match="row 'place 2' has the completion .*give a text"):
+        sft.loss(policy.load(base), rows)
+    with pytest.raises(ValueError, match="row 'place 2' has the completion"):
+        sft.train(base, rows, tmp_path, **ARGUMENTS, steps=1)
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -1.0, "x", None], ids=repr)
+def test_weights_that_would_spoil_the_loss_are_refused(base, bad, tmp_path):
+    made = policy.load(base)
+    rows = [row | {"id": f"place {i}"} for i, row in enumerate(questions(4))]
+    for row in rows:
+        row["weights"] = [[1.0] * len(made.completion_ids(row["completion"]))]
+    rows[1]["weights"] = [[bad] * len(rows[1]["weights"][0])]
+    with pytest.raises(ValueError, match="row 'place 1' has weights that are no numbers from 0 on"):
+        sft.loss(made, rows)
+    with pytest.raises(ValueError, match="row 'place 1' has weights"):
+        sft.train(base, rows, tmp_path, **ARGUMENTS, steps=1)
+    rows[1]["weights"] = [[0.0] * len(rows[1]["weights"][0])]
+    with pytest.raises(ValueError, match="row 'place 1' and those beside it have weights of 0 alone"):
+        sft.loss(made, rows[1:2])
 
 
 def test_it_learns_the_rows_by_heart(base, tmp_path):

@@ -457,6 +457,13 @@ def test_an_adapted_model_is_refused(base, chats, tmp_path):
         SharedPrefixGRPOTrainer(adapted, says_its_letter, settings(tmp_path), chats, processing_class=made.processor)
 
 
+@pytest.mark.parametrize("bad", ["1", b"1", 1e39, -1e300, 10**400, 1j, torch.tensor(math.nan)])
+def test_a_reward_beyond_the_numbers_it_is_summed_in_is_refused(bad):
+    rows = [{"id": "place 0", "prompt": "look"}]
+    with pytest.raises(ValueError, match="for row place 0: a reward must be a finite number"):
+        scoring.score([lambda **told: [bad]], rows, ["look"], ["a"], [[1]])
+
+
 @pytest.mark.parametrize("bad", [None, math.nan, math.inf, "high"])
 def test_a_reward_that_is_no_number_names_its_function_and_row(bad, base, chats, tmp_path):
     def broken(completions, **columns):
@@ -484,6 +491,12 @@ def test_rewards_that_are_no_list_are_said(given, base, chats, tmp_path):
             return given
 
         train("ours", tmp_path, base, chats, reward_funcs=single)
+
+
+@pytest.mark.parametrize("given", [{1.0, 0.5}, {"a": 1.0, "b": 0.5}.values(), (r for r in (1.0, 0.5))], ids=repr)
+def test_rewards_without_an_order_are_no_list(given):
+    with pytest.raises(ValueError, match="instead of a list"):
+        scoring.score([lambda **told: given], [{"prompt": "look"}] * 2, ["look"] * 2, ["a"] * 2, [[1]] * 2)
 
 
 @pytest.mark.parametrize("given", [np.ones(4), torch.ones(4), (1.0,) * 4])

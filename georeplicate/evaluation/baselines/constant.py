@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from georeplicate import atlas, geo
+from georeplicate import atlas, files, geo
 
 NEAR_KM = 750.0
 CITIES = 2000
@@ -19,7 +19,7 @@ class Constant:
     def __init__(self, weights: str | Path | None = None):
         if weights is not None and not Path(weights).is_file():
             raise ValueError(f"{weights} is no file: the constant answer takes a CSV with lat and lon, or none")
-        places = atlas.cities(min_population=100_000).head(CITIES) if weights is None else pd.read_csv(weights)
+        places = atlas.cities(min_population=100_000).head(CITIES) if weights is None else files.read_csv(weights)
         if not {"lat", "lon"} <= set(places.columns):
             raise ValueError(f"{weights} has no columns lat and lon; it has {', '.join(places.columns)}")
         lat, lon = places.lat.to_numpy(float), places.lon.to_numpy(float)
