@@ -92,6 +92,7 @@ site: $(INSTALLED)  ## notebooks, figures, tables, pages and reference as HTML i
 atlas: $(INSTALLED)  ## rebuild the embedded data from its sources and compare checksums (needs a network and npm)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[atlas]'
 	$(BIN)/python tests/build/build_atlas.py
+	$(BIN)/python tests/build/build_exonyms.py
 
 sbom: $(INSTALLED)  ## list all dependencies: licences in georeplicate/docs/dependencies.md, an SBOM in .georeplicate (needs a network)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt --editable '.[audit,site,atlas]'

@@ -5,6 +5,7 @@ kept in order of population; the places that share a name are listed with the li
 """
 
 import bisect
+import csv
 import functools
 from collections.abc import Iterable
 
@@ -74,6 +75,29 @@ class _Places:
 
 
 _places = functools.cache(_Places)
+EXONYMS = "exonyms.csv"  # beside the packed data: what large cities are called in other scripts, where these lack it
+
+
+@functools.cache
+def _exonyms() -> dict[str, int]:
+    """{name: rank of the city that it means} of the names that the packed ones lack."""
+    found: dict[str, int] = {}
+    with (store.DATA / EXONYMS).open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            ranks = _index().find(names.key(row["city"]))
+            rank = min(
+                r for r in ranks if _places().country_code[r] == row["country"] and _places().name[r] == row["city"]
+            )
+            found |= dict.fromkeys(map(names.key, row["names"].split("|")), rank)
+    return found
+
+
+def _called(key: str) -> list[int]:
+    """Ranks of the places of that name, the likeliest first."""
+    found = _index().find(key)
+    if key.isascii() or (first := _exonyms().get(key)) is None:
+        return found
+    return [first, *(rank for rank in found if rank != first)]
 
 
 def geocode(city: str, country: str | None, state: str | None = None) -> tuple[float, float] | None:
@@ -212,11 +236,11 @@ def _resolve(city: str, country: str) -> int | None:
         code = country_code(country)
         if code is None:
             return None
-    whole = _within(_index().find(names.key(city)), code)
+    whole = _within(_called(names.key(city)), code)
     if whole or "," not in city:
         return whole[0] if whole else None
     head, *rest = [key for key in map(names.key, city.split(",")) if key] or [""]
-    return _by_parts(head, rest, _index().find(head), code)
+    return _by_parts(head, rest, _called(head), code)
 
 
 def _by_parts(head: str, rest: list[str], found: list[int], code: str | None) -> int | None:

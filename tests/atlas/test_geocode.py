@@ -3,10 +3,11 @@
 import time
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from georeplicate import atlas, geo
-from georeplicate.atlas import gazetteer, names
+from georeplicate.atlas import gazetteer, names, store
 
 # city, country, latitude, longitude (to about a tenth of a degree, from an encyclopaedia)
 FOUND = [
@@ -275,3 +276,36 @@ def test_the_index_finds_each_of_its_names():
     for number in [0, 1, 62, 63, 64, 65, 127, 128, len(keys) - 2, len(keys) - 1, *range(500, len(keys), 997)]:
         assert index.find(keys[number]) == index.places[index.first[number] : index.first[number + 1]] != []
         assert index.find(keys[number] + "\x01") == [] == index.find(keys[number][:-1] + "\x01")
+
+
+@pytest.mark.parametrize(
+    "name, country, where",
+    [
+        ("纽约", "", "New York City, USA"),  # in GeoNames' list as it was packed: 紐約 alone
+        ("维也纳", "", "Vienna, Austria"),  # ... of a Vienna in West Virginia alone
+        ("罗马", "意大利", "Rome, Italy"),  # ... of a Roma in Lesotho alone
+        ("罗马, 意大利", "", "Rome, Italy"),
+        ("臺北", "臺灣", "Taipei, Taiwan"),
+        ("メキシコシティー", "メキシコ", "Mexico City, Mexico"),
+        ("基辅", "乌克兰", "Kyiv, Ukraine"),
+    ],
+)
+def test_large_cities_are_known_by_their_names_in_other_scripts(name, country, where):
+    assert atlas.geocode(name, country) == atlas.geocode(where, "") is not None
+
+
+def test_a_name_in_another_script_keeps_to_the_country_that_is_named():
+    assert atlas.geocode("罗马", "莱索托") == pytest.approx((-29.45, 27.71), abs=0.01)
+    assert atlas.geocode("纽约", "法国") is None
+
+
+def test_every_city_with_added_names_is_in_the_gazetteer_and_outweighs_its_namesakes():
+    rows = pd.read_csv(store.DATA / gazetteer.EXONYMS)
+    added = gazetteer._exonyms()
+    people = gazetteer._places().population
+    assert len(added) > 800 and sum(len(called.split("|")) for called in rows.names) >= len(added)
+    assert not any(key.isascii() for key in added)
+    for key, rank in added.items():
+        others = [other for other in gazetteer._index().find(key) if other != rank]
+        assert all(people[rank] >= 10 * people[other] for other in others), key
+    assert names.key("纽约") in added
