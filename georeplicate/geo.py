@@ -241,7 +241,7 @@ def neighbours(
     available = lat.size - among_themselves
     if k is not None and (isinstance(k, bool) or not isinstance(k, int | np.integer)):
         raise ValueError(f"k must be a whole number of neighbours, got {k!r}")
-    if radius_km is not None and not isinstance(radius_km, int | float | np.number):
+    if isinstance(radius_km, bool) or not isinstance(radius_km, int | float | np.number | None):
         raise ValueError(f"radius_km must be a number of kilometres, got {radius_km!r}")
     if k is not None and not 1 <= k <= available:
         raise ValueError(f"k must be between 1 and the {max(available, 0)} points that can be neighbours, got {k}")

@@ -194,7 +194,7 @@ def test_neighbours_across_the_antimeridian_and_at_the_same_place():
 
 
 def test_neighbours_refuse_what_they_cannot_give():
-    for bad in ({}, {"k": 1, "radius_km": 1}, {"k": 3}, {"k": 0}, {"radius_km": -1}):
+    for bad in ({}, {"k": 1, "radius_km": 1}, {"k": 3}, {"k": 0}, {"radius_km": -1}, {"radius_km": True}):
         with pytest.raises(ValueError):
             geo.neighbours([0, 1, 2], [0, 0, 0], **bad)
     index, km = geo.neighbours([], [], [0], [0], radius_km=10)

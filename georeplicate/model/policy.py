@@ -94,6 +94,10 @@ class Policy:
         """Preprocessed images: {"pixel_values"} and what the processor says about their sizes ("image_grid_thw" or
         "num_patches"); a row may carry this under "pixels" instead of "images", so that long runs in memory preprocess
         every image once. ValueError for processors whose images need more than that."""
+        listed = isinstance(images, Sequence) and not isinstance(images, str | bytes)
+        if not listed or (others := [image for image in images if not isinstance(image, Image.Image)]):
+            given = type(others[0] if listed else images).__name__
+            raise ValueError(f"images must be a list of pictures (PIL.Image), got {given}: open them first")
         options = getattr(type(self.processor), "images_kwargs", {})
         made = dict(self.processor.image_processor([as_rgb(image) for image in images], return_tensors="pt", **options))
         if more := sorted(made.keys() - {"pixel_values", *_IMAGE_SIZES}):
@@ -122,14 +126,7 @@ class Policy:
         rows = list(rows)
         if not rows:
             raise ValueError("there are no rows to encode")
-        pixels = [
-            row["pixels"]
-            if row.get("pixels") is not None
-            else self.pixels(row["images"])
-            if row.get("images")
-            else None
-            for row in rows
-        ]
+        pixels = [self._seen(row, number) for number, row in enumerate(rows)]
         texts = [self._expanded(row, seen) for row, seen in zip(rows, pixels, strict=True)]
         start = self.tokenizer.bos_token  # written by the chat template or, failing that, by the tokenizer
         ids = self.tokenizer(texts, add_special_tokens=bool(start) and not texts[0].startswith(start))["input_ids"]
@@ -152,6 +149,15 @@ class Policy:
             image_grid_thw=torch.cat(grids) if grids else None,
             images=[len(p[counted]) if p else 0 for p in pixels],
         ).to(self.model.device)
+
+    def _seen(self, row: dict[str, Any], number: int) -> dict[str, torch.Tensor] | None:
+        """What a row shows; ValueError names the row."""
+        if row.get("pixels") is not None or not row.get("images"):
+            return row.get("pixels")
+        try:
+            return self.pixels(row["images"])
+        except ValueError as error:
+            raise ValueError(f"row {row.get('id', number)}: {error}") from error
 
     def _expanded(self, row: dict[str, Any], pixels: dict[str, torch.Tensor] | None) -> str:
         """The prompt's text with as many image tokens as the model makes features of each image."""

@@ -235,6 +235,10 @@ def hold_out(rows: Dataset, count: int, *, cell_deg: float = 0.02) -> tuple[Data
     Whole cells are chosen by a hash of their position, so that neighbours on one street stay together. Rows without
     coordinates are parted by their id.
     """
+    if not (isinstance(cell_deg, int | float) and 0 < cell_deg < np.inf):
+        raise ValueError(f"cell_deg must be a number of degrees above 0, got {cell_deg!r}")
+    if not isinstance(count, int | np.integer) or count < 0:
+        raise ValueError(f"count must be a whole number of rows from 0 on, got {count!r}")
     lat, lon, ids = np.array(rows["lat"][:], float), np.array(rows["lon"][:], float), rows["id"][:]
     cells = [
         name if np.isnan(a + o) else f"{np.floor(a / cell_deg):.0f}/{np.floor(o / cell_deg):.0f}"

@@ -43,7 +43,7 @@ def read(root: Path, split: str, *, setting: str = "same-area") -> pd.DataFrame:
     """Every line of the label files of this split and setting (see schema); of the cities that are here, with a warning
     that names the others."""
     split = schema.split_of("vigor", split, SPLITS)
-    if (setting, split) not in SETTINGS:
+    if (setting, split) not in list(SETTINGS):  # compared, as what is given may have no hash
         raise ValueError(f"vigor has no setting {setting!r}; choose same-area or cross-area")
     cities, name = SETTINGS[setting, split]
     files = schema.Files(root)

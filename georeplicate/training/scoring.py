@@ -64,6 +64,8 @@ def score(
     the columns of the rows and `more`. ValueError names the function that gives no list, and the row of a reward that
     is no finite number, so that nothing wrong is saved; or the column that has the name of something else.
     """
+    if not rows:
+        return torch.zeros(0, len(functions))
     refuse_columns(rows[0])
     columns = {column: [row.get(column) for row in rows] for column in rows[0] if column not in RENAMED}
     scored = []

@@ -73,6 +73,9 @@ def sites(split: str, per_region: int, *, regions: int | None = None, wild: int 
 def _sites(split: str, per_region: int, regions: int | None, wild: int, seed: int) -> pd.DataFrame:
     if split not in SPLITS:
         raise ValueError(f"sites: no split {split!r}; choose from {', '.join(SPLITS)}")
+    for what, count in {"per_region": per_region, "regions": regions, "wild": wild}.items():
+        if count is not None and (not isinstance(count, int | np.integer) or count < (what == "regions")):
+            raise ValueError(f"sites: {what} must be a whole number from {int(what == 'regions')} on, got {count!r}")
     if wild and split != "base":
         raise ValueError('sites: random land belongs to the split "base" only; ask for wild=0')
     table = cities()

@@ -237,6 +237,17 @@ def test_a_prompt_that_says_nothing_is_one_sentence(row, sentence):
         tiny_policy().encode([*questions(1), row])
 
 
+@pytest.mark.parametrize(
+    "images, given", [([7], "int"), (["photo.jpg"], "str"), ("photo.jpg", "str"), ({1: 2}, "dict")]
+)
+def test_images_that_are_no_pictures_are_named_with_their_row(images, given):
+    row = questions(1)[0] | {"images": images, "id": "crossing 4"}
+    with pytest.raises(
+        ValueError, match=rf"row crossing 4: images must be a list of pictures .*, got {given}: open them"
+    ):
+        tiny_policy().encode([*questions(1), row])
+
+
 def test_images_alone_are_a_question():
     made, (row,) = tiny_policy(), questions(1)
     assert made.generate([{**row, "prompt": ""}], max_new_tokens=2).lengths[0] > 0

@@ -212,6 +212,12 @@ def test_cvact_another_matlab_file_is_refused_with_what_is_missing(roots, tmp_pa
 # --- VIGOR -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("setting", ["same area", ["same-area"], None])
+def test_a_setting_that_vigor_lacks_is_said(roots, setting):
+    with pytest.raises(ValueError, match="vigor has no setting .*choose same-area or cross-area"):
+        pairs.load("vigor", "train", roots["vigor"], setting=setting)
+
+
 @pytest.mark.parametrize("variant", [{}, {"other_tree": True}, {"misspelt": True}], ids=str)
 def test_vigor_two_trees_and_the_misspelt_names_give_the_same_rows(roots, tmp_path, variant):
     make_fixtures.vigor(tmp_path / "vigor", **variant)

@@ -111,3 +111,9 @@ def test_what_cannot_be_asked_is_refused_with_the_remedy(rows):
         pairs.questions(rows, k=8)
     with pytest.raises(ValueError, match="share an id"):
         pairs.questions(rows.select([0, 0, 1, 2, 3, 4]))
+
+
+@pytest.mark.parametrize("given", [{"cell_deg": 0}, {"cell_deg": float("nan")}, {"count": -1}, {"count": 2.5}])
+def test_a_hold_out_of_no_size_is_said(given):
+    with pytest.raises(ValueError, match="(cell_deg|count) must be a .*number of (degrees above|rows from) 0"):
+        pairs.hold_out(pairs.load("world", "test", per_region=1), **({"count": 4} | given))

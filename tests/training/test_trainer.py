@@ -572,3 +572,7 @@ def test_a_killed_run_over_shuffled_epochs_resumes_bit_for_bit(base, chats, tmp_
     resumed.train(resume_from_checkpoint=str(tmp_path / "cut" / "checkpoint-4"))
     weights, others = whole.model.state_dict(), resumed.model.state_dict()
     assert all(torch.equal(weights[name], others[name]) for name in weights)
+
+
+def test_no_completions_have_no_rewards():
+    assert scoring.score([lambda **told: [], lambda **told: []], [], [], [], []).shape == (0, 2)

@@ -279,3 +279,9 @@ def test_no_two_sites_are_one_place_even_on_the_smallest_island(monkeypatch):
     assert len(places) == 6 and places.id.is_unique and not places.duplicated(["lat", "lon"]).any()
     km = geo.haversine_km(places.lat, places.lon, town.lat.iloc[0], town.lon.iloc[0])
     assert (km[2:] <= 0.5).all() and (km <= world.RADIUS_KM).all()
+
+
+@pytest.mark.parametrize("given", [{"per_region": -1}, {"per_region": 1.5}, {"per_region": 1, "regions": 0}])
+def test_a_number_of_sites_that_is_none_is_said(given):
+    with pytest.raises(ValueError, match=r"sites: (per_region|regions) must be a whole number from [01] on, got"):
+        world.sites("test", **given)
