@@ -547,8 +547,7 @@ def execute(job: Job, report: Callable[..., None] = lambda *_, **__: None) -> Pa
             job.train(report)
         elif job.updates:
             report(job.updates * job.recipe.update_s[job.run.stage], "is trained", skipped=True)
-        if processes.count() > 1:
-            pool.give_back_memory()  # what was trained makes room for what is evaluated
+        pool.give_back_memory()  # what was trained makes room for what is evaluated
         if not processes.by_first(job.is_finished):
             job.evaluate(report)
     return job.folder

@@ -1,16 +1,22 @@
 """Official checkpoints by one command, from a hub on this machine: licence first, resumable, lines of both tables."""
 
+import dataclasses
+import gc
+import json
+
 import huggingface_hub.constants
 import pandas as pd
 import pytest
 from hubs import Hub
 from PIL import Image
+from transformers import PreTrainedModel
 
 from georeplicate.evaluation import baselines, predict
 from georeplicate.evaluation.baselines import prompted
 from georeplicate.mini import layouts
 from georeplicate.model import policy
-from georeplicate.runs import dry
+from georeplicate.profiles import Profile
+from georeplicate.runs import dry, recipes, runner, spec
 
 pytestmark = pytest.mark.filterwarnings("ignore:cv-cities")
 MODEL, INTERN = "miniHui/Geo-R1-Zero-0701", "OpenGVLab/InternVL3-8B-hf"
@@ -106,3 +112,30 @@ def test_the_published_systems_are_named_once():
 def test_a_revision_behind_the_name(online, dry_home, command):
     code, _, error = command("evaluate", "--profile", "paper-dry", "--root", dry_home, "--model", f"{MODEL}@v9")
     assert code == 1 and f"{MODEL} has no revision 'v9'" in error and error.count("\n") == 1
+
+
+def _models() -> list[PreTrainedModel]:
+    return [thing for thing in gc.get_objects() if isinstance(thing, PreTrainedModel)]
+
+
+def test_what_is_trained_from_a_model_of_the_hub_names_its_commit_in_key_and_manifest(
+    online, dry_home, tmp_path, monkeypatch
+):
+    small = Profile.get("paper-dry")
+    profile = dataclasses.replace(small, model=MODEL, sft_steps=1, sft_batch=2, n_test_sites=4)
+    (run,) = (run for run in spec.table2_runs((42,), profile) if run.name == "sft-s42")
+    (job,) = runner.jobs([run], profile, tmp_path, root=recipes.of(small).folder(small, dry_home))
+    assert not job.is_finished()
+    models = len(_models())
+
+    def evaluates(self, report, evaluated=runner.Job.evaluate):
+        assert len(_models()) <= models  # what was trained has made room
+        return evaluated(self, report)
+
+    monkeypatch.setattr(runner.Job, "evaluate", evaluates)
+    runner.execute(job)
+    assert job.is_finished()
+    whole = f"{MODEL}@{online.repositories[MODEL].commit}"
+    key = json.loads((job.folder / "trained.json").read_text())["inputs"]
+    made = json.loads((job.folder / "manifest.json").read_text())
+    assert whole in key.values() and whole in json.dumps(made["training"])
