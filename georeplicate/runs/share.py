@@ -76,6 +76,8 @@ def model_card(folder: str | Path) -> str:
         f"- trained with: {', '.join(how)}; code {str(found['git'].get('commit'))[:12]}"
         f"{', changed' if found['git'].get('dirty') else ''}",
         "- versions: " + ", ".join(f"{name} {version}" for name, version in found["versions"].items()),
+        *([f"- licence: none of ours; that of {settings['model']} and the terms of {settings['source']} hold for what "
+           "was made of them: state them in the header before others use it"] if "/" in settings["model"] else []),
         f"- weights: SHA-256 of their list {found['policy'][:12]}"
         f"{'; key of the training ' + trained['key'][:12] if trained else ''}",
         "",

@@ -69,6 +69,16 @@ def test_a_card_says_what_the_manifest_and_the_predictions_say(run):
     assert share.write_card(run) == run / "policy" / "README.md"
 
 
+def test_a_card_of_a_published_model_names_it_and_whose_licence_holds(run):
+    found = manifest.read(run)
+    found["settings"] |= {"model": "Qwen/Qwen2.5-VL-3B-Instruct", "source": "cv-cities"}
+    files.write_json(run / manifest.NAME, found)
+    said = share.model_card(run)
+    assert "base_model: Qwen/Qwen2.5-VL-3B-Instruct" in said
+    assert "licence: none of ours; that of Qwen/Qwen2.5-VL-3B-Instruct and the terms of cv-cities hold" in said
+    assert "licence" not in share.model_card(RUN)
+
+
 def test_nothing_is_sent_without_a_token_and_weights_alone_with_one(run, hub, command):
     code, _, error = command("runs", "push", run, "--to", "me/geo")
     assert code == 1 and "no token of the hub" in error and error.count("\n") == 1 and not Hub.sent
