@@ -246,13 +246,16 @@ def run(way: str, count: int, base: Path, out: Path, *stages: str) -> Path:
 def by_one(tmp_path_factory):
     folder = tmp_path_factory.mktemp("one")
     tiny_policy(sharpen=2.0).save(folder / "base")
-    return folder / "base", run("one", 1, folder / "base", folder / "out", "sft", "grpo", "eval", "lora", "bf16")
+    return folder / "base", run(
+        "one", 1, folder / "base", folder / "out", "sft", "grpo", "eval", "iterated", "lora", "bf16"
+    )
 
 
 COLUMNS = {
     "sft": ["loss", "grad_norm"],
     "grpo": ["loss", "grad_norm", "reward", "length", "reward_said", "entropy", "completions/max_length",
              *(f"reward_length_of_{letter}" for letter in "ABCD")],
+    "iterated": ["loss", "grad_norm"],  # metrics are means over micro-batches, which are others in two processes
     "lora": ["loss", "grad_norm", "reward", "length"],
 }  # fmt: skip
 
@@ -260,7 +263,8 @@ COLUMNS = {
 @pytest.mark.slow
 @pytest.mark.parametrize("way", launch.WAYS)
 def test_two_processes_give_the_numbers_of_one_and_resume_to_their_own(way, by_one, tmp_path):
-    """Full fine-tuning by SFT (with checkpointing) and GRPO, adapters, bf16; at the same global batch.
+    """Full fine-tuning by SFT (with checkpointing) and GRPO, also with accumulation and two updates a batch, adapters,
+    bf16; at the same global batch.
 
     The first update's loss and gradient norm agree to 1e-5, the second's, whose rounding Adam has enlarged, to 1e-3,
     and the weights after both to 1e-2 of how far they moved (measured: 2e-5). A resumed run ends in the same weights.
@@ -269,7 +273,7 @@ def test_two_processes_give_the_numbers_of_one_and_resume_to_their_own(way, by_o
         pytest.skip("DeepSpeed is not installed")
     base, one = by_one
     evaluated = ["eval"] if way == "ddp" else []  # before any training, accelerate and DeepSpeed share no weights
-    two = run(way, 2, base, tmp_path / "two", "sft", "grpo", *evaluated, "resumed", "lora", "bf16")
+    two = run(way, 2, base, tmp_path / "two", "sft", "grpo", *evaluated, "iterated", "resumed", "lora", "bf16")
     start = load_file(base / "model.safetensors")
     for stage, columns in COLUMNS.items():
         ours, theirs = (pd.read_csv(out / stage / "log.csv")[columns].to_numpy() for out in (one, two))
@@ -302,3 +306,10 @@ def test_two_processes_give_the_numbers_of_one_and_resume_to_their_own(way, by_o
         assert {"eval_loss", "eval_reward", "eval_completions/mean_length", "eval_rewards/brief/std"} <= first.keys()
         for name in {n for n in first if not re.search("time|second|peak_mb", n)}:
             assert second[name] == pytest.approx(first[name], rel=1e-5, abs=1e-6), name
+
+
+def test_a_tracker_that_is_installed_reaches_the_trainer(monkeypatch):
+    given = dict(steps=1, seed=0, learning_rate=0.1, schedule="constant", warmup_steps=0)
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
+    assert common.Settings(**given, report_to="tensorboard").arguments("out")["report_to"] == ["tensorboard"]
+    assert common.Settings(**given).arguments("out")["report_to"] == []

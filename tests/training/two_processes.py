@@ -16,7 +16,7 @@ from trl import GRPOConfig
 
 from georeplicate.training import grpo, processes, rewards, sft
 
-STAGES = ("sft", "grpo", "eval", "resumed", "lora", "bf16")
+STAGES = ("sft", "grpo", "eval", "iterated", "resumed", "lora", "bf16")
 
 
 def says_its_letter(text: str, row: dict, length: int) -> rewards.Reward:
@@ -84,6 +84,8 @@ def main(base: str, out: Path, stages: tuple[str, ...]) -> None:
         reinforce("grpo", save_steps=1)
     if "eval" in stages:
         evaluate(base, [{**row, "prompt": [{"role": "user", "content": row["prompt"]}]} for row in rows], out / "eval")
+    if "iterated" in stages:  # two updates on one batch of answers, each of two micro-batches
+        reinforce("iterated", num_iterations=2, accumulation=2)
     if "resumed" in stages:
         for name, again in (("sft", tune), ("grpo", reinforce)):  # what a kill after the first checkpoint leaves
             processes.by_first(lambda n=name: _leave_first_checkpoint(out / n, out / f"{n}-resumed"))
