@@ -69,8 +69,9 @@ class Clone:
         return process.returncode, said
 
     def results(self) -> dict[str, str]:
-        """{file below the work folder: SHA-256} of predictions and tables."""
-        found = [*self.work.glob("runs/*/predictions.csv"), *self.work.glob("tables/*.csv")]
+        """{file below the work folder: SHA-256} of predictions, tables and figures."""
+        kinds = ("runs/*/predictions.csv", "tables/*.csv", "figures/*.png")
+        found = [path for kind in kinds for path in self.work.glob(kind)]
         return {
             path.relative_to(self.work).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
             for path in sorted(found)

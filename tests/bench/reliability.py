@@ -7,8 +7,8 @@
 With --out the report is written after each step, and keeps what it holds of the same code on the same machine: one that
 was stopped is finished by naming the steps that it lacks.
 
-Each experiment works in a clone of its own in a temporary folder. What must be equal are the bytes of every prediction
-and of every table but those that hold times. Kills and damages are drawn from a fixed seed; when a kill falls within a
+Each experiment works in a clone of its own in a temporary folder. What must be equal are the bytes of every prediction,
+of every table but those that hold times, and of every figure. Kills and damages are drawn from a fixed seed; when a kill falls within a
 stage depends on the machine.
 """
 
@@ -236,7 +236,7 @@ def describe(machine: dict) -> str:
     code = subprocess.run(["git", "rev-parse", f"{commit()}:georeplicate"], cwd=ROOT, check=True, capture_output=True)
     return (
         "Written by `make reliability`: faults injected into `make reproduce PROFILE=smoke`, resumed, compared byte "
-        "by byte with an undisturbed run (every prediction and every table without times). *Noticed*: "
+        "by byte with an undisturbed run (every prediction, every table without times, every figure). *Noticed*: "
         "damage that `georeplicate runs list` reports before anything is run. *Lost*: files that differ or are missing "
         f"in the end. {machine['cpu']}, {machine['cores']} cores, Python {machine['python']} (3.11 is the lowest that "
         f"is supported). Git's tree of the package: `{code.stdout.decode()[:12]}`."
