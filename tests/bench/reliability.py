@@ -8,8 +8,8 @@ With --out the report is written after each step, and keeps what it holds of the
 was stopped is finished by naming the steps that it lacks.
 
 Each experiment works in a clone of its own in a temporary folder. What must be equal are the bytes of every prediction,
-of every table but those that hold times, and of every figure. Kills and damages are drawn from a fixed seed; when a kill falls within a
-stage depends on the machine.
+of every table but those that hold times, and of every figure. Kills and damages are drawn from a fixed seed; when a
+kill falls within a stage depends on the machine.
 """
 
 from __future__ import annotations
