@@ -172,6 +172,7 @@ def test_verify_finds_nothing_where_nothing_moved(place, capsys):
     shown = capsys.readouterr().out
     commit = provenance.git_state()["commit"] or "no commit"
     assert f"committed: commit {commit[:12]}" in shown and "12 values compared: 12 equal" in shown
+    assert publish.EXPECTED not in shown
 
 
 def test_verify_measures_what_moved_against_the_committed_interval(place, capsys):
@@ -181,6 +182,7 @@ def test_verify_measures_what_moved_against_the_committed_interval(place, capsys
     for line in ("accuracy 0.2 0.24 0.04 0.15 0.25 inside", "accuracy 0.8 0.86 0.06 0.75 0.85 outside"):
         assert line in " ".join(shown.split())
     assert "1 moved inside the committed interval, 1 moved that have none, 1 outside or different" in shown
+    assert publish.EXPECTED in shown and "bf16" in publish.EXPECTED
 
 
 @pytest.mark.parametrize(
