@@ -547,23 +547,31 @@ def merge(
 
 
 @runs_app.command()
-def card(folder: Annotated[Path, typer.Argument(help="folder of a finished run that was trained")]) -> None:
+def card(
+    run: Annotated[str, typer.Argument(help="a finished run that was trained, by its name or folder")],
+    profile: ProfileName = "mini",
+    work: Work = files.WORK,
+) -> None:
     """Write the model card of a finished run into its policy, from its manifest and its evaluation."""
-    from georeplicate.runs import share
+    from georeplicate.runs import commands, share
 
-    print(share.write_card(folder))
+    print(share.write_card(commands.run_folder(run, profile, work)))
 
 
 @runs_app.command()
 def push(
-    folder: Annotated[Path, typer.Argument(help="folder of a finished run, or of the data engine's records")],
+    run: Annotated[
+        str, typer.Argument(help="a finished run, by its name or folder, or a folder of the data engine's records")
+    ],
     to: Annotated[str, typer.Option(help="OWNER/NAME on the hub")],
     public: Annotated[bool, typer.Option("--public", help="let everybody see it (default: private)")] = False,
+    profile: ProfileName = "mini",
+    work: Work = files.WORK,
 ) -> None:
     """Upload a trained policy, or records, with its card; needs a token of the hub."""
-    from georeplicate.runs import share
+    from georeplicate.runs import commands, share
 
-    print(share.push(folder, to, public=public))
+    print(share.push(commands.run_folder(run, profile, work), to, public=public))
 
 
 @runs_app.command()

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from georeplicate import files
+from georeplicate import files, manifest
 from georeplicate.model import hub
 from georeplicate.profiles import Profile, written
 from georeplicate.runs import arms, recipes, runner, shards, spec
@@ -389,6 +389,19 @@ def list_runs(
         print(f"{job.run.name:>28}  {runner.state(job)}")
     for folder in sorted((work / size.name / "stale").glob("*")):
         print(f"{folder.name:>28}  set aside: georeplicate runs adopt {folder.name} --why '...' takes it back")
+
+
+def run_folder(run: str, profile: str, work: Path) -> Path:
+    """The folder of a run of a profile, or the folder itself; ValueError lists the runs there are."""
+    folder = work / Profile.get(profile).name / "runs" / run
+    if Path(run).is_dir():
+        return Path(run)
+    if not folder.is_dir():
+        there = ", ".join(sorted(path.parent.name for path in folder.parent.glob(f"*/{manifest.NAME}")))
+        raise ValueError(
+            f"{run} is no folder and no run of profile {profile} (--profile): finished are {there or 'none'}"
+        )
+    return folder
 
 
 def adopt(
