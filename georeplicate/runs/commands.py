@@ -190,19 +190,26 @@ def refuse_other_options(what: str, jobs: Sequence[runner.Job]) -> None:
 
     On photographs, where a run takes days, this holds for every run that `what` does not name by its own name; in the
     synthetic world for those that are only gone on from, with other records or adapters."""
+    differing: list[runner.Job] = []
+    other: dict[str, Any] = {}
     for job in jobs:
-        name, world = job.run.name, job.profile.source == "world"
-        if what == name or world and (job.run.stage != "sft" or what in ("sft", "table2")):
+        world = job.profile.source == "world"
+        if what == job.run.name or world and (job.run.stage != "sft" or what in ("sft", "table2")):
             continue
-        other = {one: then for one, then in _other(job).items() if not world or one in ("records", "adapters")}
-        if other:
-            base = job.run.stage == "base"
-            part = f"from which {what} goes on" if job.run.stage == "sft" else f"part of {what}"
-            anew = f"move {job.folder} away" if base else "train it anew by its name"
-            raise ValueError(
-                f"{name}, {part}, was {'evaluated' if base else 'trained'} with other {' and '.join(other)}: "
-                f"{_as_then(other)}, or {anew}"
-            )
+        found = {one: then for one, then in _other(job).items() if not world or one in ("records", "adapters")}
+        differing += [job] * bool(found)
+        other = found | other
+    if not differing:
+        return
+    names = [job.run.name for job in differing]
+    part = f"from which {what} goes on" if {job.run.stage for job in differing} == {"sft"} else f"part of {what}"
+    anew = [f"move {job.folder} away" for job in differing if job.run.stage == "base"]
+    anew += ["train it anew by its name" if len(names) == 1 else "train each anew by its name"] * (names != ["base"])
+    raise ValueError(
+        f"{', '.join(names)}, {part}, {'was' if len(names) == 1 else 'were'} "
+        f"{'evaluated' if names == ['base'] else 'trained'} with other {', '.join(other)}: {_as_then(other)}, or "
+        f"{' and '.join(anew)}"
+    )
 
 
 def _other(job: runner.Job) -> dict[str, Any]:
@@ -228,15 +235,16 @@ def _changes(then: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
 
 def _as_then(other: dict[str, Any]) -> str:
     """What to type so that settings have the values again that they had."""
-    given, left_out = [], []
+    typed, same, left_out = [], [], []
     for name, value in other.items():
         option = f"--{name}" if name in ("records", "adapters", "rollouts", "base") else f"--set {name}"
         if value is None:
             left_out.append(option)
         elif name == "records" or name == "base" and "@" not in value:  # known by a checksum alone
-            given.append(f"the same {option}")
+            same.append(f"the same {option}")
         else:
-            given.append(f"{option}{'=' if ' ' in option else ' '}{written(value)}")
+            typed.append(f"{option}{'=' if ' ' in option else ' '}{written(value)}")
+    given = [" ".join(typed)] * bool(typed) + same
     return " and ".join(
         [f"give {' and '.join(given)} again"] * bool(given) + [f"leave {' and '.join(left_out)} out"] * bool(left_out)
     )

@@ -118,7 +118,7 @@ def test_a_setting_reaches_the_runs_and_is_asked_for_again(dry_home, tmp_path, c
         assert code == 1 and error.count("\n") == 1 and not asked
         assert (
             "zero-s42, part of " in error
-            and "was trained with other rl_steps and reward_weights: give --set rl_steps=1 and --set "
+            and "was trained with other rl_steps, reward_weights: give --set rl_steps=1 --set "
             "reward_weights=1.0,1.0,0.0,1.0 again, or train it anew by its name"
             in error
         )
@@ -149,7 +149,7 @@ def test_reproduce_takes_what_train_takes_and_asks_for_it_again(
     code, _, error = command("reproduce", *given)
     assert code == 1 and error.count("\n") == 1 and not asked
     assert (
-        "sft-s42, from which reproduce goes on, was trained with other adapters and records: give --adapters lora and "
+        "sft-s42, from which reproduce goes on, was trained with other adapters, records: give --adapters lora and "
         "the same --records again, or train it anew by its name" in error
     )
     code, _, error = command("reproduce", *given, *options, "--base", other)
@@ -176,10 +176,14 @@ def test_an_evaluation_under_other_settings_is_asked_for_again(dry_home, tmp_pat
     few = DRY.changed(["n_test_sites=3"])
     runner.jobs(spec.table2_runs((42,), few)[:1], few, tmp_path, root=dry_home)[0].evaluate(lambda *_, **__: None)
     now = runner.jobs(spec.table2_runs((42,), DRY)[:1], DRY, tmp_path, root=dry_home)
-    with pytest.raises(
-        ValueError, match="base, part of table2, .* give --set n_test_sites=3 again, or move .*base away"
-    ):
+    with pytest.raises(ValueError, match="base, part of table2, was evaluated .* --set n_test_sites=3 again, or move "):
         commands.refuse_other_options("table2", now)
+    less = few.changed(["beta=0.1"])
+    begin(runner.jobs(spec.table2_runs((42,), less)[2:3], less, tmp_path, root=dry_home))
+    now = runner.jobs(spec.table2_runs((42,), DRY), DRY, tmp_path, root=dry_home)
+    with pytest.raises(ValueError, match="base, zero-s42, part of table2, were .* again, or move") as e:
+        commands.refuse_other_options("table2", now)  # all of it at once
+    assert "give --set beta=0.1 --set n_test_sites=3 again" in str(e.value)
 
 
 @pytest.mark.parametrize(
