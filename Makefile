@@ -9,6 +9,7 @@ PROFILE ?= mini
 SEEDS ?=
 EXAMPLES ?= 4000
 COUNT := $(if $(SEEDS),--seeds "$(SEEDS)")
+CHANGED := $(foreach one,$(SET),--set "$(one)")
 VENV := .venv
 BIN := $(VENV)/bin
 RUN := $(BIN)/python -m georeplicate
@@ -21,8 +22,8 @@ help:  ## list what can be made
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | \
 	  while IFS=$$'\t' read -r target text; do printf '  %-10s %s\n' "$$target" "$$text"; done
 
-reproduce: $(INSTALLED)  ## train, evaluate, run the notebooks in order (PROFILE=smoke | mini | geographic | small | paper-dry | single_gpu | paper; SEEDS=1)
-	$(RUN) reproduce --profile "$(PROFILE)" $(COUNT) $(if $(ROOT),--root "$(ROOT)") $(if $(LAUNCH),--launch "$(LAUNCH)") $(if $(GPUS),--gpus "$(GPUS)")
+reproduce: $(INSTALLED)  ## train, evaluate, run the notebooks in order (PROFILE=smoke | mini | geographic | small | paper-dry | single_gpu | paper; SEEDS=1; on photographs SET="accumulation=8 beta=0.1", OPTIONS="--records FOLDER")
+	$(RUN) reproduce --profile "$(PROFILE)" $(COUNT) $(if $(ROOT),--root "$(ROOT)") $(if $(LAUNCH),--launch "$(LAUNCH)") $(if $(GPUS),--gpus "$(GPUS)") $(CHANGED) $(OPTIONS)
 
 smoke:  ## the same at the smallest size, in minutes
 	@$(MAKE) --no-print-directory reproduce PROFILE=smoke
@@ -62,7 +63,7 @@ base: $(INSTALLED)  ## train a mini base policy below .georeplicate (half an hou
 	OMP_NUM_THREADS=1 $(RUN) train base $(if $(WORLD),--world "$(WORLD)") $(if $(SEED),--seed "$(SEED)") $(if $(RULE),--rule)
 
 table2: $(INSTALLED)  ## train and evaluate the four systems of Table 2, on two cores (part of reproduce)
-	$(RUN) train table2 --profile "$(PROFILE)" $(COUNT) $(if $(ROOT),--root "$(ROOT)")
+	$(RUN) train table2 --profile "$(PROFILE)" $(COUNT) $(if $(ROOT),--root "$(ROOT)") $(CHANGED) $(OPTIONS)
 
 table1: $(INSTALLED)  ## the systems of Table 1: stand-ins trained here, or (PROFILE=paper) the published ones that are there
 	$(RUN) train table1 --profile "$(PROFILE)" $(COUNT) $(if $(ROOT),--root "$(ROOT)")

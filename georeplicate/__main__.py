@@ -38,7 +38,19 @@ Adapters = Annotated[
     str,
     typer.Option(help="adapters alone are trained: lora, lora-vision (the tower's too) or qlora (base of four bits)"),
 ]
-Workers = Annotated[int, typer.Option(help="runs that are trained at once")]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="another value of one of the profile's settings (photographs)"),
+]
+Workers = Annotated[
+    int | None, typer.Option(help="runs that are trained at once (default: 2; 1 on photographs, which share a GPU)")
+]
+Rollouts = Annotated[
+    str, typer.Option(help="who samples in GRPO: shared-prefix, vllm, or vllm-server ($GEOREPLICATE_VLLM)")
+]
+ReportTo = Annotated[
+    str | None, typer.Option(help="tensorboard, wandb, trackio or none (default: tensorboard for photographs)")
+]
 Launch = Annotated[
     str | None, typer.Option(help="on several GPUs: ddp, fsdp2, zero2 or zero3, through accelerate launch")
 ]
@@ -50,6 +62,20 @@ Model = Annotated[str | None, typer.Option(help="policy that answers: a folder, 
 INTERRUPTED = 130
 Demo = Annotated[bool, typer.Option("--synthetic-demo", help="let the mini model answer; it never saw a photograph")]
 Device = Annotated[str | None, typer.Option(help="cpu or cuda (default: the GPU, if there is one)")]
+
+
+def _changed(profile: str, settings: list[str] | None) -> str:
+    """The profile with what --set changes of it, as `Profile.get` takes it; a wrong word is one of the command line."""
+    if not settings:
+        return profile
+    size = Profile.get(profile)
+    for name in ("adapters", "rollouts"):
+        if any(one.partition("=")[0].strip() == name for one in settings):
+            raise typer.BadParameter(f"{name} has an option of its own: --{name}")
+    try:
+        return size.changed(settings).spec
+    except ValueError as error:
+        raise typer.BadParameter(f"--set: {error}") from None
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -239,20 +265,16 @@ def train(
     seeds: Seeds = None,
     base: Base = None,
     root: Root = None,
-    workers: Workers = 2,
+    workers: Workers = None,
     records: Records = None,
     weights: Annotated[
         list[str] | None,
         typer.Option(metavar="SYSTEM=WEIGHTS", help="of a published system of table1: official@COMMIT or a folder"),
     ] = None,
+    settings: Settings = None,
     adapters: Adapters = "",
-    rollouts: Annotated[
-        str,
-        typer.Option(help="who samples in GRPO: shared-prefix, vllm, or vllm-server ($GEOREPLICATE_VLLM)"),
-    ] = "",
-    report_to: Annotated[
-        str | None, typer.Option(help="tensorboard, wandb, trackio or none (default: tensorboard for photographs)")
-    ] = None,
+    rollouts: Rollouts = "",
+    report_to: ReportTo = None,
     launch: Launch = None,
     gpus: Annotated[
         int | None,
@@ -281,33 +303,36 @@ def train(
 
     if what == "base" and not commands.has_arms(profile):
         other = (profile, seeds, base, root, records, weights, adapters, rollouts, report_to, launch, gpus)
-        if other != ("mini", None, None, None, None, None, "", "", None, None, None):
+        if other != ("mini", None, None, None, None, None, "", "", None, None, None) or settings:
             raise ValueError(
                 "`train base` makes a base of the mini world: it takes --world, --seed, --rule and --work, and no "
-                "profile, seeds, base, root, records, weights, adapters, rollouts, tracker or way to launch"
+                "profile, seeds, base, root, records, weights, settings, adapters, rollouts, tracker or way to launch"
             )
         commands.train_base(world, seed, rule, work=work)
         return
     if (world, seed, rule) != ("layout", 0, False):
         raise ValueError(f"--world, --seed and --rule say which base `train base` makes; {what} has its profile's")
     if what == "table1" and commands.takes_published(profile):
-        if (seeds, base, records, adapters, rollouts, report_to, launch) != (None, None, None, "", "", None, None):
+        untaken = (seeds, base, records, settings or None, adapters, rollouts, report_to, launch)
+        if untaken != (None, None, None, None, "", "", None, None):
             raise ValueError(
                 "published systems are not trained: table1 of this profile takes no seeds, no base, no records, no "
-                "adapters, no tracker and no way to launch"
+                "settings, no adapters, no tracker and no way to launch"
             )
         _evaluate_published(work / profile, root, weights or [], gpus)
         return
     launched_on = _gpus(launch, gpus)
     if weights:
         raise ValueError("--weights are those of published systems: train table1 --profile paper, or single_gpu")
-    options: dict[str, object] = {"--seeds": seeds, "--base": base, "--root": root, "--records": records}
-    options |= {"--adapters": adapters or None, "--rollouts": rollouts or None, "--report-to": report_to}
     words = ["train", what, "--profile", profile, "--work", str(work)]
-    words += [str(word) for name, value in options.items() if value is not None for word in (name, value)]
+    where = {"--seeds": seeds, "--root": root}
+    words += [str(word) for name, value in where.items() if value is not None for word in (name, value)]
+    words += commands.Options(base, records, adapters, rollouts, report_to).words()
+    words += [word for one in settings or [] for word in ("--set", one)]
     code = commands.train(
-        what, profile, seeds, base=base, root=root, workers=workers, work=work, records=records, adapters=adapters,
-        rollouts=rollouts, report_to=report_to, launch=launch, gpus=launched_on, words=words, register=register,
+        what, _changed(profile, settings), seeds, base=base, root=root, workers=workers, work=work, records=records,
+        adapters=adapters, rollouts=rollouts, report_to=report_to, launch=launch, gpus=launched_on, words=words,
+        register=register,
     )  # fmt: skip
     if commands.has_arms(profile) and not register:
         from georeplicate.report import write
@@ -352,6 +377,7 @@ def evaluate(
     profile: ProfileName = "mini",
     split: Annotated[str, typer.Option(help="validation or test")] = "validation",
     root: Root = None,
+    settings: Settings = None,
     out: Annotated[Path | None, typer.Option(help="CSV for the rows (default: none is written)")] = None,
     gpus: Annotated[
         int | None, typer.Option(min=1, help="GPUs, one process each, which share the rows (with --out)")
@@ -362,6 +388,7 @@ def evaluate(
     With --out the answers are kept part by part beside it: the same command goes on where it was killed."""
     from georeplicate.runs import commands
 
+    profile = _changed(profile, settings)
     rows = commands.evaluate(model, baseline, task, profile, split, root=root, out=out, weights=weights, gpus=gpus)
     if out is not None:
         from georeplicate.report import table1
@@ -382,6 +409,12 @@ def reproduce(
         bool, typer.Option("--pair", help="write notebooks/*.ipynb from the last mini run")
     ] = False,
     check_pairs: Annotated[bool, typer.Option(help="fail if a committed .ipynb differs from its .py")] = False,
+    settings: Settings = None,
+    base: Base = None,
+    records: Records = None,
+    adapters: Adapters = "",
+    rollouts: Rollouts = "",
+    report_to: ReportTo = None,
     launch: Launch = None,
     gpus: Gpus = None,
     notebooks: Annotated[Path, typer.Option(hidden=True)] = files.CHECKOUT / "notebooks",
@@ -390,16 +423,18 @@ def reproduce(
     """Train what the notebooks need and run them in order: every table and figure of a profile. On photographs the
     notebooks that show finished runs follow the tables, without what is about the synthetic world."""
     from georeplicate import reproduce as notebooks_of
+    from georeplicate.runs import commands
 
-    launched_on = _gpus(launch, gpus)
-    if launch is not None and (check_pairs or pair_notebooks):
-        raise ValueError("--pair and --check-pairs train nothing: leave --launch out")
+    launched_on, options = _gpus(launch, gpus), commands.Options(base, records, adapters, rollouts, report_to)
+    if (launch is not None or settings or options != commands.Options()) and (check_pairs or pair_notebooks):
+        raise ValueError("--pair and --check-pairs train nothing: leave --launch out, and all that is for training")
     if check_pairs:
         notebooks_of.check_pairs(notebooks)
     elif pair_notebooks:
         notebooks_of.print_paired(notebooks, work)
     else:
-        notebooks_of.print_run(profile, parameter or [], seeds, notebooks, work, root, launch, launched_on)
+        chosen = _changed(profile, settings)
+        notebooks_of.print_run(chosen, parameter or [], seeds, notebooks, work, root, launch, launched_on, options)
 
 
 @app.command()
@@ -442,16 +477,18 @@ def check(results: Results = files.RESULTS) -> None:
 @app.command()
 def plan(
     profile: ProfileName = "paper",
-    gpus: Annotated[int, typer.Option(help="GPUs to plan for")] = 8,
+    gpus: Annotated[int | None, typer.Option(help="GPUs to plan for (default: 8, for single_gpu 1)")] = None,
     gpu_gb: Annotated[float, typer.Option(help="memory of one GPU in GB")] = 80.0,
     rate: Annotated[float, typer.Option(help="price of one GPU hour, an assumption")] = 2.5,
     mfu: Annotated[float, typer.Option(help="share of the GPU's peak that training reaches, an assumption")] = 0.35,
+    settings: Settings = None,
     json: Json = False,
 ) -> None:
     """What a profile costs before anything is downloaded: GB, memory by part, hours, and what fits where."""
     from georeplicate.runs import plan as planned
 
-    found = Profile.get(profile)
+    found = Profile.get(_changed(profile, settings))
+    gpus = gpus if gpus is not None else 1 if found.name == "single_gpu" else 8
     raise typer.Exit(planned.print_plan(found, gpus=gpus, gpu_gb=gpu_gb, as_json=json, rate=rate, mfu=mfu))
 
 
@@ -465,11 +502,13 @@ def list_(
     base: Base = None,
     records: Records = None,
     adapters: Adapters = "",
+    settings: Settings = None,
     work: Work = files.WORK,
 ) -> None:
     """Every run of a profile: whether it is up to date, trained, begun or of another version."""
     from georeplicate.runs import commands
 
+    profile = _changed(profile, settings)
     commands.list_runs(profile, base=base, root=root, work=work, records=records, adapters=adapters)
 
 
@@ -482,11 +521,13 @@ def adopt(
     base: Base = None,
     records: Records = None,
     adapters: Adapters = "",
+    settings: Settings = None,
     work: Work = files.WORK,
 ) -> None:
     """Keep a trained run whose key no longer holds, if the golden runs make the numbers they made."""
     from georeplicate.runs import commands
 
+    profile = _changed(profile, settings)
     commands.adopt(name, why, profile, base=base, root=root, work=work, records=records, adapters=adapters)
 
 
@@ -506,23 +547,31 @@ def merge(
 
 
 @runs_app.command()
-def card(folder: Annotated[Path, typer.Argument(help="folder of a finished run that was trained")]) -> None:
+def card(
+    run: Annotated[str, typer.Argument(help="a finished run that was trained, by its name or folder")],
+    profile: ProfileName = "mini",
+    work: Work = files.WORK,
+) -> None:
     """Write the model card of a finished run into its policy, from its manifest and its evaluation."""
-    from georeplicate.runs import share
+    from georeplicate.runs import commands, share
 
-    print(share.write_card(folder))
+    print(share.write_card(commands.run_folder(run, profile, work)))
 
 
 @runs_app.command()
 def push(
-    folder: Annotated[Path, typer.Argument(help="folder of a finished run, or of the data engine's records")],
+    run: Annotated[
+        str, typer.Argument(help="a finished run, by its name or folder, or a folder of the data engine's records")
+    ],
     to: Annotated[str, typer.Option(help="OWNER/NAME on the hub")],
     public: Annotated[bool, typer.Option("--public", help="let everybody see it (default: private)")] = False,
+    profile: ProfileName = "mini",
+    work: Work = files.WORK,
 ) -> None:
     """Upload a trained policy, or records, with its card; needs a token of the hub."""
-    from georeplicate.runs import share
+    from georeplicate.runs import commands, share
 
-    print(share.push(folder, to, public=public))
+    print(share.push(commands.run_folder(run, profile, work), to, public=public))
 
 
 @runs_app.command()

@@ -13,7 +13,8 @@ in place) unless a comment calls them ours, which means that the paper and the r
 """
 
 import math
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
 DRY_BASE = "dry-base"  # the random model of a dry run: see runs.dry
@@ -25,6 +26,9 @@ ADAPTERS = ("", "lora", "lora-vision", "qlora")
 ROLLOUTS = ("shared-prefix", "vllm", "vllm-server")
 RewardMode = Literal["paper", "released"]
 REWARD_MODES: tuple[RewardMode, ...] = get_args(RewardMode)
+SCHEDULES = ("linear", "cosine", "constant", "constant_with_warmup")
+# What a profile is, and no change of it; another teacher's records are given as records, for it has an address.
+_FIXED = ("name", "source", "world", "model", "teacher")
 # Not checked to be above 0: texts, tuples, and numbers for which 0 means "none".
 _MAY_BE_ZERO = ("name", "seeds", "weight_decay", "sft_warmup", "warmup_steps", "top_k", "replay")
 
@@ -117,10 +121,39 @@ class Profile:
 
     @classmethod
     def get(cls, name: str) -> Self:
-        """The profile of that name; ValueError lists the names there are."""
-        if name not in cls.names:
-            raise ValueError(f"unknown profile {name!r}: choose one of {', '.join(cls.names)}")
-        return cls(name=name, **_PROFILES[name])
+        """The profile of that name, with the changes that may follow it, such as "paper accumulation=8" (see `spec` and
+        `changed`); ValueError lists the names there are."""
+        named, *changes = str(name).split(" ")
+        if named not in cls.names:
+            raise ValueError(f"unknown profile {named!r}: choose one of {', '.join(cls.names)}")
+        return cls(name=named, **_PROFILES[named]).changed(changes)
+
+    def changed(self, changes: Sequence[str]) -> Self:
+        """The profile, of photographs, with other values of some fields, FIELD=VALUE each, read by the field's type.
+
+        ValueError for one of the synthetic world, a field that there is not or that is given twice, or a bad value."""
+        if changes and self.source == "world":
+            self._refuse("its settings are those of the committed runs: only those of photographs can be changed")
+        found: dict[str, Any] = {}
+        types = {one.name: one.type for one in fields(self) if one.name not in _FIXED}
+        for change in changes:
+            name, equals, text = (part.strip() for part in change.partition("="))
+            if not equals or name not in types:
+                self._refuse(f"a change is FIELD=VALUE, got {change!r}: the fields are {', '.join(types)}")
+            if name in found:
+                self._refuse(f"{name} is given twice")
+            try:
+                found[name] = _value(types[name], text)
+            except ValueError:
+                self._refuse(f"{name} must be {_kind(types[name])}, got {text!r}")
+        return replace(self, **found)
+
+    @property
+    def spec(self) -> str:
+        """The words that `get` makes this profile of: its name, and what was changed of it."""
+        shipped = type(self).get(self.name)
+        pairs = ((one.name, getattr(self, one.name), getattr(shipped, one.name)) for one in fields(self))
+        return " ".join([self.name, *(f"{name}={written(value)}" for name, value, was in pairs if value != was)])
 
     def __post_init__(self):
         self._check_types()
@@ -156,6 +189,8 @@ class Profile:
             ("negatives", NEGATIVES),
             ("train_negatives", ("", *NEGATIVES)),
             ("precision", PRECISIONS),
+            ("schedule", SCHEDULES),
+            ("sft_schedule", SCHEDULES),
             ("rollouts", ROLLOUTS),
             ("adapters", ADAPTERS),
             ("reward_mode", REWARD_MODES),
@@ -265,6 +300,33 @@ class Profile:
         return (height * width + self.k * self.tile_px**2) // self.image_factor**2
 
 
+def written(value: Any) -> str:
+    """A field's value as `Profile.changed` reads it: several numbers with commas."""
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def _value(kind: Any, text: str) -> Any:
+    """A field's value from its text; ValueError where it is no value of that type."""
+    if get_origin(kind) is tuple:
+        return tuple(_value(get_args(kind)[0], part) for part in text.split(",") if part.strip())
+    if kind is bool:
+        if text.lower() not in ("true", "false"):
+            raise ValueError(text)
+        return text.lower() == "true"
+    if kind in (int, float):
+        return kind(text)
+    if any(map(str.isspace, text)):  # it would not be one word of `spec`
+        raise ValueError(text)
+    return text
+
+
+def _kind(kind: Any) -> str:
+    """What a field holds, in words."""
+    if get_origin(kind) is tuple:
+        return "numbers with commas between them"
+    return {int: "a whole number", float: "a number", bool: "True or False"}.get(kind, "one word")
+
+
 _MINI = dict(
     source="world",
     n_train_sites=4_000,
@@ -355,8 +417,10 @@ _PROFILES: dict[str, dict] = {
         model="Qwen/Qwen2.5-VL-3B-Instruct",
         sft_steps=400,
         sft_batch=32,
+        sft_accumulation=32,  # ours, as the other
         sft_learning_rate=1e-5,
         rl_steps=500,
+        accumulation=8,  # ours: 93 GB by the plan, so a GPU of 96; with 1 it is 137. What fits 80: README
         max_completion_length=1024,
         seeds=(42,),
     ),

@@ -47,7 +47,7 @@ from typing import TYPE_CHECKING
 
 from georeplicate import files, manifest, provenance
 from georeplicate.profiles import Profile
-from georeplicate.runs import arms, recipes, runner, spec
+from georeplicate.runs import arms, commands, recipes, runner, spec
 from georeplicate.training import launch as launcher
 
 if TYPE_CHECKING:
@@ -57,6 +57,7 @@ PACKAGE, WORK = files.PACKAGE, files.WORK
 NOTEBOOKS = files.CHECKOUT / "notebooks"
 PAIRED_PROFILE = "mini"
 WORLD_ONLY = "world-only"
+NO_OPTIONS = commands.Options()
 PYTHON_METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -170,7 +171,7 @@ def _opening(first: nbformat.NotebookNode, profile: Profile) -> nbformat.Noteboo
     title, dry = first.source.partition("\n")[0], profile.recipe == "dry"
     what = write.NO_RESULT if dry else f"Photographs of `{profile.source}`, model `{profile.model}`."
     note = (
-        f"> **Profile `{profile.name}`.** {what} Runs are read as they were left, nothing is trained here. What this "
+        f"> **Profile `{profile.spec}`.** {what} Runs are read as they were left, nothing is trained here. What this "
         "notebook says of the synthetic world alone is left out, so numbers of sections are missing; the notebook as "
         "committed has it."
     )
@@ -201,14 +202,15 @@ def run(
     root: Path | None = None,
     launch: str | None = None,
     gpus: int = 8,
+    options: commands.Options = NO_OPTIONS,
 ) -> list[str]:
     """Execute every notebook that is not up to date; return the names of those executed.
 
     parameters: more values than `profile`, each for the notebooks that have a parameter of that name; a name that none
     has is an error. seeds: how many training seeds (None: all of the profile). root: the folder of the photographs,
     where the profile has some; the names are then those of its runs, too. launch, gpus: for these, how the stages are
-    started on several GPUs (training.launch). Safe to kill and to start twice: a second run of the
-    same profile waits for the first.
+    started on several GPUs (training.launch). options: of their runs, as `train` takes them. Safe to kill and to start
+    twice: a second run of the same profile waits for the first.
     Raises ValueError (unknown profile), ReproduceError, files.FileError (full disk, read-only folder), or what
     runner.ensure raises.
     """
@@ -221,7 +223,7 @@ def run(
         )
     if size.source != "world":
         return photographs(
-            size, chosen, (work / profile).resolve(), root, launch, gpus,
+            size, chosen, (work / size.name).resolve(), root, launch, gpus, options,
             parameters=parameters, notebooks=notebooks, library=library, progress=progress,
         )  # fmt: skip
     if root is not None:
@@ -232,6 +234,11 @@ def run(
         raise ReproduceError(
             f"profile {profile} trains small policies, several at once on CPUs: --launch is for the profiles of "
             "photographs, single_gpu and paper"
+        )
+    if options != NO_OPTIONS:
+        raise ReproduceError(
+            f"profile {profile} trains as its committed runs were: --base, --records, --adapters, --rollouts and "
+            "--report-to are for the profiles of photographs"
         )
     if profile == arms.PROFILE:
         if parameters:
@@ -324,6 +331,7 @@ def photographs(
     root: Path | None = None,
     launch: str | None = None,
     gpus: int = 8,
+    options: commands.Options = NO_OPTIONS,
     *,
     parameters: Mapping[str, object] | None = None,
     notebooks: Path = NOTEBOOKS,
@@ -334,57 +342,48 @@ def photographs(
     show finished runs; names of the runs done and of the notebooks executed.
 
     launch, gpus: every run is trained, and its evaluation shared, by one process for each GPU; the notebooks follow in
-    this one. recipes.NotReady or LaunchError where data, a GPU or the model is missing, before anything is computed.
+    this one. options: of the runs, as `train` takes them; ValueError where a run was made with others, and would be
+    made anew. recipes.NotReady or LaunchError where data, a GPU or the model is missing, before anything is computed.
     What is up to date is not done again; a run that was killed goes on.
     """
     from georeplicate.report import write
 
-    found, parameters = sources(notebooks, profile), parameters or {}
+    size, recipe = commands.with_options(profile, options.records, options.adapters, options.rollouts)
+    found, parameters = sources(notebooks, size), parameters or {}
     _check(found, parameters)
     left_out = [source.name for source in sources(notebooks) if source.name not in {one.name for one in found}]
-    recipe = recipes.of(profile)
-    recipes.check(recipe, profile, root)
+    tracker = commands.tracker_of(options.report_to, size)
+    recipes.check(recipe, size, root, model=options.base is None)
     if launch is not None:
         launcher.check(launch, gpus)
     with files.alone(out / ".lock", f"another run of {out.name} is at work; waiting until it ends"):
         runs = spec.table2_runs(seeds, recipe)
-        todo = _todo(runs, profile, out, root)
+        made = runner.jobs(runs, size, out, commands.folder_of(options.base), root, recipe, tracker)
+        commands.refuse_other_options("reproduce", made)
+        todo = [job.run.name for job in runner.unfinished(made)]
         print(
-            f"profile {profile.name}: data -> engine -> SFT -> GRPO -> evaluation -> tables, {len(todo)} of "
+            f"profile {size.spec}: data -> engine -> SFT -> GRPO -> evaluation -> tables, {len(todo)} of "
             f"{len(runs)} runs to do; then up to {len(found)} notebooks"
             + (f" (about the synthetic world, so left out: {', '.join(left_out)})" if left_out else ""),
             flush=True,
         )
         if launch is None:
-            runner.ensure(runs, profile, out, root=root, recipe=recipe)
+            runner.complete(made, commands.workers_of(size))
         elif todo:
-            words = [
-                "train",
-                "table2",
-                "--profile",
-                profile.name,
-                "--seeds",
-                str(len(seeds)),
-                "--work",
-                str(out.parent),
-            ]
-            code = launcher.run(launch, gpus, [*words, *(("--root", str(root)) if root else ())])
-            if code or (left := _todo(runs, profile, out, root)):
-                why = f"ended with exit code {code}" if code else f"left {left[0]} undone"
+            words = ["train", "table2", "--profile", size.name, "--seeds", str(len(seeds)), "--work", str(out.parent)]
+            words += ["--root", str(root)] if root else []
+            words += [word for one in profile.spec.split(" ")[1:] for word in ("--set", one)]
+            code = launcher.run(launch, gpus, [*words, *options.words()])
+            if code or (left := runner.unfinished(made)):
+                why = f"ended with exit code {code}" if code else f"left {left[0].run.name} undone"
                 raise ReproduceError(
                     f"what was launched {why}: its last words stand above, and the same command goes on from there"
                 )
         drawn = write.write(out / "runs", out)
-        print(f"records: {out / 'data' / 'records' / 'README.md'}")
+        print(f"records: {(options.records or out / 'data' / 'records') / 'README.md'}")
         print(f"tables and figures: {len(drawn)} files below {out}, first {out / 'tables' / 'table2.md'}")
-        done = _execute_all(
-            found, profile.name, len(seeds), parameters, _finished(out), out, notebooks, library, progress
-        )
+        done = _execute_all(found, size.spec, len(seeds), parameters, _finished(out), out, notebooks, library, progress)
     return todo + done
-
-
-def _todo(runs: list[spec.Run], profile: Profile, out: Path, root: Path | None) -> list[str]:
-    return [job.run.name for job in runner.unfinished(runner.jobs(runs, profile, out, root=root))]
 
 
 NOTEBOOK_S = 20  # about, on two quiet cores, of any profile of the mini world: what a notebook computes is small
@@ -684,6 +683,7 @@ def print_run(
     root: Path | None = None,
     launch: str | None = None,
     gpus: int = 8,
+    options: commands.Options = NO_OPTIONS,
 ) -> None:
     """Say what will be done and about how long it takes, do it, say how long it took. parameters: NAME=VALUE."""
     started = time.monotonic()
@@ -697,6 +697,7 @@ def print_run(
         root=root,
         launch=launch,
         gpus=gpus,
+        options=options,
     )
     if executed:
         print(f"done in {time.monotonic() - started:.0f} s: {', '.join(executed)}, profile {profile}")

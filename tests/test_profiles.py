@@ -107,3 +107,45 @@ def test_fields_that_came_later_stay_out_of_keys_until_they_say_something_new():
     for change in ({"adapters": "dora"}, {"rollouts": "sglang"}, {"lora_rank": 0}):
         with pytest.raises(ValueError, match=f"profile 'mini': {next(iter(change))} must be"):
             dataclasses.replace(plain, **change)
+
+
+@pytest.mark.parametrize(
+    "given, found",
+    [
+        (["accumulation=8", "beta=0.1"], {"accumulation": 8, "beta": 0.1}),
+        (["freeze_vision=True", "learning_rate=1e-5"], {"freeze_vision": True, "learning_rate": 1e-5}),
+        (["panorama_px=224,448", " seeds = 1, 2 "], {"panorama_px": (224, 448), "seeds": (1, 2)}),
+        (["reward_mode=released", "revision=abc", "reward_weights=1,1,0,1"], {"reward_mode": "released"}),
+        (["accumulation=1"], {"accumulation": 1}),
+    ],
+    ids=str,
+)
+def test_settings_of_photographs_are_changed_by_words(given, found):
+    paper = Profile.get("paper")
+    changed = paper.changed(given)
+    assert {name: getattr(changed, name) for name in found} == found and changed.name == "paper"
+    assert Profile.get(changed.spec) == changed and (changed.spec == "paper") == (changed == paper)
+
+
+@pytest.mark.parametrize(
+    "profile, given, words",
+    [
+        ("paper", ["acumulation=8"], "got 'acumulation=8': the fields are n_train_sites, .*accumulation"),
+        ("paper", ["accumulation"], "a change is FIELD=VALUE"),
+        ("paper", ["source=world"], "the fields are"),
+        ("paper", ["accumulation=eight"], "accumulation must be a whole number, got 'eight'"),
+        ("paper", ["accumulation=8.0"], "accumulation must be a whole number"),
+        ("paper", ["accumulation=3"], "accumulation must divide prompts_per_update"),
+        ("paper", ["beta=much"], "beta must be a number"),
+        ("paper", ["beta=nan"], "beta must be above 0"),
+        ("paper", ["freeze_vision=yes"], "freeze_vision must be True or False, got 'yes'"),
+        ("paper", ["panorama_px=448x896"], "panorama_px must be numbers with commas"),
+        ("paper", ["revision=a b"], "revision must be one word"),
+        ("paper", ["schedule=stairs"], "schedule must be one of linear, cosine"),
+        ("paper", ["beta=0.1", "beta=0.2"], "beta is given twice"),
+        ("mini", ["beta=0.1"], "only those of photographs can be changed"),
+    ],
+)
+def test_a_change_that_makes_no_sense_is_refused(profile, given, words):
+    with pytest.raises(ValueError, match=f"profile '{profile}': .*{words}"):
+        Profile.get(profile).changed(given)

@@ -340,7 +340,6 @@ def test_photographs_follow_their_tables_with_the_notebooks_that_are_not_of_the_
     declared = PARAMETERS + "seeds = 3\n# world-only artefacts: b.csv\n"
     cells = f'{WRITES_A}\n\n# %% tags=["world-only"]\n1 / 0\n\n# %% [markdown] tags=["world-only"]\n# Rendered.'
     bench.write("02_shared", cells, "seeds", parameters=declared, artefacts=["a.csv"])
-    monkeypatch.setattr(reproduce.runner, "ensure", lambda *_, **__: {})
     monkeypatch.setattr(reproduce.runner, "jobs", lambda *_, **__: [])
     monkeypatch.setattr(write, "write", lambda *_: [])
     assert bench.run("paper-dry") == ["02_shared"]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from georeplicate import files
-from georeplicate.profiles import Profile
+from georeplicate import files, manifest
+from georeplicate.model import hub
+from georeplicate.profiles import Profile, written
 from georeplicate.runs import arms, recipes, runner, shards, spec
 from georeplicate.runs.recipes import Recipe
 from georeplicate.runs.spec import Run
@@ -18,6 +18,22 @@ from georeplicate.training import processes
 
 if TYPE_CHECKING:
     import pandas as pd
+
+
+@dataclass(frozen=True)
+class Options:
+    """What runs are told beside their profile; see `train`."""
+
+    base: str | None = None
+    records: Path | None = None
+    adapters: str = ""
+    rollouts: str = ""
+    report_to: str | None = None
+
+    def words(self) -> list[str]:
+        """The options as they are typed."""
+        given = {one.name: getattr(self, one.name) for one in fields(self) if getattr(self, one.name) != one.default}
+        return [word for name, value in given.items() for word in (f"--{name.replace('_', '-')}", str(value))]
 
 
 def chosen(what: str, profile: Profile, seeds: int | None) -> list[Run]:
@@ -67,7 +83,7 @@ def train(
     *,
     base: str | None,
     root: Path | None,
-    workers: int,
+    workers: int | None,
     work: Path,
     records: Path | None = None,
     adapters: str = "",
@@ -80,12 +96,14 @@ def train(
 ) -> int:
     """Bring runs up to date and print what each got right; returns an exit code.
 
+    profile: as `Profile.spec` has it. workers: None is one on photographs, where runs share a GPU, and else two.
     records: what the data engine wrote, for SFT on photographs; ValueError where the profile has none. adapters,
     rollouts: see `Profile`. report_to: tensorboard, wandb, trackio or none (None: tensorboard for photographs, if it is
     installed). launch, gpus: one of training.launch.WAYS, by which `georeplicate WORDS...` is started in one
     process for each GPU instead. register: write down what is predicted of the arms of the geographic world, and train
     nothing."""
     size = Profile.get(profile)
+    workers = workers_of(size) if workers is None else workers
     if workers < 1:
         raise ValueError(f"runs need one worker at least, got {workers}")
     _check_root(size, root)
@@ -101,18 +119,17 @@ def train(
         return _train_arms(what, workers, work, register, spec.seeds_of(size, seeds))
     if register:
         raise ValueError(f"--register writes down what is predicted of the arms of profile {arms.PROFILE}")
-    size, recipe = _with_options(size, records, adapters, rollouts)
+    size, recipe = with_options(size, records, adapters, rollouts)
     wanted = chosen(what, size, seeds)
-    tracker = report_to or ("none" if size.source == "world" or size.recipe == "dry" else _at_scale())
-    _check_installed(tracker, size)
+    tracker = tracker_of(report_to, size)
     if launch is not None:
         recipes.check(recipe, size, root, model=base is None)
         return launcher.run(launch, gpus, words)
     # Under `accelerate launch` this runs in every process; the first finds out what is missing and fetches the model.
     processes.by_first(lambda: recipes.check(recipe, size, root, model=base is None))
-    start = Path(processes.by_first(lambda: str(_folder(base) or recipe.start(size, root))))
+    start = Path(processes.by_first(lambda: str(folder_of(base) or recipe.start(size, root))))
     processes.by_first(
-        lambda: _refuse_other_options(what, runner.jobs(wanted, size, work / size.name, start, root, recipe))
+        lambda: refuse_other_options(what, runner.jobs(wanted, size, work / size.name, start, root, recipe))
     )
     folders = runner.ensure(
         wanted, size, work / size.name, base_path=start, root=root, workers=workers, recipe=recipe,
@@ -153,7 +170,7 @@ def _train_arms(what: str, workers: int, work: Path, register: bool, bases: Sequ
     return 0
 
 
-def _with_options(size: Profile, records: Path | None, adapters: str, rollouts: str) -> tuple[Profile, Recipe]:
+def with_options(size: Profile, records: Path | None, adapters: str, rollouts: str) -> tuple[Profile, Recipe]:
     """The profile and its recipe under the options of `train` that enter keys."""
     if adapters:
         size = replace(size, adapters=adapters)
@@ -167,20 +184,83 @@ def _with_options(size: Profile, records: Path | None, adapters: str, rollouts: 
     return size, recipe
 
 
-def _refuse_other_options(what: str, jobs: Sequence[runner.Job]) -> None:
-    """ValueError where a run that is only gone on from was trained with other records or adapters than are given now:
-    it would be set aside and trained anew for want of an option."""
+def refuse_other_options(what: str, jobs: Sequence[runner.Job]) -> None:
+    """ValueError where a run was begun, or evaluated, with other options than are given now: it would be set aside and
+    done anew for want of an option.
+
+    On photographs, where a run takes days, this holds for every run that `what` does not name by its own name; in the
+    synthetic world for those that are only gone on from, with other records or adapters."""
+    differing: list[runner.Job] = []
+    other: dict[str, Any] = {}
     for job in jobs:
-        trained = job.folder / "trained.json"
-        if job.run.stage != "sft" or what in ("sft", "table2", job.run.name) or not trained.is_file():
+        world = job.profile.source == "world"
+        if what == job.run.name or world and (job.run.stage != "sft" or what in ("sft", "table2")):
             continue
-        then, now = json.loads(trained.read_text())["inputs"]["settings"], job.training_inputs()["settings"]
-        other = [option for option in ("records", "adapters") if then.get(option) != now.get(option)]
-        if other:
-            raise ValueError(
-                f"{job.run.name}, from which {what} goes on, was trained with other {' and '.join(other)}: give the "
-                f"same --{' and --'.join(other)} again, or train it anew by its name"
-            )
+        found = {one: then for one, then in _other(job).items() if not world or one in ("records", "adapters")}
+        differing += [job] * bool(found)
+        other = found | other
+    if not differing:
+        return
+    names = [job.run.name for job in differing]
+    part = f"from which {what} goes on" if {job.run.stage for job in differing} == {"sft"} else f"part of {what}"
+    anew = [f"move {job.folder} away" for job in differing if job.run.stage == "base"]
+    anew += ["train it anew by its name" if len(names) == 1 else "train each anew by its name"] * (names != ["base"])
+    raise ValueError(
+        f"{', '.join(names)}, {part}, {'was' if len(names) == 1 else 'were'} "
+        f"{'evaluated' if names == ['base'] else 'trained'} with other {', '.join(other)}: {_as_then(other)}, or "
+        f"{' and '.join(anew)}"
+    )
+
+
+def _other(job: runner.Job) -> dict[str, Any]:
+    """{setting: its value then} of what the run in a job's folder was begun or evaluated with, where it has another
+    value now; "base" for the policy it started from. None where nothing named it then."""
+    recipe, run = job.recipe, job.run
+    found: dict[str, Any] = {}
+    begun, evaluated = (one.get("inputs", {}) for one in (runner.begun(job.folder), runner.evaluated(job.folder)))
+    if begun.get("recipe_version") == recipe.version:
+        found |= _changes(begun["settings"], recipe.settings(run.stage, job.profile))
+        if run.start == "base":
+            found |= _changes({"base": begun["start"]}, {"base": hub.identity(job.base_path)})
+    if evaluated:
+        found |= _changes(evaluated["settings"], recipe.settings("evaluation", job.profile))
+        if run.stage == "base":
+            found |= _changes({"base": evaluated["policy"]}, {"base": hub.identity(job.base_path)})
+    return found
+
+
+def _changes(then: dict[str, Any], now: dict[str, Any]) -> dict[str, Any]:
+    return {name: then.get(name) for name in dict.fromkeys([*then, *now]) if then.get(name) != now.get(name)}
+
+
+def _as_then(other: dict[str, Any]) -> str:
+    """What to type so that settings have the values again that they had."""
+    typed, same, left_out = [], [], []
+    for name, value in other.items():
+        option = f"--{name}" if name in ("records", "adapters", "rollouts", "base") else f"--set {name}"
+        if value is None:
+            left_out.append(option)
+        elif name == "records" or name == "base" and "@" not in value:  # known by a checksum alone
+            same.append(f"the same {option}")
+        else:
+            typed.append(f"{option}{'=' if ' ' in option else ' '}{written(value)}")
+    given = [" ".join(typed)] * bool(typed) + same
+    return " and ".join(
+        [f"give {' and '.join(given)} again"] * bool(given) + [f"leave {' and '.join(left_out)} out"] * bool(left_out)
+    )
+
+
+def workers_of(size: Profile) -> int:
+    """How many runs are trained at once where nobody says: one where they share a GPU."""
+    return 2 if size.source == "world" else 1
+
+
+def tracker_of(report_to: str | None, size: Profile) -> str:
+    """The tracker that is told how training goes. What was asked for by name (tracker, sampler, adapters) must be
+    there, before any cost: ValueError, or what the trainer raises."""
+    tracker = report_to or ("none" if size.source == "world" or size.recipe == "dry" else _at_scale())
+    _check_installed(tracker, size)
+    return tracker
 
 
 def _at_scale() -> str:
@@ -190,7 +270,6 @@ def _at_scale() -> str:
 
 
 def _check_installed(tracker: str, size: Profile) -> None:
-    """What was asked for by name must be there, before any cost."""
     if tracker != "none":
         from georeplicate.training import common  # loads torch
 
@@ -228,7 +307,6 @@ def evaluate(
     """
     from georeplicate.evaluation import baselines, predict
     from georeplicate.evaluation.baselines import prompted
-    from georeplicate.model import hub
 
     size = Profile.get(profile)
     if model and baseline:
@@ -251,8 +329,8 @@ def evaluate(
         baselines.BASELINES[baseline]  # an unknown name is refused before any process starts
         if baseline in prompted.PUBLISHED:
             weights = prompted.here(baseline, weights)
-    start = _folder(model) or (Path() if baseline and not recipe.has_stand_ins else recipe.start(size, root))
-    evaluation = shards.Evaluation(size.name, split, root, start, task, baseline, weights)
+    start = folder_of(model) or (Path() if baseline and not recipe.has_stand_ins else recipe.start(size, root))
+    evaluation = shards.Evaluation(size.spec, split, root, start, task, baseline, weights)
     tasks = {one.name: one for one in evaluation.tasks()}
     # Whoever answers is opened before earlier answers are looked at; a process for each GPU opens its own.
     predictor = evaluation.predictor() if gpus is None else None
@@ -304,7 +382,7 @@ def _all_jobs(size: Profile, work: Path, base: str | None, root: Path | None, re
         if base is not None:
             raise ValueError(f"the arms of profile {size.name} start from bases of their own: leave --base out")
         return arms.all_jobs(work)
-    return runner.jobs(spec.all_runs(size), size, work / size.name, _folder(base), root, recipe)
+    return runner.jobs(spec.all_runs(size), size, work / size.name, folder_of(base), root, recipe)
 
 
 def list_runs(
@@ -313,12 +391,25 @@ def list_runs(
     """Print each run of a profile with its state under these options, and what was set aside."""
     size = Profile.get(profile)
     _check_root(size, root)
-    size, recipe = _with_options(size, records, adapters, "")
+    size, recipe = with_options(size, records, adapters, "")
     recipes.check(recipe, size, root, model=base is None)
     for job in _all_jobs(size, work, base, root, recipe):
         print(f"{job.run.name:>28}  {runner.state(job)}")
     for folder in sorted((work / size.name / "stale").glob("*")):
         print(f"{folder.name:>28}  set aside: georeplicate runs adopt {folder.name} --why '...' takes it back")
+
+
+def run_folder(run: str, profile: str, work: Path) -> Path:
+    """The folder of a run of a profile, or the folder itself; ValueError lists the runs there are."""
+    folder = work / Profile.get(profile).name / "runs" / run
+    if Path(run).is_dir():
+        return Path(run)
+    if not folder.is_dir():
+        there = ", ".join(sorted(path.parent.name for path in folder.parent.glob(f"*/{manifest.NAME}")))
+        raise ValueError(
+            f"{run} is no folder and no run of profile {profile} (--profile): finished are {there or 'none'}"
+        )
+    return folder
 
 
 def adopt(
@@ -337,7 +428,7 @@ def adopt(
 
     size = Profile.get(profile)
     _check_root(size, root)
-    size, recipe = _with_options(size, records, adapters, "")
+    size, recipe = with_options(size, records, adapters, "")
     out = work / size.name
     by_name = {job.run.name: job for job in _all_jobs(size, work, base, root, recipe)}
     stale = out / "stale" / name
@@ -373,7 +464,6 @@ def _check_root(profile: Profile, root: Path | None) -> None:
         raise ValueError(f"profile {profile.name} is of the synthetic world, which has no folder: leave --root out")
 
 
-def _folder(name: str | None) -> Path | None:
-    from georeplicate.model import hub
-
+def folder_of(name: str | None) -> Path | None:
+    """The policy of a --base or --model, fetched where it is of the hub; None for none."""
     return None if name is None else hub.named(name)  # an empty word is no default: a shell's variable was not set

@@ -37,6 +37,7 @@ It differs where
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -405,35 +406,39 @@ def fit(s: Shape, profile: Profile, way: str, gpus: int, gpu_gb: float) -> str:
     room = capacity(gpu_gb)
     if way in SHARED and gpus == 1:
         return "needs more than one GPU"
+    option, between = ("", ", ") if profile.source == "world" else ("--set ", " ")  # what can be typed
+    changes: dict[str, str] = {}
     try:
-        need = largest(s, profile, way, gpus).peak
+        need = least = largest(s, profile, way, gpus).peak
     except ValueError as error:
-        return f"cannot be run: {error}"
+        if math.isinf(least_bytes(s, profile, way, gpus)):
+            return f"cannot be run: {error}"
+        need = least = math.inf  # it does not divide among these GPUs as it is
     if need <= room:
         return f"fits ({need / GB:.1f} of {room / GB:.1f} GB)"
-    changes: dict[str, str] = {}
-    least = need
+    without = f"{need / GB:.1f}" if need < math.inf else "does not divide"
     for fields, changed in remedies(profile, gpus):
         now = largest(s, changed, way, gpus).peak
         if now < least:
-            least, changes = now, changes | {name: f"{name}={value}" for name, value in fields.items()}
+            least, changes = now, changes | {name: f"{option}{name}={value}" for name, value in fields.items()}
         if now <= room:
-            sizes = f"{now / GB:.1f} of {room / GB:.1f} GB; {need / GB:.1f} without"
-            return f"fits with {', '.join(changes.values())} ({sizes})"
+            return (
+                f"fits with {between.join(changes.values())} ({now / GB:.1f} of {room / GB:.1f} GB; {without} without)"
+            )
     others = [w for w in WAYS if w != way and least_bytes(s, profile, w, gpus) <= room]
     instead = " or ".join(others) or "more GPUs, larger ones, or a smaller model"
-    return f"no: {least / GB:.1f} GB of {room / GB:.1f} at the least ({need / GB:.1f} as it is); take {instead}"
+    return f"no: {least / GB:.1f} GB of {room / GB:.1f} at the least ({without} as it is); take {instead}"
 
 
 def least_bytes(s: Shape, profile: Profile, way: str, gpus: int) -> float:
     """Peak with all remedies; infinite where a way needs more GPUs or the work does not divide."""
+    least = math.inf
     if way in SHARED and gpus == 1:
-        return math.inf
-    try:
-        changed = [profile, *(changed for _, changed in remedies(profile, gpus))]
-        return min(largest(s, one, way, gpus).peak for one in changed)
-    except ValueError:
-        return math.inf
+        return least
+    for one in (profile, *(changed for _, changed in remedies(profile, gpus))):
+        with contextlib.suppress(ValueError):  # it does not divide
+            least = min(least, largest(s, one, way, gpus).peak)
+    return least
 
 
 def feasible(s: Shape, profile: Profile, gpus: int, gpu_gb: float) -> str:
@@ -651,7 +656,7 @@ def plan(profile: Profile, *, gpus: int, gpu_gb: float, rate: float = 2.5, mfu: 
     gpu_hours = one["sft"].gpu_hours + 2 * one["grpo"].gpu_hours + policies * one["evaluation"].gpu_hours
     cards = dict.fromkeys([*CARDS, (gpus, float(gpu_gb))])
     return {
-        "profile": profile.name,
+        "profile": profile.spec,
         "model": asdict(s) | {
             "parameters": s.parameters, "text": s.text_parameters, "embedding": s.embedding_parameters,
             "vision": s.vision_parameters,

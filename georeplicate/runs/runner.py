@@ -137,10 +137,7 @@ class Job:
 
     def is_finished(self) -> bool:
         """Whether the run is trained and evaluated, as it would be now."""
-        try:
-            return self.is_trained() and manifest.read(self.folder)["evaluation"]["key"] == self.evaluation_key()
-        except (files.FileError, KeyError, TypeError):
-            return False
+        return self.is_trained() and evaluated(self.folder).get("key") == self.evaluation_key()
 
     # -- how much is to do, in seconds
 
@@ -184,11 +181,11 @@ class Job:
         files.write_json(self.folder / "trained.json", trained)
 
     def _begin(self) -> None:
-        key, begun = self.training_key(), self.folder / "begun.json"
-        if self.folder.exists() and _begun(self.folder).get("key") != key:
+        key, note = self.training_key(), self.folder / "begun.json"
+        if self.folder.exists() and begun(self.folder).get("key") != key:
             set_aside(self)
-        if not begun.is_file():
-            files.write_json(begun, {"key": key, "inputs": self.training_inputs()})
+        if not note.is_file():
+            files.write_json(note, {"key": key, "inputs": self.training_inputs()})
 
     def _train(self, progress: Callable[..., None]) -> None:
         from georeplicate.training import stages
@@ -300,11 +297,11 @@ class Job:
         run = self.run
         files.write_csv(self.folder / "predictions.csv", table)
         trained = None if run.stage == "base" else json.loads((self.folder / "trained.json").read_text())
-        evaluated: dict[str, Any] = {"key": self.evaluation_key(), "inputs": self.evaluation_inputs()}
-        evaluated["seconds"] = round(time.time() - started, 1)
+        answered: dict[str, Any] = {"key": self.evaluation_key(), "inputs": self.evaluation_inputs()}
+        answered["seconds"] = round(time.time() - started, 1)
         if processes.count() > 1:
-            evaluated["processes"] = processes.count()
-        evaluated |= self._constants()
+            answered["processes"] = processes.count()
+        answered |= self._constants()
         manifest.finish(
             self.folder,
             profile=self.profile.name,
@@ -320,7 +317,7 @@ class Job:
             base=hub.identity(self.base_path),
             policy=hub.identity(self.policy),
             training=trained,
-            evaluation=evaluated,
+            evaluation=answered,
             code=code_now(self.recipe),
         )
         shutil.rmtree(self.folder / ANSWERS, ignore_errors=True)
@@ -356,13 +353,22 @@ class _Counted:
 # --- runs of another key ---------------------------------------------------------------------------------------------
 
 
-def _begun(folder: Path) -> dict:
+def begun(folder: Path) -> dict:
     """What the run in `folder` was begun with: {key, inputs}; {} where that cannot be read."""
     try:
         found = json.loads((folder / "begun.json").read_text())
     except (OSError, ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) and isinstance(found.get("inputs", {}), dict) else {}
+
+
+def evaluated(folder: Path) -> dict:
+    """What the finished run in `folder` was evaluated with: {key, inputs, ...}; {} where there is none."""
+    try:
+        found = manifest.read(folder)["evaluation"]
+    except (files.FileError, KeyError, TypeError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def differences(then: dict, now: dict, prefix: str = "") -> list[str]:
@@ -379,9 +385,9 @@ def differences(then: dict, now: dict, prefix: str = "") -> list[str]:
 
 def set_aside(job: Job) -> Path:
     """Rename the run of another key that lies in a job's folder to `<out>/stale/<run>-<key>`, and say so."""
-    begun = _begun(job.folder)
-    why = differences(begun["inputs"], job.training_inputs()) if "inputs" in begun else ["made by an earlier version"]
-    target = files.unused(job.out / "stale" / f"{job.run.name}-{str(begun.get('key', 'unknown'))[:8]}")
+    then = begun(job.folder)
+    why = differences(then["inputs"], job.training_inputs()) if "inputs" in then else ["made by an earlier version"]
+    target = files.unused(job.out / "stale" / f"{job.run.name}-{str(then.get('key', 'unknown'))[:8]}")
     job.folder.rename(target)
     print(f"{job.run.name} was trained otherwise ({'; '.join(why)}): kept as stale/{target.name}", flush=True)
     return target
@@ -447,16 +453,16 @@ def state(job: Job) -> str:
         return "up to date"
     if job.is_trained():
         return "trained, to be evaluated"
-    begun = _begun(job.folder)
-    if not begun:
+    then = begun(job.folder)
+    if not then:
         return "made by an earlier version" if job.folder.exists() else "not begun"
     try:
         now = job.training_inputs()
     except CheckpointError:
         return "waits for what it starts from"
-    if begun.get("key") == files.sha256_json(now):
+    if then.get("key") == files.sha256_json(now):
         return "begun"
-    return f"of another version: {'; '.join(differences(begun.get('inputs', {}), now))}"
+    return f"of another version: {'; '.join(differences(then.get('inputs', {}), now))}"
 
 
 def unfinished(made: Iterable[Job]) -> list[Job]:

@@ -30,8 +30,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Who is evaluated on what: all that a process has to be told. start: the folder of the policy, or what the tasks'
-    pictures are made for. task: one of the profile's, or None for all that a baseline or a policy can answer."""
+    """Who is evaluated on what: all that a process has to be told. profile: as `Profile.spec` has it. start: the folder
+    of the policy, or what the tasks' pictures are made for. task: one of the profile's, or None for all that a baseline
+    or a policy can answer."""
 
     profile: str
     split: str

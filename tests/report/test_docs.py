@@ -3,7 +3,6 @@
 import ast
 import re
 import subprocess
-from dataclasses import replace
 from pathlib import Path
 
 import nbformat
@@ -307,10 +306,24 @@ def test_what_readme_says_of_a_gpu_is_what_was_measured_there():
         f"{whole.peak_gb.max():.1f} GB at the most, where the plan says {whole.planned_gb.max():.1f}; adapters took "
         f"{adapters.seconds.mean():.0f} seconds"
     ) in readme
-    profile = replace(Profile.get("single_gpu"), accumulation=8)
+    profile = Profile.get("single_gpu")
+    assert set(whole.accumulation) == {profile.accumulation}
     planned = plan.memory(plan.shape(profile.model), profile, "grpo", "ddp", 1).peak / 1e9
     assert planned == pytest.approx(whole.planned_gb.max(), rel=1e-3)
     assert planned == pytest.approx(whole.peak_gb.max(), rel=0.2)
+
+
+def test_what_readme_says_fits_one_gpu_is_what_the_plan_says():
+    readme = " ".join((ROOT / "README.md").read_text().split())
+    profile, shape = Profile.get("single_gpu"), plan.shape(Profile.get("single_gpu").model)
+    settings = re.search(r'PROFILE=single_gpu SET="(.*?)"', readme)[1].split()
+    verdict = {gb: plan.fit(shape, profile, "ddp", 1, gb) for gb in (80, 96)}
+    assert verdict[80].startswith(f"fits with --set {' --set '.join(settings)} (79.8 of 80.7 GB; 92.7 without)")
+    assert verdict[96].startswith("fits (92.7 of ") and "by the plan 92.7 GB, so on one GPU of 96 GB or more" in readme
+    assert "(79.8 of 80.7 GB by the plan" in readme and "(14.8 GB)" in readme
+    assert plan.fit(shape, profile, "lora", 1, 24).startswith("fits (14.8 of ")
+    several = profile.changed(re.search(r'`SET="(.*?)" LAUNCH=fsdp2 GPUS=8`', readme)[1].split())
+    assert plan.fit(shape, several, "fsdp2", 8, 80).startswith("fits (")
 
 
 # --- notebooks -----------------------------------------------------------------------------------------------------

@@ -9,13 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pandas as pd
 import pytest
+from toy import byte_policy
 
-from georeplicate import engine, files, manifest
+from georeplicate import engine, files, manifest, reproduce
 from georeplicate.evaluation import predict
 from georeplicate.model import hub
 from georeplicate.profiles import Profile
 from georeplicate.report import findings, tables, verdicts, write
-from georeplicate.runs import dry, photographs, pool, recipes, runner, spec
+from georeplicate.runs import commands, dry, photographs, pool, recipes, runner, spec
 from georeplicate.tasks import Output
 from georeplicate.training import launch, processes
 
@@ -85,6 +86,141 @@ def test_the_engine_then_sft_on_its_records_then_grpo_then_a_table(
     assert code == 1 and "was trained with other records: give the same --records again" in error
     listed = command("runs", "list", *given[2:], "--records", tmp_path / "records")[1].splitlines()
     assert listed[1].split()[:2] == ["sft-s42", "up"]
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """Nothing is trained: [(jobs, workers)] of each command that would."""
+    found = []
+    monkeypatch.setattr(runner, "complete", lambda made, workers: found.append((made, workers)) or {})
+    return found
+
+
+def begin(jobs):
+    """What is there as soon as training begins."""
+    for job in jobs:
+        if job.run.stage != "base" and job.start.exists():
+            files.write_json(job.folder / "begun.json", {"key": job.training_key(), "inputs": job.training_inputs()})
+
+
+def test_a_setting_reaches_the_runs_and_is_asked_for_again(dry_home, tmp_path, command, asked, monkeypatch):
+    given = ("--profile", "paper-dry", "--root", dry_home, "--work", tmp_path)
+    changed = ("--set", "rl_steps=1", "--set", "reward_weights=1,1,0,1")
+    assert command("train", "table2", *given, *changed)[0] == 0
+    jobs, workers = asked.pop()
+    assert {(job.profile.rl_steps, job.profile.reward_weights, job.out.name) for job in jobs} == {
+        (1, (1.0, 1.0, 0.0, 1.0), "paper-dry")
+    }
+    assert workers == 1  # they share a GPU
+    begin(jobs)
+    for words in (("train", "table2"), ("train", "zero"), ("reproduce",)):
+        code, _, error = command(*words, *given)
+        assert code == 1 and error.count("\n") == 1 and not asked
+        assert (
+            "zero-s42, part of " in error
+            and "was trained with other rl_steps, reward_weights: give --set rl_steps=1 --set "
+            "reward_weights=1.0,1.0,0.0,1.0 again, or train it anew by its name"
+            in error
+        )
+    assert command("train", "zero", *given, *changed)[0] == 0  # the same is gone on with
+    assert command("train", "zero-s42", *given)[0] == 0 and len(asked) == 2  # and by its name it is another
+    listed = command("runs", "list", *given, *changed)[1]
+    assert "zero-s42  begun" in listed and "settings.rl_steps 1 -> 2" in command("runs", "list", *given)[1]
+    # whoever is launched is told, too
+    ran = []
+    monkeypatch.setattr(processes, "gpus", lambda: 2)
+    monkeypatch.setattr(launch.subprocess, "run", lambda line: ran.append(line) or subprocess.CompletedProcess(line, 0))
+    assert command("train", "zero", *given, *changed, "--launch", "ddp", "--gpus", 2)[0] == 0
+    assert ran[0][-4:] == list(changed)
+
+
+def test_reproduce_takes_what_train_takes_and_asks_for_it_again(
+    dry_home, tmp_path, command, asked, in_this_process, monkeypatch
+):
+    tree, records, other = recipes.of(DRY).folder(DRY, dry_home), tmp_path / "records", tmp_path / "other"
+    assert command("engine", "--root", tree, "--out", records, "--limit", "8")[0] == 0
+    monkeypatch.setattr(write, "write", lambda *_: [])
+    monkeypatch.setattr(reproduce, "_execute_all", lambda *words: shown.append(words[1]) or [])
+    byte_policy().save(other)
+    given, shown = ("--profile", "paper-dry", "--root", dry_home, "--work", tmp_path), []
+    options = ("--records", records, "--adapters", "lora")
+    assert command("train", "sft", *given, *options, "--report-to", "none")[0] == 0
+    begin(asked.pop()[0])
+    code, _, error = command("reproduce", *given)
+    assert code == 1 and error.count("\n") == 1 and not asked
+    assert (
+        "sft-s42, from which reproduce goes on, was trained with other adapters, records: give --adapters lora and "
+        "the same --records again, or train it anew by its name" in error
+    )
+    code, _, error = command("reproduce", *given, *options, "--base", other)
+    assert code == 1 and "was trained with other base: give the same --base again" in error and not asked
+    code, said, error = command("reproduce", *given, *options, "--set", "n_test_sites=5")
+    assert code == 0, error
+    jobs, workers = asked.pop()
+    assert workers == 1 and [job.run.name for job in jobs] == ["base", "sft-s42", "zero-s42", "r1-s42"]
+    assert {(job.profile.adapters, job.profile.n_test_sites, job.recipe.records) for job in jobs} == {
+        ("lora", 5, records.resolve())
+    }
+    assert shown == ["paper-dry n_test_sites=5 adapters=lora"] and f"records: {records / 'README.md'}" in said
+    # another base is another for all runs, and who is launched is told
+    ran = []
+    monkeypatch.setattr(processes, "gpus", lambda: 2)
+    monkeypatch.setattr(launch.subprocess, "run", lambda line: ran.append(line) or subprocess.CompletedProcess(line, 3))
+    elsewhere = ("--work", tmp_path / "elsewhere", "--base", other, "--set", "beta=0.1", "--report-to", "none")
+    assert command("reproduce", *given[:4], *elsewhere, "--launch", "ddp", "--gpus", 2)[0] == 1
+    assert ran[0][-6:] == ["--set", "beta=0.1", "--base", str(other), "--report-to", "none"]
+
+
+def test_an_evaluation_under_other_settings_is_asked_for_again(dry_home, tmp_path, monkeypatch):
+    monkeypatch.setattr(runner.Job, "_predictor", lambda self: Says())
+    few = DRY.changed(["n_test_sites=3"])
+    runner.jobs(spec.table2_runs((42,), few)[:1], few, tmp_path, root=dry_home)[0].evaluate(lambda *_, **__: None)
+    now = runner.jobs(spec.table2_runs((42,), DRY)[:1], DRY, tmp_path, root=dry_home)
+    with pytest.raises(ValueError, match="base, part of table2, was evaluated .* --set n_test_sites=3 again, or move "):
+        commands.refuse_other_options("table2", now)
+    less = few.changed(["beta=0.1"])
+    begin(runner.jobs(spec.table2_runs((42,), less)[2:3], less, tmp_path, root=dry_home))
+    now = runner.jobs(spec.table2_runs((42,), DRY), DRY, tmp_path, root=dry_home)
+    with pytest.raises(ValueError, match="base, zero-s42, part of table2, were .* again, or move") as e:
+        commands.refuse_other_options("table2", now)  # all of it at once
+    assert "give --set beta=0.1 --set n_test_sites=3 again" in str(e.value)
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (("train", "sft", "--profile", "paper-dry", "--set", "speed=9"), "got 'speed=9': the fields are n_train_sites"),
+        (("evaluate", "--profile", "paper", "--set", "k=many"), "k must be a whole number, got 'many'"),
+        (("reproduce", "--profile", "paper", "--set", "k=1"), "k must be 2 to 26"),
+        (("plan", "--set", "adapters=lora"), "adapters has an option of its own: --adapters"),
+        (("train", "zero", "--profile", "mini", "--set", "beta=0.1"), "only those of photographs can be changed"),
+        (("runs", "list", "--profile", "smoke", "--set", "beta=0.1"), "only those of photographs can be changed"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
+)
+def test_a_wrong_setting_is_a_wrong_word_of_the_command_line(command, words, sentence):
+    code, _, error = command(*words)
+    assert code == 2 and sentence in " ".join(error.split())
+
+
+def test_a_setting_reaches_the_evaluation_and_the_plan(dry_home, tmp_path, command, monkeypatch):
+    monkeypatch.setattr("georeplicate.evaluation.baselines.get", lambda name, weights=None: NoIdea())
+    told = ("evaluate", "--profile", "paper-dry", "--root", dry_home, "--baseline", "random", "--split", "test")
+    rows = {}
+    for name, settings in (("all", ()), ("three", ("--set", "n_test_sites=3"))):
+        code, _, error = command(*told, *settings, "--out", tmp_path / f"{name}.csv")
+        assert code == 0, error
+        rows[name] = len(pd.read_csv(tmp_path / f"{name}.csv"))
+    assert rows["all"] * 3 == rows["three"] * DRY.n_test_sites
+    said = command("plan", "--profile", "single_gpu", "--set", "max_completion_length=512")[1]
+    assert "plan of profile single_gpu max_completion_length=512" in said and "limit of 512 tokens" in said
+
+
+class NoIdea:
+    """A baseline."""
+
+    def predict(self, images):
+        return pd.DataFrame({"lat": [1.0] * len(images), "lon": 2.0, "country": ""})
 
 
 def test_records_that_sft_makes_itself_are_of_its_places_and_keep_their_pictures(dry_home, tmp_path):
@@ -207,6 +343,9 @@ def test_without_data_and_gpu_it_is_one_sentence_before_any_cost(nothing_here, t
         (("train", "sft", "--profile", "smoke", "--records", "."), "profile smoke makes its own records"),
         (("train", "sft", "--profile", "paper-dry", "--records", "nowhere"), "nowhere"),
         (("reproduce", "--profile", "smoke", "--root", "."), "--root is the folder of photographs of other profiles"),
+        (("reproduce", "--profile", "smoke", "--records", "."), "--report-to are for the profiles of photographs"),
+        (("reproduce", "--profile", "geographic", "--base", "x"), "--report-to are for the profiles of photographs"),
+        (("reproduce", "--check-pairs", "--adapters", "lora"), "--check-pairs train nothing"),
         (("reproduce", "--profile", "smoke", "--launch", "ddp"), "--launch is for the profiles of photographs"),
         (("reproduce", "--profile", "paper-dry", "--gpus", "2"), "name a way, such as --launch fsdp2"),
         (("reproduce", "--pair", "--launch", "ddp"), "leave --launch out"),

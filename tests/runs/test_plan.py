@@ -31,6 +31,7 @@ TEXT = {
     B7: dict(hidden_size=3584, num_hidden_layers=28, num_attention_heads=28, num_key_value_heads=4,
              intermediate_size=18944, vocab_size=152064),
 }  # fmt: skip
+IN_ONE = Profile.get("single_gpu accumulation=1 sft_accumulation=1")  # an update in one micro-batch
 
 
 @pytest.fixture(scope="module")
@@ -226,7 +227,7 @@ def test_training_state_kv_cache_and_logits_again_from_the_config(name):
     kv = h // t["num_attention_heads"] * t["num_key_value_heads"]
     text = L * (2 * h * h + 2 * h * kv + 3 * h * f + h + 2 * kv + 2 * h) + h
     n = text + V * h * (1 if name == B3 else 2) + s.vision_parameters
-    profile = Profile.get("single_gpu" if name == B3 else "paper")
+    profile = IN_ONE if name == B3 else Profile.get("paper")
     C = profile.max_completion_length
     found = plan.memory(s, profile, "grpo", "ddp", 1)
     state = found.held["weights"] + found.held["moments"] + found.training["gradients"]
@@ -253,7 +254,7 @@ def test_training_state_kv_cache_and_logits_again_from_the_config(name):
 
 def test_a_recorded_step_costs_what_was_measured_on_a_gpu():
     table = pd.read_csv(files.RESULTS / "bench" / "single_gpu.csv").query("way == 'ddp' and step > 1")
-    s, profile = plan.shape(B3), Profile.get("single_gpu")
+    s, profile = plan.shape(B3), IN_ONE
     seconds = plan.stages(s, profile, "ddp", 1, plan.DEVICES[80.0], 0.35)[1].seconds
     assert seconds["prompts"] + seconds["decoding"] == pytest.approx(table.seconds_generation.mean(), rel=0.2)
     in_shares = plan.stages(s, profile, "fsdp2", 1, plan.DEVICES[80.0], 0.35)[1].seconds
@@ -278,7 +279,7 @@ def _read_s(s):
 
 
 def test_more_gpus_never_need_more_memory_each():
-    s, profile = plan.shape(B3), Profile.get("single_gpu")
+    s, profile = plan.shape(B3), IN_ONE
     for way in plan.WAYS:
         peaks = [plan.largest(s, profile, way, gpus).peak for gpus in (1, 2, 4, 8)]
         assert peaks == sorted(peaks, reverse=True)
@@ -288,12 +289,19 @@ def test_more_gpus_never_need_more_memory_each():
 
 
 def test_what_fits_says_with_which_changes_and_these_suffice():
-    s, profile = plan.shape(B3), Profile.get("single_gpu")
+    s, shipped = plan.shape(B3), Profile.get("single_gpu")
+    profile = IN_ONE
     said = plan.fit(s, profile, "lora", 1, 24)
-    assert said.startswith("fits with accumulation=8, sft_accumulation=32 (")
+    assert said.startswith("fits with --set accumulation=8 --set sft_accumulation=32 (")
     assert plan.largest(s, profile, "lora", 1).peak > plan.capacity(24)
-    changed = replace(profile, accumulation=8, sft_accumulation=32)
-    assert plan.largest(s, changed, "lora", 1).peak <= plan.capacity(24)
+    given = said.removeprefix("fits with ").partition(" (")[0].split("--set ")[1:]
+    changed = profile.changed(given)  # what is printed can be typed
+    assert changed == shipped and plan.largest(s, changed, "lora", 1).peak <= plan.capacity(24)
+    # several GPUs share an update among them, and what does not divide is told what does
+    assert plan.fit(s, shipped, "ddp", 8, 141).startswith(
+        "fits with --set accumulation=1 --set sft_accumulation=4 (92.7"
+    )
+    assert "do not divide into 96 parts" in plan.fit(s, shipped, "ddp", 3, 141)
 
 
 def test_what_does_not_fit_says_how_much_and_what_to_take_instead():

@@ -127,6 +127,7 @@ def photographs(package, tmp_path):
     small = dict(panorama_px=(32, 64), tile_px=32, crop_px=32, image_factor=16, k=3, precision="fp32")
     sizes = dict(n_train_sites=24, n_validation_sites=4, n_test_sites=6, max_completion_length=8, seeds=(0,))
     steps = dict(sft_steps=1, sft_batch=2, rl_steps=1, prompts_per_update=2, group_size=2, gradient_checkpointing=False)
+    steps |= dict(accumulation=1, sft_accumulation=1)
     model = {"source": "toy-photos", "model": str(tmp_path / "model"), "negatives": "near"}
     return replace(Profile.get("single_gpu"), **small, **sizes, **steps, **model), root, tmp_path / "model"
 

@@ -79,13 +79,22 @@ def test_a_card_of_a_published_model_names_it_and_whose_licence_holds(run):
     assert "licence" not in share.model_card(RUN)
 
 
-def test_nothing_is_sent_without_a_token_and_weights_alone_with_one(run, hub, command):
+def test_nothing_is_sent_without_a_token_and_weights_alone_with_one(run, hub, command, tmp_path):
     code, _, error = command("runs", "push", run, "--to", "me/geo")
     assert code == 1 and "no token of the hub" in error and error.count("\n") == 1 and not Hub.sent
     hub.setattr(huggingface_hub, "get_token", lambda: "made up")
     code, printed, _ = command("runs", "push", run, "--to", "me/geo")
     assert code == 0 and printed.strip() == "https://hub.invalid/me/geo"
     assert Hub.sent == [("me/geo", "model", True, "made up"), ["README.md", "config.json", "model.safetensors"]]
+    Hub.sent.clear()
+    # a run is named as in the other commands, too
+    named, work = tmp_path / "mini" / "runs" / "zero-s0", ("--work", tmp_path)
+    named.parent.mkdir(parents=True)
+    named.symlink_to(run)
+    assert command("runs", "push", "zero-s0", "--to", "me/geo", *work)[0] == 0
+    assert len(Hub.sent) == 2 and command("runs", "card", "zero-s0", *work)[0] == 0
+    code, _, error = command("runs", "push", "r1-s0", "--to", "me/geo", *work)
+    assert code == 1 and "r1-s0 is no folder and no run of profile mini (--profile): finished are zero-s0" in error
     Hub.sent.clear()
     hub.setattr(Hub, "private", False)  # of that name there is a public one already
     code, _, error = command("runs", "push", run, "--to", "me/geo")
