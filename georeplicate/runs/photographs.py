@@ -47,7 +47,9 @@ _RL = (
     *("warmup_steps", "adam_betas", "beta", "epsilon", "temperature", "top_k", "reward_mode", "reward_weights"),
     *("rollouts",),
 )
-_EVALUATION = ("source", "panorama_px", "tile_px", "k", "negatives", "max_completion_length", "n_test_sites")
+_EVALUATION = (
+    *("source", "panorama_px", "tile_px", "k", "negatives", "max_completion_length", "n_test_sites", "precision"),
+)
 
 
 class Photographs:

@@ -65,6 +65,8 @@ SHARED = ("zero2", "fsdp2", "zero3")  # ways that need more than one GPU
 BUCKET = 5e8  # numbers in one of DeepSpeed's buffers of gradients, by default
 CARDS = ((1, 24.0), (1, 48.0), (1, 80.0), (8, 80.0))
 PATCHES = 4  # of a visual token: 2 x 2 in every model here
+# Of a test row, by the world: of photographs pairing greedily and at T=1, and geolocation once.
+DECODINGS = {"photographs": 3, "layout": 6, "geographic": 10}
 LONG = 192  # tokens of an answer from which attention is fused on a CPU: georeplicate.model.shared_prefix.attention
 
 ASSUMPTIONS: dict[str, float] = {
@@ -75,7 +77,6 @@ ASSUMPTIONS: dict[str, float] = {
     "mean_answer": 0.3,  # of the limit; a batch lasts until its longest answer, taken to be the limit
     "pair_mb": 2.3,  # a panorama of 4096 x 2048 at 2 bits a pixel and a tile: a guess, no size is published
     "reserve": 0.06,  # of a GPU's memory: context, fragments, buffers of communication
-    "evaluation_batch": 16,
 }
 
 
@@ -323,7 +324,7 @@ def memory(s: Shape, profile: Profile, stage: str, way: str, gpus: int) -> Memor
     if way not in WAYS or stage not in STAGES:
         raise ValueError(f"way is one of {', '.join(WAYS)} and stage one of {', '.join(STAGES)}; got {way}, {stage}")
     n, lora = s.parameters, way == "lora"
-    fp32 = profile.precision == "fp32" or (profile.source == "world" and profile.precision == "auto")
+    fp32 = _fp32(profile)
     computed = 4 if fp32 else 2  # bytes of a number that is computed with
     zero = way in ("zero2", "zero3")
     kind = "lora" if lora else "fp32" if fp32 else "bf16" if way in SHARED else "autocast"
@@ -366,6 +367,40 @@ def memory(s: Shape, profile: Profile, stage: str, way: str, gpus: int) -> Memor
         gathered = {"gathered weights": float(computed * n)} if way in ("fsdp2", "zero3") else {}
         rollout = {**copies, **gathered, "KV cache": cache, "logits": update.answers * s.vocabulary * 10}
     return Memory(held, training, rollout)
+
+
+def _fp32(profile: Profile) -> bool:
+    """Whether fp32 is computed in; the synthetic world is planned for CPUs."""
+    return profile.precision == "fp32" or (profile.source == "world" and profile.precision == "auto")
+
+
+def evaluation_memory(s: Shape, profile: Profile) -> Memory:
+    """By part, of each GPU that evaluates: all weights, whatever trained them, and the answers of one batch.
+
+    prompts: pixels in fp32, and of what passes through the model at once (the pictures, then the prompts) the gated
+    MLP's 3 tensors of its width and 5 of the hidden state. tests/runs/test_plan.py counts the same in the mini base.
+    """
+    number = 4 if _fp32(profile) else 2
+    work = evaluated(profile)
+    pixels = 4 * 3 * s.temporal_patch * s.patch**2 * work.all_patches
+    seen = work.all_patches * (3 * s.vision_intermediate + 5 * s.vision_hidden)
+    read = work.prompts * work.prompt_tokens * (3 * s.intermediate + 5 * s.hidden)
+    answers = {
+        "KV cache": s.kv_bytes * number / 2 * work.tokens,
+        "prompts": pixels + number * max(seen, read),
+        "logits": 10.0 * work.answers * s.vocabulary,
+    }
+    return Memory({"weights": float(number * s.parameters)}, {}, answers)
+
+
+def decodings(profile: Profile) -> int:
+    """How often each row of the test set is answered in the evaluation of one policy."""
+    return DECODINGS[profile.world if profile.source == "world" else "photographs"]
+
+
+def evaluated(profile: Profile) -> Load:
+    """What one GPU answers at once in an evaluation, answers at their limit."""
+    return replace(load(profile, "grpo", 1, whole=True), prompts=profile.evaluated_at_once, group=1)
 
 
 def capacity(gpu_gb: float) -> float:
@@ -423,6 +458,13 @@ def fit(s: Shape, profile: Profile, way: str, gpus: int, gpu_gb: float) -> str:
     others = [w for w in WAYS if w != way and least_bytes(s, profile, w, gpus) <= room]
     instead = " or ".join(others) or "more GPUs, larger ones, or a smaller model"
     return f"no: {least / GB:.1f} GB of {room / GB:.1f} at the least ({need / GB:.1f} as it is); take {instead}"
+
+
+def fit_evaluation(s: Shape, profile: Profile, gpu_gb: float) -> str:
+    """One line: whether a policy can be evaluated on such a card."""
+    need, room = evaluation_memory(s, profile).peak, capacity(gpu_gb)
+    sizes = f"{need / GB:.1f} of {room / GB:.1f} GB"
+    return f"fits ({sizes})" if need <= room else f"no: {sizes}; evaluate on a larger GPU"
 
 
 def least_bytes(s: Shape, profile: Profile, way: str, gpus: int) -> float:
@@ -515,7 +557,8 @@ class Stage:
 
 
 def stages(s: Shape, profile: Profile, way: str, gpus: int, on: Device, mfu: float) -> list[Stage]:
-    """SFT, one GRPO run, and the evaluation of one policy (both tasks, the test set, greedily).
+    """SFT, one GRPO run, and the evaluation of one policy: every row of the test set in each decoding that is done, all
+    of them as long as a pairing question's.
 
     Training: FLOPs / (GPUs x peak x utilisation), where an update takes 3 forward passes' worth, 4 with checkpointing
     (LoRA 2 and 3: no gradient of the frozen weights), and GRPO one more for the reference. Sampling: a forward pass
@@ -545,12 +588,12 @@ def stages(s: Shape, profile: Profile, way: str, gpus: int, on: Device, mfu: flo
     if profile.beta:
         text, vision = forward_flops(s, rl)
         grpo["reference"] = (text if profile.freeze_vision else text + vision) / rate
-    batch = int(ASSUMPTIONS["evaluation_batch"])
-    batches = -(-2 * profile.n_test_sites // (batch * gpus))
+    answers = profile.n_test_sites * decodings(profile)
+    batches = math.ceil(answers / (profile.evaluated_at_once * gpus))
     return [
         Stage("sft", profile.sft_steps, {"training": update("sft")}, gpus),
         Stage("grpo", profile.rl_steps, grpo, gpus),
-        Stage("evaluation", batches, decoding(replace(rl, prompts=batch, group=1)), gpus),
+        Stage("evaluation", batches, decoding(replace(rl, prompts=profile.evaluated_at_once, group=1)), gpus),
     ]
 
 
@@ -666,8 +709,13 @@ def plan(profile: Profile, *, gpus: int, gpu_gb: float, rate: float = 2.5, mfu: 
             }
             for way, of in parts.items()
         },
+        "evaluation_gb": _in_gb(evaluation_memory(s, profile)),
         "fits": {
-            f"{count} x {gb:g} GB": {way: fit(s, profile, way, count, gb) for way in WAYS} for count, gb in cards
+            f"{count} x {gb:g} GB": {
+                **{way: fit(s, profile, way, count, gb) for way in WAYS},
+                "evaluation": fit_evaluation(s, profile, gb),
+            }
+            for count, gb in cards
         },
         "device": asdict(on) | {"gpus": gpus, "gpu_gb": gpu_gb},
         "way": way_taken,
@@ -708,7 +756,9 @@ def assumptions(profile: Profile, on: Device, rate: float, mfu: float) -> list[s
         f"LoRA has rank {profile.lora_rank} on all linear maps of the decoder",
         f"a pair of photographs takes {a['pair_mb']:g} MB (a guess), twice that while archives are kept",
         f"two checkpoints are kept; {a['reserve']:.0%} of a GPU's memory goes to context, fragments and buffers",
-        f"evaluation answers {a['evaluation_batch']:g} questions at once on each GPU (or core)",
+        f"evaluation answers {profile.evaluated_at_once} questions at once on each GPU (or core), with weights in "
+        f"{'fp32' if _fp32(profile) else 'bf16'}, and each row in "
+        f"{decodings(profile)} decodings",
         *([] if profile.source == "world" else [f"a GPU hour costs {rate:g}, in your currency (--rate)"]),
     ]
 
@@ -743,9 +793,12 @@ def _lines(p: Mapping[str, Any]) -> list[str]:
                     listed = ", ".join(f"{name} {_gb(gb)}" for name, gb in parts[part].items())
                     lines.append(f"    {stage:<5}{part:<9}{_gb(sum(parts[part].values())):>7}  {listed}")
             lines.append(f"    {stage:<5}{'peak':<9}{_gb(parts['peak']):>7}")
+    parts = p["evaluation_gb"]
+    listed = ", ".join(f"{name} {_gb(gb)}" for part in _PARTS for name, gb in parts[part].items())
+    lines.append(f"  evaluation, one policy on each GPU  {_gb(parts['peak'])}  {listed}")
     lines += ["", "what fits"]
     for card, ways in p["fits"].items():
-        lines += [f"  {card}", *(f"    {way:<6}{line}" for way, line in ways.items())]
+        lines += [f"  {card}", *(f"    {way:<12}{line}" for way, line in ways.items())]
     unit = "core" if where["name"] == CPU.name else "GPU"
     lines += ["", f"time on {where['gpus']} x {where['name']} by {p['way']}, one seed"]
     for name, stage in p["stages"].items():

@@ -18,8 +18,9 @@ from georeplicate import files
 from georeplicate.__main__ import main
 from georeplicate.mini import layouts
 from georeplicate.model import head, policy, shared_prefix
+from georeplicate.model.shared_prefix import generation
 from georeplicate.profiles import Profile
-from georeplicate.runs import plan
+from georeplicate.runs import plan, recipes
 from georeplicate.training import common
 
 B3, B7 = "Qwen/Qwen2.5-VL-3B-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct"
@@ -198,6 +199,42 @@ def test_the_memory_of_an_update_of_the_mini_is_what_is_counted(mini, stage):
     planned = found.held["weights"] + sum(found.training.values())
     mini.model.zero_grad()
     assert planned == pytest.approx(counted, rel=0.2)
+
+
+@pytest.mark.parametrize("few", [16, 64])
+def test_the_memory_of_the_prompts_of_an_evaluation_is_what_is_counted(few, monkeypatch):
+    """All that is done before the first token: pictures and prompts pass through the model at once."""
+    made = policy.load(plan.WEIGHTS / "mini-base", dtype=torch.float32)
+    profile, s = replace(Profile.get("mini"), max_completion_length=1), plan.shape("mini-base")
+    monkeypatch.setattr(Profile, "evaluated_at_once", few)
+    monkeypatch.setattr(generation.FastDecoder, "of", lambda *_: "no decoder")
+    monkeypatch.setattr(generation, "_decode", lambda _, logits, draws: torch.full((len(logits), 1), -1))
+    sides = [profile.panorama_px] + [(profile.tile_px, profile.tile_px)] * profile.k
+    images = [Image.new("RGB", (width, height)) for height, width in sides]
+    given = made.encode([{"images": images, "prompt": "which tile shows the place ?"}] * few)
+    counted = peak_bytes(made.model, lambda: made.generate(given, max_new_tokens=1, seeds=[(0, i) for i in range(few)]))
+    found = plan.evaluation_memory(s, profile)
+    planned = found.held["weights"] + found.rollout["prompts"]
+    assert planned == pytest.approx(counted, rel=0.2)
+
+
+def test_an_evaluation_is_planned_as_it_is_done(tmp_path):
+    """Decodings as the tasks have them, as many at once as the predictor answers, and bf16 where GPUs compute in it."""
+    for name in ("paper", "mini", "geographic"):
+        profile = Profile.get(name)
+        start = tmp_path if name == "paper" else plan.WEIGHTS / profile.model
+        tasks = recipes.of(profile).tasks(profile, start, "", True, root=tmp_path)
+        assert sum(len(task.decodings) for task in tasks) == plan.decodings(profile), name
+    s, paper = plan.shape(B7), Profile.get("paper")
+    (stage,) = (one for one in plan.stages(s, paper, "fsdp2", 8, plan.DEVICES[80.0], 0.35) if one.name == "evaluation")
+    assert stage.updates == math.ceil(3 * 1000 / (16 * 8)) and paper.evaluated_at_once == 16
+    found = plan.evaluation_memory(s, paper)
+    assert found.held["weights"] == 2 * s.parameters
+    assert found.rollout["KV cache"] == 16 * (1942 + 2048) * s.kv_bytes
+    assert found.peak > plan.capacity(24) and found.peak < plan.capacity(48)
+    assert plan.fit_evaluation(s, paper, 24).startswith("no: ") and "fits (" in plan.fit_evaluation(s, paper, 48)
+    in_fp32 = plan.evaluation_memory(s, replace(paper, precision="fp32"))
+    assert in_fp32.held["weights"] == 2 * found.held["weights"]
 
 
 def test_hours_of_the_mini_are_those_of_the_committed_runs():
