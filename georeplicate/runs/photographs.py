@@ -94,7 +94,10 @@ class Photographs:
         except FileNotFoundError:
             lost.append(f"{profile.source} in {folder} (`make data SOURCE={profile.source}` says how to get it)")
         if training and model and not _cuda():
-            lost.append(f"a GPU ({profile.model} is too large to be trained on a CPU)")
+            from georeplicate.runs import gpus
+
+            why = gpus.trouble() or f"{profile.model} is too large to be trained on a CPU"
+            lost.append(f"a GPU ({why})")
         if model and (why := hub.out_of_reach(profile.model, profile.revision or None)):
             lost.append(f"the model ({why})")
         return lost

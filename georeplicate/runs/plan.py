@@ -41,7 +41,6 @@ import json
 import math
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
@@ -51,6 +50,7 @@ from typing import Any
 from georeplicate import files
 from georeplicate.model import head
 from georeplicate.profiles import DRY_BASE, Profile
+from georeplicate.runs import gpus as here
 
 GB = 1e9
 WAYS = {
@@ -631,6 +631,8 @@ def checks(need_gb: float, gpus: int, gpu_gb: float, folder: Path = files.CHECKO
     verdict = "enough" if free >= need_gb else "too little: free some, or name a larger disk with --root and HF_HOME"
     lines = [f"disk: {free:.0f} GB are free at {folder}, {need_gb:.0f} are needed, which is {verdict}"]
     lines.append(_gpus(gpus, gpu_gb))
+    if why := here.trouble():
+        lines.append(f"GPUs: {why}")
     versions = [f"{name} {_version(name)}" for name in ("torch", "transformers", "trl", "peft", "deepspeed")]
     lines.append(f"versions: {', '.join(versions)} (deepspeed is for ZeRO only: pip install '.[gpu]')")
     home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
@@ -641,23 +643,19 @@ def checks(need_gb: float, gpus: int, gpu_gb: float, folder: Path = files.CHECKO
     return lines
 
 
-def _gpus(gpus: int, gpu_gb: float) -> str:
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return "GPUs: none here (nvidia-smi is not installed); the plan is for another machine"
-    query = [tool, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits"]
+def _gpus(count: int, gpu_gb: float) -> str:
     try:
-        out = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout
-        found = [[cell.strip() for cell in line.split(",")] for line in out.splitlines() if line.strip()]
-        sizes = [float(size) / 1024 for _, size, _ in found]
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return "GPUs: nvidia-smi is there and does not answer; look after the driver"
+        found = here.cards()
+    except OSError as error:
+        return f"GPUs: {error}"
+    if found is None:
+        return "GPUs: none here (nvidia-smi is not installed); the plan is for another machine"
     if not found:
         return "GPUs: nvidia-smi lists none; the plan is for another machine"
-    name, _, driver = found[0]
-    enough = len(found) >= gpus and min(sizes) >= 0.97 * gpu_gb  # an 80 GB card reports 79.6 GiB
-    verdict = "as planned" if enough else f"less than the {gpus} x {gpu_gb:g} GB of the plan"
-    return f"GPUs: {len(found)} x {name} with {min(sizes):.0f} GB, driver {driver}, {verdict}"
+    least = min(card.gb for card in found)
+    enough = len(found) >= count and least >= 0.97 * gpu_gb  # an 80 GB card reports 79.6 GiB
+    verdict = "as planned" if enough else f"less than the {count} x {gpu_gb:g} GB of the plan"
+    return f"GPUs: {len(found)} x {found[0].name} with {least:.0f} GB, driver {found[0].driver}, {verdict}"
 
 
 def _version(package: str) -> str:

@@ -3,6 +3,7 @@ again here from the published configs."""
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -20,7 +21,7 @@ from georeplicate.mini import layouts
 from georeplicate.model import head, policy, shared_prefix
 from georeplicate.model.shared_prefix import generation
 from georeplicate.profiles import Profile
-from georeplicate.runs import plan, recipes
+from georeplicate.runs import gpus, plan, recipes
 from georeplicate.training import common
 
 B3, B7 = "Qwen/Qwen2.5-VL-3B-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct"
@@ -395,9 +396,57 @@ def test_this_machine_is_looked_at_without_reading_a_token(monkeypatch, tmp_path
     (tmp_path / "token").write_text("made up")
     assert any(": a token is set" in line for line in plan.checks(1, 1, 80))
     assert "too little" in plan.checks(1e9, 1, 80)[0] and "made up" not in " ".join(plan.checks(1, 1, 80))
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho 'NVIDIA X, 81559, 555.42'\n")
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    nvidia_smi(tmp_path, monkeypatch, "echo 'NVIDIA X, 81559, 555.42'")
     assert plan._gpus(1, 80) == "GPUs: 1 x NVIDIA X with 80 GB, driver 555.42, as planned"
     assert "less than the 8 x 80 GB" in plan._gpus(8, 80)
+
+
+def nvidia_smi(folder, monkeypatch, command):
+    """A made-up nvidia-smi that does what the shell is told."""
+    tool = folder / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n{command}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+@pytest.mark.parametrize(
+    "build, cuda, driver, said",
+    [
+        (
+            "2.13.0+cpu",
+            None,
+            "580.95",
+            "X is here, but PyTorch .* is a build for CPUs: .*force-reinstall torch==2.13.0",
+        ),
+        (
+            "2.13.0+cu130",
+            "13.0",
+            "570.86.15",
+            "driver 570.86.15 is too old for the CUDA 13.0 .* 580.65 or newer: update",
+        ),
+        ("2.13.0+cu130", "13.0", "580.65.06", "X is here, but PyTorch .* sees no GPU: CUDA_VISIBLE_DEVICES is ''"),
+        ("2.7.0", "12.8", "520.1", "driver 520.1 is too old for the CUDA 12.8"),
+    ],
+)
+def test_a_gpu_that_pytorch_cannot_use_is_said_with_the_remedy(build, cuda, driver, said, tmp_path, monkeypatch):
+    nvidia_smi(tmp_path, monkeypatch, f"echo 'NVIDIA X, 81559, {driver}'")
+    monkeypatch.setattr(torch, "__version__", build)
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    (line,) = [line for line in plan.checks(1, 1, 80) if "PyTorch" in line]
+    assert re.search(said, line)
+    profile = replace(Profile.get("paper"), model=str(tmp_path))
+    wanted = recipes.of(profile).missing(profile, tmp_path)
+    assert any(re.search(said, clause) for clause in wanted)
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    nvidia_smi(tmp_path, monkeypatch, "echo 'NVIDIA X, 81559, 580.95'")
+    assert gpus.trouble() == ""
+
+
+def test_a_driver_that_does_not_answer_is_said(tmp_path, monkeypatch):
+    nvidia_smi(tmp_path, monkeypatch, "exit 9")
+    assert gpus.trouble() == "nvidia-smi is there and does not answer; look after the driver"
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    assert gpus.trouble() == "" and gpus.cards() is None
