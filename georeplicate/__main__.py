@@ -446,13 +446,14 @@ def plan(
     gpu_gb: Annotated[float, typer.Option(help="memory of one GPU in GB")] = 80.0,
     rate: Annotated[float, typer.Option(help="price of one GPU hour, an assumption")] = 2.5,
     mfu: Annotated[float, typer.Option(help="share of the GPU's peak that training reaches, an assumption")] = 0.35,
+    root: Root = None,
     json: Json = False,
 ) -> None:
     """What a profile costs before anything is downloaded: GB, memory by part, hours, and what fits where."""
     from georeplicate.runs import plan as planned
 
     found = Profile.get(profile)
-    raise typer.Exit(planned.print_plan(found, gpus=gpus, gpu_gb=gpu_gb, as_json=json, rate=rate, mfu=mfu))
+    raise typer.Exit(planned.print_plan(found, gpus=gpus, gpu_gb=gpu_gb, as_json=json, rate=rate, mfu=mfu, root=root))
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------

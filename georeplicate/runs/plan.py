@@ -601,8 +601,9 @@ def stages(s: Shape, profile: Profile, way: str, gpus: int, on: Device, mfu: flo
 
 
 def download(s: Shape, profile: Profile) -> dict[str, float]:
-    """GB to fetch: the weights in bf16, and pairs; none for the synthetic world, whose model is in the package."""
-    if profile.source == "world":
+    """GB to fetch: the weights in bf16, and pairs; none for the synthetic world, whose model is in the package, nor for
+    a dry run, which makes its own. all pairs: of CV-Cities, whose archives come whole; else those that are used."""
+    if profile.source == "world" or profile.model == DRY_BASE:
         return {"weights": 0.0, "pairs used": 0.0}
     used = profile.n_train_sites + profile.n_validation_sites + profile.n_test_sites
     found = {"weights": 2 * s.parameters / GB, "pairs used": used * ASSUMPTIONS["pair_mb"] / 1000}
@@ -621,26 +622,88 @@ def checkpoint_gb(s: Shape, profile: Profile, way: str = "ddp") -> float:
     return (4 * s.parameters + 8 * (s.parameters - frozen)) / GB
 
 
+def disk(s: Shape, profile: Profile, way: str) -> dict[str, float]:
+    """GB on disk at the most. data: archives, which are kept, and what is unpacked of them. model: what is fetched of
+    it. runs: the policies of Table 2 (SFT, Zero and R1 of each seed), in fp32 where they are saved so, and while one is
+    trained three checkpoints: two are kept, and the next is written before the oldest goes."""
+    fetched = download(s, profile)
+    policy = (2 if way in ("lora", "zero2", "zero3") else 4) * s.parameters / GB
+    return {
+        "data": 2 * fetched.get("all pairs", fetched["pairs used"]),
+        "model": fetched["weights"],
+        "runs": 3 * len(profile.seeds) * policy + 3 * checkpoint_gb(s, profile, way),
+    }
+
+
+def host_gb(s: Shape, way: str, gpus: int) -> float:
+    """GB of a machine's own memory while training starts: where weights lie in shares each process first reads all of
+    them in fp32, and GRPO its reference too. 0 for the other ways, which load onto the GPUs."""
+    if way not in ("fsdp2", "zero3"):
+        return 0.0
+    return gpus * 2 * 4 * s.parameters / GB
+
+
 # --- this machine ----------------------------------------------------------------------------------------------------
 
 
-def checks(need_gb: float, gpus: int, gpu_gb: float, folder: Path = files.CHECKOUT) -> list[str]:
-    """One sentence each about disk, GPUs and driver, versions of packages, and the hub's token (its value is not
-    read)."""
-    free = shutil.disk_usage(folder).free / GB
-    verdict = "enough" if free >= need_gb else "too little: free some, or name a larger disk with --root and HF_HOME"
-    lines = [f"disk: {free:.0f} GB are free at {folder}, {need_gb:.0f} are needed, which is {verdict}"]
-    lines.append(_gpus(gpus, gpu_gb))
+def homes(profile: Profile, root: Path | None) -> dict[str, Path]:
+    """Where the parts of `disk` lie. root: the folder of the data (None: data/SOURCE in the checkout)."""
+    hub = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    return {"data": root or files.CHECKOUT / "data" / profile.source, "model": hub, "runs": files.WORK}
+
+
+def checks(
+    needs: Mapping[str, float], at: Mapping[str, Path], gpus: int, gpu_gb: float, host: float = 0.0
+) -> list[str]:
+    """One sentence each about disks, memory, GPUs and driver, versions of packages, and the hub's token (its value is
+    not read). needs: GB of each part; at: its folder, which need not be there yet. host: GB of the machine's memory."""
+    lines = [*_disks(needs, at), *([_host(host)] if host else []), _gpus(gpus, gpu_gb)]
     if why := here.trouble():
         lines.append(f"GPUs: {why}")
     versions = [f"{name} {_version(name)}" for name in ("torch", "transformers", "trl", "peft", "deepspeed")]
     lines.append(f"versions: {', '.join(versions)} (deepspeed is for ZeRO only: pip install '.[gpu]')")
-    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
-    token = os.environ.get("HF_TOKEN") or (home / "token").is_file()
+    token = os.environ.get("HF_TOKEN") or (at["model"] / "token").is_file()
     lines.append(f"hub: {'a token is set' if token else 'no token is set'}; Qwen2.5-VL is not gated and needs none")
     if os.environ.get("HF_HUB_OFFLINE") == "1":
         lines.append("hub: HF_HUB_OFFLINE is set, so nothing will be fetched; unset it to download")
     return lines
+
+
+_ELSEWHERE = {"data": "the data with --root", "model": "the model with HF_HOME", "runs": "the runs with the checkout"}
+
+
+def _disks(needs: Mapping[str, float], at: Mapping[str, Path]) -> list[str]:
+    """A sentence for each disk: what goes onto it, and whether there is room."""
+    together: dict[int, list[str]] = {}
+    there = {name: _there(at[name].absolute()) for name in needs}
+    for name in needs:
+        together.setdefault(_disk_of(there[name]), []).append(name)
+    lines = []
+    for names in together.values():
+        free, need = shutil.disk_usage(there[names[0]]).free / GB, sum(needs[name] for name in names)
+        where = ", ".join(f"{name} {needs[name]:.0f} GB in {at[name]}" for name in names)
+        verdict = "enough"
+        if free < need:
+            moved = ", ".join(_ELSEWHERE[name] for name in names)
+            verdict = f"too little, unless some of it is there already: free some, or move to a larger disk {moved}"
+        lines.append(f"disk: {free:.0f} GB are free, {need:.0f} are needed ({where}), which is {verdict}")
+    return lines
+
+
+def _there(path: Path) -> Path:
+    """The folder itself, or the nearest above it that exists."""
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def _disk_of(folder: Path) -> int:
+    return folder.stat().st_dev
+
+
+def _host(need: float) -> str:
+    """The machine's memory, all of it: what else needs some is not known."""
+    has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GB
+    verdict = "enough" if has >= need else "too little: take fewer GPUs a machine, or another way"
+    return f"memory of the machine: {has:.0f} GB, {need:.0f} are needed while weights are read, which is {verdict}"
 
 
 def _gpus(count: int, gpu_gb: float) -> str:
@@ -668,11 +731,17 @@ def _version(package: str) -> str:
 # --- printing --------------------------------------------------------------------------------------------------------
 
 
-def plan(profile: Profile, *, gpus: int, gpu_gb: float, rate: float = 2.5, mfu: float = 0.35) -> dict[str, Any]:
-    """Everything that is printed, as JSON has it. rate: money for a GPU hour; mfu: model-FLOPs utilisation, 0..1.
+def plan(
+    profile: Profile, *, gpus: int, gpu_gb: float, rate: float = 2.5, mfu: float = 0.35, root: Path | None = None
+) -> dict[str, Any]:
+    """Everything that is printed, as JSON has it. rate: money for a GPU hour; mfu: model-FLOPs utilisation, 0..1; root:
+    where the data lie or will lie.
 
-    ValueError where a number makes no sense, the model is unknown or the work does not divide among the GPUs.
+    ValueError where a number makes no sense, the model is unknown, the work does not divide among the GPUs, or the
+    synthetic world is given a folder.
     """
+    if profile.source == "world" and root is not None:
+        raise ValueError(f"profile {profile.name} is of the synthetic world, which has no folder: leave --root out")
     if gpus < 1 or not 0 < gpu_gb < math.inf or not 0 <= rate < math.inf or not 0 < mfu <= 1:
         raise ValueError(
             f"a plan needs --gpus from 1, --gpu-gb above 0, --rate from 0 and --mfu in 0..1; got {gpus}, {gpu_gb:g}, "
@@ -682,9 +751,8 @@ def plan(profile: Profile, *, gpus: int, gpu_gb: float, rate: float = 2.5, mfu: 
     on = device(profile, gpu_gb)
     ways = [way for way in WAYS if gpus > 1 or way in ("ddp", "lora")]
     parts = {way: {stage: memory(s, profile, stage, way, gpus) for stage in STAGES} for way in ways}
-    fetched, disk = download(s, profile), checkpoint_gb(s, profile)
-    need = fetched["weights"] + 2 * fetched["pairs used"] + 2 * disk
     way_taken = feasible(s, profile, gpus, gpu_gb)
+    needs, host = disk(s, profile, way_taken), host_gb(s, way_taken, gpus)
     found = stages(s, profile, way_taken, gpus, on, mfu)
     price = None if profile.source == "world" else rate  # nobody rents a core of a laptop
     one = {stage.name: stage for stage in found}
@@ -697,8 +765,9 @@ def plan(profile: Profile, *, gpus: int, gpu_gb: float, rate: float = 2.5, mfu: 
             "parameters": s.parameters, "text": s.text_parameters, "embedding": s.embedding_parameters,
             "vision": s.vision_parameters,
         },
-        "download_gb": fetched,
-        "disk_gb": {"checkpoint": disk, "needed": need},
+        "download_gb": download(s, profile),
+        "disk_gb": {"checkpoint": checkpoint_gb(s, profile, way_taken), **needs, "needed": sum(needs.values())},
+        "host_gb": host,
         "question": {"visual_tokens": profile.visual_tokens, "tokens": load(profile, "grpo", gpus).prompt_tokens},
         "memory_gb": {
             way: {
@@ -725,7 +794,7 @@ def plan(profile: Profile, *, gpus: int, gpu_gb: float, rate: float = 2.5, mfu: 
         "table2": {"seeds": len(profile.seeds), "gpu_hours": gpu_hours * len(profile.seeds),
                    "money": None if price is None else gpu_hours * len(profile.seeds) * price},
         "assumptions": assumptions(profile, on, rate, mfu),
-        "checks": checks(need, gpus, gpu_gb),
+        "checks": checks(needs, homes(profile, root), gpus, gpu_gb, host),
     }  # fmt: skip
 
 
@@ -742,6 +811,7 @@ def assumptions(profile: Profile, on: Device, rate: float, mfu: float) -> list[s
     a = ASSUMPTIONS
     prefix = "world_" if profile.source == "world" else ""
     text, record = a[f"{prefix}text_tokens"], min(a[f"{prefix}record_tokens"], profile.max_completion_length)
+    kept = "two checkpoints are kept, and a third while it is written"
     return [
         f"utilisation {mfu:.0%} of {on.name}'s published peak of {on.flops / 1e12:g} TFLOP/s and, for decoding, all of "
         f"its {on.bandwidth / 1e12:g} TB/s; communication between GPUs takes no time",
@@ -752,8 +822,8 @@ def assumptions(profile: Profile, on: Device, rate: float, mfu: float) -> list[s
         "the longest of a batch reaches it; memory is for answers that all reach it",
         f"a question has {text:g} tokens of text, a record of SFT {record:g} tokens of answer",
         f"LoRA has rank {profile.lora_rank} on all linear maps of the decoder",
-        f"a pair of photographs takes {a['pair_mb']:g} MB (a guess), twice that while archives are kept",
-        f"two checkpoints are kept; {a['reserve']:.0%} of a GPU's memory goes to context, fragments and buffers",
+        f"a pair of photographs takes {a['pair_mb']:g} MB (a guess), twice that with its archive, which is kept",
+        f"{kept}; {a['reserve']:.0%} of a GPU's memory goes to context, fragments and buffers",
         f"evaluation answers {profile.evaluated_at_once} questions at once on each GPU (or core), with weights in "
         f"{'fp32' if _fp32(profile) else 'bf16'}, and each row in "
         f"{decodings(profile)} decodings",
@@ -762,10 +832,17 @@ def assumptions(profile: Profile, on: Device, rate: float, mfu: float) -> list[s
 
 
 def print_plan(
-    profile: Profile, *, gpus: int, gpu_gb: float, as_json: bool, rate: float = 2.5, mfu: float = 0.35
+    profile: Profile,
+    *,
+    gpus: int,
+    gpu_gb: float,
+    as_json: bool,
+    rate: float = 2.5,
+    mfu: float = 0.35,
+    root: Path | None = None,
 ) -> int:
     """Print the plan (see `plan`), as text or as one JSON object; 0."""
-    found = plan(profile, gpus=gpus, gpu_gb=gpu_gb, rate=rate, mfu=mfu)
+    found = plan(profile, gpus=gpus, gpu_gb=gpu_gb, rate=rate, mfu=mfu, root=root)
     print(json.dumps(found, ensure_ascii=False, allow_nan=False) if as_json else "\n".join(_lines(found)))
     return 0
 
@@ -779,7 +856,10 @@ def _lines(p: Mapping[str, Any]) -> list[str]:
         f"{_count(m['embedding'])}{', tied' if m['tied'] else ''}, vision {_count(m['vision'])})",
         f"a question: {p['question']['visual_tokens']:,} visual tokens, {p['question']['tokens']:,} in all",
         "to fetch: " + ", ".join(f"{name} {gb:.1f} GB" for name, gb in p["download_gb"].items()),
-        f"on disk: a checkpoint {_gb(p['disk_gb']['checkpoint'])} GB, in all {_gb(p['disk_gb']['needed'])} GB",
+        "on disk: "
+        + ", ".join(f"{name} {_gb(p['disk_gb'][name])} GB" for name in ("data", "model", "runs"))
+        + f" (a checkpoint {_gb(p['disk_gb']['checkpoint'])} GB), in all {_gb(p['disk_gb']['needed'])} GB",
+        *([f"memory of the machine while weights are read: {_gb(p['host_gb'])} GB"] if p["host_gb"] else []),
         "",
         f"memory of each of {where['gpus']} GPU{'s' if where['gpus'] > 1 else ''}, GB",
     ]

@@ -5,6 +5,7 @@ import json
 import math
 import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -389,13 +390,55 @@ def test_refusals_are_one_sentence(capsys, tmp_path):
     assert "--mfu in 0..1" in capsys.readouterr().err
 
 
+def checks(**needs):
+    return plan.checks(needs, plan.homes(Profile.get("paper"), None), 1, 80)
+
+
+def test_each_disk_is_named_with_what_goes_onto_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "not" / "yet"))
+    profile = Profile.get("paper")
+    at = plan.homes(profile, tmp_path / "photographs")
+    assert at == {"data": tmp_path / "photographs", "model": tmp_path / "not" / "yet", "runs": files.WORK}
+    monkeypatch.setattr(plan.shutil, "disk_usage", lambda path: SimpleNamespace(free=100e9))
+    monkeypatch.setattr(plan, "_disk_of", lambda folder: 1 if folder == tmp_path else 2)
+    two = plan._disks({"data": 60.0, "model": 20.0, "runs": 101.0}, at)
+    assert len(two) == 2
+    where = f"data 60 GB in {at['data']}, model 20 GB in {at['model']}"
+    assert two[0] == f"disk: 100 GB are free, 80 are needed ({where}), which is enough"
+    assert "runs 101 GB" in two[1] and "which is too little" in two[1] and "the runs with the checkout" in two[1]
+    assert "--root" not in two[1]
+
+
+def test_disk_and_host_memory_again_from_the_parameters():
+    """All archives that the first command fetches and what is unpacked; policies in fp32; a third checkpoint."""
+    s, profile = plan.shape(B7), Profile.get("paper")
+    every = plan.download(s, profile)["all pairs"]
+    assert every > 20 * plan.download(s, profile)["pairs used"] / 2
+    found = plan.disk(s, profile, "fsdp2")
+    assert found["data"] == 2 * every and found["model"] == pytest.approx(2 * s.parameters / 1e9)
+    assert found["runs"] == pytest.approx((3 * 4 + 3 * 12) * s.parameters / 1e9)
+    assert plan.disk(s, profile, "zero3")["runs"] == pytest.approx((3 * 2 + 3 * 12) * s.parameters / 1e9)
+    assert plan.host_gb(s, "fsdp2", 8) == pytest.approx(8 * 8 * s.parameters / 1e9)
+    assert plan.host_gb(s, "lora", 8) == plan.host_gb(s, "zero2", 8) == 0
+    assert "too little: take fewer GPUs" in plan._host(1e9) and "which is enough" in plan._host(1e-9)
+    dry = Profile.get("paper-dry")
+    assert plan.disk(plan.shape(dry.model), dry, "ddp")["data"] == 0
+
+
+def test_the_folder_of_the_data_is_looked_at(capsys, tmp_path):
+    assert main(["plan", "--profile", "paper", "--root", str(tmp_path / "pairs")]) == 0
+    assert f"GB in {tmp_path / 'pairs'}" in capsys.readouterr().out
+    assert main(["plan", "--profile", "mini", "--gpus", "1", "--root", str(tmp_path)]) == 1
+    assert "leave --root out" in capsys.readouterr().err
+
+
 def test_this_machine_is_looked_at_without_reading_a_token(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    assert any("no token is set" in line for line in plan.checks(1, 1, 80))
+    assert any("no token is set" in line for line in checks())
     (tmp_path / "token").write_text("made up")
-    assert any(": a token is set" in line for line in plan.checks(1, 1, 80))
-    assert "too little" in plan.checks(1e9, 1, 80)[0] and "made up" not in " ".join(plan.checks(1, 1, 80))
+    assert any(": a token is set" in line for line in checks())
+    assert "made up" not in " ".join(checks())
     nvidia_smi(tmp_path, monkeypatch, "echo 'NVIDIA X, 81559, 555.42'")
     assert plan._gpus(1, 80) == "GPUs: 1 x NVIDIA X with 80 GB, driver 555.42, as planned"
     assert "less than the 8 x 80 GB" in plan._gpus(8, 80)
@@ -434,7 +477,7 @@ def test_a_gpu_that_pytorch_cannot_use_is_said_with_the_remedy(build, cuda, driv
     monkeypatch.setattr(torch.version, "cuda", cuda)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-    (line,) = [line for line in plan.checks(1, 1, 80) if "PyTorch" in line]
+    (line,) = [line for line in checks() if "PyTorch" in line]
     assert re.search(said, line)
     profile = replace(Profile.get("paper"), model=str(tmp_path))
     wanted = recipes.of(profile).missing(profile, tmp_path)
