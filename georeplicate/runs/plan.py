@@ -750,7 +750,10 @@ def plan(
     s = shape(profile.model)
     on = device(profile, gpu_gb)
     ways = [way for way in WAYS if gpus > 1 or way in ("ddp", "lora")]
-    parts = {way: {stage: memory(s, profile, stage, way, gpus) for stage in STAGES} for way in ways}
+    other = replace(profile, gradient_checkpointing=not profile.gradient_checkpointing)
+    parts = {
+        way: {stage: [memory(s, one, stage, way, gpus) for one in (profile, other)] for stage in STAGES} for way in ways
+    }
     way_taken = feasible(s, profile, gpus, gpu_gb)
     needs, host = disk(s, profile, way_taken), host_gb(s, way_taken, gpus)
     found = stages(s, profile, way_taken, gpus, on, mfu)
@@ -771,8 +774,8 @@ def plan(
         "question": {"visual_tokens": profile.visual_tokens, "tokens": load(profile, "grpo", gpus).prompt_tokens},
         "memory_gb": {
             way: {
-                stage: _in_gb(m)
-                for stage, m in of.items()
+                stage: _in_gb(as_it_is) | {"otherwise": _otherwise(otherwise, other)}
+                for stage, (as_it_is, otherwise) in of.items()
             }
             for way, of in parts.items()
         },
@@ -804,6 +807,12 @@ _PARTS = ("held", "training", "rollout")
 def _in_gb(found: Memory) -> dict[str, Any]:
     parts = {part: {name: n / GB for name, n in getattr(found, part).items()} for part in _PARTS}
     return parts | {"peak": found.peak / GB}
+
+
+def _otherwise(found: Memory, profile: Profile) -> dict[str, Any]:
+    """What changes where gradient checkpointing is not as the profile has it, but as this one has."""
+    changed = {name: found.training[name] / GB for name in ("activations", "vision")}
+    return {"gradient_checkpointing": profile.gradient_checkpointing, **changed, "peak": found.peak / GB}
 
 
 def assumptions(profile: Profile, on: Device, rate: float, mfu: float) -> list[str]:
@@ -870,7 +879,12 @@ def _lines(p: Mapping[str, Any]) -> list[str]:
                 if parts[part]:
                     listed = ", ".join(f"{name} {_gb(gb)}" for name, gb in parts[part].items())
                     lines.append(f"    {stage:<5}{part:<9}{_gb(sum(parts[part].values())):>7}  {listed}")
-            lines.append(f"    {stage:<5}{'peak':<9}{_gb(parts['peak']):>7}")
+            other = parts["otherwise"]
+            with_it = "with" if other["gradient_checkpointing"] else "without"
+            lines.append(
+                f"    {stage:<5}{'peak':<9}{_gb(parts['peak']):>7}  {with_it} gradient checkpointing "
+                f"{_gb(other['peak'])}: activations {_gb(other['activations'])}, vision {_gb(other['vision'])}"
+            )
     parts = p["evaluation_gb"]
     listed = ", ".join(f"{name} {_gb(gb)}" for part in _PARTS for name, gb in parts[part].items())
     lines.append(f"  evaluation, one policy on each GPU  {_gb(parts['peak'])}  {listed}")

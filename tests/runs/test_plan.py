@@ -367,6 +367,18 @@ def test_json_is_one_object_with_the_same_numbers(capsys):
     assert found["way"] == "lora"
 
 
+def test_memory_is_shown_with_and_without_gradient_checkpointing(capsys):
+    s, profile = plan.shape(B7), Profile.get("paper")
+    found = plan.plan(profile, gpus=8, gpu_gb=80)["memory_gb"]["fsdp2"]["grpo"]
+    without = plan.memory(s, replace(profile, gradient_checkpointing=False), "grpo", "fsdp2", 8)
+    other = found["otherwise"]
+    assert profile.gradient_checkpointing and not other["gradient_checkpointing"]
+    assert other["peak"] == pytest.approx(without.peak / 1e9) and other["peak"] > found["peak"]
+    assert other["activations"] > 5 * found["training"]["activations"]
+    assert main(["plan", "--profile", "paper"]) == 0
+    assert f"without gradient checkpointing {other['peak']:.1f}: activations" in capsys.readouterr().out
+
+
 def test_the_shape_of_the_dry_run_is_that_of_its_model(tmp_path):
     made = plan.shape(str(layouts.qwen2_5_vl(tmp_path / "made")))
     assert replace(made, name="") == replace(plan.shape("dry-base"), name="")
