@@ -111,7 +111,8 @@ clean:  ## remove the environment, caches and unpublished runs; never committed 
 	rm -rf $(VENV) .georeplicate build *.egg-info .pytest_cache .ruff_cache .hypothesis .mypy_cache .import_linter_cache .coverage
 	find georeplicate tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# torch is named on the command line: without a version pip would take the newest build and gigabytes of CUDA with it.
+# torch is named on the command line, with its version, so that no other is fetched first. Which build that is depends on the
+# index: PyPI's for Linux is a build for CUDA, several GB; one for CPUs wants PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu.
 # Killed, it goes on when it is made again: pip keeps what it downloaded, and writes INSTALLER into a package after its files.
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 $(INSTALLED): pyproject.toml constraints.txt
@@ -121,7 +122,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@for half in $$(find $(VENV) -path '*/site-packages/*.dist-info' -type d); do \
 	  test -e "$$half/INSTALLER" || { echo "$$half: half installed, once more"; rm -r "$$half"; }; done
 	@begun=$$SECONDS; megabytes() { du -sm $(VENV) 2>/dev/null | cut -f1; }; \
-	echo "installing into $(VENV): about 2 GB; two minutes on a fast line and disk, ten on slow ones"; \
+	echo "installing into $(VENV): about 2 GB with PyTorch's build for CPUs, several more with that for CUDA, which PyPI has for Linux; two minutes for the former on a fast line and disk, ten on slow ones"; \
 	(while sleep 10 >/dev/null 2>&1; do echo "  $$((SECONDS - begun)) s, $$(megabytes) MB on disk"; done) & \
 	clock=$$!; trap 'kill $$clock 2>/dev/null || true' EXIT; \
 	PYTHONUNBUFFERED=1 $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt $(TORCH) --editable '.[dev]' | \

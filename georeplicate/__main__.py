@@ -482,6 +482,7 @@ def plan(
     rate: Annotated[float, typer.Option(help="price of one GPU hour, an assumption")] = 2.5,
     mfu: Annotated[float, typer.Option(help="share of the GPU's peak that training reaches, an assumption")] = 0.35,
     settings: Settings = None,
+    root: Root = None,
     json: Json = False,
 ) -> None:
     """What a profile costs before anything is downloaded: GB, memory by part, hours, and what fits where."""
@@ -489,7 +490,7 @@ def plan(
 
     found = Profile.get(_changed(profile, settings))
     gpus = gpus if gpus is not None else 1 if found.name == "single_gpu" else 8
-    raise typer.Exit(planned.print_plan(found, gpus=gpus, gpu_gb=gpu_gb, as_json=json, rate=rate, mfu=mfu))
+    raise typer.Exit(planned.print_plan(found, gpus=gpus, gpu_gb=gpu_gb, as_json=json, rate=rate, mfu=mfu, root=root))
 
 
 # --- runs ------------------------------------------------------------------------------------------------------------

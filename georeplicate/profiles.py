@@ -294,6 +294,11 @@ class Profile:
         return max(1, self.steps(stage) // CHECKPOINTS // whole) * whole
 
     @property
+    def evaluated_at_once(self) -> int:
+        """Questions that a policy answers at once when it is evaluated, on each device."""
+        return 64 if self.source == "world" else 16
+
+    @property
     def visual_tokens(self) -> int:
         """Of one pairing question: the panorama and k tiles."""
         height, width = self.panorama_px

@@ -144,7 +144,8 @@ def cut_off(max_tokens: int) -> Failure:
 
 
 class Local:
-    """A vision-language model in this process: anything that `policy.load` opens, or an already loaded Policy."""
+    """A vision-language model in this process, on its GPU if there is one: anything that `policy.load` opens, or an
+    already loaded Policy."""
 
     name = "local"
     in_processes = False  # one model, one process
@@ -154,7 +155,7 @@ class Local:
         if isinstance(policy, str | os.PathLike):
             from georeplicate.model import policy as policies  # torch only where it is needed
 
-            policy = policies.load(policy)
+            policy = policies.load(policy, device=policies.device())
         self.policy, self.max_tokens = policy, max_tokens
         self.temperature, self.batch_size = temperature, batch_size
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, Self, runtime_checkable
 from zlib import crc32
 
 import torch
 from PIL import Image
 
+from georeplicate.model import policy as policies
 from georeplicate.model.policy import Policy
 from georeplicate.model.server import Chat, Failure, ServerError, turn
+from georeplicate.profiles import Profile
 from georeplicate.tasks import Output, Row, Task
 from georeplicate.tasks.choice import answer
 
@@ -38,6 +41,13 @@ class VLM:
     max_new_tokens: int
     seed: int = 0
     batch_size: int = field(default=64, kw_only=True)
+
+    @classmethod
+    def of(cls, path: str | os.PathLike, profile: Profile) -> Self:
+        """The policy in a folder on this process's device, as a profile evaluates it; raises what loading it raises."""
+        device = policies.device()
+        policy = policies.load(path, dtype=policies.evaluated_in(profile.precision, device), device=device)
+        return cls(policy, profile.max_completion_length, batch_size=profile.evaluated_at_once)
 
     def predict(self, rows: Sequence[Row], task: Task, decoding: str) -> list[Output]:
         batches = (

@@ -302,6 +302,16 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+def evaluated_in(precision: str, device: str) -> torch.dtype | str:
+    """The type of weights in which a policy is evaluated on a device: "auto", as they are stored, or on a GPU bf16, in
+    which bases are published and answers are sampled in training. Policies that were trained whole are stored in fp32,
+    and stay so if the profile's `precision` is "fp32"."""
+    on_gpu = device.startswith("cuda")
+    if not on_gpu or precision == "fp32" or (precision == "auto" and not torch.cuda.is_bf16_supported()):
+        return "auto"
+    return torch.bfloat16
+
+
 def check_device(name: str) -> str:
     """The name again; ValueError in one sentence for what is no device, or is none of this machine."""
     kind, _, number = name.partition(":")

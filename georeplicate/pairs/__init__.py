@@ -230,32 +230,43 @@ def sample(rows: Dataset, count: int, *, seed: int = 0) -> Dataset:
 
 
 def hold_out(rows: Dataset, count: int, *, cell_deg: float = 0.02) -> tuple[Dataset, Dataset]:
-    """(the rest, about `count` rows or a tenth of all) parted by place: no cell of cell_deg degrees has rows in both.
+    """(the rest, `count` rows or a tenth of all) parted by place: no cell of cell_deg degrees has rows in both.
 
-    Whole cells are chosen by a hash of their position, so that neighbours on one street stay together. Rows without
-    coordinates are parted by their id.
+    Cities (areas, where a source names none) take turns: each gives a cell, chosen by a hash of its position, and of it
+    no more rows than its share, chosen by a hash of their ids. What else lies in such a cell is in neither part, so
+    that neighbours on one street stay apart. Rows without coordinates are parted by their id. ValueError where so few
+    cells hold so many rows that fewer than half would be left.
     """
     if not (isinstance(cell_deg, int | float) and 0 < cell_deg < np.inf):
         raise ValueError(f"cell_deg must be a number of degrees above 0, got {cell_deg!r}")
     if not isinstance(count, int | np.integer) or count < 0:
         raise ValueError(f"count must be a whole number of rows from 0 on, got {count!r}")
     lat, lon, ids = np.array(rows["lat"][:], float), np.array(rows["lon"][:], float), rows["id"][:]
-    cells = [
-        name if np.isnan(a + o) else f"{np.floor(a / cell_deg):.0f}/{np.floor(o / cell_deg):.0f}"
-        for name, a, o in zip(ids, lat, lon, strict=True)
-    ]
-    wanted, held = min(count, len(rows) // 10), 0
-    out = set()
-    sizes = {cell: 0 for cell in cells}
-    for cell in cells:
-        sizes[cell] += 1
-    for cell in sorted(sizes, key=lambda name: crc32(name.encode())):
-        if held >= wanted:
+    cells: dict[str, list[int]] = {}
+    for i, (name, a, o) in enumerate(zip(ids, lat, lon, strict=True)):
+        cell = name if np.isnan(a + o) else f"{np.floor(a / cell_deg):.0f}/{np.floor(o / cell_deg):.0f}"
+        cells.setdefault(cell, []).append(i)
+    areas = [city or area or "" for city, area in zip(rows["city"][:], rows["area"][:], strict=True)]
+    cities: dict[str, list[str]] = {}
+    for cell in sorted(cells, key=lambda name: (crc32(name.encode()), name)):
+        cities.setdefault(min(areas[i] for i in cells[cell]), []).append(cell)  # one that has rows of two is of one
+    wanted = min(count, len(rows) // 10)
+    share = -(-wanted // max(1, len(cities)))
+    held: list[int] = []
+    out: set[int] = set()
+    order = sorted(cities, key=lambda name: (crc32(name.encode()), name))
+    for cell in (cities[name][turn] for turn in range(len(cells)) for name in order if turn < len(cities[name])):
+        if len(held) == wanted:
             break
-        out.add(cell)
-        held += sizes[cell]
-    inside = np.array([cell in out for cell in cells], bool)
-    return rows.select(np.flatnonzero(~inside)), rows.select(np.flatnonzero(inside))
+        chosen = sorted(cells[cell], key=lambda i: (crc32(ids[i].encode()), ids[i]))
+        held += chosen[: min(share, wanted - len(held))]
+        out.update(cells[cell])
+    if 2 * len(out) > len(rows):
+        raise ValueError(
+            f"{len(held)} rows cannot be held out by place: {len(out)} of {len(rows)} lie in the same cells of "
+            f"{cell_deg:g} degrees; give rows of more places, or smaller cells"
+        )
+    return rows.select([i for i in range(len(rows)) if i not in out]), rows.select(sorted(held))
 
 
 def checksum(source: str, root: str | Path) -> str:

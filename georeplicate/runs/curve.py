@@ -65,14 +65,13 @@ def evaluate(
     import pandas as pd
 
     from georeplicate.evaluation import predict, predictors
-    from georeplicate.model import policy
 
     rows = task.rows(SPLIT)[:QUESTIONS]
     tables = []
     for update, path in zip(updates(run, profile), policies, strict=True):
         part = keep / f"{update:06d}.csv"
         if not (there := part.is_file()):
-            answers = predictors.VLM(policy.load(path, device=policy.device()), profile.max_completion_length)
+            answers = predictors.VLM.of(path, profile)
             table = predict.evaluate(answers, task, rows, decoding=DECODING)
             files.write_csv(part, table.reindex(columns=predict.COLUMNS))
         report(row_s * len(rows), f"is evaluated after {update} updates", skipped=there)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from georeplicate.tasks import Row, Task
 
 NAME = "photographs"
-VERSION = 2  # raised by whoever changes what training makes of the same settings
+VERSION = 3  # raised by whoever changes what training makes of the same settings
 TASKS = {"pairing": 1, "geolocation": 3}  # as in `tasks`: a test compares
 STRIP = 100
 DATA = files.CHECKOUT / "data"  # where `georeplicate data SOURCE` puts a source, if no other folder is named
@@ -47,7 +47,9 @@ _RL = (
     *("warmup_steps", "adam_betas", "beta", "epsilon", "temperature", "top_k", "reward_mode", "reward_weights"),
     *("rollouts",),
 )
-_EVALUATION = ("source", "panorama_px", "tile_px", "k", "negatives", "max_completion_length", "n_test_sites")
+_EVALUATION = (
+    *("source", "panorama_px", "tile_px", "k", "negatives", "max_completion_length", "n_test_sites", "precision"),
+)
 
 
 class Photographs:
@@ -92,7 +94,10 @@ class Photographs:
         except FileNotFoundError:
             lost.append(f"{profile.source} in {folder} (`make data SOURCE={profile.source}` says how to get it)")
         if training and model and not _cuda():
-            lost.append(f"a GPU ({profile.model} is too large to be trained on a CPU)")
+            from georeplicate.runs import gpus
+
+            why = gpus.trouble() or f"{profile.model} is too large to be trained on a CPU"
+            lost.append(f"a GPU ({why})")
         if model and (why := hub.out_of_reach(profile.model, profile.revision or None)):
             lost.append(f"the model ({why})")
         return lost

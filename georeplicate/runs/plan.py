@@ -42,7 +42,6 @@ import json
 import math
 import os
 import shutil
-import subprocess
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
@@ -52,6 +51,7 @@ from typing import Any
 from georeplicate import files
 from georeplicate.model import head
 from georeplicate.profiles import DRY_BASE, Profile
+from georeplicate.runs import gpus as here
 
 GB = 1e9
 WAYS = {
@@ -66,6 +66,8 @@ SHARED = ("zero2", "fsdp2", "zero3")  # ways that need more than one GPU
 BUCKET = 5e8  # numbers in one of DeepSpeed's buffers of gradients, by default
 CARDS = ((1, 24.0), (1, 48.0), (1, 80.0), (8, 80.0))
 PATCHES = 4  # of a visual token: 2 x 2 in every model here
+# Of a test row, by the world: of photographs pairing greedily and at T=1, and geolocation once.
+DECODINGS = {"photographs": 3, "layout": 6, "geographic": 10}
 LONG = 192  # tokens of an answer from which attention is fused on a CPU: georeplicate.model.shared_prefix.attention
 
 ASSUMPTIONS: dict[str, float] = {
@@ -76,7 +78,6 @@ ASSUMPTIONS: dict[str, float] = {
     "mean_answer": 0.3,  # of the limit; a batch lasts until its longest answer, taken to be the limit
     "pair_mb": 2.3,  # a panorama of 4096 x 2048 at 2 bits a pixel and a tile: a guess, no size is published
     "reserve": 0.06,  # of a GPU's memory: context, fragments, buffers of communication
-    "evaluation_batch": 16,
 }
 
 
@@ -324,7 +325,7 @@ def memory(s: Shape, profile: Profile, stage: str, way: str, gpus: int) -> Memor
     if way not in WAYS or stage not in STAGES:
         raise ValueError(f"way is one of {', '.join(WAYS)} and stage one of {', '.join(STAGES)}; got {way}, {stage}")
     n, lora = s.parameters, way == "lora"
-    fp32 = profile.precision == "fp32" or (profile.source == "world" and profile.precision == "auto")
+    fp32 = _fp32(profile)
     computed = 4 if fp32 else 2  # bytes of a number that is computed with
     zero = way in ("zero2", "zero3")
     kind = "lora" if lora else "fp32" if fp32 else "bf16" if way in SHARED else "autocast"
@@ -367,6 +368,40 @@ def memory(s: Shape, profile: Profile, stage: str, way: str, gpus: int) -> Memor
         gathered = {"gathered weights": float(computed * n)} if way in ("fsdp2", "zero3") else {}
         rollout = {**copies, **gathered, "KV cache": cache, "logits": update.answers * s.vocabulary * 10}
     return Memory(held, training, rollout)
+
+
+def _fp32(profile: Profile) -> bool:
+    """Whether fp32 is computed in; the synthetic world is planned for CPUs."""
+    return profile.precision == "fp32" or (profile.source == "world" and profile.precision == "auto")
+
+
+def evaluation_memory(s: Shape, profile: Profile) -> Memory:
+    """By part, of each GPU that evaluates: all weights, whatever trained them, and the answers of one batch.
+
+    prompts: pixels in fp32, and of what passes through the model at once (the pictures, then the prompts) the gated
+    MLP's 3 tensors of its width and 5 of the hidden state. tests/runs/test_plan.py counts the same in the mini base.
+    """
+    number = 4 if _fp32(profile) else 2
+    work = evaluated(profile)
+    pixels = 4 * 3 * s.temporal_patch * s.patch**2 * work.all_patches
+    seen = work.all_patches * (3 * s.vision_intermediate + 5 * s.vision_hidden)
+    read = work.prompts * work.prompt_tokens * (3 * s.intermediate + 5 * s.hidden)
+    answers = {
+        "KV cache": s.kv_bytes * number / 2 * work.tokens,
+        "prompts": pixels + number * max(seen, read),
+        "logits": 10.0 * work.answers * s.vocabulary,
+    }
+    return Memory({"weights": float(number * s.parameters)}, {}, answers)
+
+
+def decodings(profile: Profile) -> int:
+    """How often each row of the test set is answered in the evaluation of one policy."""
+    return DECODINGS[profile.world if profile.source == "world" else "photographs"]
+
+
+def evaluated(profile: Profile) -> Load:
+    """What one GPU answers at once in an evaluation, answers at their limit."""
+    return replace(load(profile, "grpo", 1, whole=True), prompts=profile.evaluated_at_once, group=1)
 
 
 def capacity(gpu_gb: float) -> float:
@@ -428,6 +463,13 @@ def fit(s: Shape, profile: Profile, way: str, gpus: int, gpu_gb: float) -> str:
     others = [w for w in WAYS if w != way and least_bytes(s, profile, w, gpus) <= room]
     instead = " or ".join(others) or "more GPUs, larger ones, or a smaller model"
     return f"no: {least / GB:.1f} GB of {room / GB:.1f} at the least ({without} as it is); take {instead}"
+
+
+def fit_evaluation(s: Shape, profile: Profile, gpu_gb: float) -> str:
+    """One line: whether a policy can be evaluated on such a card."""
+    need, room = evaluation_memory(s, profile).peak, capacity(gpu_gb)
+    sizes = f"{need / GB:.1f} of {room / GB:.1f} GB"
+    return f"fits ({sizes})" if need <= room else f"no: {sizes}; evaluate on a larger GPU"
 
 
 def least_bytes(s: Shape, profile: Profile, way: str, gpus: int) -> float:
@@ -520,7 +562,8 @@ class Stage:
 
 
 def stages(s: Shape, profile: Profile, way: str, gpus: int, on: Device, mfu: float) -> list[Stage]:
-    """SFT, one GRPO run, and the evaluation of one policy (both tasks, the test set, greedily).
+    """SFT, one GRPO run, and the evaluation of one policy: every row of the test set in each decoding that is done, all
+    of them as long as a pairing question's.
 
     Training: FLOPs / (GPUs x peak x utilisation), where an update takes 3 forward passes' worth, 4 with checkpointing
     (LoRA 2 and 3: no gradient of the frozen weights), and GRPO one more for the reference. Sampling: a forward pass
@@ -550,12 +593,12 @@ def stages(s: Shape, profile: Profile, way: str, gpus: int, on: Device, mfu: flo
     if profile.beta:
         text, vision = forward_flops(s, rl)
         grpo["reference"] = (text if profile.freeze_vision else text + vision) / rate
-    batch = int(ASSUMPTIONS["evaluation_batch"])
-    batches = -(-2 * profile.n_test_sites // (batch * gpus))
+    answers = profile.n_test_sites * decodings(profile)
+    batches = math.ceil(answers / (profile.evaluated_at_once * gpus))
     return [
         Stage("sft", profile.sft_steps, {"training": update("sft")}, gpus),
         Stage("grpo", profile.rl_steps, grpo, gpus),
-        Stage("evaluation", batches, decoding(replace(rl, prompts=batch, group=1)), gpus),
+        Stage("evaluation", batches, decoding(replace(rl, prompts=profile.evaluated_at_once, group=1)), gpus),
     ]
 
 
@@ -563,8 +606,9 @@ def stages(s: Shape, profile: Profile, way: str, gpus: int, on: Device, mfu: flo
 
 
 def download(s: Shape, profile: Profile) -> dict[str, float]:
-    """GB to fetch: the weights in bf16, and pairs; none for the synthetic world, whose model is in the package."""
-    if profile.source == "world":
+    """GB to fetch: the weights in bf16, and pairs; none for the synthetic world, whose model is in the package, nor for
+    a dry run, which makes its own. all pairs: of CV-Cities, whose archives come whole; else those that are used."""
+    if profile.source == "world" or profile.model == DRY_BASE:
         return {"weights": 0.0, "pairs used": 0.0}
     used = profile.n_train_sites + profile.n_validation_sites + profile.n_test_sites
     found = {"weights": 2 * s.parameters / GB, "pairs used": used * ASSUMPTIONS["pair_mb"] / 1000}
@@ -583,43 +627,103 @@ def checkpoint_gb(s: Shape, profile: Profile, way: str = "ddp") -> float:
     return (4 * s.parameters + 8 * (s.parameters - frozen)) / GB
 
 
+def disk(s: Shape, profile: Profile, way: str) -> dict[str, float]:
+    """GB on disk at the most. data: archives, which are kept, and what is unpacked of them. model: what is fetched of
+    it. runs: the policies of Table 2 (SFT, Zero and R1 of each seed), in fp32 where they are saved so, and while one is
+    trained three checkpoints: two are kept, and the next is written before the oldest goes."""
+    fetched = download(s, profile)
+    policy = (2 if way in ("lora", "zero2", "zero3") else 4) * s.parameters / GB
+    return {
+        "data": 2 * fetched.get("all pairs", fetched["pairs used"]),
+        "model": fetched["weights"],
+        "runs": 3 * len(profile.seeds) * policy + 3 * checkpoint_gb(s, profile, way),
+    }
+
+
+def host_gb(s: Shape, way: str, gpus: int) -> float:
+    """GB of a machine's own memory while training starts: where weights lie in shares each process first reads all of
+    them in fp32, and GRPO its reference too. 0 for the other ways, which load onto the GPUs."""
+    if way not in ("fsdp2", "zero3"):
+        return 0.0
+    return gpus * 2 * 4 * s.parameters / GB
+
+
 # --- this machine ----------------------------------------------------------------------------------------------------
 
 
-def checks(need_gb: float, gpus: int, gpu_gb: float, folder: Path = files.CHECKOUT) -> list[str]:
-    """One sentence each about disk, GPUs and driver, versions of packages, and the hub's token (its value is not
-    read)."""
-    free = shutil.disk_usage(folder).free / GB
-    verdict = "enough" if free >= need_gb else "too little: free some, or name a larger disk with --root and HF_HOME"
-    lines = [f"disk: {free:.0f} GB are free at {folder}, {need_gb:.0f} are needed, which is {verdict}"]
-    lines.append(_gpus(gpus, gpu_gb))
+def homes(profile: Profile, root: Path | None) -> dict[str, Path]:
+    """Where the parts of `disk` lie. root: the folder of the data (None: data/SOURCE in the checkout)."""
+    hub = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    return {"data": root or files.CHECKOUT / "data" / profile.source, "model": hub, "runs": files.WORK}
+
+
+def checks(
+    needs: Mapping[str, float], at: Mapping[str, Path], gpus: int, gpu_gb: float, host: float = 0.0
+) -> list[str]:
+    """One sentence each about disks, memory, GPUs and driver, versions of packages, and the hub's token (its value is
+    not read). needs: GB of each part; at: its folder, which need not be there yet. host: GB of the machine's memory."""
+    lines = [*_disks(needs, at), *([_host(host)] if host else []), _gpus(gpus, gpu_gb)]
+    if why := here.trouble():
+        lines.append(f"GPUs: {why}")
     versions = [f"{name} {_version(name)}" for name in ("torch", "transformers", "trl", "peft", "deepspeed")]
     lines.append(f"versions: {', '.join(versions)} (deepspeed is for ZeRO only: pip install '.[gpu]')")
-    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
-    token = os.environ.get("HF_TOKEN") or (home / "token").is_file()
+    token = os.environ.get("HF_TOKEN") or (at["model"] / "token").is_file()
     lines.append(f"hub: {'a token is set' if token else 'no token is set'}; Qwen2.5-VL is not gated and needs none")
     if os.environ.get("HF_HUB_OFFLINE") == "1":
         lines.append("hub: HF_HUB_OFFLINE is set, so nothing will be fetched; unset it to download")
     return lines
 
 
-def _gpus(gpus: int, gpu_gb: float) -> str:
-    tool = shutil.which("nvidia-smi")
-    if tool is None:
-        return "GPUs: none here (nvidia-smi is not installed); the plan is for another machine"
-    query = [tool, "--query-gpu=name,memory.total,driver_version", "--format=csv,noheader,nounits"]
+_ELSEWHERE = {"data": "the data with --root", "model": "the model with HF_HOME", "runs": "the runs with the checkout"}
+
+
+def _disks(needs: Mapping[str, float], at: Mapping[str, Path]) -> list[str]:
+    """A sentence for each disk: what goes onto it, and whether there is room."""
+    together: dict[int, list[str]] = {}
+    there = {name: _there(at[name].absolute()) for name in needs}
+    for name in needs:
+        together.setdefault(_disk_of(there[name]), []).append(name)
+    lines = []
+    for names in together.values():
+        free, need = shutil.disk_usage(there[names[0]]).free / GB, sum(needs[name] for name in names)
+        where = ", ".join(f"{name} {needs[name]:.0f} GB in {at[name]}" for name in names)
+        verdict = "enough"
+        if free < need:
+            moved = ", ".join(_ELSEWHERE[name] for name in names)
+            verdict = f"too little, unless some of it is there already: free some, or move to a larger disk {moved}"
+        lines.append(f"disk: {free:.0f} GB are free, {need:.0f} are needed ({where}), which is {verdict}")
+    return lines
+
+
+def _there(path: Path) -> Path:
+    """The folder itself, or the nearest above it that exists."""
+    return next(folder for folder in (path, *path.parents) if folder.exists())
+
+
+def _disk_of(folder: Path) -> int:
+    return folder.stat().st_dev
+
+
+def _host(need: float) -> str:
+    """The machine's memory, all of it: what else needs some is not known."""
+    has = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / GB
+    verdict = "enough" if has >= need else "too little: take fewer GPUs a machine, or another way"
+    return f"memory of the machine: {has:.0f} GB, {need:.0f} are needed while weights are read, which is {verdict}"
+
+
+def _gpus(count: int, gpu_gb: float) -> str:
     try:
-        out = subprocess.run(query, capture_output=True, text=True, timeout=20, check=True).stdout
-        found = [[cell.strip() for cell in line.split(",")] for line in out.splitlines() if line.strip()]
-        sizes = [float(size) / 1024 for _, size, _ in found]
-    except (OSError, subprocess.SubprocessError, ValueError):
-        return "GPUs: nvidia-smi is there and does not answer; look after the driver"
+        found = here.cards()
+    except OSError as error:
+        return f"GPUs: {error}"
+    if found is None:
+        return "GPUs: none here (nvidia-smi is not installed); the plan is for another machine"
     if not found:
         return "GPUs: nvidia-smi lists none; the plan is for another machine"
-    name, _, driver = found[0]
-    enough = len(found) >= gpus and min(sizes) >= 0.97 * gpu_gb  # an 80 GB card reports 79.6 GiB
-    verdict = "as planned" if enough else f"less than the {gpus} x {gpu_gb:g} GB of the plan"
-    return f"GPUs: {len(found)} x {name} with {min(sizes):.0f} GB, driver {driver}, {verdict}"
+    least = min(card.gb for card in found)
+    enough = len(found) >= count and least >= 0.97 * gpu_gb  # an 80 GB card reports 79.6 GiB
+    verdict = "as planned" if enough else f"less than the {count} x {gpu_gb:g} GB of the plan"
+    return f"GPUs: {len(found)} x {found[0].name} with {least:.0f} GB, driver {found[0].driver}, {verdict}"
 
 
 def _version(package: str) -> str:
@@ -632,11 +736,17 @@ def _version(package: str) -> str:
 # --- printing --------------------------------------------------------------------------------------------------------
 
 
-def plan(profile: Profile, *, gpus: int, gpu_gb: float, rate: float = 2.5, mfu: float = 0.35) -> dict[str, Any]:
-    """Everything that is printed, as JSON has it. rate: money for a GPU hour; mfu: model-FLOPs utilisation, 0..1.
+def plan(
+    profile: Profile, *, gpus: int, gpu_gb: float, rate: float = 2.5, mfu: float = 0.35, root: Path | None = None
+) -> dict[str, Any]:
+    """Everything that is printed, as JSON has it. rate: money for a GPU hour; mfu: model-FLOPs utilisation, 0..1; root:
+    where the data lie or will lie.
 
-    ValueError where a number makes no sense, the model is unknown or the work does not divide among the GPUs.
+    ValueError where a number makes no sense, the model is unknown, the work does not divide among the GPUs, or the
+    synthetic world is given a folder.
     """
+    if profile.source == "world" and root is not None:
+        raise ValueError(f"profile {profile.name} is of the synthetic world, which has no folder: leave --root out")
     if gpus < 1 or not 0 < gpu_gb < math.inf or not 0 <= rate < math.inf or not 0 < mfu <= 1:
         raise ValueError(
             f"a plan needs --gpus from 1, --gpu-gb above 0, --rate from 0 and --mfu in 0..1; got {gpus}, {gpu_gb:g}, "
@@ -645,10 +755,12 @@ def plan(profile: Profile, *, gpus: int, gpu_gb: float, rate: float = 2.5, mfu: 
     s = shape(profile.model)
     on = device(profile, gpu_gb)
     ways = [way for way in WAYS if gpus > 1 or way in ("ddp", "lora")]
-    parts = {way: {stage: memory(s, profile, stage, way, gpus) for stage in STAGES} for way in ways}
-    fetched, disk = download(s, profile), checkpoint_gb(s, profile)
-    need = fetched["weights"] + 2 * fetched["pairs used"] + 2 * disk
+    other = replace(profile, gradient_checkpointing=not profile.gradient_checkpointing)
+    parts = {
+        way: {stage: [memory(s, one, stage, way, gpus) for one in (profile, other)] for stage in STAGES} for way in ways
+    }
     way_taken = feasible(s, profile, gpus, gpu_gb)
+    needs, host = disk(s, profile, way_taken), host_gb(s, way_taken, gpus)
     found = stages(s, profile, way_taken, gpus, on, mfu)
     price = None if profile.source == "world" else rate  # nobody rents a core of a laptop
     one = {stage.name: stage for stage in found}
@@ -661,18 +773,24 @@ def plan(profile: Profile, *, gpus: int, gpu_gb: float, rate: float = 2.5, mfu: 
             "parameters": s.parameters, "text": s.text_parameters, "embedding": s.embedding_parameters,
             "vision": s.vision_parameters,
         },
-        "download_gb": fetched,
-        "disk_gb": {"checkpoint": disk, "needed": need},
+        "download_gb": download(s, profile),
+        "disk_gb": {"checkpoint": checkpoint_gb(s, profile, way_taken), **needs, "needed": sum(needs.values())},
+        "host_gb": host,
         "question": {"visual_tokens": profile.visual_tokens, "tokens": load(profile, "grpo", gpus).prompt_tokens},
         "memory_gb": {
             way: {
-                stage: _in_gb(m)
-                for stage, m in of.items()
+                stage: _in_gb(as_it_is) | {"otherwise": _otherwise(otherwise, other)}
+                for stage, (as_it_is, otherwise) in of.items()
             }
             for way, of in parts.items()
         },
+        "evaluation_gb": _in_gb(evaluation_memory(s, profile)),
         "fits": {
-            f"{count} x {gb:g} GB": {way: fit(s, profile, way, count, gb) for way in WAYS} for count, gb in cards
+            f"{count} x {gb:g} GB": {
+                **{way: fit(s, profile, way, count, gb) for way in WAYS},
+                "evaluation": fit_evaluation(s, profile, gb),
+            }
+            for count, gb in cards
         },
         "device": asdict(on) | {"gpus": gpus, "gpu_gb": gpu_gb},
         "way": way_taken,
@@ -684,7 +802,7 @@ def plan(profile: Profile, *, gpus: int, gpu_gb: float, rate: float = 2.5, mfu: 
         "table2": {"seeds": len(profile.seeds), "gpu_hours": gpu_hours * len(profile.seeds),
                    "money": None if price is None else gpu_hours * len(profile.seeds) * price},
         "assumptions": assumptions(profile, on, rate, mfu),
-        "checks": checks(need, gpus, gpu_gb),
+        "checks": checks(needs, homes(profile, root), gpus, gpu_gb, host),
     }  # fmt: skip
 
 
@@ -696,11 +814,18 @@ def _in_gb(found: Memory) -> dict[str, Any]:
     return parts | {"peak": found.peak / GB}
 
 
+def _otherwise(found: Memory, profile: Profile) -> dict[str, Any]:
+    """What changes where gradient checkpointing is not as the profile has it, but as this one has."""
+    changed = {name: found.training[name] / GB for name in ("activations", "vision")}
+    return {"gradient_checkpointing": profile.gradient_checkpointing, **changed, "peak": found.peak / GB}
+
+
 def assumptions(profile: Profile, on: Device, rate: float, mfu: float) -> list[str]:
     """Everything taken for granted, a sentence each."""
     a = ASSUMPTIONS
     prefix = "world_" if profile.source == "world" else ""
     text, record = a[f"{prefix}text_tokens"], min(a[f"{prefix}record_tokens"], profile.max_completion_length)
+    kept = "two checkpoints are kept, and a third while it is written"
     return [
         f"utilisation {mfu:.0%} of {on.name}'s published peak of {on.flops / 1e12:g} TFLOP/s and, for decoding, all of "
         f"its {on.bandwidth / 1e12:g} TB/s; communication between GPUs takes no time",
@@ -711,18 +836,27 @@ def assumptions(profile: Profile, on: Device, rate: float, mfu: float) -> list[s
         "the longest of a batch reaches it; memory is for answers that all reach it",
         f"a question has {text:g} tokens of text, a record of SFT {record:g} tokens of answer",
         f"LoRA has rank {profile.lora_rank} on all linear maps of the decoder",
-        f"a pair of photographs takes {a['pair_mb']:g} MB (a guess), twice that while archives are kept",
-        f"two checkpoints are kept; {a['reserve']:.0%} of a GPU's memory goes to context, fragments and buffers",
-        f"evaluation answers {a['evaluation_batch']:g} questions at once on each GPU (or core)",
+        f"a pair of photographs takes {a['pair_mb']:g} MB (a guess), twice that with its archive, which is kept",
+        f"{kept}; {a['reserve']:.0%} of a GPU's memory goes to context, fragments and buffers",
+        f"evaluation answers {profile.evaluated_at_once} questions at once on each GPU (or core), with weights in "
+        f"{'fp32' if _fp32(profile) else 'bf16'}, and each row in "
+        f"{decodings(profile)} decodings",
         *([] if profile.source == "world" else [f"a GPU hour costs {rate:g}, in your currency (--rate)"]),
     ]
 
 
 def print_plan(
-    profile: Profile, *, gpus: int, gpu_gb: float, as_json: bool, rate: float = 2.5, mfu: float = 0.35
+    profile: Profile,
+    *,
+    gpus: int,
+    gpu_gb: float,
+    as_json: bool,
+    rate: float = 2.5,
+    mfu: float = 0.35,
+    root: Path | None = None,
 ) -> int:
     """Print the plan (see `plan`), as text or as one JSON object; 0."""
-    found = plan(profile, gpus=gpus, gpu_gb=gpu_gb, rate=rate, mfu=mfu)
+    found = plan(profile, gpus=gpus, gpu_gb=gpu_gb, rate=rate, mfu=mfu, root=root)
     print(json.dumps(found, ensure_ascii=False, allow_nan=False) if as_json else "\n".join(_lines(found)))
     return 0
 
@@ -736,7 +870,10 @@ def _lines(p: Mapping[str, Any]) -> list[str]:
         f"{_count(m['embedding'])}{', tied' if m['tied'] else ''}, vision {_count(m['vision'])})",
         f"a question: {p['question']['visual_tokens']:,} visual tokens, {p['question']['tokens']:,} in all",
         "to fetch: " + ", ".join(f"{name} {gb:.1f} GB" for name, gb in p["download_gb"].items()),
-        f"on disk: a checkpoint {_gb(p['disk_gb']['checkpoint'])} GB, in all {_gb(p['disk_gb']['needed'])} GB",
+        "on disk: "
+        + ", ".join(f"{name} {_gb(p['disk_gb'][name])} GB" for name in ("data", "model", "runs"))
+        + f" (a checkpoint {_gb(p['disk_gb']['checkpoint'])} GB), in all {_gb(p['disk_gb']['needed'])} GB",
+        *([f"memory of the machine while weights are read: {_gb(p['host_gb'])} GB"] if p["host_gb"] else []),
         "",
         f"memory of each of {where['gpus']} GPU{'s' if where['gpus'] > 1 else ''}, GB",
     ]
@@ -747,10 +884,18 @@ def _lines(p: Mapping[str, Any]) -> list[str]:
                 if parts[part]:
                     listed = ", ".join(f"{name} {_gb(gb)}" for name, gb in parts[part].items())
                     lines.append(f"    {stage:<5}{part:<9}{_gb(sum(parts[part].values())):>7}  {listed}")
-            lines.append(f"    {stage:<5}{'peak':<9}{_gb(parts['peak']):>7}")
+            other = parts["otherwise"]
+            with_it = "with" if other["gradient_checkpointing"] else "without"
+            lines.append(
+                f"    {stage:<5}{'peak':<9}{_gb(parts['peak']):>7}  {with_it} gradient checkpointing "
+                f"{_gb(other['peak'])}: activations {_gb(other['activations'])}, vision {_gb(other['vision'])}"
+            )
+    parts = p["evaluation_gb"]
+    listed = ", ".join(f"{name} {_gb(gb)}" for part in _PARTS for name, gb in parts[part].items())
+    lines.append(f"  evaluation, one policy on each GPU  {_gb(parts['peak'])}  {listed}")
     lines += ["", "what fits"]
     for card, ways in p["fits"].items():
-        lines += [f"  {card}", *(f"    {way:<6}{line}" for way, line in ways.items())]
+        lines += [f"  {card}", *(f"    {way:<12}{line}" for way, line in ways.items())]
     unit = "core" if where["name"] == CPU.name else "GPU"
     lines += ["", f"time on {where['gpus']} x {where['name']} by {p['way']}, one seed"]
     for name, stage in p["stages"].items():

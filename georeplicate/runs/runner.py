@@ -263,12 +263,11 @@ class Job:
 
     def _predictor(self) -> predictors.Predictor:
         from georeplicate.evaluation import predictors
-        from georeplicate.model import policy as policies
 
         if self.run.baseline:
             return stand_ins.predictor(self.run, self.policy, self.base_path)
         processes.load_whole()
-        return predictors.VLM(policies.load(self.policy, device=policies.device()), self.profile.max_completion_length)
+        return predictors.VLM.of(self.policy, self.profile)
 
     def _shared(self, tasks: Sequence[Task], report: pool.Report) -> pd.DataFrame:
         """The rows, of which each process answers its share of the parts; those of a run that was killed are kept."""

@@ -55,12 +55,10 @@ class Evaluation:
     def predictor(self) -> Predictor:
         """Whoever answers, on this process's device; raises what loading a model raises."""
         from georeplicate.evaluation import baselines, predictors
-        from georeplicate.model import policy as policies
 
         if self.baseline is not None:
             return baselines.Located(baselines.get(self.baseline, self.weights))
-        policy = policies.load(self.start, device=policies.device())
-        return predictors.VLM(policy, Profile.get(self.profile).max_completion_length)
+        return predictors.VLM.of(self.start, Profile.get(self.profile))
 
     def parts(self, keep: Path) -> list[Part]:
         from georeplicate.evaluation import predict

@@ -340,3 +340,13 @@ def test_a_local_model_is_a_teacher_too():
     first, again = (local.think([site(), site()], seed=3) for _ in range(2))
     assert first == again and len(first) == 2
     assert all(isinstance(text, engine.Failure) for text in first)  # an untrained model writes nothing of use
+
+
+def test_a_local_model_is_loaded_onto_the_device_at_hand(monkeypatch):
+    from georeplicate.model import policy as policies
+
+    given = {}
+    monkeypatch.setattr(policies, "device", lambda: "cuda")
+    monkeypatch.setattr(policies, "load", lambda path, **options: given.update(options, path=path) or "opened")
+    assert engine.teacher("local", "a/model").policy == "opened"
+    assert given == {"path": "a/model", "device": "cuda"}

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,7 +18,9 @@ from georeplicate.evaluation.faithfulness import faithful
 from georeplicate.evaluation.predictors import VLM
 from georeplicate.mini import base, baselines, tasks, tiny, wording
 from georeplicate.mini.wording import WORDING
+from georeplicate.model import policy as policies
 from georeplicate.model.policy import Answers
+from georeplicate.profiles import Profile
 
 SAID = [
     ("grass", "red-roofs", "no-water", "crossroads", "few-trees", "houses-east"),  # the place
@@ -35,6 +38,37 @@ class Saying:
     def generate(self, rows, **options) -> Answers:
         said, self.texts = self.texts[: len(rows)], self.texts[len(rows) :]
         return Answers([[[0]]] * len(said), said, [len(text.split()) for text in said], [True] * len(said))
+
+
+# --- who answers -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "device, precision, dtype",
+    [
+        ("cpu", "auto", "auto"),
+        ("cpu", "bf16", "auto"),
+        ("cuda", "auto", torch.bfloat16),
+        ("cuda:1", "bf16", torch.bfloat16),
+        ("cuda", "fp32", "auto"),
+    ],
+)
+def test_a_policy_is_evaluated_in_bf16_on_a_gpu_and_as_it_is_stored_on_a_cpu(device, precision, dtype, monkeypatch):
+    """Those trained whole are stored in fp32, and their bases are published in bf16."""
+    given = {}
+    monkeypatch.setattr(policies, "device", lambda: device)
+    monkeypatch.setattr(policies, "load", lambda path, **options: given.update(options, path=path) or "opened")
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: True)
+    profile = replace(Profile.get("paper"), precision=precision)
+    answers = VLM.of("policy", profile)
+    assert given == {"path": "policy", "dtype": dtype, "device": device}
+    assert (answers.policy, answers.max_new_tokens, answers.batch_size) == ("opened", 2048, 16)
+    assert VLM.of("policy", Profile.get("mini")).batch_size == 64
+
+
+def test_a_gpu_without_bf16_evaluates_weights_as_they_are_stored(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: False)
+    assert policies.evaluated_in("auto", "cuda") == "auto"
 
 
 # --- thinking --------------------------------------------------------------------------------------------------------

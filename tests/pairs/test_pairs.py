@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from datasets import Dataset
 
 from georeplicate import geo, pairs
 
@@ -117,3 +118,47 @@ def test_what_cannot_be_asked_is_refused_with_the_remedy(rows):
 def test_a_hold_out_of_no_size_is_said(given):
     with pytest.raises(ValueError, match="(cell_deg|count) must be a .*number of (degrees above|rows from) 0"):
         pairs.hold_out(pairs.load("world", "test", per_region=1), **({"count": 4} | given))
+
+
+def held(cities, count, **options):
+    """Rows in made-up cells of one size, from {city: rows of each of its cells}: (rows, the rest, those held out)."""
+    placed = [
+        {"id": f"{city}-{c}-{i}", "lat": 10.0 * n + 0.5 * c, "lon": 5.01 + 1e-6 * i, "city": city, "area": city}
+        for n, (city, cells) in enumerate(cities.items())
+        for c, size in enumerate(cells)
+        for i in range(size)
+    ]
+    blank = {"taken_at": None, "country": None, "panorama": None, "aerial": None}
+    rows = Dataset.from_list([row | blank for row in placed], features=pairs.schema.FEATURES)
+    return rows, *pairs.hold_out(rows, count, **options)
+
+
+def cells_of(rows):
+    return {tuple(name.split("-")[:2]) for name in rows["id"][:]}
+
+
+def test_what_is_held_out_is_spread_over_cities_and_never_more_than_asked_for():
+    sizes = {"paris": [400, 3, 3, 40, 40], "tokyo": [300, 300, 20, 20], "rio": [30] * 12, "rome": [2, 2, 2, 90, 90]}
+    rows, rest, out = held(sizes, 40)
+    assert len(out) == 40 and not cells_of(rest) & cells_of(out)
+    counts = {city: sum(name.startswith(city) for name in out["id"][:]) for city in sizes}
+    assert all(2 <= n <= 20 for n in counts.values()) and max(counts.values()) <= 2 * 40 / len(sizes)
+    assert len(rest) > len(rows) / 2
+    # whole cells leave the rest, and nothing else does
+    assert {name for name in rows["id"][:] if tuple(name.split("-")[:2]) not in cells_of(out)} == set(rest["id"][:])
+    shuffled = rows.shuffle(seed=3)
+    assert [set(part["id"][:]) for part in pairs.hold_out(shuffled, 40)] == [set(rest["id"][:]), set(out["id"][:])]
+
+
+def test_a_tenth_at_most_is_held_out_and_a_cell_of_two_cities_is_one_place():
+    rows, rest, out = held({"paris": [5] * 12, "rome": [5] * 12}, 1000)
+    assert len(out) == 12 and {name.split("-")[0] for name in out["id"][:]} == {"paris", "rome"}
+    assert len(pairs.hold_out(rows, 0)[0]) == len(rows)
+    across = rows.map(lambda row, i: {"city": f"city {i % 5}"}, with_indices=True)
+    rest, out = pairs.hold_out(across, 6)
+    assert len(out) == 6 and not cells_of(rest) & cells_of(out)
+
+
+def test_one_neighbourhood_cannot_be_parted_by_place():
+    with pytest.raises(ValueError, match="4 rows cannot be held out by place: 45 of 45 lie in the same cells"):
+        held({"paris": [45]}, 4)

@@ -3,7 +3,9 @@ again here from the published configs."""
 
 import json
 import math
+import re
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -18,8 +20,9 @@ from georeplicate import files
 from georeplicate.__main__ import main
 from georeplicate.mini import layouts
 from georeplicate.model import head, policy, shared_prefix
+from georeplicate.model.shared_prefix import generation
 from georeplicate.profiles import Profile
-from georeplicate.runs import plan
+from georeplicate.runs import gpus, plan, recipes
 from georeplicate.training import common
 
 B3, B7 = "Qwen/Qwen2.5-VL-3B-Instruct", "Qwen/Qwen2.5-VL-7B-Instruct"
@@ -201,6 +204,42 @@ def test_the_memory_of_an_update_of_the_mini_is_what_is_counted(mini, stage):
     assert planned == pytest.approx(counted, rel=0.2)
 
 
+@pytest.mark.parametrize("few", [16, 64])
+def test_the_memory_of_the_prompts_of_an_evaluation_is_what_is_counted(few, monkeypatch):
+    """All that is done before the first token: pictures and prompts pass through the model at once."""
+    made = policy.load(plan.WEIGHTS / "mini-base", dtype=torch.float32)
+    profile, s = replace(Profile.get("mini"), max_completion_length=1), plan.shape("mini-base")
+    monkeypatch.setattr(Profile, "evaluated_at_once", few)
+    monkeypatch.setattr(generation.FastDecoder, "of", lambda *_: "no decoder")
+    monkeypatch.setattr(generation, "_decode", lambda _, logits, draws: torch.full((len(logits), 1), -1))
+    sides = [profile.panorama_px] + [(profile.tile_px, profile.tile_px)] * profile.k
+    images = [Image.new("RGB", (width, height)) for height, width in sides]
+    given = made.encode([{"images": images, "prompt": "which tile shows the place ?"}] * few)
+    counted = peak_bytes(made.model, lambda: made.generate(given, max_new_tokens=1, seeds=[(0, i) for i in range(few)]))
+    found = plan.evaluation_memory(s, profile)
+    planned = found.held["weights"] + found.rollout["prompts"]
+    assert planned == pytest.approx(counted, rel=0.2)
+
+
+def test_an_evaluation_is_planned_as_it_is_done(tmp_path):
+    """Decodings as the tasks have them, as many at once as the predictor answers, and bf16 where GPUs compute in it."""
+    for name in ("paper", "mini", "geographic"):
+        profile = Profile.get(name)
+        start = tmp_path if name == "paper" else plan.WEIGHTS / profile.model
+        tasks = recipes.of(profile).tasks(profile, start, "", True, root=tmp_path)
+        assert sum(len(task.decodings) for task in tasks) == plan.decodings(profile), name
+    s, paper = plan.shape(B7), Profile.get("paper")
+    (stage,) = (one for one in plan.stages(s, paper, "fsdp2", 8, plan.DEVICES[80.0], 0.35) if one.name == "evaluation")
+    assert stage.updates == math.ceil(3 * 1000 / (16 * 8)) and paper.evaluated_at_once == 16
+    found = plan.evaluation_memory(s, paper)
+    assert found.held["weights"] == 2 * s.parameters
+    assert found.rollout["KV cache"] == 16 * (1942 + 2048) * s.kv_bytes
+    assert found.peak > plan.capacity(24) and found.peak < plan.capacity(48)
+    assert plan.fit_evaluation(s, paper, 24).startswith("no: ") and "fits (" in plan.fit_evaluation(s, paper, 48)
+    in_fp32 = plan.evaluation_memory(s, replace(paper, precision="fp32"))
+    assert in_fp32.held["weights"] == 2 * found.held["weights"]
+
+
 def test_hours_of_the_mini_are_those_of_the_committed_runs():
     """On one core of the CPU that made them. Runs of one kind differ by 30 % among themselves: their mean counts."""
     profile, seconds = Profile.get("mini"), {"sft": [], "grpo": []}
@@ -336,6 +375,18 @@ def test_json_is_one_object_with_the_same_numbers(capsys):
     assert found["way"] == "lora"
 
 
+def test_memory_is_shown_with_and_without_gradient_checkpointing(capsys):
+    s, profile = plan.shape(B7), Profile.get("paper")
+    found = plan.plan(profile, gpus=8, gpu_gb=80)["memory_gb"]["fsdp2"]["grpo"]
+    without = plan.memory(s, replace(profile, gradient_checkpointing=False), "grpo", "fsdp2", 8)
+    other = found["otherwise"]
+    assert profile.gradient_checkpointing and not other["gradient_checkpointing"]
+    assert other["peak"] == pytest.approx(without.peak / 1e9) and other["peak"] > found["peak"]
+    assert other["activations"] > 5 * found["training"]["activations"]
+    assert main(["plan", "--profile", "paper"]) == 0
+    assert f"without gradient checkpointing {other['peak']:.1f}: activations" in capsys.readouterr().out
+
+
 def test_the_shape_of_the_dry_run_is_that_of_its_model(tmp_path):
     made = plan.shape(str(layouts.qwen2_5_vl(tmp_path / "made")))
     assert replace(made, name="") == replace(plan.shape("dry-base"), name="")
@@ -359,16 +410,106 @@ def test_refusals_are_one_sentence(capsys, tmp_path):
     assert "--mfu in 0..1" in capsys.readouterr().err
 
 
+def checks(**needs):
+    return plan.checks(needs, plan.homes(Profile.get("paper"), None), 1, 80)
+
+
+def test_each_disk_is_named_with_what_goes_onto_it(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "not" / "yet"))
+    profile = Profile.get("paper")
+    at = plan.homes(profile, tmp_path / "photographs")
+    assert at == {"data": tmp_path / "photographs", "model": tmp_path / "not" / "yet", "runs": files.WORK}
+    monkeypatch.setattr(plan.shutil, "disk_usage", lambda path: SimpleNamespace(free=100e9))
+    monkeypatch.setattr(plan, "_disk_of", lambda folder: 1 if folder == tmp_path else 2)
+    two = plan._disks({"data": 60.0, "model": 20.0, "runs": 101.0}, at)
+    assert len(two) == 2
+    where = f"data 60 GB in {at['data']}, model 20 GB in {at['model']}"
+    assert two[0] == f"disk: 100 GB are free, 80 are needed ({where}), which is enough"
+    assert "runs 101 GB" in two[1] and "which is too little" in two[1] and "the runs with the checkout" in two[1]
+    assert "--root" not in two[1]
+
+
+def test_disk_and_host_memory_again_from_the_parameters():
+    """All archives that the first command fetches and what is unpacked; policies in fp32; a third checkpoint."""
+    s, profile = plan.shape(B7), Profile.get("paper")
+    every = plan.download(s, profile)["all pairs"]
+    assert every > 20 * plan.download(s, profile)["pairs used"] / 2
+    found = plan.disk(s, profile, "fsdp2")
+    assert found["data"] == 2 * every and found["model"] == pytest.approx(2 * s.parameters / 1e9)
+    assert found["runs"] == pytest.approx((3 * 4 + 3 * 12) * s.parameters / 1e9)
+    assert plan.disk(s, profile, "zero3")["runs"] == pytest.approx((3 * 2 + 3 * 12) * s.parameters / 1e9)
+    assert plan.host_gb(s, "fsdp2", 8) == pytest.approx(8 * 8 * s.parameters / 1e9)
+    assert plan.host_gb(s, "lora", 8) == plan.host_gb(s, "zero2", 8) == 0
+    assert "too little: take fewer GPUs" in plan._host(1e9) and "which is enough" in plan._host(1e-9)
+    dry = Profile.get("paper-dry")
+    assert plan.disk(plan.shape(dry.model), dry, "ddp")["data"] == 0
+
+
+def test_the_folder_of_the_data_is_looked_at(capsys, tmp_path):
+    assert main(["plan", "--profile", "paper", "--root", str(tmp_path / "pairs")]) == 0
+    assert f"GB in {tmp_path / 'pairs'}" in capsys.readouterr().out
+    assert main(["plan", "--profile", "mini", "--gpus", "1", "--root", str(tmp_path)]) == 1
+    assert "leave --root out" in capsys.readouterr().err
+
+
 def test_this_machine_is_looked_at_without_reading_a_token(monkeypatch, tmp_path):
     monkeypatch.setenv("HF_HOME", str(tmp_path))
     monkeypatch.delenv("HF_TOKEN", raising=False)
-    assert any("no token is set" in line for line in plan.checks(1, 1, 80))
+    assert any("no token is set" in line for line in checks())
     (tmp_path / "token").write_text("made up")
-    assert any(": a token is set" in line for line in plan.checks(1, 1, 80))
-    assert "too little" in plan.checks(1e9, 1, 80)[0] and "made up" not in " ".join(plan.checks(1, 1, 80))
-    tool = tmp_path / "nvidia-smi"
-    tool.write_text("#!/bin/sh\necho 'NVIDIA X, 81559, 555.42'\n")
-    tool.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert any(": a token is set" in line for line in checks())
+    assert "made up" not in " ".join(checks())
+    nvidia_smi(tmp_path, monkeypatch, "echo 'NVIDIA X, 81559, 555.42'")
     assert plan._gpus(1, 80) == "GPUs: 1 x NVIDIA X with 80 GB, driver 555.42, as planned"
     assert "less than the 8 x 80 GB" in plan._gpus(8, 80)
+
+
+def nvidia_smi(folder, monkeypatch, command):
+    """A made-up nvidia-smi that does what the shell is told."""
+    tool = folder / "nvidia-smi"
+    tool.write_text(f"#!/bin/sh\n{command}\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+
+
+@pytest.mark.parametrize(
+    "build, cuda, driver, said",
+    [
+        (
+            "2.13.0+cpu",
+            None,
+            "580.95",
+            "X is here, but PyTorch .* is a build for CPUs: .*force-reinstall torch==2.13.0",
+        ),
+        (
+            "2.13.0+cu130",
+            "13.0",
+            "570.86.15",
+            "driver 570.86.15 is too old for the CUDA 13.0 .* 580.65 or newer: update",
+        ),
+        ("2.13.0+cu130", "13.0", "580.65.06", "X is here, but PyTorch .* sees no GPU: CUDA_VISIBLE_DEVICES is ''"),
+        ("2.7.0", "12.8", "520.1", "driver 520.1 is too old for the CUDA 12.8"),
+    ],
+)
+def test_a_gpu_that_pytorch_cannot_use_is_said_with_the_remedy(build, cuda, driver, said, tmp_path, monkeypatch):
+    nvidia_smi(tmp_path, monkeypatch, f"echo 'NVIDIA X, 81559, {driver}'")
+    monkeypatch.setattr(torch, "__version__", build)
+    monkeypatch.setattr(torch.version, "cuda", cuda)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    (line,) = [line for line in checks() if "PyTorch" in line]
+    assert re.search(said, line)
+    profile = replace(Profile.get("paper"), model=str(tmp_path))
+    wanted = recipes.of(profile).missing(profile, tmp_path)
+    assert any(re.search(said, clause) for clause in wanted)
+    monkeypatch.setattr(torch.version, "cuda", "12.8")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    nvidia_smi(tmp_path, monkeypatch, "echo 'NVIDIA X, 81559, 580.95'")
+    assert gpus.trouble() == ""
+
+
+def test_a_driver_that_does_not_answer_is_said(tmp_path, monkeypatch):
+    nvidia_smi(tmp_path, monkeypatch, "exit 9")
+    assert gpus.trouble() == "nvidia-smi is there and does not answer; look after the driver"
+    monkeypatch.setenv("PATH", str(tmp_path / "empty"))
+    assert gpus.trouble() == "" and gpus.cards() is None

@@ -185,7 +185,7 @@ def test_validation_is_held_out_by_place(photographs):
         {(math.floor(a / 0.02), math.floor(o / 0.02)) for a, o in zip(s["lat"][:], s["lon"][:])}
         for s in (train, validation)
     ]
-    assert len(validation) >= 4 and not cells[0] & cells[1] and not set(train["id"][:]) & set(validation["id"][:])
+    assert len(validation) == 4 and not cells[0] & cells[1] and not set(train["id"][:]) & set(validation["id"][:])
 
 
 def test_a_sample_grows_without_losing_whom_it_had(photographs):

@@ -93,7 +93,9 @@ def _predictor(name: str, weights: str | Path | None) -> Predictor:
         except ImportError:
             raise ValueError(f"{weights} needs vLLM, which is not installed: pip install '.[serve]'") from None
         return VLLM(LLM(str(found)), TOKENS)
-    vlm = VLM(policies.load(found, device=policies.device()), TOKENS, batch_size=8)
+    device = policies.device()
+    opened = policies.load(found, dtype=policies.evaluated_in("auto", device), device=device)
+    vlm = VLM(opened, TOKENS, batch_size=8)
     if is_synthetic(vlm.policy):
         raise ValueError(f"{found} is a mini model: it knows no word of this prompt; see `georeplicate train table1`")
     return vlm

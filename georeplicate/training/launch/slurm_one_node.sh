@@ -1,4 +1,5 @@
 #!/bin/bash
+# Not run by us: no cluster was at hand.
 # An example for one node with eight GPUs; copy it, and change what your cluster calls otherwise.
 #SBATCH --job-name=geo-r1
 #SBATCH --nodes=1
@@ -11,4 +12,5 @@
 # A job that was ended, or requeued, goes on from its newest checkpoint.
 set -euo pipefail
 export OMP_NUM_THREADS=8
-srun georeplicate train r1 --profile paper --root "$DATA" --launch fsdp2 --gpus 8
+# srun no longer takes the cores of a task from sbatch, since Slurm 22.05.
+srun --cpus-per-task="$SLURM_CPUS_PER_TASK" georeplicate train r1 --profile paper --root "$DATA" --launch fsdp2 --gpus 8
