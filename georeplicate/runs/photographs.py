@@ -264,12 +264,30 @@ def unheld(profile: Profile, root: Path | None) -> Dataset:
 
 
 def records(profile: Profile, places: Dataset, folder: Path, root: Path | None = None) -> Sequence[dict[str, Any]]:
-    """The data engine's accepted records about these places, made in `folder`, for supervised fine-tuning."""
+    """The data engine's accepted records about these places, made in `folder`, for supervised fine-tuning. Those
+    of other places, or of none that are noted beside the folder, are renamed and kept."""
     from georeplicate import engine
 
+    _begin(folder, files.sha256_json(places["id"][:], profile.teacher))
     rows = engine.rows(places, root or DATA / profile.source)
     engine.build(rows, folder, engine.teacher(profile.teacher, photographs=True))
     return records_of(profile, places, folder)
+
+
+def _begin(folder: Path, key: str) -> None:
+    noted = folder.with_name(f"{folder.name}.json")
+    with files.alone(folder.with_name(f".{folder.name}.lock"), f"another process looks at {folder}; waiting"):
+        try:
+            held = json.loads(noted.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            held = None
+        if held == {"key": key}:
+            return
+        if folder.exists():
+            aside = files.unused(folder.with_name(f"{folder.name}-other"))
+            folder.rename(aside)
+            print(f"records of other places are kept as {aside.name}", flush=True)
+        files.write_json(noted, {"key": key})
 
 
 def records_of(profile: Profile, places: Dataset, folder: Path) -> Sequence[dict[str, Any]]:

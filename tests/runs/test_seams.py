@@ -339,6 +339,22 @@ def test_another_hold_out_is_another_training_of_photographs(photographs, tmp_pa
     assert keys[0][0] == keys[1][0] and keys[0][1] != keys[1][1] and keys[0][2] != keys[1][2]
 
 
+def test_records_of_other_training_places_are_set_aside_and_made_anew(photographs, tmp_path, capsys):
+    profile, root, model = photographs
+
+    def made(size):
+        rows = recipes.of(size).rows("sft", size, model, 0, "", root=root, work=tmp_path)
+        return {rows[i]["id"] for i in range(len(rows))}
+
+    first = made(profile)
+    assert made(profile) == first and "kept as" not in capsys.readouterr().out
+    fewer = made(replace(profile, n_train_sites=12))
+    assert len(fewer) < len(first) and "records of other places are kept as records-other" in capsys.readouterr().out
+    assert (tmp_path / "records-other" / "manifest.json").is_file()
+    (tmp_path / "records.json").unlink()  # as an earlier version left it
+    assert made(profile) == first
+
+
 def test_the_pictures_of_a_source_are_looked_at_once_a_command(photographs, tmp_path, monkeypatch):
     profile, root, _ = photographs
     looked = []
