@@ -112,7 +112,7 @@ clean:  ## remove the environment, caches and unpublished runs; never committed 
 	find georeplicate tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # torch is named on the command line, with its version, so that no other is fetched first. Which build that is depends on the
-# index: PyPI's for Linux is a build for CUDA, several GB; one for CPUs wants PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu.
+# index: PyPI's for Linux is a build for CUDA, several GB; one for CPUs wants PyTorch's own index in PIP_EXTRA_INDEX_URL.
 # Killed, it goes on when it is made again: pip keeps what it downloaded, and writes INSTALLER into a package after its files.
 TORCH := $(shell sed -n 's/^torch==/torch==/p' constraints.txt)
 $(INSTALLED): pyproject.toml constraints.txt
