@@ -413,7 +413,8 @@ around it, to the same losses.
   process at the same batch to 1e-5 in the first update and 1e-3 in the second, and a resumed run ends in the same
   weights (`tests/training/test_processes.py`), also with accumulation and two updates a batch. Those of DDP and FSDP2
   are marked slow and run by `pytest -m slow`, in CI beside `make test`; those of ZeRO-2 and ZeRO-3 run only
-  where DeepSpeed is installed as well. Nothing was run on several GPUs; QLoRA, trackers and the Slurm examples were not run by us.
+  where DeepSpeed is installed as well. Nothing was run on several GPUs; QLoRA, trackers and the Slurm examples were not
+  run by us.
 - A checkpoint is gone on from by the way that wrote it. Evaluation before any training works under DDP alone.
 - Process 0 fetches, writes and prints. The test questions are shared: each process loads the trained policy and answers
   its part, and the rows are those of one process (`predictions.parts` in the run's folder, until it is finished).
