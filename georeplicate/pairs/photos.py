@@ -306,7 +306,7 @@ class _Tile:
     km_per_pixel: float
     middle: tuple[float, float]  # degrees
     as_is: bool  # a picture as it lies there: north up, as far as its projection knows, in 8-bit grey or colours
-    version: str  # of the file: what is cut from it is cut anew where it changed
+    written: tuple[int, int]  # bytes, and when, in nanoseconds: what is cut from it is cut anew where the file changed
 
     def shows(self, x: float, y: float) -> bool:
         """Does the picture itself, not the box around it, hold the point? Longitude may be written in two ways."""
@@ -393,8 +393,8 @@ def _outline(path: Path) -> _Tile:
         a, b, _, d, e, _ = tuple(tile.transform)[:6]
         as_is = b == d == 0 and a > 0 > e and _is_picture(tile)
         stat = path.stat()
-        version = files.sha256_json(str(path.absolute()), stat.st_size, stat.st_mtime_ns)[:8]
-        return _Tile(path, tile.crs, ~tile.transform, (across, down), km_per_pixel, (lat[2], lon[2]), as_is, version)
+        written = stat.st_size, stat.st_mtime_ns
+        return _Tile(path, tile.crs, ~tile.transform, (across, down), km_per_pixel, (lat[2], lon[2]), as_is, written)
 
 
 def _is_picture(tile) -> bool:
@@ -459,6 +459,12 @@ def _tile_of(lat: float, lon: float, tiles: list[_Tile]) -> _Tile | None:
     return min(showing)[3] if showing else None
 
 
+def _cut(tile: _Tile, what: str, root: Path) -> Path:
+    """The file in ROOT/crops for what is cut from a tile as it is now; a folder that is moved whole keeps its own."""
+    version = files.sha256_json(tile.path.relative_to(root / "tiles").as_posix(), *tile.written)[:8]
+    return root / "crops" / _short(f"{what}.{version}.png")
+
+
 def _whole(tile: _Tile, root: Path) -> Path:
     """The whole tile with its first row in the north, as PNG in ROOT/crops: some are written from south to north.
 
@@ -470,7 +476,7 @@ def _whole(tile: _Tile, root: Path) -> Path:
         a, b, _, d, e, _ = tuple(source.transform)[:6]
         if b or d:
             raise _NoPicture("its tile is turned: set tile_m to cut a square with north up")
-        out = root / "crops" / _short(f"{tile.path.relative_to(root / 'tiles').as_posix()}.{tile.version}.png")
+        out = _cut(tile, tile.path.relative_to(root / "tiles").as_posix(), root)
         if not out.exists():
             pixels = _colours(source, source.read(_shown(source)), tile.path)
             _save(out, pixels[:: 1 if e < 0 else -1, :: 1 if a > 0 else -1])
@@ -485,7 +491,7 @@ def _crop(tile: _Tile, name: str, lat: float, lon: float, side_m: float, root: P
     from rasterio.transform import from_bounds
     from rasterio.vrt import WarpedVRT
 
-    out = root / "crops" / _short(f"{name}.{lat:.6f},{lon:.6f}.{side_m:.12g}m.{tile.version}.png")
+    out = _cut(tile, f"{name}.{lat:.6f},{lon:.6f}.{side_m:.12g}m", root)
     if out.exists():
         return out
     half = side_m / 2

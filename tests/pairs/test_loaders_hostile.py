@@ -296,6 +296,9 @@ def test_a_palette_is_looked_up(folder):
     assert middle(listed(folder, tile_m=200).aerial["a.jpg"]).tolist() == [200, 120, 10]
 
 
+BGR = (ColorInterp.blue, ColorInterp.green, ColorInterp.red)
+
+
 @pytest.mark.parametrize("options", [{}, {"tile_m": 200}])
 @pytest.mark.parametrize("kind", [np.uint16, np.float32])
 def test_other_numbers_than_bytes_are_refused_with_the_remedy(folder, options, kind):
@@ -311,6 +314,17 @@ def test_near_infrared_is_no_transparency_and_white_may_be_zero(folder, options)
     shutil.rmtree(folder / "crops")
     tif(folder / "tiles/a.tif", BOX, bands[:1], photometric="MINISWHITE")
     assert middle(listed(folder, **options).aerial["a.jpg"]).tolist() == [245, 245, 245]
+
+
+@pytest.mark.parametrize("options", [{}, {"tile_m": 200}])
+def test_a_folder_that_is_moved_keeps_what_was_cut_in_it(folder, tmp_path_factory, options):
+    tif(folder / "tiles/a.tif", BOX, np.full((3, 64, 64), 9, np.uint8), interpretation=BGR)
+    listed(folder, **options)
+    cut = sorted(path.name for path in (folder / "crops").iterdir())
+    moved = tmp_path_factory.mktemp("elsewhere") / "moved"
+    shutil.move(folder, moved)
+    assert listed(moved, **options).aerial["a.jpg"].startswith(str(moved / "crops"))
+    assert sorted(path.name for path in (moved / "crops").iterdir()) == cut and len(cut) == 1
 
 
 @pytest.mark.parametrize("options", [{}, {"tile_m": 200}])
