@@ -368,8 +368,8 @@ step()
 # > as (P + C) G against P + C G says.
 # >
 # > Not all of this is ours. That the *training* passes share a prompt is PrefixGrouper's idea as well (its rows are in
-# > the same file, about level with ours), and verl and Unsloth have it for text. Ours is the rest: pictures are seen
-# > once, in a tower that may be trained, and sampling goes on from the same copy (`georeplicate/docs/trainer.md`).
+# > the same file), and verl and Unsloth have it for text. Ours is the rest: pictures are seen once, in a tower that may
+# > be trained, and sampling goes on from the same copy (`georeplicate/docs/trainer.md` compares them).
 
 # %%
 flat = summary.set_axis([f"{column}_{end}" for end, column in summary.columns], axis=1)
