@@ -90,9 +90,8 @@ _MARKED_DECIMAL_COMMA = re.compile(r"(?<![\d.,])(\d{1,3}),(\d{1,10})(?= ?(?:[°'
 _LED_DECIMAL_COMMA = re.compile(r"(?<![A-Za-z])([NSEW] ?)(\d{1,3}),(\d{2,10})(?![\d.,])", re.IGNORECASE)
 # Well-known text: POINT(longitude latitude), also with a height; never with a comma
 _LONGITUDE_FIRST = re.compile(r"\bpoint ?(?:z|m|zm)? ?\( ?$", re.IGNORECASE)
-_CALL = re.compile(
-    r"(?:\bPOINT ?|\bPoint|MakePoint)\( ?\[? ?$"
-)  # "Point(48.9, 2.4)": libraries differ in which comes first
+# "Point(48.9, 2.4)": libraries differ in which comes first
+_CALL = re.compile(r"(?:\bPOINT ?|\bPoint|MakePoint)\( ?\[? ?$")
 _SEVERAL = re.compile(r"\b(?:multipoint|(?:multi)?(?:linestring|polygon)) ?(?:z|m|zm)? ?(?:\( ?){1,3}$", re.IGNORECASE)
 _LONGITUDE_FIRST_REACH = 20  # characters before a pair that this can be read from: the whole text would be quadratic
 # "scores 0.85, 0.15", "12.50, 13.75 euros": numbers of something else
