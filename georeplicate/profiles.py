@@ -20,7 +20,8 @@ from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 DRY_BASE = "dry-base"  # the random model of a dry run: see runs.dry
 WORLDS = ("layout", "geographic")
 CHECKPOINTS = 8  # a run that is killed loses no more than this part of it (or the updates on one batch of answers)
-NEGATIVES = ("region", "near", "random", "neighbourhood")
+NEGATIVES = ("region", "near", "random", "neighbourhood", "graded")
+TRAIN_SPLITS = ("train", "base")
 PRECISIONS = ("auto", "fp32", "bf16")
 ADAPTERS = ("", "lora", "lora-vision", "qlora")
 ROLLOUTS = ("shared-prefix", "vllm", "vllm-server")
@@ -36,6 +37,7 @@ _MAY_BE_ZERO = ("name", "seeds", "weight_decay", "sft_warmup", "warmup_steps", "
 _LATER: dict[str, Any] = dict(
     world="layout",
     train_negatives="",
+    train_split="train",
     adapters="",
     lora_rank=16,
     lora_alpha=32,
@@ -66,6 +68,8 @@ class Profile:
     k: int = 5  # candidates; ours: the paper's base model scores 19.0 %, "nearly random", which fits 1 in 5
     negatives: str = "region"  # where the k - 1 wrong candidates come from (see pairs)
     train_negatives: str = ""  # the same of training questions, where it is another; "": as `negatives`
+    # Of the synthetic world: cities whose pairs GRPO is shown, the 16 of the data set or those of the base's own split.
+    train_split: str = "train"
 
     # the model
     model: str  # a policy of the mini world, or a folder or hub name of a published model
@@ -188,6 +192,7 @@ class Profile:
             ("world", WORLDS),
             ("negatives", NEGATIVES),
             ("train_negatives", ("", *NEGATIVES)),
+            ("train_split", TRAIN_SPLITS),
             ("precision", PRECISIONS),
             ("schedule", SCHEDULES),
             ("sft_schedule", SCHEDULES),
@@ -202,6 +207,8 @@ class Profile:
             self._refuse("source must name the cross-view pairs: world, or a source of georeplicate.pairs")
         if self.world != "layout" and self.source != "world":
             self._refuse(f"world={self.world!r} says nothing about photographs: source is {self.source!r}")
+        if self.train_split != "train" and self.source != "world":
+            self._refuse(f"photographs have no split {self.train_split!r}: train_split is of the synthetic world")
 
     def _check_ranges(self) -> None:
         for name in self.__dataclass_fields__:

@@ -134,14 +134,17 @@ def controlled(rows: Sequence[dict], control: str, seed: int) -> Sequence[dict]:
 
 
 # --- a split at a profile's size, once a process --------------------------------------------------------------------
+# "base" here is the split of the base's own cities, at other places and moments than any base was shown: a base's
+# number is the seed of its places, and this one is nobody's.
+ELSEWHERE = 1_000
 
 
 def _size(profile: Profile, split: str) -> tuple[int, int, int | None]:
     """(places wanted, places a region, regions or None for all)."""
-    count = {"train": profile.n_train_sites, "validation": profile.n_validation_sites, "test": profile.n_test_sites}[
-        split
-    ]
-    regions = None if split == "train" else min(100, max(4, count // 6))
+    for_training = split in ("train", "base")
+    held_out = {"validation": profile.n_validation_sites, "test": profile.n_test_sites}
+    count = profile.n_train_sites if for_training else held_out[split]
+    regions = None if for_training else min(100, max(4, count // 6))
     cities = regions or int((world.cities().split == split).sum())
     return count, max(6, -(-count // cities)), regions
 
@@ -155,7 +158,11 @@ def _spread(profile: Profile, split: str, count: int) -> np.ndarray:
 def sites(profile: Profile, split: str) -> pd.DataFrame:
     """The places of a split, a row each (see world.sites)."""
     _, per_region, regions = _size(profile, split)
-    return world.sites(split, per_region, regions=regions)
+    return world.sites(split, per_region, regions=regions, seed=_seed(split))
+
+
+def _seed(split: str) -> int:
+    return ELSEWHERE if split == "base" else 0
 
 
 @cache
@@ -170,6 +177,7 @@ def rendered(profile: Profile, split: str) -> Dataset:
         panorama_height=profile.panorama_px[0],
         tile_size=profile.tile_px,
         difficulty=dial(profile),
+        seed=_seed(split),
     )
 
 
@@ -181,16 +189,17 @@ def base_policy(path: Path) -> policies.Policy:
 
 @cache
 def _prepared(profile: Profile, split: str, base_path: Path) -> tuple[dict, dict | None]:
-    words_of = None if split == "train" else true_words(sites(profile, split), dial(profile))
+    words_of = None if split in ("train", "base") else true_words(sites(profile, split), dial(profile))
     return pictures(base_policy(base_path), rendered(profile, split)), words_of
 
 
 def questions(profile: Profile, split: str, base_path: Path, seed: int = 0, negatives: str = "") -> Rows:
-    """Pairing questions of a split, shuffled, no more than a run needs. negatives: where the wrong tiles come from
-    ("": as the profile has it for the split)."""
+    """Pairing questions of a split, shuffled, no more than a run needs; "train" is that of the profile's `train_split`.
+    negatives: where the wrong tiles come from ("": as the profile has it for the split)."""
     negatives = negatives or profile.negatives_of(split)
-    rows = pairs.questions(rendered(profile, split), k=profile.k, negatives=negatives, seed=seed)
     count = profile.rl_steps * profile.prompts_per_update if split == "train" else _size(profile, split)[0]
+    split = profile.train_split if split == "train" else split
+    rows = pairs.questions(rendered(profile, split), k=profile.k, negatives=negatives, seed=seed)
     rows = rows.shuffle(seed=seed).select(range(min(count, len(rows))))
     seen, described = _prepared(profile, split, base_path)
     return pairing_rows(base_policy(base_path), rendered(profile, split), rows, described=described, prepared=seen)

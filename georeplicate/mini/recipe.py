@@ -54,8 +54,8 @@ _GRPO = (
 SETTINGS = {
     "base": (),
     "sft": (*_PLACES, *_BOTH, *_ADAPTERS, *_TEACH, *_SFT),
-    "grpo": (*_PLACES, *_QUESTION, "train_negatives", *_BOTH, *_ADAPTERS, *_RL, *_GRPO),
-    "supervised": (*_PLACES, *_QUESTION, "train_negatives", *_BOTH, *_ADAPTERS, *_TEACH, *_RL),
+    "grpo": (*_PLACES, *_QUESTION, "train_negatives", "train_split", *_BOTH, *_ADAPTERS, *_RL, *_GRPO),
+    "supervised": (*_PLACES, *_QUESTION, "train_negatives", "train_split", *_BOTH, *_ADAPTERS, *_TEACH, *_RL),
     "grpo-places": (*_PLACES, "max_completion_length", *_BOTH, *_ADAPTERS, *_RL, *_GRPO),
     "sft-lora": (*_PLACES, *_BOTH, *_ADAPTERS, *_TEACH, *_SFT),
     "internvl": (*_PLACES, *_BOTH, *_ADAPTERS, *_TEACH, *_SFT),

@@ -150,7 +150,8 @@ def questions(
 
     negatives  "region": k - 1 others of the same `area`; "near": the k - 1 nearest rows on the sphere;
                "neighbourhood": the nearest among those of the same season and time of day, where both rows have a
-               timestamp; "random": any others
+               timestamp; "random": any others; "graded": from neighbours to strangers, the j-th sampled at random
+               among the n ** (j / (k - 1)) nearest of the n others
     min_km     never offer a tile closer than this to the true place
     Never offered either: the own tile under another row's name (several panoramas may share a tile), nor a tile twice.
     Each question depends on (seed, row id) and on which rows there are, not on their order. Chance is 1/k, and
@@ -179,11 +180,15 @@ def questions(
     if negatives in ("near", "neighbourhood"):
         when = rows["taken_at"][:] if negatives == "neighbourhood" else None
         nearest = hard.nearest(lat, lon, k - 1, taken_at=when, min_km=min_km, tile=tile, order=by_id)
+    elif negatives == "graded":
+        geo.validate(lat, lon)
     chosen = np.empty((len(ids), k), np.int64)
     for i, name in enumerate(ids):
         rng = np.random.default_rng([seed, crc32(name.encode())])
         if nearest is not None:
             others = nearest[i][nearest[i] >= 0]
+        elif negatives == "graded":
+            others = hard.graded(rng, by_id, i, lat, lon, tile, k - 1, min_km)
         else:
             pool = pools[areas[i]] if negatives == "region" else by_id
             others = _draw(rng, pool, i, lat, lon, tile, k - 1, min_km)

@@ -1,4 +1,5 @@
-"""Hard negatives: for each place the nearest others that are not the same place, of its own season and time of day.
+"""Hard negatives: for each place the nearest others that are not the same place, of its own season and time of day;
+and graded ones, from neighbours to strangers.
 
 The paper draws the wrong candidates from the same spatio-temporal neighbourhood, so that no shortcut (the climate, the
 light, the look of a country) tells them apart. Its radius and window are not published; ours are the constants below.
@@ -52,6 +53,34 @@ def nearest(
         pool = np.arange(n) if label == 0 else np.flatnonzero((season == label) | (season == 0))
         _search(found, np.flatnonzero(season == label), pool, lat, lon, hour, tile, rank, min_km)
     return found
+
+
+def graded(
+    rng: np.random.Generator,
+    order: NDArray,
+    row: int,
+    lat: NDArray,
+    lon: NDArray,
+    tile: NDArray,
+    count: int,
+    min_km: float,
+) -> NDArray[np.int64]:
+    """(count,) row numbers of others of one row, from its neighbours to strangers: the j-th is sampled at random among
+    the n ** (j / count) nearest of the n that can be wrong answers. Fewer where there are fewer.
+
+    order, tile, min_km: as of `nearest`. Every other row is looked at: for all rows of a set the time is quadratic in
+    their number (some ten seconds for 16,000).
+    """
+    km = geo.haversine_km(lat[row], lon[row], lat[order], lon[order])
+    usable = order[(by := np.argsort(np.round(km, 6), kind="stable"))][km[by] >= min_km]
+    usable = usable[tile[usable] != tile[row]]
+    others = usable[np.sort(np.unique(tile[usable], return_index=True)[1])]
+    chosen: list[int] = []
+    for j in range(1, min(count, len(others)) + 1):
+        left = others[: max(j, round(len(others) ** (j / count)))]
+        left = left[~np.isin(left, chosen)]
+        chosen.append(int(left[rng.integers(len(left))]))
+    return np.array(chosen, np.int64)
 
 
 def _search(found, wanted, pool, lat, lon, hour, tile, rank, min_km: float) -> None:

@@ -442,7 +442,10 @@ OF_THE_REWARD = {
     ("region-replay", "shuffled-replay"): "wrong tiles of one city",
     ("random-replay", "shuffled-replay"): "wrong tiles from anywhere",
     ("random-tower", "shuffled-tower"): "wrong tiles from anywhere, vision tower trained",
+    ("region-tower", "shuffled-tower"): "wrong tiles of one city, vision tower trained",
     ("r1", "r1-shuffled"): "after SFT on the scaffold, wrong tiles of one city",
+    ("random-cities", "shuffled-cities"): "pairs of 325 cities, wrong tiles from anywhere",
+    ("graded-cities", "shuffled-cities"): "pairs of 325 cities, wrong tiles from neighbours to strangers",
 }
 GAINS = {
     "pairing": "right letters, one city",

@@ -115,6 +115,42 @@ def test_no_neighbours_are_missed_where_many_lie_within_the_floor():
     assert (np.sort(found[:150], axis=1) == [150, 151, 152, 153]).all()
 
 
+def test_graded_ones_go_from_neighbours_to_strangers():
+    """Of 81 others the four are among the 3, 9, 27 and 81 nearest; each place of its ring comes about equally often."""
+    lat, lon = np.full(82, 40.0), 10 + 0.05 * np.arange(82)
+    order, tile = np.random.default_rng(0).permutation(82), np.arange(82)
+    rng = np.random.default_rng(1)
+    drawn = np.array([negatives.graded(rng, order, 0, lat, lon, tile, 4, 0.1) for _ in range(3000)])
+    assert all(len(set(row)) == 4 for row in drawn)
+    assert [drawn[:, j].max() for j in range(4)] == [3, 9, 27, 81] and drawn.min() == 1  # row i is the i-th nearest
+    share = np.bincount(drawn[:, 0], minlength=4)[1:] / len(drawn)
+    assert np.abs(share - 1 / 3).max() < 0.05
+    assert [len(set(column)) for column in drawn.T] == [3, 9, 27, 81]
+
+
+def test_graded_ones_keep_the_floor_show_no_tile_twice_and_take_what_there_is():
+    lat, lon = scattered(60)
+    tile = np.arange(60) // 3
+    km = geo.haversine_km(lat[:, None], lon[:, None], lat, lon)
+    for i in range(60):
+        found = negatives.graded(np.random.default_rng(i), np.arange(60), i, lat, lon, tile, 4, 8.0)
+        assert len({tile[i], *tile[found]}) == 5 and (km[i, found] >= 8.0).all()
+    few = negatives.graded(np.random.default_rng(0), np.arange(3), 0, lat[:3], lon[:3], np.arange(3), 4, 0.0)
+    assert sorted(few) == [1, 2]
+
+
+def test_graded_questions_do_not_depend_on_the_order_of_rows_and_need_coordinates():
+    rows = coloured([(10.0, 10.0 + 0.05 * i) for i in range(40)])
+    there, back = (
+        {q["id"]: (q["letter"], q["candidate_ids"]) for q in pairs.questions(some, k=5, negatives="graded", seed=3)}
+        for some in (rows, rows.select(range(39, -1, -1)))
+    )
+    assert there == back
+    nowhere = rows.map(lambda row, i: {"lat": None if i == 7 else row["lat"]}, with_indices=True)
+    with pytest.raises(ValueError, match="lat"):
+        pairs.questions(nowhere, k=5, negatives="graded")
+
+
 @pytest.mark.parametrize("kind", ["region", "random"])
 def test_large_pools_are_sampled_and_searched_whole_where_the_sample_is_too_small(monkeypatch, kind):
     rows = coloured([(10.0, 10.0 + 0.05 * i) for i in range(40)])

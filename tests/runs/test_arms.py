@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from scipy.stats import t
 
-from georeplicate import files, reproduce
+from georeplicate import files, reproduce, world
 from georeplicate.mini import base, inputs, tiny
 from georeplicate.profiles import Profile
 from georeplicate.runs import arms, recipes, runner, spec
@@ -119,7 +119,7 @@ def test_a_registration_that_was_altered_is_refused(tmp_path):
         arms.registered(arms.NEGATIVES, path)
 
 
-@pytest.mark.parametrize("name", ["rule", "random-replay"])
+@pytest.mark.parametrize("name", ["rule", "random-replay", "graded-cities"])
 def test_an_arm_is_trained_and_evaluated_like_any_run(tmp_path, name):
     made = tiny.build(base.vocabulary("geographic"), seed=0, hidden_size=32, layers=1, heads=2)
     for folder in ("policy", "policy-rule"):
@@ -140,11 +140,15 @@ def test_an_arm_is_trained_and_evaluated_like_any_run(tmp_path, name):
         for split, questions in asked.items()
     }
     assert all(len(each) == 1 for each in cities["test"])
-    assert any(len(each) > 1 for each in cities["train"]) == (name == "random-replay")
+    assert any(len(each) > 1 for each in cities["train"]) == (name != "rule")
+    shown = {name for each in cities["train"] for name in each}
+    told, asked_about = ({site.rpartition("/")[0] for site in world.sites(split, 1).id} for split in ("base", "test"))
+    assert shown <= told if name == "graded-cities" else not shown & told
+    assert not shown & asked_about
     with pytest.raises(ValueError, match=f"{name}-b0 is not what was registered: .*max_completion_length 80 -> 8"):
         arms.finished(tmp_path / "geographic" / "runs", list(arms.all_registered().values()))
     log = job.folder / "log.csv"
-    assert ("replay_loss" in pd.read_csv(log)) == (name == "random-replay") if name != "rule" else not log.exists()
+    assert ("replay_loss" in pd.read_csv(log)) if name != "rule" else not log.exists()
 
 
 def test_training_questions_have_negatives_of_their_own():
@@ -154,7 +158,20 @@ def test_training_questions_have_negatives_of_their_own():
     assert (apart.negatives_of("train"), apart.negatives_of("validation")) == ("random", "region")
     with pytest.raises(ValueError, match="train_negatives must be one of"):
         replace(profile, train_negatives="nearby")
-    assert "train_negatives" not in Profile.get("mini").keyed()  # the keys of earlier runs hold
+    assert not {"train_negatives", "train_split"} & Profile.get("mini").keyed().keys()  # the keys of earlier runs hold
+
+
+def test_training_pairs_of_other_cities_are_at_places_that_no_base_was_shown():
+    profile = replace(Profile.get("geographic"), train_split="base", n_train_sites=64, rl_steps=4)
+    where = inputs.rendered(profile, "base")
+    shown = set(zip(where["lat"][:], where["lon"][:], strict=True))
+    for seed in arms.BASES:
+        known = world.sites("base", 6, seed=seed)
+        assert not shown & set(zip(known.lat, known.lon, strict=True))
+    with pytest.raises(ValueError, match="train_split must be one of train, base"):
+        replace(profile, train_split="test")
+    with pytest.raises(ValueError, match="photographs have no split 'base'"):
+        replace(Profile.get("paper"), train_split="base")
 
 
 def test_committed_arms_are_those_that_are_registered():
