@@ -9,7 +9,7 @@ from PIL import Image
 from georeplicate import files, world
 from georeplicate.mini import base, inputs, wording
 from georeplicate.mini.readiness import GATE, is_ready, measure, words_read
-from georeplicate.mini.swaps import summary, swap
+from georeplicate.mini.swaps import of_places, summary
 from georeplicate.model import policy as policies
 
 
@@ -37,7 +37,7 @@ def main() -> None:
         parts = [measured, words_read(policy, drawn, true, args.world)]
         thought = words_read(policy, {"crop": drawn["crop"]}, true, args.world, wording.WHERE)
         parts.append(thought.assign(what=thought.what.str.replace("read alone", "thought of a place")))
-        swaps = swap(policy, views, wording.of(args.world), seed=0, max_new_tokens=profile.max_completion_length)
+        swaps = of_places(policy, views, wording.of(args.world), seed=0, max_new_tokens=profile.max_completion_length)
         measured = pd.concat([*parts, summary(swaps)] if len(swaps) else parts, ignore_index=True)
     files.write_csv(out, measured)
     print(measured.round(3).to_string(index=False))
