@@ -101,8 +101,8 @@ def sentences(made: pd.DataFrame) -> str:
         return ""
     ends = {what: _range(made[made.measure == what].value) for what in MEASURES}
     return (
-        f"By arm ({', '.join(dict.fromkeys(made.arm))}), {ends[FOLLOWS]} of the verdicts on a tile follow from the words "
-        f"written before it. Made to say the opposite, the words turn {ends[OPPOSED]} of them round; "
+        f"By arm ({', '.join(dict.fromkeys(made.arm))}), {ends[FOLLOWS]} of the verdicts on a tile follow from the "
+        f"words written before it. Made to say the opposite, the words turn {ends[OPPOSED]} of them round; "
         f"other pictures behind the same words turn {ends[EXCHANGED]}. Of the countries named, "
         f"{ends[FLIPPED]} change with one word of the thought and {ends[PHOTO]} with another photo behind the same "
         "words. Synthetic, validation places, exploratory."
