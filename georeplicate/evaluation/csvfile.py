@@ -1,4 +1,4 @@
-"""A CSV file as other people write it: any of three delimiters, broken lines named and passed over."""
+"""A CSV file as other people write it: any of four delimiters, broken lines named and passed over."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ import pandas as pd
 from georeplicate.evaluation import report
 from georeplicate.evaluation.report import Report
 
-DELIMITERS = ",;\t"
+DELIMITERS = ",;\t|"
 ROW = "(row)"  # column of the records' numbers; no file has one of that name
 PLAIN_BYTES, PACKED_TIMES = 1 << 26, 200  # of a gzip file: what it may always, and else, unpack to
 _HEADER_BYTES = 4096
-_EXCEL = re.compile(r"\"?sep=([,;\t])\"?\r?\n", re.IGNORECASE)  # the line with which Excel names its delimiter
+_EXCEL = re.compile(r"\"?sep=([,;\t|])\"?\r?\n", re.IGNORECASE)  # the line with which Excel names its delimiter
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # what a spreadsheet would run: written with an apostrophe before it
 
 
@@ -61,9 +61,9 @@ def decode(path: Path) -> str:
 def read(path: str | Path, header: list[str] | None = None, delimiter: str | None = None) -> tuple:
     """(frame of strings, Report): one line for each sound record; column ROW is its number, the header being row 1.
 
-    header: names of the columns of a file that has none (its first record is then row 1). delimiter: comma, semicolon
-    or tab, whichever the header has most of, unless given. A record with another number of fields than the header, or
-    with a quote that is not closed, is set aside, and reading goes on with its next line. Repeated column names keep
+    header: names of the columns of a file that has none (its first record is then row 1). delimiter: comma, semicolon,
+    tab or bar, whichever the header has most of, unless given. A record with another number of fields than the header,
+    or with a quote that is not closed, is set aside, and reading goes on with its next line. Repeated column names keep
     the first.
     """
     path = Path(path)

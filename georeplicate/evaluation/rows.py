@@ -62,7 +62,8 @@ _TRUE = tuple(
     for form in ("{0}_{1}", "{1}_{0}")
     for word in "true gt truth target actual real ground_truth".split()
 )
-_IN_BRACKETS = re.compile(r"\( ?[\d.,]+ ?\)")  # a negative number, as accountants write it
+# No number that is meant as it stands: a negative one, as accountants write it, and a bound ("<48.86").
+_NO_NUMBER = re.compile(r"\( ?[\d.,]+ ?\)$|[<>≤≥≠]=?\s*[-+]?\d")
 _MISSING = frozenset(("", "nan", "none", "null", "na", "n/a", "#n/a", "-"))
 
 SWAPPED_FAR_KM, SWAPPED_NEAR_KM = 1000.0, 200.0  # a point this far off whose mirror image lies this near
@@ -84,8 +85,8 @@ def read_predictions(path: str | Path) -> Rows:
     """Predictions from a CSV file: an id, and coordinates, city and country, or the model's answer in words; a column
     of whole points ("coordinates", "lon_lat") is read where there is neither a latitude nor an answer in words.
 
-    UTF-8 (byte order mark or not, gzip or not), separated by commas, semicolons or tabs. Columns with "pred" in their
-    names are the prediction's; plain lat, lon, city, country are so only where there are no such columns.
+    UTF-8 (byte order mark or not, gzip or not), separated by commas, semicolons, tabs or bars. Columns with "pred" in
+    their names are the prediction's; plain lat, lon, city, country are so only where there are no such columns.
     Raises FileNotFoundError, or ValueError in one sentence where the file as a whole cannot be used; broken rows are in
     the report.
     """
@@ -308,7 +309,7 @@ def _degrees(lats: ArrayLike, lons: ArrayLike) -> tuple[NDArray, NDArray, NDArra
             why[i] = f"{kind}: {lat[i]:g}, {lon[i]:g}"
         else:
             read = coordinates.read_pair(*(one[:60] for one in said))
-            if not (isinstance(read, coordinates.Unusable) or any(map(_IN_BRACKETS.fullmatch, said))):
+            if not (isinstance(read, coordinates.Unusable) or any(map(_NO_NUMBER.match, said))):
                 lat[i], lon[i] = read
                 continue
             kinds = {"swapped": "latitude and longitude look swapped", "out_of_range": "no point on Earth"}

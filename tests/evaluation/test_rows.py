@@ -193,6 +193,24 @@ def test_the_line_that_names_excel_s_delimiter_is_no_header(tmp_path, line):
     assert predicted(tmp_path, f"{line}\nid;lat;lon\nx;48,5;2,25\n").frame.lat.tolist() == [48.5]
 
 
+@pytest.mark.parametrize("bound", ["<48.86", "> 48.86", "≤48.86", ">=48.86", "≠ -48.86"])
+def test_a_bound_is_no_number_and_is_listed(tmp_path, bound):
+    (tmp_path / "t.csv").write_text(f"id,lat,lon\na,{bound},2.35\nb,<b>48.86</b>,2.35\n")
+    found = read_truth(tmp_path / "t.csv")
+    assert list(found.frame.id) == ["b"]  # a mark of a web page is none
+    assert list(found.report.rows.id) == ["a"] and "are not numbers" in found.report.rows.reason[0]
+
+
+@pytest.mark.parametrize("head", ["id|lat|lon\n", "sep=|\nid|lat|lon\n", "id | lat | lon\n"])
+def test_columns_may_be_parted_by_bars(tmp_path, head):
+    (tmp_path / "t.csv").write_text(f"{head}a|48.86|2.35\nb|nowhere|2\n")
+    found = read_truth(tmp_path / "t.csv")
+    assert found.frame[["id", "lat", "lon"]].to_numpy().tolist() == [["a", 48.86, 2.35]]
+    assert list(found.report.rows.id) == ["b"]
+    (tmp_path / "t.csv").write_text("id,lat,lon,name|alias\na,48.86,2.35,x|y\n")
+    assert read_truth(tmp_path / "t.csv").frame.lat[0] == 48.86
+
+
 def test_a_number_in_brackets_may_be_negative_and_is_not_read(tmp_path):
     assert predicted(tmp_path, "id,lat,lon\nx,40.7128,(74.0060)\n").frame.problem[0].startswith("coordinates are not")
 
