@@ -42,13 +42,13 @@ from pathlib import Path
 import pandas as pd
 from IPython.display import Markdown, display
 
-from georeplicate import paper
+from georeplicate import files, paper
 from georeplicate.evaluation import seeds as seed_intervals
 from georeplicate.evaluation import statistics
 from georeplicate.evaluation.baselines.learned import STAND_INS
 from georeplicate.paper.contamination import contamination
 from georeplicate.profiles import Profile
-from georeplicate.report import diagram, findings, plots, tables, write
+from georeplicate.report import arms, diagram, findings, plots, tables, write
 from georeplicate.report.source import show
 from georeplicate.runs import runner, spec
 
@@ -280,6 +280,10 @@ table1[table1.method.isin(["Qwen2.5-VL-7B", "GLOBE-7B", "Geo-R1"])]
 # %% [markdown] tags=["world-only"]
 # *Predict:* the scaffold saw 16 cities in 13 countries, and cities of the base's own in many more; the test cities are
 # others. What of an unseen country? And what of GRPO, which saw no country at all?
+#
+# > **What this section cannot find.** Hardly anything that the thinking has words for says where a place is (Table 1
+# > below has a reader of the true words beside the constant guess), so a policy that sees better cannot locate better
+# > by it. The paper's claim about transfer is tested in a second world; the end of section 6 has what came out there.
 
 # %% [markdown]
 # Two trivial baselines stand below: a random point on land, and the best constant guess (the one place, chosen on
@@ -408,6 +412,13 @@ Markdown(
     f"adjustment for all {len(changes)} lines (Holm) {(moved_tasks.p_holm < 0.05).sum()} of them stay below 0.05. "
     + found.get("distance", "")
 )
+
+# %% [markdown] tags=["world-only"]
+# Where geography can be seen, in the second world, the same question was registered before it was run: what does the
+# reward add to the same training with letters sampled at random (synthetic as well; notebook 08)?
+
+# %% tags=["world-only"]
+Markdown(arms.headline(pd.read_csv(files.RESULTS / "geographic" / "tables" / "arms.csv")))
 
 # %% [markdown] tags=["world-only"]
 # ## (7) Is the thinking true?
