@@ -69,7 +69,7 @@ def graded(
     the n ** (j / count) nearest of the n that can be wrong answers. Fewer where there are fewer.
 
     order, tile, min_km: as of `nearest`. Every other row is looked at: for all rows of a set the time is quadratic in
-    their number (some ten seconds for 16,000).
+    their number (about a minute for 16,000).
     """
     km = geo.haversine_km(lat[row], lon[row], lat[order], lon[order])
     usable = order[(by := np.argsort(np.round(km, 6), kind="stable"))][km[by] >= min_km]
