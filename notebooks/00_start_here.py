@@ -47,7 +47,7 @@ from georeplicate.evaluation.predictors import VLM
 from georeplicate.mini import base, baselines, inputs, tasks, wording
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
-from georeplicate.report import arms, diagram, findings, maps, plots, tables, thinking, write
+from georeplicate.report import diagram, findings, gains, maps, plots, tables, thinking, write
 from georeplicate.runs import runner, spec
 
 size = Profile.get(profile)
@@ -169,8 +169,7 @@ Markdown("\n\n".join(found[topic] for topic in ("countries", "distance") if topi
 # geography can be seen. What the reward adds there was registered before it was run (synthetic as well; notebook 08):
 
 # %% tags=["world-only"]
-judged = pd.read_csv(files.RESULTS / "geographic" / "tables" / "arms.csv")
-Markdown(arms.headline(judged))
+Markdown(gains.read_headline(files.RESULTS / "geographic" / "tables"))
 
 # %% [markdown]
 # ## Answer

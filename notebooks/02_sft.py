@@ -195,13 +195,13 @@ display(Markdown(f"{1 - teaching.REPLAY:.0%} teacher, {teaching.REPLAY:.0%} repl
 show(teaching.sft_rows)
 
 # %% [markdown]
-# `ensure` trains what has not been trained yet, and asks each finished model the test questions once.
+# `ensure` trains what has not been trained yet, and evaluates each finished model on the test questions once.
 
 # %%
 runs = [run for run in spec.table2_runs(size.seeds[:seeds], size) if run.stage in ("base", "sft")]
 folders = runner.ensure(runs, profile, out)
 minutes = {run.name: manifest.read(folders[run.name])["wall_seconds"] / 60 for run in runs}
-pd.Series(minutes, name="minutes of training and asking").to_frame().T
+pd.Series(minutes, name="minutes of training and evaluation").to_frame().T
 
 # %% [markdown]
 # *Predict:* the loss starts where the base is surprised. Which floor can it not go below? (The city and the season of

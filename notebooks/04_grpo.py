@@ -205,7 +205,7 @@ folders = runner.shown(runs, profile, out)
 answers = runner.predictions(Path(out) / "runs").query("run in @folders")
 logs = write.logs(answers, Path(out) / "runs").query("stands_for in @trained")
 minutes = {run.name: manifest.read(folders[run.name])["wall_seconds"] / 60 for run in runs}
-pd.Series(minutes, name="minutes of training and asking").to_frame().T
+pd.Series(minutes, name="minutes of training and evaluation").to_frame().T
 
 # %%
 invariants = {"advantage_mean": "mean advantage", "clip_fraction": "clipped share of tokens", "kl": "KL, nats a token"}
@@ -279,9 +279,9 @@ Markdown(findings.sentences({"decomposition": steps}).get("decomposition", ""))
 # The reward reads one letter. Whether a search stops at the tile that it calls a match, which words are left out and
 # whether those that stay are true is nobody's business, and so it is what there is to find out. One run, GRPO from the
 # base with the first seed, was trained once more with its policy kept at every checkpoint (`georeplicate train curve`;
-# shown is yours, or else the committed one), and each was asked the same held-out questions: of the validation split,
-# as the test split is for finished systems. *Predict:* does the search change before the letters or after them, and do
-# the words become truer?
+# shown is yours, or else the committed one), and each was evaluated on the same held-out questions: of the validation
+# split, as the test split is for finished systems. *Predict:* does the search change before the letters or after them,
+# and do the words become truer?
 
 # %% tags=["world-only"]
 watched = mechanism.here(Path(out) / "runs")

@@ -48,7 +48,7 @@ from georeplicate.evaluation import statistics
 from georeplicate.evaluation.baselines.learned import STAND_INS
 from georeplicate.paper.contamination import contamination
 from georeplicate.profiles import Profile
-from georeplicate.report import arms, diagram, findings, plots, tables, write
+from georeplicate.report import diagram, findings, gains, plots, tables, write
 from georeplicate.report.source import show
 from georeplicate.runs import runner, spec
 
@@ -160,7 +160,7 @@ gate.set_index("control")[["accuracy", "n"]].rename_axis("a matcher that was tol
 # Table 2 claims more than heights: who ends above whom, and who writes longest. Each claim is a difference between two
 # systems on the same questions. It *holds* if the whole interval lies above zero. It *does not hold* if the interval
 # lies below zero or, for lengths, below a margin of a tenth of the second's length, fixed before these intervals were
-# computed. Else we *cannot tell*, and say how small an effect these seeds would have told with 80 % power.
+# computed. Else we *cannot tell*, and say how small an effect these seeds would have detected with 80 % power.
 
 # %%
 claims = paper.claims()
@@ -415,10 +415,10 @@ Markdown(
 
 # %% [markdown] tags=["world-only"]
 # Where geography can be seen, in the second world, the same question was registered before it was run: what does the
-# reward add to the same training with letters sampled at random (synthetic as well; notebook 08)?
+# reward add to the same training with random labels (synthetic as well; notebook 08)?
 
 # %% tags=["world-only"]
-Markdown(arms.headline(pd.read_csv(files.RESULTS / "geographic" / "tables" / "arms.csv")))
+Markdown(gains.read_headline(files.RESULTS / "geographic" / "tables"))
 
 # %% [markdown] tags=["world-only"]
 # ## (7) Is the thinking true?
@@ -482,13 +482,9 @@ print(*(path.name for path in sorted(Path(out).glob("*/*.csv"))))
 # %%
 value = four.set_index("stands_for")
 learnt = changes[(changes.task == "pairing") & (changes.before == value.system[tables.BASE])].iloc[0]
-others = changes[changes.task != "pairing"]
-step = others.before + " to " + others.after + ", " + others.difference.map("{:+.1%}".format)
-others = others.assign(line=others.task + ", " + others.measure + " (" + step + ")")
-others.verdict.value_counts().to_frame("comparisons beside pairing")
+changes[changes.task != "pairing"].verdict.value_counts().to_frame("comparisons beside pairing")
 
 # %%
-moved = {verdict: "; ".join(part.line) for verdict, part in others.groupby("verdict")}
 above = learnt.low > 0 and value.accuracy_low[tables.ZERO] > chance
 kind = "synthetic " if tables.is_synthetic(answers) else ""
 Markdown(write.remark(answers) or
@@ -497,9 +493,7 @@ Markdown(write.remark(answers) or
     f"{learnt.before_value:.1%} to {learnt.after_value:.1%} (change [{learnt.low:+.1%}, {learnt.high:+.1%}], "
     f"{value.training_seeds[tables.ZERO]} seed(s)); with the scaffold to {value.accuracy[tables.R1]:.1%}.\n\n"
     + " ".join(found[topic] for topic in ("decomposition", "orderings", "countries") if topic in found) + "\n\n"
-    + f"Elsewhere, higher after GRPO: {moved.get('higher', 'nothing')}. Lower: {moved.get('lower', 'nothing')}. For "
-    f"{(others.verdict == 'cannot tell').sum()} of {len(others)} comparisons the sign cannot be told."
-    + (kind and " All synthetic.")
+    + findings.elsewhere(frames) + (kind and " All synthetic.")
 )  # fmt: skip
 
 # %% [markdown]

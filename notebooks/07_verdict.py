@@ -96,7 +96,7 @@ Markdown(paper.markdown(claims[["claim", "source", "in the paper's own table", v
 
 # %% [markdown]
 # The rule of each, whether a prediction was registered before the runs, and the verdict. *Cannot tell* comes with the
-# smallest true effect that these seeds and questions would have told with 80 % power; *not testable here* with the
+# smallest true effect that these seeds and questions would have detected with 80 % power; *not testable here* with the
 # deviation that prevents the test.
 
 # %%

@@ -33,15 +33,16 @@ out = "../.georeplicate/mini"
 
 # %%
 import pandas as pd
-from IPython.display import Markdown
+from IPython.display import Markdown, display
 
 from georeplicate import files, paper, world
 from georeplicate.mini import swaps
 from georeplicate.profiles import Profile
-from georeplicate.report import arms, causes, diagram, plots, source, tables
+from georeplicate.report import arms, causes, diagram, gains, pairing_gain, plots, source, tables
 from georeplicate.runs import arms as experiment
 
 size, results = Profile.get("geographic"), files.RESULTS / "geographic"
+cues_of_a_city = arms.SHARED
 size
 
 # %% [markdown]
@@ -77,15 +78,18 @@ plots.views(scene, f"{site.city}, {site.country}")
 Markdown(" ".join(f"`{word}`" for word in world.words_of(scene)))
 
 # %% [markdown]
-# The cues that say most about a region are those that all places of a city share. There they cancel: if all five
-# candidates have them, a true word about them decides nothing, and no reward holds it in place.
+# Some cues are the same at all places of a city. There they cancel: if all five candidates have them, a true word about
+# them decides nothing, and no reward holds it in place. How much of what the cues say about a region is in such ones?
 #
 # *Predict:* from which wrong tiles would you learn more geography, neighbours or strangers?
 
 # %%
 cues = pd.read_csv(files.RESULTS / "bench" / "world_cues.csv").query("split == 'validation'")
 cues = cues.sort_values("differs_same_city")
-cues[["cue", "differs_same_city", "differs_any_cities", "bits_region", "bits_climate_group"]].round(2)
+shown = ["cue", "differs_same_city", "differs_any_cities", "bits_region", "bits_climate_group"]
+display(cues[shown].round(2))
+kinds = cues.cue.isin(cues_of_a_city).map({True: "the same in a city", False: "differs within a city"})
+cues.groupby(kinds)[["bits_region", "bits_climate_group"]].sum().round(2)  # one by one; together they say less
 
 # %% [markdown]
 # Before any policy was trained, this world had to pass tests of its own, on validation places: that true words locate a
@@ -152,7 +156,7 @@ arms.said(answers).round(3)
 # ## (6) The verdicts
 #
 # Differences between arms, base by base, in points, with 95 % intervals; `cannot tell` comes with the smallest
-# difference that would have been told in four of five such experiments.
+# difference that would have been detected in four of five such experiments.
 
 # %%
 every = arms.all_verdicts(answers, measured, records)
@@ -170,10 +174,14 @@ Markdown(arms.parts(judged))
 # ## (7) A second registration: other prompts are replayed
 #
 # Much of what the arms lost is form: words and places that they no longer name under prompts which no reward is about.
-# Each base loses another share of it, so bases end far apart, and little can be told. The second experiment, planned
-# when the first one's outcome was known, replays the base's own records of those prompts beside GRPO, in its arms
-# alike: what is left between a reward on pairing and one on letters sampled at random is what the reward does. And it
-# has a line: training with a reward on the place itself.
+# Each base loses another share of it, so bases end far apart, and little can be detected. The second experiment,
+# planned when the first one's outcome was known, replays the base's own records of those prompts beside GRPO, in its
+# arms alike: what is left between a reward on pairing and random labels is what the reward does. And it has a line:
+# training with a reward on the place itself.
+#
+# > **Replay is supervision.** Its records have true labels, captions under the very prompt of the endpoint `words`
+# > among them. So places and words rise in every arm that has it, whatever is rewarded, and a difference in words that
+# > replay would close is closed: "no difference" says that the reward adds nothing *to that*.
 
 # %%
 second = records["replay"]
@@ -196,9 +204,23 @@ Markdown(paper.markdown(arms.for_readers(kept)))
 Markdown(arms.parts(kept))
 
 # %% [markdown]
-# *Seeing, or choosing?* Where more is true of what a policy says while it pairs, it may see better, or have stopped
-# saying what it gets wrong: at the other arm's mix of views and attributes, what is left is seeing. Nobody predicted
-# anything of it, so it is a lead:
+# *Seeing, or choosing?* A gain in pairing has parts. A policy may answer as its own words say (the rule), name what
+# tells tiles apart (selection), or name it more truly (perception). Every policy has put every test picture into words,
+# alone, so a question can be answered anew from one policy's words about what another one names; the parts add up.
+#
+# *Predict:* which part is the largest?
+
+# %%
+source.show(pairing_gain.from_words)
+
+# %%
+of_the_gain = pairing_gain.decompose(answers, gains.OF_THE_REWARD)
+Markdown(paper.markdown(pairing_gain.for_readers(of_the_gain)))
+
+# %% [markdown]
+# *The same, of the words themselves.* Where more is true of what a policy says while it pairs, it may see better, or
+# have stopped saying what it gets wrong: at the other arm's mix of views and attributes, what is left is seeing. Nobody
+# predicted anything of it, so it is a lead:
 
 # %%
 arms.while_pairing(answers, records).drop(columns="benchmark").round(3)
@@ -228,7 +250,7 @@ Markdown(paper.markdown(arms.for_readers(seeing)))
 # ## (9) A fourth: the scaffold first, as in Geo-R1
 #
 # All arms above are Zero: GRPO from a base. Geo-R1 is GRPO after SFT on thoughts that go from what is seen to the
-# place. The paper's Table 2, right letters in percent, as published:
+# place. The paper's Table 2, pairing accuracy in percent, as published:
 
 # %%
 Markdown(paper.markdown(paper.table2()))
@@ -240,6 +262,12 @@ Markdown(paper.markdown(paper.table2()))
 
 # %%
 tables.shown(arms.table2(levels)).drop(columns=["benchmark"])
+
+# %% [markdown]
+# Whether these policies can be moved at all: training with labels of places.
+
+# %%
+Markdown(gains.positive_controls(every))
 
 # %% [markdown]
 # *A table without its control.* Compare the first row with that of Geo-R1, and then with the row below it:
@@ -308,7 +336,16 @@ Markdown(paper.markdown(causes.for_readers(follows)))
 Markdown(causes.sentences(follows))
 
 # %% [markdown]
+# ## (13) What does this say about the paper's argument?
+#
+# The paper takes wrong tiles of one neighbourhood, so that no shortcut tells them apart, and calls what is left
+# geographic reasoning.
+
+# %%
+Markdown(gains.cancels(every, levels))
+
+# %% [markdown]
 # ## Answer
 
 # %%
-Markdown(f"{arms.headline(every)}\n\n{arms.told(every, records)}")
+Markdown(f"{gains.headline(every, gains.pooled(measured))}\n\n{arms.outcomes(every, records)}")

@@ -133,7 +133,7 @@ def measured(name: str, found: Sample) -> dict[str, float]:
 
 def difference(first: Sample, *others: Sample, same_seeds: bool = False) -> dict[str, float]:
     """First minus the largest of the others: difference, low, high, p_value (two-sided, for no difference) and
-    smallest_effect, the smallest true difference that would have been told from zero with 80 % power.
+    smallest_effect, the smallest true difference that would have been detected with 80 % power.
 
     Paired by place. same_seeds: seed i of the first continued seed i of the other, so their differences by seed count.
     Against several others the lower end is the lowest against any of them: the first is above all only if it is above

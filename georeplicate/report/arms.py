@@ -8,11 +8,9 @@ before the runs (`runs.arms`). Everything here is computed from predictions.csv 
     while_pairing(predictions, ...)    whether what is said while pairing is true, by seeing or by choosing
     parts(verdicts)                    what is left out and what is wrong, of words and places
     all_verdicts(..., records)         the same of every experiment
-    by_arm, for_readers                both for readers; sentences(verdicts) and told(all verdicts) as Markdown
-    gains, headline                    what the reward adds to the same training with letters sampled at random
+    by_arm, for_readers                both for readers; sentences(verdicts) and outcomes(all verdicts) as Markdown
     table2(levels)                     the systems of the paper's Table 2 in this world, and their controls
     without_control(levels)            what this table would seem to say without them, as sentences
-    claims(all verdicts)               what the arms say of the paper's claims
     contrasts(record)                  what was registered, as Markdown
     said(predictions)                  which attributes the pairing answers of each arm speak of
     figure(levels)                     the primary endpoints and the pairing question by arm
@@ -30,8 +28,9 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.figure import Figure
+from scipy.stats import false_discovery_control
 
-from georeplicate import files, geo, paper
+from georeplicate import geo, paper
 from georeplicate.evaluation import seeds, statistics
 from georeplicate.evaluation.faithfulness import thoughts
 from georeplicate.evaluation.statistics import Sample
@@ -45,7 +44,7 @@ KM = 2500
 ALPHA = 0.05
 OPEN = "cannot tell"
 CONFIRMED, REFUTED = "as predicted", "otherwise than predicted"
-OUTCOMES = {CONFIRMED: "came out as predicted", REFUTED: "came out otherwise", OPEN: "cannot be told"}
+OUTCOMES = {CONFIRMED: "came out as predicted", REFUTED: "came out otherwise", OPEN: "are inconclusive"}
 BENCHMARK = tasks.BENCHMARKS["geographic"]
 WORDS = wording.of("geographic")
 CLIMATE = dict.fromkeys(wording.CLIMATES, "climate")
@@ -57,7 +56,8 @@ VERDICTS = (
     "Each contrast of the registered experiments, base by base: the prediction that was written down before any new "
     "arm of the experiment was evaluated, the difference with its 95 % interval, and the verdict. p_holm is adjusted "
     "over the primary endpoints of a contrast, and decides about them; the others are exploratory and decided by their "
-    "interval. smallest_effect is the difference that these bases and places would have told with 80 % power. `cannot "
+    "interval (p_bh is adjusted over all of an experiment by Benjamini and Hochberg). smallest_effect is the smallest "
+    "difference that these bases and places would have detected with 80 % power, from the spread seen. `cannot "
     "tell` is not `no difference`: that is said only where the whole interval is smaller than the smallest difference "
     "of interest."
 )
@@ -106,8 +106,19 @@ def _climates() -> dict[str, str]:
 def _climate(rows: pd.DataFrame) -> Sample:
     photos = _greedy(rows, "geolocation")
     true = photos.id.map(_climates())
-    told = [readings.thought_words(text, CLIMATE).get("climate", "") for text in photos.text]
-    return statistics.sample(photos, (true != "") & (true == told), true != "")
+    said = [readings.thought_words(text, CLIMATE).get("climate", "") for text in photos.text]
+    return statistics.sample(photos, (true != "") & (true == said), true != "")
+
+
+def _places_by_words(rows: pd.DataFrame) -> Sample:
+    """Places of the naive-Bayes reader where it is given the words that a policy thinks, in the place of the true ones:
+    what a policy could name by its own words."""
+    photos = _greedy(rows, "geolocation")
+    words = [tuple(readings.thought_words(text, WORDS.attribute_of).values()) for text in photos.text]
+    difficulty = inputs.dial(Profile.get(arms.PROFILE))
+    lat, lon = np.array([oracle.guess(one, KM, difficulty) for one in words]).T
+    km = geo.haversine_km(photos.lat.to_numpy(float), photos.lon.to_numpy(float), lat, lon)
+    return statistics.sample(photos, km <= KM)
 
 
 def _words(rows: pd.DataFrame, kinds: frozenset[str]) -> Sample:
@@ -190,6 +201,7 @@ MEASURES: Mapping[str, tuple[str, Callable[[pd.DataFrame], Sample]]] = {
     "true of named": ("panorama words", _true_of_named),
     "words in thoughts": ("geolocation", _thought),
     "places of named": ("geolocation", _places_of_named),
+    "places by own words": ("geolocation", _places_by_words),
 }
 
 
@@ -233,10 +245,10 @@ def _lines(p: pd.DataFrame) -> list[dict[str, Any]]:
     pictures = _greedy(p, "panorama words").drop_duplicates("id").set_index("id").truth
     difficulty = inputs.dial(profile)
     known = photos[photos.id.isin(pictures.index)]
-    told = [oracle.guess(tuple(pictures[name].split()), KM, difficulty) for name in known.id]
+    by_words = [oracle.guess(tuple(pictures[name].split()), KM, difficulty) for name in known.id]
     constant = oracle.guess((), KM, difficulty)
     lat, lon = known.lat.to_numpy(float), known.lon.to_numpy(float)
-    read = geo.haversine_km(lat, lon, *np.array(told).T) <= KM
+    read = geo.haversine_km(lat, lon, *np.array(by_words).T) <= KM
     guessed = geo.haversine_km(lat, lon, *constant) <= KM
     climates = known.id.map(_climates())
     climates = climates[climates != ""]
@@ -268,7 +280,7 @@ def all_verdicts(p: pd.DataFrame, measured: Measured, records: Mapping[str, Mapp
 
 def verdicts(p: pd.DataFrame, measured: Measured, record: Mapping[str, Any]) -> pd.DataFrame:
     """One row a registered contrast and endpoint whose two arms are there: after, before, endpoint, primary, predicted,
-    the two values, difference, low, high, p_value, p_holm, smallest_effect, n, bases, verdict and outcome."""
+    the two values, difference, low, high, p_value, p_holm, p_bh, smallest_effect, n, bases, verdict and outcome."""
     tables_of = []
     primary = {one["name"] for one in record["endpoints"] if one["primary"]}
     margin = record["smallest_difference_of_interest"]
@@ -294,7 +306,14 @@ def verdicts(p: pd.DataFrame, measured: Measured, record: Mapping[str, Any]) -> 
         table["verdict"] = [decide(row, margin) for row in table.to_dict("records")]
         table["outcome"] = [_outcome(row) for row in table.to_dict("records")]
         tables_of.append(table)
-    return pd.concat(tables_of, ignore_index=True) if tables_of else NOTHING.copy()
+    if not tables_of:
+        return NOTHING.copy()
+    table = pd.concat(tables_of, ignore_index=True)
+    explored = ~table.primary & table.p_value.notna()
+    table.insert(table.columns.get_loc("p_holm") + 1, "p_bh", np.nan)
+    if explored.any():
+        table.loc[explored, "p_bh"] = false_discovery_control(table.p_value[explored])
+    return table
 
 
 # `verdicts` where no contrast has both arms
@@ -345,13 +364,13 @@ def _both(one: Sample, two: Sample) -> tuple[Sample, Sample]:
 
 
 def decide(row: Mapping[str, Any], margin: float) -> str:
-    """The verdict on a difference: HIGHER or LOWER where it is told from none, SAME where the whole interval is smaller
-    than the smallest difference of interest, else OPEN. One base tells nothing of others: its interval is over places
+    """The verdict on a difference: HIGHER or LOWER where it differs from none, SAME where the whole interval is smaller
+    than the smallest difference of interest, else OPEN. One base says nothing of others: its interval is over places
     alone."""
     if row["bases"] < 2:
         return OPEN
-    told = row["p_holm"] < ALPHA if row["primary"] else row["low"] > 0 or row["high"] < 0
-    if told:
+    detected = row["p_holm"] < ALPHA if row["primary"] else row["low"] > 0 or row["high"] < 0
+    if detected:
         return arms.HIGHER if row["difference"] > 0 else arms.LOWER
     return arms.SAME if -margin < row["low"] and row["high"] < margin else OPEN
 
@@ -373,19 +392,20 @@ def by_arm(made: pd.DataFrame) -> pd.DataFrame:
 
 
 def for_readers(table: pd.DataFrame) -> pd.DataFrame:
-    """`verdicts` for readers: differences in points, what decides and what was predicted."""
-    told = table[table.primary.astype(bool) | (table.predicted != "")]
-    points = [f"{100 * r.difference:+.1f} [{100 * r.low:+.1f}, {100 * r.high:+.1f}]" for r in told.itertuples()]
-    smallest = [f"{100 * value:.1f}" if np.isfinite(value) else "" for value in told.smallest_effect]
+    """`verdicts` for readers: differences in points, what decides, what was predicted, and the smallest difference
+    that would have been detected with 80 % power."""
+    shown = table[table.primary.astype(bool) | (table.predicted != "")]
+    points = [f"{100 * r.difference:+.1f} [{100 * r.low:+.1f}, {100 * r.high:+.1f}]" for r in shown.itertuples()]
+    smallest = [f"{100 * value:.1f}" if np.isfinite(value) else "" for value in shown.smallest_effect]
     return pd.DataFrame(
         {
-            "arms": told.after + " against " + told.before,
-            "endpoint": told.endpoint + told.primary.map({True: " (primary)", False: ""}),
-            "predicted": told.predicted,
+            "arms": shown.after + " against " + shown.before,
+            "endpoint": shown.endpoint + shown.primary.map({True: " (primary)", False: ""}),
+            "predicted": shown.predicted,
             "difference, points": points,
-            "would have told": smallest,
-            "verdict": told.verdict,
-            "outcome": told.outcome,
+            "detectable": smallest,
+            "verdict": shown.verdict,
+            "outcome": shown.outcome,
         }
     )
 
@@ -410,8 +430,15 @@ def sentences(table: pd.DataFrame) -> str:
     known = table[table.predicted != ""].outcome.value_counts()
     counts = [f"{known.get(outcome, 0)} {text}" for outcome, text in OUTCOMES.items()]
     said = [f"Of {known.sum()} registered predictions {', '.join(counts[:-1])} and {counts[-1]}.", ""]
+    explored = table[~table.primary.astype(bool) & table.verdict.isin((arms.HIGHER, arms.LOWER))]
+    if len(explored):
+        kept = (explored.p_bh < ALPHA).sum()
+        said[0] += (
+            f" Of {len(explored)} exploratory differences whose own interval excludes zero {kept} have p < {ALPHA} "
+            "after Benjamini and Hochberg's adjustment."
+        )
     for (after, before), rows in table.groupby(["after", "before"], sort=False):
-        told, unknown = [], []
+        found, unknown = [], []
         for row in rows[rows.primary | (rows.predicted != "")].itertuples():
             gap, low, high = (f"{100 * value:+.1f}" for value in (row.difference, row.low, row.high))
             if row.verdict == OPEN:
@@ -419,17 +446,17 @@ def sentences(table: pd.DataFrame) -> str:
                 unknown.append(f"{row.endpoint} {gap}{smallest}")
             else:
                 outcome = f", {row.outcome}" if row.outcome else ""
-                told.append(f"{row.endpoint} {gap} points [{low}, {high}], {row.verdict}{outcome}")
+                found.append(f"{row.endpoint} {gap} points [{low}, {high}], {row.verdict}{outcome}")
         first = rows.iloc[0]
         bases = f"{first.bases} base{'s' if first.bases != 1 else ''}"
-        parts = [f"Told: {'; '.join(told)}." if told else "Nothing is told."]
+        parts = [f"Conclusive: {'; '.join(found)}." if found else "Nothing is conclusive."]
         if unknown:
-            parts.append(f"Cannot tell, in brackets what would have been told: {', '.join(unknown)} points.")
+            parts.append(f"Inconclusive, in brackets what would have been detected: {', '.join(unknown)} points.")
         said.append(f"- **{after} against {before}** ({bases}). {first.asks} {' '.join(parts)}")
     return "\n".join(said)
 
 
-def told(judged: pd.DataFrame, records: Mapping[str, Mapping[str, Any]]) -> str:
+def outcomes(judged: pd.DataFrame, records: Mapping[str, Mapping[str, Any]]) -> str:
     """`sentences` of every experiment, from `all_verdicts`, below what it asks."""
     said = {name: sentences(table) for name, table in judged.groupby("experiment", sort=False)}
     missing = "No contrast can be judged yet: its arms are not trained."
@@ -437,71 +464,10 @@ def told(judged: pd.DataFrame, records: Mapping[str, Mapping[str, Any]]) -> str:
     return "\n\n".join(f"**{what}** {said.get(name, missing)}" for name, what in asked.items())
 
 
-# What the reward adds: an arm and the one whose letters are sampled at random, with what else is the same in both.
-OF_THE_REWARD = {
-    ("region-replay", "shuffled-replay"): "wrong tiles of one city",
-    ("random-replay", "shuffled-replay"): "wrong tiles from anywhere",
-    ("random-tower", "shuffled-tower"): "wrong tiles from anywhere, vision tower trained",
-    ("region-tower", "shuffled-tower"): "wrong tiles of one city, vision tower trained",
-    ("r1", "r1-shuffled"): "after SFT on the scaffold, wrong tiles of one city",
-    ("random-cities", "shuffled-cities"): "pairs of 325 cities, wrong tiles from anywhere",
-    ("graded-cities", "shuffled-cities"): "pairs of 325 cities, wrong tiles from neighbours to strangers",
-}
-GAINS = {
-    "pairing": "right letters, one city",
-    "pairing apart": "right letters, from anywhere",
-    "places": f"places within {KM:,} km",
-    "words": "words true, pictures alone",
-}
-
-
-def _of_the_reward(judged: pd.DataFrame) -> pd.DataFrame:
-    """The rows of `all_verdicts` that are about the reward: pairs of OF_THE_REWARD, endpoints of GAINS."""
-    if not len(judged):
-        return judged
-    pairs = pd.MultiIndex.from_frame(judged[["after", "before"]])
-    return judged[pairs.isin(list(OF_THE_REWARD)) & judged.endpoint.isin(list(GAINS))]
-
-
-def gains(judged: pd.DataFrame) -> pd.DataFrame:
-    """What the reward adds to the same training with letters sampled at random, from `all_verdicts`: a row each pair of
-    OF_THE_REWARD whose arms are there, with the endpoints of GAINS as differences in points, their 95 % intervals and
-    verdicts."""
-    rows: dict[tuple[str, str], dict[str, str]] = {}
-    for r in _of_the_reward(judged).itertuples():
-        pair = (r.after, r.before)
-        row = rows.setdefault(pair, {"GRPO, beside replay": OF_THE_REWARD[pair], "bases": str(r.bases)})
-        row[GAINS[r.endpoint]] = f"{100 * r.difference:+.1f} [{100 * r.low:+.1f}, {100 * r.high:+.1f}]: {r.verdict}"
-    columns = ["GRPO, beside replay", "bases", *GAINS.values()]
-    return pd.DataFrame([rows[pair] for pair in OF_THE_REWARD if pair in rows], columns=columns)
-
-
-def headline(judged: pd.DataFrame) -> str:
-    """`gains` in a sentence or two, chosen by rule, above its table, as Markdown; "" before there is one."""
-    of, table = _of_the_reward(judged), gains(judged)
-    if not len(table):
-        return ""
-    parts = []
-    for endpoint, label in GAINS.items():
-        counts = of[of.endpoint == endpoint].verdict.value_counts()
-        in_order = [f"{verdict} in {counts[verdict]}" for verdict in (*arms.DIRECTIONS, OPEN) if verdict in counts]
-        parts.append(f"{label}: {', '.join(in_order)}")
-    power = "With one base an interval is over places alone, and says nothing of other bases."
-    if (of.bases > 1).all():
-        points = 100 * of[of.endpoint == "places"].smallest_effect
-        ends = " to ".join(dict.fromkeys(f"{end:.1f}" for end in (points.min(), points.max())))
-        power = f"Of places {ends} points would have been told."
-    return (
-        f"In short: what the reward adds to the same training with letters sampled at random, in {len(table)} "
-        f"pair{'s' if len(table) > 1 else ''} of arms, other prompts replayed in both: {'; '.join(parts)}. {power}\n\n"
-        f"{paper.markdown(table).strip()}"
-    )
-
-
 TABLE2 = (
     "The systems of the paper's Table 2, in the geographic world: each from three independent bases, taught to "
     "answer with the first tile that they call a match; GRPO beside replay of other prompts, which the paper has not. "
-    "Below what GRPO made stands what it makes of letters sampled at random: what both have is no gain of the reward. "
+    "Below what GRPO made stands what it makes of random labels: what both have is no gain of the reward. "
     "Means over bases with 95 % intervals (Student's t over bases, and places)."
 )
 
@@ -513,7 +479,7 @@ def table2(made: pd.DataFrame) -> pd.DataFrame:
     for name, arm in arms.TABLE2.items():
         labels[arm] = spec.STANDS_FOR[name]
         if name in arms.CONTROLS:
-            labels[arms.CONTROLS[name]] = f"{spec.STANDS_FOR[name]}, letters at random"
+            labels[arms.CONTROLS[name]] = f"{spec.STANDS_FOR[name]}, random labels"
     rows = []
     for arm, label in labels.items():
         found = made[made.arm == arm].set_index("endpoint")
@@ -538,44 +504,8 @@ def without_control(made: pd.DataFrame) -> str:
     return (
         f"From what stands for {tables.BASE} here (`{before}`, synthetic) to what stands for {tables.R1} (`{arm}`) "
         f"places within {KM:,} km go from {places[before]:.3f} to {places[arm]:.3f}; after the same training with "
-        f"letters sampled at random (`{control}`) they are {places[control]:.3f}."
+        f"random labels (`{control}`) they are {places[control]:.3f}."
     )
-
-
-# The claims of the paper that arms here can speak to, by their ids in `paper.CLAIMS`: (claim, endpoint, what it would
-# be, pairs of arms). Where a control is there the reward is what differs, and not training itself.
-CLAIMED: tuple[tuple[str, str, str, tuple[tuple[str, str], ...]], ...] = (
-    ("pairing.rl", "pairing", arms.HIGHER, (("region-replay", "shuffled-replay"), ("r1", "r1-shuffled"))),
-    ("pairing.sft_alone", "pairing", arms.SAME, (("sft", "rule"),)),
-    ("pairing.sft_helps", "pairing", arms.HIGHER, (("r1", "region-replay"),)),
-    ("transfer.base", "places", arms.HIGHER, tuple(OF_THE_REWARD)),
-    ("transfer.other", "climate", arms.HIGHER, tuple(OF_THE_REWARD)),
-)
-CLAIMS = (
-    "What the arms in the geographic world say of the paper's claims: each pair of arms, what the claim would have it "
-    "be, the difference with its 95 % interval over bases, and whether that came out here: its direction alone, not "
-    "how far. Arms of two million parameters in a drawn world can support a claim or fail to; they do not decide about "
-    "photographs."
-)
-
-
-def claims(judged: pd.DataFrame) -> pd.DataFrame:
-    """From `all_verdicts`, a row each claim of CLAIMED and pair of its arms that is there: claim, statement, arms,
-    endpoint, would_be, difference, low, high, smallest_effect, bases, and direction_here: yes, no or cannot tell."""
-    statements = {one.id: one.statement for one in paper.CLAIMS}
-    rows = []
-    for claim, endpoint, would_be, pairs in CLAIMED:
-        for after, before in pairs:
-            of = (judged.after == after) & (judged.before == before) & (judged.endpoint == endpoint)
-            for row in judged[of].to_dict("records"):
-                direction = OPEN if row["verdict"] == OPEN else "yes" if row["verdict"] == would_be else "no"
-                rows.append(
-                    {"claim": claim, "statement": statements[claim], "arms": f"{after} against {before}"}
-                    | {"endpoint": endpoint, "would_be": would_be, "benchmark": BENCHMARK, "bases": row["bases"]}
-                    | {name: row[name] for name in ("difference", "low", "high", "smallest_effect")}
-                    | {"direction_here": direction}
-                )
-    return pd.DataFrame(rows)
 
 
 def contrasts(record: Mapping[str, Any]) -> str:
@@ -602,7 +532,8 @@ def room(made: pd.DataFrame) -> str:
     return (
         f"Within 2,500 km lie {value('rule', 'places')} of the places that the bases name before GRPO, "
         f"{value('the best constant guess', 'places')} of the best constant guess and "
-        f"{value('a reader of true words', 'places')} of a naive-Bayes reader of the true words; the climate group is "
+        f"{value('a reader of true words', 'places')} of a naive-Bayes reader of the true words; given the words that "
+        f"the bases think, the same reader places {value('rule', 'places by own words')}. The climate group is "
         f"right in {value('rule', 'climate')}, the commonest one in {value('the commonest climate', 'climate')}. "
         f"{'So there is something to gain.' if more else 'So there is hardly anything to gain.'}"
     )
@@ -635,13 +566,13 @@ PANELS = {
     "places": f"places within {KM:,} km",
     "climate": "climate group right",
     "words": "words true, pictures alone",
-    "pairing": "right letters,\nwrong tiles of the same city",
-    "pairing apart": "right letters,\nwrong tiles from anywhere",
+    "pairing": "pairing accuracy,\nwrong tiles of the same city",
+    "pairing apart": "pairing accuracy,\nwrong tiles from anywhere",
     "shared said": "words said while pairing that\nall places of a city share",
 }
 
 
-KINDS = ("before GRPO", "reward for the right letter", "letters sampled at random", "reward for a near place")
+KINDS = ("before GRPO", "reward for the right letter", "random labels", "reward for a near place")
 
 
 def _kind(name: str) -> str:
@@ -687,25 +618,3 @@ def figure(made: pd.DataFrame) -> Figure:
         f"and places). {plots.MINI}",
     )
     return drawn
-
-
-def write(runs: str | Path, out: str | Path) -> list[Path]:
-    """Tables and figure of the arms below `runs`, written below `out`; FileError where none is finished or an
-    experiment is not registered, ValueError where one is not as it was registered."""
-    records, out = arms.all_registered(), Path(out)
-    p = read(runs, records)
-    measured = samples(p)
-    made = levels(p, measured)
-    paths = tables.write(made, out / "tables" / "levels", LEVELS)
-    if len(systems := table2(made)):
-        paths += tables.write(systems, out / "tables" / "table2", TABLE2)
-    judged = all_verdicts(p, measured, records)
-    if len(judged):
-        paths += tables.write(judged, out / "tables" / "arms", VERDICTS)
-        said = [room(made), headline(judged), without_control(made), told(judged, records), parts(judged)]
-        text = "\n\n".join(filter(None, said)) + "\n"
-        paths.append(files.write_bytes(out / "tables" / "sentences.md", text.encode()))
-        if len(found := claims(judged)):
-            paths += tables.write(found, out / "tables" / "claims", CLAIMS)
-        paths += tables.write(while_pairing(p, records), out / "tables" / "while_pairing", WHILE_PAIRING)
-    return paths + plots.save(partial(figure, made), out / "figures" / "arms")

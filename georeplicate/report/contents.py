@@ -134,8 +134,8 @@ FIGURES = {
 OF_EXPERIMENT = {
     "arms": (
         "08",
-        "Six panels of dots and diamonds, an arm a row: places within 2,500 km, climate group, words true, right "
-        "letters with wrong tiles of the same city and from anywhere, words said that a city shares; a dot is a base, "
+        "Six panels of dots and diamonds, an arm a row: places within 2,500 km, climate group, words true, pairing "
+        "accuracy with wrong tiles of the same city and from anywhere, words said that a city shares; a dot is a base, "
         "a diamond the mean with its 95 % interval, coloured by what is rewarded, with a line between two experiments; "
         "dashed and dotted lines are of no policy",
     ),

@@ -4,7 +4,7 @@
     python -m georeplicate.report.findings those of results/mini, to be put into the README (a test compares)
 
 Verdicts are "holds", "does not hold" and "cannot tell"; the last always with the smallest effect that these seeds and
-questions would have told with 80 % power.
+questions would have detected with 80 % power.
 """
 
 from __future__ import annotations
@@ -82,11 +82,11 @@ def _percent(share: float) -> str:
 
 
 def _open(row: pd.Series, unit: str = "points") -> str:
-    """The verdict word; where nothing can be told, with the smallest effect that could have been."""
+    """The verdict word; where it is inconclusive, with the smallest detectable effect."""
     if row.verdict != seeds.OPEN:
         return str(row.verdict)
     size = f"{100 * row.smallest_effect:.1f} points" if unit == "points" else f"{row.smallest_effect:.1f} {unit}"
-    return f"{seeds.OPEN} (smallest effect that would have been told: {size})"
+    return f"{seeds.OPEN} (smallest detectable effect: {size})"
 
 
 def _one(table: pd.DataFrame, **chosen) -> pd.Series:
@@ -160,6 +160,38 @@ def _countries(frames: Mapping[str, pd.DataFrame]) -> str:
     )
 
 
+# Lines of `changes` that a change of form, or of what is spoken of, moves by itself, with those that stand for them: an
+# answer with two places counts as none, and leaving out what is wrong makes the rest truer.
+_BY_FIRST, _RAW_WORDS = "first place named", "words that are true"
+
+
+def elsewhere(frames: Mapping[str, pd.DataFrame]) -> str:
+    """What GRPO moved beside pairing: places by the first one named, and words at the base's mix, as one paragraph."""
+    rows = frames["changes"]
+    strictly = rows.task.isin(tables.LOCATED) & ~rows.measure.str.endswith(_BY_FIRST) & (rows.measure != "well formed")
+    rows = rows[(rows.task != "pairing") & ~strictly & (rows.measure != _RAW_WORDS)]
+    lines = [(row.verdict, row.task, row.measure, row) for row in rows.itertuples()]
+    if "words" in frames:
+        words = frames["words"].query("decoding == 'greedy' and stands_for in [@tables.ZERO, @tables.R1]")
+        for row in words.itertuples():
+            verdict = tables.verdict(row._asdict(), "higher", "lower")
+            lines.append((verdict, "thinking", f"words that are true, at the mix of {tables.BASE}'s stand-in", row))
+    said = {}
+    for verdict in ("higher", "lower"):
+        moved = [
+            f"{task}, {measure} ({getattr(row, 'after', None) or row.system}, {100 * row.difference:+.1f} points"
+            + (f", Holm's p {row.p_holm:.2g})" if hasattr(row, "p_holm") else ")")
+            for found, task, measure, row in lines
+            if found == verdict
+        ]
+        said[verdict] = "; ".join(moved) or "nothing"
+    open_ones = sum(verdict == seeds.OPEN for verdict, *_ in lines)
+    return (
+        f"Elsewhere, with places read by the first one named, higher after GRPO: {said['higher']}. Lower: "
+        f"{said['lower']}. For {open_ones} of {len(lines)} comparisons the sign cannot be told."
+    )
+
+
 def _distance(frames: Mapping[str, pd.DataFrame]) -> str:
     row = _one(_after(frames, "Zero"), task="geolocation", measure="within 2500 km")
     kept = "which survives" if row.p_holm < 0.05 else "which does not survive"
@@ -193,9 +225,7 @@ def _table1(frames: Mapping[str, pd.DataFrame]) -> str:
         f"{len(higher)} of {len(by_labels)} are above the base after Holm's adjustment"
     )
     if len(higher) < len(by_labels):
-        sentence += (
-            f"; of the others: cannot tell (smallest effect that would have been told: up to {100 * worst:.1f} points)"
-        )
+        sentence += f"; of the others: cannot tell (smallest detectable effect: up to {100 * worst:.1f} points)"
     sentence += f"; GRPO on pairing from the base {zero.value:.3f}. Beside them the best constant guess "
     return sentence + f"{lines['best constant guess']}, and a naive-Bayes reader of the six true words {lines[READER]}."
 

@@ -263,7 +263,7 @@ def _panels(
     With insets axes are those of the world and of each of REGIONS. ValueError if there is nothing to draw.
     """
     if not len(answers):
-        raise ValueError("there are no answers to draw: no run was asked where its pictures were taken")
+        raise ValueError("there are no answers to draw: no run was evaluated on where its pictures were taken")
     systems = [rows for _, rows in answers.groupby("system", sort=False)]
     columns = min(2 if len(systems) < 7 else 3, len(systems))
     lines = -(-len(systems) // columns)

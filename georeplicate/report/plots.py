@@ -481,7 +481,7 @@ def cumulative(answers: pd.DataFrame, guesses: Mapping[str, np.ndarray], *, sour
     systems; one that stands for a system of the paper's Table 2 is drawn thick. ValueError if there are no answers.
     """
     if not len(answers):
-        raise ValueError("there are no answers to draw: no run was asked where its pictures were taken")
+        raise ValueError("there are no answers to draw: no run was evaluated on where its pictures were taken")
     figure = new_figure(figsize=(9.6, 4.6), layout="constrained")
     axes = figure.add_subplot()
     at = np.unique(np.r_[np.geomspace(NEAREST_KM, FARTHEST_KM, 400), geo.THRESHOLDS_KM])

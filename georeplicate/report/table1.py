@@ -132,8 +132,8 @@ def against_base(p: pd.DataFrame) -> pd.DataFrame:
     """Each system minus the base, within 750 and 2500 km, paired by place: what training has added.
 
     Columns system, stands_for, trained_by (see WITHOUT_LABELS, LABELS), benchmark, measure, value, base_value,
-    difference with low, high, p_value, smallest_effect (told with 80 % power), p_holm over all lines, and the verdict
-    after it.
+    difference with low, high, p_value, smallest_effect (detected with 80 % power), p_holm over all lines, and the
+    verdict after it.
     """
     evaluated = p[(p.task == "geolocation") & (p.decoding == "greedy") & p.stands_for.isin(ORDER)]
     base = evaluated[evaluated.stands_for == BASE]

@@ -140,7 +140,7 @@ def orderings(p: pd.DataFrame) -> pd.DataFrame:
 
     margin: the smallest difference of interest, set before the comparison: of lengths a tenth of the second's, of
     accuracies none. paper_effect: the paper's own difference, carried over (lengths by their ratio). smallest_effect:
-    what these seeds and questions could have told.
+    what these seeds and questions could have detected.
     """
     claims = (
         ("GRPO after SFT is more accurate than GRPO alone", "accuracy", right, R1, (ZERO,)),

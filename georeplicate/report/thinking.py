@@ -119,7 +119,7 @@ def of_world(p: pd.DataFrame, split: str = "test") -> Truth | None:
         profile = Profile.get(name)
         if profile.source != "world" or profile.world != world_name or not len(evaluated):
             continue
-        sites, questions = _questions(profile, split)
+        sites, questions = questions_of(profile, split)
         if set(evaluated.index) <= questions.keys() and all(
             questions[q][0] == letter for q, letter in evaluated.items()
         ):
@@ -141,7 +141,7 @@ def _world_of(texts: Iterable[str]) -> str:
 
 
 @cache
-def _questions(profile: Profile, split: str) -> tuple[pd.DataFrame, dict[str, tuple[str, list[str]]]]:
+def questions_of(profile: Profile, split: str) -> tuple[pd.DataFrame, dict[str, tuple[str, list[str]]]]:
     """(sites of a split, {question id: (right letter, ids of the candidates)}) of a profile."""
     sites = inputs.sites(profile, split)
     columns = {name: sites[name].tolist() for name in ("id", "area", "lat", "lon")}

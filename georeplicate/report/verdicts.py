@@ -6,7 +6,7 @@
     sentences(table)        the counts and the open ends of that table, as Markdown
     experiments(...)        what would change our mind, and what it costs
 
-Verdicts are "holds", "does not hold", "cannot tell" (with the smallest effect that these runs would have told with
+Verdicts are "holds", "does not hold", "cannot tell" (with the smallest effect that these runs would have detected with
 80 % power) and "not testable here": a deviation prevents the test (Deviation.prevents), or its runs are not there.
 What is said about a result is computed or chosen by a rule, so that it survives a run with other numbers.
 """
@@ -250,7 +250,7 @@ _K = paper.setting("candidates").value
 assert isinstance(_K, int)
 _CHANCE = 1 / _K
 _NEAR, _EQUAL = paper.NEARLY_POINTS, paper.EQUAL_POINTS
-_SMALL_EFFECTS = "anything about an effect smaller than the smallest that could be told"
+_SMALL_EFFECTS = "anything about an effect smaller than the smallest detectable one"
 _OUR_SCAFFOLD = "that a scaffold cannot teach pairing: ours is written by a teacher and with settings of our own choice"
 _THEIR_DATA = "the authors' scaffold data, or one written by the teacher that they used"
 TESTS: dict[str, Test] = {
@@ -459,7 +459,7 @@ def _measured(row) -> str:
 
 def _verdict_in_words(row) -> str:
     if row.verdict == OPEN and not pd.isna(row.smallest_effect):
-        return f"{OPEN} (smallest effect that would have been told: {_size(row.smallest_effect, row.unit)})"
+        return f"{OPEN} (smallest detectable effect: {_size(row.smallest_effect, row.unit)})"
     if row.verdict == UNTESTED:
         return f"{UNTESTED} (prevented by: {row.prevented_by})" if row.prevented_by else UNTESTED
     return str(row.verdict)

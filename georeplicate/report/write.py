@@ -20,7 +20,18 @@ from georeplicate.evaluation import trivial
 from georeplicate.evaluation.trivial import TrivialBaselines
 from georeplicate.mini import baselines
 from georeplicate.profiles import Profile
-from georeplicate.report import arms, diagram, illustrations, maps, mechanism, plots, table1, tables, thinking, verdicts
+from georeplicate.report import (
+    diagram,
+    experiments,
+    illustrations,
+    maps,
+    mechanism,
+    plots,
+    table1,
+    tables,
+    thinking,
+    verdicts,
+)
 from georeplicate.runs import arms as experiment
 from georeplicate.runs import runner
 
@@ -33,7 +44,7 @@ STAND_INS = (
 )
 VERDICTS = (
     "The claims of the paper: whether each holds in its own tables, what was measured here (95 % intervals), and what "
-    "follows. What cannot be told comes with the smallest effect that would have been told with 80 % power. Intervals "
+    "follows. What is inconclusive comes with the smallest effect detectable with 80 % power. Intervals "
     "are not adjusted for how many claims there are, unless a rule says so. The letters behind a source say how strong "
     "it is: V verified, S secondary."
 )
@@ -52,10 +63,10 @@ def write(runs: str | Path, out: str | Path, profile: Profile | None = None) -> 
     """All tables and figures of the finished runs below `runs`, written below `out`; FileError if there is none.
 
     profile: whose runs they are; of the mini world the illustrations of the notebooks are drawn as well, and of the
-    geographic one those of its registered arms (`report.arms`) instead.
+    geographic one those of its registered arms (`report.experiments`) instead.
     """
     if profile is not None and profile.name == experiment.PROFILE:
-        return arms.write(runs, out)
+        return experiments.write(runs, out)
     p, out = runner.predictions(runs), Path(out)
     beside = guesses(p, runs)
     made = made_tables(p, beside)
@@ -195,8 +206,8 @@ def _tables_of_pairing(p: pd.DataFrame) -> Captioned:
             "The paper's orderings of its four systems, as differences between their stand-ins, paired by question. "
             "A claim holds if the 95 % interval lies above zero, and does not hold if it lies below zero or, for "
             "lengths, below the margin (a tenth of the second's length, fixed before these intervals were computed). "
-            "Else nothing can be told: "
-            "smallest_effect is the difference that these seeds and questions would have told with 80 % power.",
+            "Else it is inconclusive: "
+            "smallest_effect is the difference that these seeds and questions would have detected with 80 % power.",
         ),
         "protocols": (
             tables.protocols(p),
@@ -295,13 +306,13 @@ def _tables_of_change(p: pd.DataFrame, beside: TrivialBaselines) -> Captioned:
         "changes": (
             tables.changes(p),
             "What GRPO on pairing moved, trained for or not: after minus before, paired by question. p_holm is "
-            "adjusted for all lines; smallest_effect would have been told with 80 % power.",
+            "adjusted for all lines; smallest_effect would have been detected with 80 % power.",
         ),
         "transfer": (
             verdicts.transfer(p),
             f"Geolocation of {tables.pictured(p)}s at every distance, after minus before, paired by place, by the "
-            "first place that an answer names. p_holm is adjusted for all lines; smallest_effect would have been told "
-            "with 80 % power.",
+            "first place that an answer names. p_holm is adjusted for all lines; smallest_effect would have been "
+            "detected with 80 % power.",
         ),
     }
 

@@ -24,7 +24,7 @@ def test_a_gain_that_is_not_there_is_not_claimed(frames):
 
 def test_what_cannot_be_told_comes_with_the_smallest_effect(frames):
     for sentence in findings.sentences(frames).values():
-        assert sentence.count("cannot tell") == sentence.count("smallest effect that would have been told")
+        assert sentence.count("cannot tell") == sentence.count("smallest detectable effect")
     said = change(frames, "orderings", "measure == 'accuracy'", verdict="holds", smallest_effect=0.9)
     assert "90.0 points" not in said["orderings"]
 
@@ -34,6 +34,21 @@ def test_the_loss_is_of_form_only_where_places_stay(frames):
     assert "form and place both changed" in said["countries"]
     said = change(frames, "changes", "measure == 'well formed'", verdict="cannot tell")
     assert "the form stays" in said["countries"]
+
+
+def test_what_moved_elsewhere_is_neither_form_nor_what_is_left_out(frames):
+    """Read strictly an answer with two places counts as none, and raw more words are true where false ones are left
+    out: neither is told as a change, whatever its verdict."""
+    changes = frames["changes"].copy()
+    changes.loc[changes.measure == "right country", "verdict"] = "lower"
+    changes.loc[changes.measure == "words that are true", "verdict"] = "higher"
+    text = findings.elsewhere(frames | {"changes": changes})
+    assert "right country (" not in text and "words that are true (" not in text and "well formed (mini-R1, -" in text
+    moved = frames["words"].assign(low=0.01, difference=0.02, high=0.03)
+    assert "words that are true, at the mix of Qwen2.5-VL-7B's stand-in (mini-R1, +2.0 points)" in findings.elsewhere(
+        frames | {"words": moved}
+    )
+    assert "well formed" in findings.elsewhere({"changes": changes})  # photographs have no table of words
 
 
 def test_lines_are_counted(frames):

@@ -112,7 +112,7 @@ def test_on_photographs_nothing_is_called_synthetic_nor_prevented_by_the_mini_wo
 def test_open_ends_come_with_the_smallest_effect(frames):
     table = verdicts.read(verdicts.verdicts(frames))
     left_open = table.verdict[table.verdict.str.startswith("cannot tell")]
-    assert len(left_open) and left_open.str.contains(r"smallest effect that would have been told: \d+\.\d").all()
+    assert len(left_open) and left_open.str.contains(r"smallest detectable effect: \d+\.\d").all()
 
 
 def test_a_registered_prediction_is_shown(frames):
@@ -166,7 +166,7 @@ def test_experiments_and_roundings_are_computed(frames):
 def test_the_table_is_written_with_whole_sentences(tmp_path, frames):
     table = verdicts.verdicts(frames)
     csv, page, latex = tables.write(table, tmp_path / "verdicts", "Claims.", prose=verdicts.read(table))
-    assert len(pd.read_csv(csv)) == len(table) and "smallest effect that would have been told" in page.read_text()
+    assert len(pd.read_csv(csv)) == len(table) and "smallest detectable effect" in page.read_text()
     assert "p{" in latex.read_text() and "SYNTHETIC" not in latex.read_text()
 
 

@@ -6,11 +6,12 @@ from dataclasses import asdict
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import t
 
 from georeplicate import paper
 from georeplicate.evaluation import predict
 from georeplicate.mini import wording
-from georeplicate.report import arms, thinking
+from georeplicate.report import arms, gains, thinking
 from georeplicate.runs import arms as experiment
 
 PLACES, BASES = [f"c{i // 2}/{i}" for i in range(80)], (0, 1, 2)
@@ -87,8 +88,8 @@ def test_a_verdict_needs_bases_that_agree_and_says_what_could_have_been_told(cli
     assert apart.verdict["places"] == apart.outcome["places"] == "cannot tell"
     assert apart.smallest_effect["places"] > 0.2
     text = arms.sentences(apart.reset_index())
-    assert "**region against rule** (3 bases)" in text and "what would have been told: places +" in text
-    assert "Of 3 registered predictions 1 came out as predicted, 1 came out otherwise and 1 cannot be told." in text
+    assert "**region against rule** (3 bases)" in text and "what would have been detected: places +" in text
+    assert "Of 3 registered predictions 1 came out as predicted, 1 came out otherwise and 1 are inconclusive." in text
 
 
 def test_an_experiment_whose_arms_are_not_trained_is_said_to_be_open(climates):
@@ -101,7 +102,7 @@ def test_an_experiment_whose_arms_are_not_trained_is_said_to_be_open(climates):
     measured = arms.samples(p)
     judged = arms.all_verdicts(p, measured, records)
     assert set(judged.experiment) == {"negatives"} and judged.columns[0] == "experiment"
-    first, second = arms.told(judged, records).split("\n\n**What does GRPO do (replay)?** ")
+    first, second = arms.outcomes(judged, records).split("\n\n**What does GRPO do (replay)?** ")
     assert first.startswith("**What does GRPO do (negatives)?** Of 1 registered prediction")
     assert second == "No contrast can be judged yet: its arms are not trained."
     nothing = arms.verdicts(p, measured, records["replay"])
@@ -131,7 +132,7 @@ def test_a_difference_splits_into_what_is_left_out_and_what_is_wrong(climates):
 @pytest.mark.parametrize("reader, said", [(0.72, "So there is something to gain."), (0.4, "hardly anything to gain.")])
 def test_what_there_is_to_gain_follows_from_the_levels(reader, said):
     lines = [("a reader of true words", reader), ("the best constant guess", 0.25)]
-    rows = [("rule", what, 0.34, 0.21, 0.48, 3) for what in ("places", "climate")]
+    rows = [("rule", what, 0.34, 0.21, 0.48, 3) for what in ("places", "climate", "places by own words")]
     rows += [(arm, "places", value, np.nan, np.nan, 0) for arm, value in lines]
     rows += [("the commonest climate", "climate", 0.4, np.nan, np.nan, 0)]
     made = pd.DataFrame(rows, columns=["arm", "endpoint", "value", "value_low", "value_high", "bases"])
@@ -162,18 +163,19 @@ def test_the_headline_counts_verdicts_on_what_the_reward_adds_and_waits_for_its_
     rows = [answers("shuffled-replay", [20, 20, 20]), answers("region-replay", [24, 24, 24], right=36)]
     p = pd.concat([*rows, answers("random-replay", [20, 20, 20], right=28)])
     judged = arms.verdicts(p, arms.samples(p), record(*asks))
-    text, table = arms.headline(judged), arms.gains(judged)
-    assert "in 2 pairs of arms" in text and "right letters, one city: higher in 2; " in text
-    assert re.search(r"\| wrong tiles of one city \| 3 \| \+20.0 \[\S+ \S+\]: higher \|", text)
-    assert list(table["right letters, one city"].str[:5]) == ["+20.0", "+10.0"]
+    text, table = gains.headline(judged), gains.gains(judged)
+    assert list(table["tiles of the control"]) == ["the same", "of one city"] and "(in 1 the control has other" in text
+    assert "in 2 pairs of arms" in text and "pairing accuracy, one city: higher in 2; " in text
+    assert re.search(r"\| wrong tiles of one city \| the same \| 3 \| \+20.0 \[\S+ \S+\]: higher \|", text)
+    assert list(table["pairing accuracy, one city"].str[:5]) == ["+20.0", "+10.0"]
     assert list(table["places within 2,500 km"].str[:4]) == ["+5.0", "+0.0"]
     of_one = p[p.training_seed == 0]
     alone = arms.verdicts(of_one, arms.samples(of_one), record(*asks))
-    assert set(alone.verdict) == {"cannot tell"} and "says nothing of other bases" in arms.headline(alone)
+    assert set(alone.verdict) == {"cannot tell"} and "says nothing of other bases" in gains.headline(alone)
     assert not arms.room(arms.levels(p, arms.samples(p)))  # these arms have nothing before GRPO to be measured by
-    one = arms.headline(arms.verdicts(p, arms.samples(p), record(asks[0])))
+    one = gains.headline(arms.verdicts(p, arms.samples(p), record(asks[0])))
     assert "in 1 pair of arms" in one and "from anywhere |" not in one.splitlines()[-1]
-    assert not arms.headline(arms.verdicts(p, arms.samples(p), record())) and not arms.headline(pd.DataFrame())
+    assert not gains.headline(arms.verdicts(p, arms.samples(p), record())) and not gains.headline(pd.DataFrame())
 
 
 def test_table_2_of_this_world_has_the_paper_s_systems_as_far_as_their_arms_are_there(climates):
@@ -185,16 +187,16 @@ def test_table_2_of_this_world_has_the_paper_s_systems_as_far_as_their_arms_are_
     assert "from 0.275 to 0.650; after the same" in arms.without_control(levels)
     assert arms.without_control(levels).endswith("(`r1-shuffled`) they are 0.500.")
     made = arms.table2(levels).set_index("stands_for")
-    assert list(made.index) == ["Qwen2.5-VL-7B", "Geo-R1", "Geo-R1, letters at random"]
+    assert list(made.index) == ["Qwen2.5-VL-7B", "Geo-R1", "Geo-R1, random labels"]
     assert list(made.arm) == ["rule", "r1", "r1-shuffled"]
     assert made.pairing["Geo-R1"] == pytest.approx(0.75) and made.places["Geo-R1"] == pytest.approx(52 / 80)
     assert made.places_low["Geo-R1"] < made.places["Geo-R1"] < made.places_high["Geo-R1"]
 
 
 def test_a_claim_is_held_against_each_pair_of_arms_that_can_speak_to_it(climates):
-    assert {one for one, *_ in arms.CLAIMED} <= {one.id for one in paper.CLAIMS}
+    assert {one for one, *_ in gains.CLAIMED} <= {one.id for one in paper.CLAIMS}
     known = {one.name for one in experiment.ARMS}
-    assert all(set(pair) <= known for *_, pairs in arms.CLAIMED for pair in pairs)
+    assert all(set(pair) <= known for *_, pairs in gains.CLAIMED for pair in pairs)
     asks = [experiment.Contrast("r1", before, "?", {}) for before in ("r1-shuffled", "region-replay")]
     p = pd.concat(
         [
@@ -203,11 +205,66 @@ def test_a_claim_is_held_against_each_pair_of_arms_that_can_speak_to_it(climates
             answers("region-replay", [20, 22, 24], right=40),
         ]
     )
-    found = arms.claims(arms.verdicts(p, arms.samples(p), record(*asks))).set_index(["claim", "arms"])
+    found = gains.claims(arms.verdicts(p, arms.samples(p), record(*asks))).set_index(["claim", "arms"])
     assert found.direction_here[("pairing.rl", "r1 against r1-shuffled")] == "yes"
     assert found.direction_here[("pairing.sft_helps", "r1 against region-replay")] == "no"
     assert found.direction_here[("transfer.base", "r1 against r1-shuffled")] == "no"  # it is lower
     assert found.difference[("transfer.base", "r1 against r1-shuffled")] == pytest.approx(-30 / 80)
+
+
+def test_the_mean_over_pairs_is_taken_base_by_base(climates):
+    rows = [answers("shuffled-replay", [20, 24, 28]), answers("region-replay", [24, 28, 32], right=36)]
+    rows.append(answers("random-replay", [28, 24, 36], right=28))
+    measured = arms.samples(pd.concat(rows))
+    made = gains.pooled(measured).set_index("endpoint")
+    assert set(made.pairs) == {2} and set(made.bases) == {3}
+    assert made.difference["pairing"] == pytest.approx((16 + 8) / 2 / 80)
+    each = np.array([(4 + 8) / 2, (4 + 0) / 2, (4 + 8) / 2]) / 80  # of each base
+    assert made.difference["places"] == pytest.approx(each.mean())
+    half = t.ppf(0.975, 2) * each.std(ddof=1) / np.sqrt(3)
+    assert made.high["places"] - made.difference["places"] >= half - 1e-12  # and what places add to it
+    assert not len(gains.pooled(arms.samples(pd.concat(rows[:2])))) and not len(gains.pooled({}))
+
+
+def test_controls_with_labels_are_said_beside_what_has_none(climates):
+    asks = experiment.Contrast("direct", "rule", "?", {"places": "higher"})
+    p = pd.concat([answers("rule", [20, 22, 24]), answers("direct", [40, 42, 44])])
+    text = gains.positive_controls(arms.verdicts(p, arms.samples(p), record(asks)))
+    assert "GRPO on the distance of the place named (`direct`) +25.0 [" in text and "(higher" in text
+    assert "SFT" not in text and gains.positive_controls(arms.verdicts(p, arms.samples(p), record())) == ""
+
+
+def test_the_argument_about_neighbours_is_answered_from_what_is_said(climates):
+    asks = experiment.Contrast("random-replay", "region-replay", "?", {})
+    kinds = dict(zip(TRUE, wording.of("geographic").words, strict=True))
+    shared, local = (next(word for word in TRUE if (kinds[word] in arms.SHARED) == of) for of in (True, False))
+    near, far = (
+        answers(name, [20, 22, 24], said=(word,))
+        for name, word in (("region-replay", local), ("random-replay", shared))
+    )
+    p = pd.concat([near, far])
+    measured = arms.samples(p)
+    text = gains.cancels(arms.verdicts(p, measured, record(asks)), arms.levels(p, measured))
+    assert "0.000 (`region-replay`), 1.000 (`random-replay`)" in text and "as the argument has it" in text
+    assert text.endswith("lifting it is not seen to unlock places.")
+    same = pd.concat([near, answers("random-replay", [20, 22, 24], said=(local,))])
+    measured = arms.samples(same)
+    text = gains.cancels(arms.verdicts(same, measured, record(asks)), arms.levels(same, measured))
+    assert "is not detected" in text and "the cancellation is not seen" in text
+
+
+def test_a_reader_places_the_words_of_a_policy_s_own_thoughts(climates, monkeypatch):
+    monkeypatch.setattr(
+        arms.oracle, "guess", lambda words, km, dial: (48.0, 2.0) if words == ("palms",) else (-33, 140)
+    )
+    p = answers("rule", [80, 80, 80])
+    photos = p[p.task == "geolocation"].copy()
+    photos["lat"] = 48.0
+    thinks = photos.id.isin(PLACES[:20])
+    photos.loc[thinks, "text"] = "<think> place palms </think> <answer> country : Japan </answer>"
+    p = pd.concat([photos, p[p.task != "geolocation"]])
+    made = arms.levels(p, arms.samples(p)).set_index("endpoint").value
+    assert made["places by own words"] == pytest.approx(20 / 80) and made["places"] == pytest.approx(60 / 80)
 
 
 def test_what_was_registered_is_shown_with_its_predictions():

@@ -1,0 +1,153 @@
+"""Where a gain in pairing comes from, in the geographic world: the answering rule, the choice of what to name, or
+seeing. No model is run: a test question is paired again from words that were said.
+
+Every policy has put every test picture into words, each alone (tasks "panorama words", "tile words"). So a question can
+be answered from the words of one policy about the attributes that another one names: the first tile whose words are the
+panorama's is the letter. What the better choice of attributes gives to the control's own words is selection, what the
+better words add to that is perception.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from georeplicate.evaluation import seeds, statistics
+from georeplicate.evaluation.faithfulness import thoughts
+from georeplicate.evaluation.statistics import Sample
+from georeplicate.mini import readings
+from georeplicate.mini.wording import LETTERS
+from georeplicate.profiles import Profile
+from georeplicate.report import thinking
+from georeplicate.report.arms import BENCHMARK, WORDS
+from georeplicate.runs import arms
+
+RULE, SELECTION, PERCEPTION, REST, ALL = "answering rule", "selection", "perception", "what is left", "all"
+CAPTION = (
+    "Where the gain of a rewarded arm over its control with random labels comes from, in points of pairing accuracy "
+    "(greedy, wrong tiles of one city), base by base with 95 % intervals. answering rule: the own letter against the "
+    "first tile called a match. selection: the attributes that the arm names, read in the control's words of each "
+    "picture alone, against those that the control names. perception: the arm's words against the control's, of the "
+    "attributes that the arm names. what is left: among six pictures words are other than alone. Exploratory."
+)
+
+
+@dataclass(frozen=True)
+class _Policy:
+    """Of one arm and base: answers by question (letter given, letter by its verdicts, attributes named of the place),
+    and {place: {attribute: word}} of panoramas and tiles alone."""
+
+    own: Mapping[str, str]
+    judged: Mapping[str, str]
+    named: Mapping[str, Sequence[str]]
+    panoramas: Mapping[str, Mapping[str, str]]
+    tiles: Mapping[str, Mapping[str, str]]
+
+
+def _policy(rows: pd.DataFrame) -> _Policy:
+    pairing = rows[(rows.task == "pairing") & (rows.decoding == "greedy")]
+    judged = readings.read_by_verdicts(pairing)
+    named = {}
+    for one in pairing.itertuples():
+        place = next((words for name, words, _ in thoughts(one.text, WORDS) if name == WORDS.place), {})
+        named[one.id] = tuple(place)
+
+    def alone(task: str) -> dict[str, dict[str, str]]:
+        of = rows[rows.task == task]
+        return {one.id: readings.first_words(one.choice, WORDS.attribute_of) for one in of.itertuples()}
+
+    return _Policy(
+        dict(zip(pairing.id, pairing.choice, strict=True)),
+        dict(zip(judged.id, judged.choice, strict=True)),
+        named,
+        alone("panorama words"),
+        alone("tile words"),
+    )
+
+
+def from_words(
+    named: Mapping[str, Sequence[str]], eyes: _Policy, candidates: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """{question: letter} of the first tile whose words, of the attributes named, are the panorama's; the last one where
+    none is, as an answer that calls no tile a match ends there. candidates: {question: ids of its tiles, by letter}."""
+    letters = {}
+    for question, tiles in candidates.items():
+        place = eyes.panoramas.get(question, {})
+        wanted = {kind: place.get(kind) for kind in named.get(question, ())}
+        same = [
+            all(word is not None and eyes.tiles.get(tile, {}).get(kind) == word for kind, word in wanted.items())
+            for tile in tiles
+        ]
+        letters[question] = LETTERS[same.index(True) if True in same else len(tiles) - 1]
+    return letters
+
+
+def decompose(p: pd.DataFrame, pairs: Iterable[tuple[str, str]]) -> pd.DataFrame:
+    """One row a pair (an arm and its control) that is there and part of the gain: after, before, part, benchmark, n
+    (questions of each base), bases, difference, low, high, p_value and smallest_effect, as shares. The parts add up to
+    ALL.
+
+    p: predictions of arms (`arms.read`). Questions are made again and have to have the letters that were recorded;
+    ValueError where they have not.
+    """
+    policies = {key: _policy(rows) for key, rows in p.groupby(["arm", "training_seed"])}
+    _, asked = thinking.questions_of(Profile.get(arms.PROFILE), "test")
+    right = p[p.task == "pairing"].drop_duplicates("id").set_index("id").truth.to_dict()
+    if any(asked[question][0] != letter for question, letter in right.items()):
+        raise ValueError("the questions of these answers are not those that are made today: evaluate the arms again")
+    candidates = {question: asked[question][1] for question in right}
+    rows = []
+    for after, before in pairs:
+        bases = [base for arm, base in policies if arm == after and (before, base) in policies]
+        if not bases:
+            continue
+        parts: dict[str, list[np.ndarray]] = {}
+        for base in bases:
+            for part, values in _parts(policies[after, base], policies[before, base], candidates, right).items():
+                parts.setdefault(part, []).append(values)
+        for part, found in parts.items():
+            rows.append(
+                {"after": after, "before": before, "part": part, "benchmark": BENCHMARK, "n": len(right)}
+                | {"bases": len(bases)}
+                | _measured(list(right), bases, found)
+            )
+    return pd.DataFrame(rows)
+
+
+def _parts(one: _Policy, other: _Policy, candidates, right: Mapping[str, str]) -> dict[str, np.ndarray]:
+    """{part: what it adds, for each question}."""
+
+    def hits(letters: Mapping[str, str]) -> np.ndarray:
+        return np.array([letters[question] == letter for question, letter in right.items()], float)
+
+    gain = hits(one.own) - hits(other.own)
+    rule = (hits(one.own) - hits(one.judged)) - (hits(other.own) - hits(other.judged))
+    before = hits(from_words(other.named, other, candidates))
+    chosen = hits(from_words(one.named, other, candidates))
+    seen = hits(from_words(one.named, one, candidates))
+    parts = {RULE: rule, SELECTION: chosen - before, PERCEPTION: seen - chosen}
+    return {ALL: gain, **parts, REST: gain - rule - (seen - before)}
+
+
+def _measured(questions: Sequence[str], bases: Sequence[int], values: Sequence[np.ndarray]) -> dict[str, float]:
+    table = pd.DataFrame({"id": np.tile(questions, len(bases)), "training_seed": np.repeat(bases, len(questions))})
+    table["system"], table["task"] = "gain", "pairing"
+    found: Sample = statistics.sample(table, np.concatenate(values), 1)
+    return statistics.by_spread(found.value, seeds.between(found.cells()))
+
+
+def for_readers(made: pd.DataFrame) -> pd.DataFrame:
+    """`decompose` in points with intervals: a row a pair, a column a part."""
+    if not len(made):
+        return made
+    cells = made.assign(
+        arms=made.after + " against " + made.before,
+        cell=[f"{100 * r.difference:+.1f} [{100 * r.low:+.1f}, {100 * r.high:+.1f}]" for r in made.itertuples()],
+    )
+    wide = cells.pivot(index="arms", columns="part", values="cell")
+    return wide.reindex(
+        index=list(dict.fromkeys(cells.arms)), columns=[ALL, RULE, SELECTION, PERCEPTION, REST]
+    ).reset_index()

@@ -1,0 +1,78 @@
+"""Parts of a gain in pairing, on answers whose parts are known."""
+
+import pandas as pd
+import pytest
+
+from georeplicate.mini import wording
+from georeplicate.report import pairing_gain, thinking
+
+WORDS = wording.of("geographic").words
+SOIL, ROAD = list(WORDS["soil"].values()), list(WORDS["road"].values())
+# Two tiles a question; the first is the wrong one. Soil is the same in both, roads tell them apart.
+QUESTIONS = {f"c{i}/{i}": ("B", [f"other/{i}", f"c{i}/{i}"]) for i in range(40)}
+
+
+def rows(arm: str, base: int, named: str, letter: str, road_read: bool = True) -> list[dict]:
+    """Answers that name one attribute of the place and call tile A a match or not. road_read: whether the road of the
+    panorama is read as it is, or as that of the wrong tile."""
+    found = []
+    common = {"arm": arm, "training_seed": base, "decoding": "greedy"}
+    for question, (right, tiles) in QUESTIONS.items():
+        word = {"soil": SOIL[0], "road": ROAD[0]}[named]
+        verdicts = "A match" if letter == "A" else "A other B match"
+        text = f"<think> place {word} {verdicts} </think> <answer> {letter} </answer>"
+        found.append(common | {"task": "pairing", "id": question, "truth": right, "choice": letter, "text": text})
+        seen = {question: ROAD[0], tiles[0]: ROAD[1]}
+        shown = ROAD[0] if road_read else ROAD[1]
+        found.append(common | {"task": "panorama words", "id": question, "choice": f"{SOIL[0]} {shown}"})
+        for tile in tiles:
+            found.append(common | {"task": "tile words", "id": tile, "choice": f"{SOIL[0]} {seen[tile]}"})
+    return found
+
+
+@pytest.fixture
+def questions(monkeypatch):
+    monkeypatch.setattr(thinking, "questions_of", lambda profile, split: (None, QUESTIONS))
+
+
+def made(*answers: list[dict]) -> pd.DataFrame:
+    table = pd.DataFrame([row for part in answers for row in part]).fillna("")
+    found = pairing_gain.decompose(table, [("region", "shuffled"), ("random", "shuffled")])
+    return found.set_index(["after", "part"])
+
+
+def test_naming_what_tells_tiles_apart_is_selection(questions):
+    both = [rows("shuffled", b, "soil", "A") + rows("region", b, "road", "B") for b in (0, 1, 2)]
+    found = made(*both).difference["region"]
+    assert found[pairing_gain.ALL] == found[pairing_gain.SELECTION] == 1
+    assert found[pairing_gain.RULE] == found[pairing_gain.PERCEPTION] == found[pairing_gain.REST] == 0
+
+
+def test_reading_it_better_is_perception(questions):
+    both = [rows("shuffled", b, "road", "A", road_read=False) + rows("region", b, "road", "B") for b in (0, 1, 2)]
+    found = made(*both).difference["region"]
+    assert found[pairing_gain.ALL] == found[pairing_gain.PERCEPTION] == 1 and found[pairing_gain.SELECTION] == 0
+
+
+def test_answering_what_was_called_a_match_is_the_rule_and_parts_add_up(questions):
+    after = rows("region", 0, "soil", "A")
+    before = [row | ({"choice": "B"} if row["task"] == "pairing" else {}) for row in rows("shuffled", 0, "soil", "A")]
+    found = made(after, before, rows("random", 1, "soil", "A")).difference
+    assert "random" not in found.index.get_level_values(0)  # no base has both
+    assert found["region"][pairing_gain.ALL] == found["region"][pairing_gain.RULE] == -1
+    parts = found["region"].drop(pairing_gain.ALL)
+    assert parts.sum() == pytest.approx(found["region"][pairing_gain.ALL])
+
+
+def test_a_row_for_readers_has_a_column_for_each_part(questions):
+    both = [rows("shuffled", b, "soil", "A") + rows("region", b, "road", "B") for b in (0, 1)]
+    table = made(*both).reset_index()
+    [row] = pairing_gain.for_readers(table).to_dict("records")
+    assert row["arms"] == "region against shuffled" and row[pairing_gain.SELECTION].startswith("+100.0 [")
+    assert not len(pairing_gain.for_readers(table.head(0)))
+
+
+def test_questions_that_are_not_those_of_the_answers_are_refused(questions):
+    answers = [row | ({"truth": "A"} if row["task"] == "pairing" else {}) for row in rows("region", 0, "soil", "A")]
+    with pytest.raises(ValueError, match="not those that are made today"):
+        made(answers)
