@@ -28,10 +28,11 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
         if len(found := gains.claims(judged)):
             paths += tables.write(found, out / "tables" / "claims", gains.CLAIMS)
         paths += tables.write(arms.while_pairing(p, records), out / "tables" / "while_pairing", arms.WHILE_PAIRING)
-        if len(split := pairing_gain.decompose(p, gains.OF_THE_REWARD)):
+        split = pairing_gain.decompose(p, gains.OF_THE_REWARD)
+        if len(split):
             paths += tables.write(split, out / "tables" / "pairing_gain", pairing_gain.CAPTION)
         said = [arms.room(made), gains.headline(judged, mean), arms.without_control(made)]
-        said += [gains.positive_controls(judged), gains.cancels(judged, made)]
+        said += [pairing_gain.sentence(split), gains.positive_controls(judged), gains.cancels(judged, made)]
         said += [arms.outcomes(judged, records), arms.parts(judged)]
         text = "\n\n".join(filter(None, said)) + "\n"
         paths.append(files.write_bytes(out / "tables" / "sentences.md", text.encode()))

@@ -142,6 +142,27 @@ def _in_mean(mean: pd.DataFrame) -> str:
     return f"In the mean of {first.pairs} pairs, base by base: {'; '.join(said)} points."
 
 
+def first_page(judged: pd.DataFrame, mean: pd.DataFrame, made: pd.DataFrame) -> str:
+    """What the reward adds, in one sentence for the first page, from `all_verdicts`, `pooled` and `arms.levels`: its
+    gains in pairing with the levels reached, places in the mean, and the arm that stands for the paper's own base; ""
+    before these are there."""
+    of = _of_the_reward(judged)
+    if not (len(of) and len(mean) and (judged.after == "plain").any()):
+        return ""
+    pairing = of[of.endpoint == "pairing"]
+    reached = made[(made.endpoint == "pairing") & made.arm.isin(pairing.after)].value
+    places = mean.set_index("endpoint").loc["places"]
+    raised = (pairing.verdict == arms.HIGHER).sum()
+    plain = judged[(judged.after == "plain") & (judged.before == "base")].set_index("endpoint")
+    return (
+        "Against the same training with random labels the reward raises pairing accuracy in "
+        f"{raised} of {len(pairing)} pairs of arms, by {100 * pairing.difference.min():.0f} to {100 * pairing.difference.max():.0f} points to "
+        f"{reached.min():.2f} to {reached.max():.2f} (chance 0.20), and places within {KM:,} km by {_points(places)} "
+        f"points in their mean. From a base without an answering rule pairing moves by {_points(plain.loc['pairing'])} "
+        f"and places by {_points(plain.loc['places'])}."
+    )
+
+
 def read_headline(folder: str | Path) -> str:
     """`headline` from the tables arms.csv and pooled.csv of a folder."""
     judged, mean = (pd.read_csv(Path(folder) / f"{name}.csv") for name in ("arms", "pooled"))

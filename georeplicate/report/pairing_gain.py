@@ -139,6 +139,23 @@ def _measured(questions: Sequence[str], bases: Sequence[int], values: Sequence[n
     return statistics.by_spread(found.value, seeds.between(found.cells()))
 
 
+def sentence(made: pd.DataFrame) -> str:
+    """The range of each part over the pairs of `decompose`, as a sentence; "" of nothing."""
+    if not len(made):
+        return ""
+    ends = {}
+    for part, rows in made.groupby("part"):
+        low, high = (f"{100 * value:+.1f}" for value in (rows.difference.min(), rows.difference.max()))
+        ends[part] = low if low == high else f"{low} to {high}"
+    pairs = made.groupby(["after", "before"]).ngroups
+    return (
+        f"Where the gain in pairing comes from ({pairs} pair{'s' if pairs > 1 else ''} of arms, wrong tiles of one "
+        f"city, points): {ends[ALL]} over the control, of which {ends[SELECTION]} choosing what to name (selection), "
+        f"{ends[PERCEPTION]} naming it more truly (perception) and {ends[RULE]} the answering rule; {ends[REST]} are "
+        "left."
+    )
+
+
 def for_readers(made: pd.DataFrame) -> pd.DataFrame:
     """`decompose` in points with intervals: a row a pair, a column a part."""
     if not len(made):

@@ -70,6 +70,9 @@ def test_a_row_for_readers_has_a_column_for_each_part(questions):
     [row] = pairing_gain.for_readers(table).to_dict("records")
     assert row["arms"] == "region against shuffled" and row[pairing_gain.SELECTION].startswith("+100.0 [")
     assert not len(pairing_gain.for_readers(table.head(0)))
+    text = pairing_gain.sentence(table)
+    assert "1 pair of arms" in text and "of which +100.0 choosing what to name" in text
+    assert pairing_gain.sentence(table.head(0)) == ""
 
 
 def test_questions_that_are_not_those_of_the_answers_are_refused(questions):

@@ -176,6 +176,7 @@ def test_the_headline_counts_verdicts_on_what_the_reward_adds_and_waits_for_its_
     one = gains.headline(arms.verdicts(p, arms.samples(p), record(asks[0])))
     assert "in 1 pair of arms" in one and "from anywhere |" not in one.splitlines()[-1]
     assert not gains.headline(arms.verdicts(p, arms.samples(p), record())) and not gains.headline(pd.DataFrame())
+    assert not gains.first_page(judged, gains.pooled(arms.samples(p)), pd.DataFrame())
 
 
 def test_table_2_of_this_world_has_the_paper_s_systems_as_far_as_their_arms_are_there(climates):
