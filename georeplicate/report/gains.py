@@ -154,12 +154,13 @@ def first_page(judged: pd.DataFrame, mean: pd.DataFrame, made: pd.DataFrame) -> 
     places = mean.set_index("endpoint").loc["places"]
     raised = (pairing.verdict == arms.HIGHER).sum()
     plain = judged[(judged.after == "plain") & (judged.before == "base")].set_index("endpoint")
+    gained = f"{100 * pairing.difference.min():.0f} to {100 * pairing.difference.max():.0f} points"
     return (
         "Against the same training with random labels the reward raises pairing accuracy in "
-        f"{raised} of {len(pairing)} pairs of arms, by {100 * pairing.difference.min():.0f} to {100 * pairing.difference.max():.0f} points to "
-        f"{reached.min():.2f} to {reached.max():.2f} (chance 0.20), and places within {KM:,} km by {_points(places)} "
-        f"points in their mean. From a base without an answering rule pairing moves by {_points(plain.loc['pairing'])} "
-        f"and places by {_points(plain.loc['places'])}."
+        f"{raised} of {len(pairing)} pairs of arms, by {gained} to {reached.min():.2f} to {reached.max():.2f} "
+        f"(chance 0.20), and places within {KM:,} km by {_points(places)} points in their mean. From a base without "
+        f"an answering rule pairing moves by {_points(plain.loc['pairing'])} and places by "
+        f"{_points(plain.loc['places'])}."
     )
 
 
