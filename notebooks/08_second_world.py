@@ -348,4 +348,4 @@ Markdown(gains.cancels(every, levels))
 # ## Answer
 
 # %%
-Markdown(f"{gains.headline(every, gains.pooled(measured))}\n\n{arms.outcomes(every, records)}")
+Markdown(f"{gains.headline(every, gains.pooled(answers, measured))}\n\n{arms.outcomes(every, records)}")

@@ -19,7 +19,7 @@ before the runs (`runs.arms`). Everything here is computed from predictions.csv 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 from scipy.stats import false_discovery_control
 
-from georeplicate import geo, paper
+from georeplicate import geo, manifest, paper
 from georeplicate.evaluation import seeds, statistics
 from georeplicate.evaluation.faithfulness import thoughts
 from georeplicate.evaluation.statistics import Sample
@@ -53,7 +53,8 @@ LEVELS = (
     "bases (Student's t) and places. Lines without training are of the same test places."
 )
 VERDICTS = (
-    "Each contrast of the registered experiments, base by base: the prediction that was written down before any new "
+    "Each contrast of the registered experiments, base by base (paired; arms whose bases were made again on another "
+    "processor are compared as independent): the prediction that was written down before any new "
     "arm of the experiment was evaluated, the difference with its 95 % interval, and the verdict. p_holm is adjusted "
     "over the primary endpoints of a contrast, and decides about them; the others are exploratory and decided by their "
     "interval (p_bh is adjusted over all of an experiment by Benjamini and Hochberg). smallest_effect is the smallest "
@@ -71,11 +72,41 @@ WHILE_PAIRING = (
 
 
 def read(runs: str | Path, records: Mapping[str, Mapping[str, Any]]) -> pd.DataFrame:
-    """Predictions of the finished arms below a folder, with `arm`; `training_seed` is the number of the base. records:
-    of each experiment, by its name. FileError where there is none, ValueError where one is not as it was registered."""
+    """Predictions of the finished arms below a folder, with `arm` and `origin`; `training_seed` is the number of the
+    base. origin: the policy that a run comes from, by way of others or not, as its manifest names it. records: of each
+    experiment, by its name. FileError where there is none, ValueError where one is not as it was registered."""
     names = arms.finished(Path(runs), list(records.values()))
     p = runner.predictions(runs)  # the first runs of this world recorded the other one's benchmark
-    return p[p.run.isin(names)].assign(arm=p.run.str.rpartition("-b")[0], benchmark=BENCHMARK)
+    p = p[p.run.isin(names)]
+    return p.assign(arm=p.run.str.rpartition("-b")[0], benchmark=BENCHMARK, origin=p.run.map(_origins(runs, names)))
+
+
+def _origins(runs: str | Path, names: Iterable[str]) -> dict[str, str]:
+    """{run: the policy that it comes from}: a base's own, else where the first training on the way to it began."""
+    said = {name: manifest.read(Path(runs) / name) for name in names}
+    began = {
+        one["evaluation"]["inputs"]["policy"]: one["training"]["inputs"]["start"]
+        for one in said.values()
+        if one["training"]
+    }
+
+    def root(policy: str) -> str:
+        while policy in began:
+            policy = began[policy]
+        return policy
+
+    return {name: root(one["evaluation"]["inputs"]["policy"]) for name, one in said.items()}
+
+
+def paired(p: pd.DataFrame, one: str, other: str) -> bool:
+    """Whether two arms come from the same policies, base by base. A base that is made again elsewhere has its number
+    and its curriculum, and, as processors round otherwise, other weights: arms from such bases are compared as
+    independent. True where nothing says where answers come from."""
+    if "origin" not in p:
+        return True
+    found = [p[p.arm == name].groupby("training_seed").origin.first() for name in (one, other)]
+    shared = found[0].index.intersection(found[1].index)
+    return bool((found[0][shared] == found[1][shared]).all())
 
 
 # --- endpoints -------------------------------------------------------------------------------------------------------
@@ -280,7 +311,8 @@ def all_verdicts(p: pd.DataFrame, measured: Measured, records: Mapping[str, Mapp
 
 def verdicts(p: pd.DataFrame, measured: Measured, record: Mapping[str, Any]) -> pd.DataFrame:
     """One row a registered contrast and endpoint whose two arms are there: after, before, endpoint, primary, predicted,
-    the two values, difference, low, high, p_value, p_holm, p_bh, smallest_effect, n, bases, verdict and outcome."""
+    the two values, difference, low, high, p_value, p_holm, p_bh, smallest_effect, paired (see `paired`), n, bases,
+    verdict and outcome."""
     tables_of = []
     primary = {one["name"] for one in record["endpoints"] if one["primary"]}
     margin = record["smallest_difference_of_interest"]
@@ -288,6 +320,7 @@ def verdicts(p: pd.DataFrame, measured: Measured, record: Mapping[str, Any]) -> 
         if not {contrast["after"], contrast["before"]} <= measured.keys():
             continue
         after, before = measured[contrast["after"]], measured[contrast["before"]]
+        same = paired(p, contrast["after"], contrast["before"])
         rows = []
         for what in after:
             one, two = _both(after[what], before[what])
@@ -297,7 +330,8 @@ def verdicts(p: pd.DataFrame, measured: Measured, record: Mapping[str, Any]) -> 
                 | {"predicted": contrast["predicted"].get(what, ""), "bases": len(one.seeds)}
                 | {"n": _n(p, contrast["after"], what)}
                 | {"before_value": two.value, "after_value": one.value}
-                | statistics.difference(one, two, same_seeds=True)
+                | statistics.difference(one, two, same_seeds=same)
+                | {"paired": same}
             )
         table = pd.DataFrame(rows)
         table.insert(table.columns.get_loc("p_value") + 1, "p_holm", np.nan)
@@ -449,6 +483,7 @@ def sentences(table: pd.DataFrame) -> str:
                 found.append(f"{row.endpoint} {gap} points [{low}, {high}], {row.verdict}{outcome}")
         first = rows.iloc[0]
         bases = f"{first.bases} base{'s' if first.bases != 1 else ''}"
+        bases += "" if first.paired else ", made again for one of the two: compared as independent"
         parts = [f"Conclusive: {'; '.join(found)}." if found else "Nothing is conclusive."]
         if unknown:
             parts.append(f"Inconclusive, in brackets what would have been detected: {', '.join(unknown)} points.")

@@ -23,7 +23,7 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
     judged = arms.all_verdicts(p, measured, records)
     if len(judged):
         paths += tables.write(judged, out / "tables" / "arms", arms.VERDICTS)
-        if len(mean := gains.pooled(measured)):
+        if len(mean := gains.pooled(p, measured)):
             paths += tables.write(mean, out / "tables" / "pooled", gains.POOLED)
         if len(found := gains.claims(judged)):
             paths += tables.write(found, out / "tables" / "claims", gains.CLAIMS)

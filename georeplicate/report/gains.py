@@ -2,7 +2,7 @@
 with random labels, and what that says of the paper's claims. From `report.arms`.
 
     gains(all verdicts)          a row each pair of arms, differences with their intervals and verdicts
-    pooled(samples)              the mean over all pairs, base by base
+    pooled(predictions, samples) the mean over all pairs, base by base
     headline(verdicts, pooled)   both below a sentence; read_headline(folder) the same from committed tables
     positive_controls(verdicts)  what training with labels of places does, where the reward has none
     cancels(verdicts, levels)    the paper's argument for hard negatives, held against these arms
@@ -20,7 +20,7 @@ import pandas as pd
 from georeplicate import paper
 from georeplicate.evaluation import seeds, statistics
 from georeplicate.evaluation.statistics import Sample
-from georeplicate.report.arms import BENCHMARK, KM, OPEN, Measured
+from georeplicate.report.arms import BENCHMARK, KM, OPEN, Measured, paired
 from georeplicate.runs import arms
 
 # An arm and its control, whose labels are random, with what else is the same in both.
@@ -82,12 +82,14 @@ def gains(judged: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame([rows[pair] for pair in OF_THE_REWARD if pair in rows], columns=columns)
 
 
-def pooled(measured: Measured) -> pd.DataFrame:
-    """From `arms.samples`, a row each endpoint of GAINS: benchmark, pairs, bases, difference, low, high, p_value and
-    smallest_effect of the mean over all pairs whose arms have every base; no row for fewer than two pairs or bases."""
+def pooled(p: pd.DataFrame, measured: Measured) -> pd.DataFrame:
+    """From predictions of arms and their samples, a row each endpoint of GAINS: benchmark, pairs, bases, difference,
+    low, high, p_value and smallest_effect of the mean over all pairs whose arms have every base and come from the same
+    ones; no row for fewer than two pairs or bases."""
     rows = []
+    there = [pair for pair in OF_THE_REWARD if set(pair) <= measured.keys() and paired(p, *pair)]
     for endpoint in GAINS:
-        found = {pair: _gap(measured, pair, endpoint) for pair in OF_THE_REWARD if set(pair) <= measured.keys()}
+        found = {pair: _gap(measured, pair, endpoint) for pair in there}
         bases = max((one.seeds for one in found.values() if one), key=len, default=())
         whole = [one for one in found.values() if one and one.seeds == bases]
         if len(whole) < 2 or len(bases) < 2:

@@ -22,7 +22,7 @@ from georeplicate.mini import readings
 from georeplicate.mini.wording import LETTERS
 from georeplicate.profiles import Profile
 from georeplicate.report import thinking
-from georeplicate.report.arms import BENCHMARK, WORDS
+from georeplicate.report.arms import BENCHMARK, WORDS, paired
 from georeplicate.runs import arms
 
 RULE, SELECTION, PERCEPTION, REST, ALL = "answering rule", "selection", "perception", "what is left", "all"
@@ -86,9 +86,9 @@ def from_words(
 
 
 def decompose(p: pd.DataFrame, pairs: Iterable[tuple[str, str]]) -> pd.DataFrame:
-    """One row a pair (an arm and its control) that is there and part of the gain: after, before, part, benchmark, n
-    (questions of each base), bases, difference, low, high, p_value and smallest_effect, as shares. The parts add up to
-    ALL.
+    """One row a pair (an arm and its control, from the same bases) that is there and part of the gain: after, before,
+    part, benchmark, n (questions of each base), bases, difference, low, high, p_value and smallest_effect, as shares.
+    The parts add up to ALL.
 
     p: predictions of arms (`arms.read`). Questions are made again and have to have the letters that were recorded;
     ValueError where they have not.
@@ -102,7 +102,7 @@ def decompose(p: pd.DataFrame, pairs: Iterable[tuple[str, str]]) -> pd.DataFrame
     rows = []
     for after, before in pairs:
         bases = [base for arm, base in policies if arm == after and (before, base) in policies]
-        if not bases:
+        if not bases or not paired(p, after, before):
             continue
         parts: dict[str, list[np.ndarray]] = {}
         for base in bases:

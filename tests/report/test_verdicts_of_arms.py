@@ -118,6 +118,30 @@ def test_only_bases_that_both_arms_have_are_compared(climates):
     assert not len(verdicts(answers("rule", [1, 2, 3]), asks))
 
 
+def test_arms_from_bases_that_were_made_again_are_compared_as_independent(climates, tmp_path):
+    asks = experiment.Contrast("region", "rule", "?", {"places": "higher"})
+    p = pd.concat([answers("rule", [20, 30, 40]), answers("region", [24, 34, 44])])
+    p["origin"] = "made here " + p.training_seed.astype(str)
+    found = verdicts(p, asks).set_index("endpoint")
+    assert found.paired.all() and found.verdict["places"] == "higher"  # four places more from each base
+    again = p.assign(origin=p.origin.where(p.arm == "rule", p.origin + ", and again"))
+    found = verdicts(again, asks).set_index("endpoint")
+    assert not found.paired.any() and found.verdict["places"] == "cannot tell"
+    assert found.difference["places"] == pytest.approx(4 / 80)
+    assert "(3 bases, made again for one of the two" in arms.sentences(found.reset_index())
+
+
+def test_where_a_run_comes_from_is_found_through_the_runs_between(monkeypatch):
+    def run(policy, start=None):
+        training = {"inputs": {"start": start}} if start else None
+        return {"training": training, "evaluation": {"inputs": {"policy": policy}}}
+
+    said = {"rule-b0": run("base"), "sft-b0": run("taught", "base"), "r1-b0": run("rewarded", "taught")}
+    said["region-b0"] = run("other", "base made again")
+    monkeypatch.setattr(arms.manifest, "read", lambda folder: said[folder.name])
+    assert arms._origins("runs", said) == dict(zip(said, ["base", "base", "base", "base made again"], strict=True))
+
+
 def test_a_difference_splits_into_what_is_left_out_and_what_is_wrong(climates):
     asks = experiment.Contrast("region", "rule", "?", {})
     after = answers("region", [20, 20, 20], true=7)
@@ -176,7 +200,7 @@ def test_the_headline_counts_verdicts_on_what_the_reward_adds_and_waits_for_its_
     one = gains.headline(arms.verdicts(p, arms.samples(p), record(asks[0])))
     assert "in 1 pair of arms" in one and "from anywhere |" not in one.splitlines()[-1]
     assert not gains.headline(arms.verdicts(p, arms.samples(p), record())) and not gains.headline(pd.DataFrame())
-    assert not gains.first_page(judged, gains.pooled(arms.samples(p)), pd.DataFrame())
+    assert not gains.first_page(judged, gains.pooled(p, arms.samples(p)), pd.DataFrame())
 
 
 def test_table_2_of_this_world_has_the_paper_s_systems_as_far_as_their_arms_are_there(climates):
@@ -216,15 +240,17 @@ def test_a_claim_is_held_against_each_pair_of_arms_that_can_speak_to_it(climates
 def test_the_mean_over_pairs_is_taken_base_by_base(climates):
     rows = [answers("shuffled-replay", [20, 24, 28]), answers("region-replay", [24, 28, 32], right=36)]
     rows.append(answers("random-replay", [28, 24, 36], right=28))
-    measured = arms.samples(pd.concat(rows))
-    made = gains.pooled(measured).set_index("endpoint")
+    p = pd.concat(rows)
+    made = gains.pooled(p, arms.samples(p)).set_index("endpoint")
     assert set(made.pairs) == {2} and set(made.bases) == {3}
     assert made.difference["pairing"] == pytest.approx((16 + 8) / 2 / 80)
     each = np.array([(4 + 8) / 2, (4 + 0) / 2, (4 + 8) / 2]) / 80  # of each base
     assert made.difference["places"] == pytest.approx(each.mean())
     half = t.ppf(0.975, 2) * each.std(ddof=1) / np.sqrt(3)
     assert made.high["places"] - made.difference["places"] >= half - 1e-12  # and what places add to it
-    assert not len(gains.pooled(arms.samples(pd.concat(rows[:2])))) and not len(gains.pooled({}))
+    assert not len(gains.pooled(p, arms.samples(pd.concat(rows[:2])))) and not len(gains.pooled(p, {}))
+    apart = p.assign(origin=p.arm.where(p.arm == "region-replay", "") + p.training_seed.astype(str))
+    assert not len(gains.pooled(apart, arms.samples(apart)))  # one pair is left whose arms come from the same bases
 
 
 def test_controls_with_labels_are_said_beside_what_has_none(climates):
