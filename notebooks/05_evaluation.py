@@ -281,9 +281,9 @@ table1[table1.method.isin(["Qwen2.5-VL-7B", "GLOBE-7B", "Geo-R1"])]
 # *Predict:* the scaffold saw 16 cities in 13 countries, and cities of the base's own in many more; the test cities are
 # others. What of an unseen country? And what of GRPO, which saw no country at all?
 #
-# > **What this section cannot find.** Hardly anything that the thinking has words for says where a place is (Table 1
-# > below has a reader of the true words beside the constant guess), so a policy that sees better cannot locate better
-# > by it. The paper's claim about transfer is tested in a second world; the end of section 6 has what came out there.
+# > **What this section can find.** A gain in places needs words that say where a place is. Table 1 below has a reader
+# > of the true words beside the constant guess: if it does no better, no policy that sees better can locate better by
+# > them. The paper's claim about transfer is tested in a second world; the end of section 6 has what came out there.
 
 # %% [markdown]
 # Two trivial baselines stand below: a random point on land, and the best constant guess (the one place, chosen on

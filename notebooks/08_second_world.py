@@ -89,7 +89,7 @@ cues = cues.sort_values("differs_same_city")
 shown = ["cue", "differs_same_city", "differs_any_cities", "bits_region", "bits_climate_group"]
 display(cues[shown].round(2))
 kinds = cues.cue.isin(cues_of_a_city).map({True: "the same in a city", False: "differs within a city"})
-cues.groupby(kinds)[["bits_region", "bits_climate_group"]].sum().round(2)  # one by one; together they say less
+cues.groupby(kinds)[["bits_region", "bits_climate_group"]].sum().round(2)  # an upper bound: cues overlap
 
 # %% [markdown]
 # Before any policy was trained, this world had to pass tests of its own, on validation places: that true words locate a
@@ -132,7 +132,7 @@ source.show(arms.decide)
 # %% [markdown]
 # ## (4) What each arm reached
 #
-# The arms of later experiments, of which sections (7) to (11) are, are drawn with the first's:
+# The arms of later experiments, those of sections (7) to (11), are drawn with the first's:
 
 # %%
 answers = arms.read(results / "runs", records)
@@ -176,12 +176,12 @@ Markdown(arms.parts(judged))
 # Much of what the arms lost is form: words and places that they no longer name under prompts which no reward is about.
 # Each base loses another share of it, so bases end far apart, and little can be detected. The second experiment,
 # planned when the first one's outcome was known, replays the base's own records of those prompts beside GRPO, in its
-# arms alike: what is left between a reward on pairing and random labels is what the reward does. And it has a line:
-# training with a reward on the place itself.
+# arms alike: what is left between a reward on pairing and random labels is what the reward does. A fourth arm
+# is rewarded for the place itself: what labels would give.
 #
 # > **Replay is supervision.** Its records have true labels, captions under the very prompt of the endpoint `words`
-# > among them. So places and words rise in every arm that has it, whatever is rewarded, and a difference in words that
-# > replay would close is closed: "no difference" says that the reward adds nothing *to that*.
+# > among them. So it teaches words and places in every arm that has it, whatever is rewarded, and would close a
+# > difference in words that the reward opens: "no difference" says that the reward adds nothing *to that*.
 
 # %%
 second = records["replay"]
@@ -287,7 +287,7 @@ Markdown(paper.markdown(arms.for_readers(scaffolded)))
 # ## (10) A fifth: pairs of 325 cities
 #
 # Sixteen cities have few climates and roofs between them, so a cue of a region is seldom what tells two tiles apart.
-# Here GRPO sees pairs of 325 cities, those that the bases were told of, at other places: with wrong tiles from
+# Here GRPO sees pairs of 325 cities, those that the bases were trained on, at other places: with wrong tiles from
 # anywhere, where cues of a region pay most, and with graded ones, from a neighbour to a stranger.
 
 # %%
@@ -298,7 +298,7 @@ Markdown(arms.contrasts(fifth))
 Markdown(fifth["power"])
 
 # %% [markdown]
-# *Predict:* a simulator had its largest gain here. Four pairs of arms had none. What would you bet on?
+# *Predict:* a simulator of words had its largest gain here. After the sections before, what would you bet on?
 
 # %%
 many = every[every.experiment == "cities"]
@@ -342,7 +342,7 @@ Markdown(causes.sentences(follows))
 # geographic reasoning.
 
 # %%
-Markdown(gains.cancels(every, levels))
+Markdown(gains.cancels(every))
 
 # %% [markdown]
 # ## Answer

@@ -62,8 +62,10 @@ _TRUE = tuple(
     for form in ("{0}_{1}", "{1}_{0}")
     for word in "true gt truth target actual real ground_truth".split()
 )
-# No number that is meant as it stands: a negative one, as accountants write it, and a bound ("<48.86").
-_NO_NUMBER = re.compile(r"\( ?[\d.,]+ ?\)$|[<>≤≥≠]=?\s*[-+]?\d")
+# No number that is meant as it stands: a negative one, as accountants write it, and a bound ("<48.86", "48.86 <").
+_NO_NUMBER = re.compile(
+    r"\( ?[\d.,]+ ?\)$|=?\s*(?:[<>≤≥≠⩽⩾]|&[lg]te?;)[=\s]*[-+\u2212]?\s*\d|.*\d\s*(?:[<>≤≥⩽⩾]|&[lg]te?;)\s*=?$"
+)
 _MISSING = frozenset(("", "nan", "none", "null", "na", "n/a", "#n/a", "-"))
 
 SWAPPED_FAR_KM, SWAPPED_NEAR_KM = 1000.0, 200.0  # a point this far off whose mirror image lies this near

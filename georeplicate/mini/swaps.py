@@ -20,9 +20,9 @@ from georeplicate.mini.readings import first_place
 from georeplicate.mini.wording import LETTERS, PAIR, WHERE
 from georeplicate.model import policy as policies
 
-OF_PLACES = ["id", "attribute", "before", "flipped", "exchanged"]
-OF_PLACES += [f"country_{how}" for how in ("before", "flipped", "exchanged")]
-OF_VERDICTS = ["id", "letter", "equal", "verdict", "opposed", "exchanged"]
+WAYS = ("before", "flipped", "exchanged")
+OF_PLACES = ("id", "attribute", *WAYS, *(f"country_{how}" for how in WAYS))
+OF_VERDICTS = ("id", "letter", "equal", "verdict", "opposed", "exchanged")
 
 
 def flipped(words: Sequence[str], wording: Wording, rng: np.random.Generator) -> tuple[list[str], str]:
@@ -41,9 +41,10 @@ def of_places(
     """One row a place whose thought says words: OF_PLACES.
 
     rows: {id, pixels} of street-level photos. Thoughts are greedy; behind their last word about the picture they are
-    cut, and continued greedily from the words as they were, with one flipped, and from all of them before the photo of
-    the next row (`before`, `flipped`, `exchanged`: the texts; the countries are ISO codes of the first place that each
-    names, "" for none). attribute: of the flipped word. An empty table where no thought says any.
+    cut, and continued greedily from the words as they were, with one flipped, and from all of them before the photo
+    half of the rows further on, as its neighbours are mostly of one city (`before`, `flipped`, `exchanged`: the texts;
+    the countries are ISO codes of the first place that each names, "" for none). attribute: of the flipped word. An
+    empty table where no thought says any.
     """
     rng = np.random.default_rng([seed, 23])
     requests = [{"pixels": row["pixels"], "prompt": WHERE} for row in rows]
@@ -56,19 +57,24 @@ def of_places(
             continue
         words, kind = flipped([tokens[at] for at in positions], wording, rng)
         changed = dict(zip(positions, words, strict=True))
-        elsewhere = rows[(i + 1) % len(rows)]["pixels"]
+        elsewhere = _elsewhere(rows, i)["pixels"]
         for now, pixels in (({}, row["pixels"]), (changed, row["pixels"]), ({}, elsewhere)):
             begun = " ".join(now.get(at, token) for at, token in enumerate(tokens[: positions[-1] + 1]))
             starts.append({"pixels": pixels, "text": f"{policy.text(question)}{begun}", "begun": begun})
         chosen.append({"id": row["id"], "attribute": kind})
     if not chosen:
-        return pd.DataFrame(columns=OF_PLACES)
+        return pd.DataFrame(columns=list(OF_PLACES))
     ends = policy.generate(starts, max_new_tokens=max_new_tokens, temperature=0.0).texts
     texts = [f"{start['begun']} {end}" for start, end in zip(starts, ends, strict=True)]
     found = pd.DataFrame(chosen).assign(before=texts[::3], flipped=texts[1::3], exchanged=texts[2::3])
-    for how in ("before", "flipped", "exchanged"):
+    for how in WAYS:
         found[f"country_{how}"] = [first_place(text)[0] for text in found[how]]
-    return found[OF_PLACES]
+    return found[list(OF_PLACES)]
+
+
+def _elsewhere(rows: Sequence[dict], i: int) -> dict:
+    """The row whose pictures are shown instead of row i's: half of the rows further on."""
+    return rows[(i + len(rows) // 2) % len(rows)]
 
 
 @dataclass(frozen=True)
@@ -109,7 +115,7 @@ def of_verdicts(
     answer cut before its verdict. letter: that tile. equal: whether its words are the place's, attribute by attribute.
     verdict, opposed, exchanged: the likelier of the two verdicts behind the words as they were; behind the same words
     made to say the opposite (of equal words one is flipped, of others all are made equal); and behind the words as they
-    were before the pictures of the next row. An empty table where no answer gives one.
+    were before the pictures of the question half of the rows further on. An empty table where no answer gives one.
     """
     rng = np.random.default_rng([seed, 29])
     requests = [{"pixels": row["pixels"], "prompt": PAIR} for row in rows]
@@ -126,15 +132,17 @@ def of_verdicts(
             changed = dict(zip(spots, flipped([tokens[at] for at in spots], wording, rng)[0], strict=True))
         else:
             changed = {one.own[kind]: word for kind, word in one.place.items()}
-        elsewhere = rows[(i + 1) % len(rows)]["pixels"]
+        elsewhere = _elsewhere(rows, i)["pixels"]
         for now, pixels in (({}, row["pixels"]), (changed, row["pixels"]), ({}, elsewhere)):
             begun = " ".join(now.get(at, token) for at, token in enumerate(tokens[: one.end]))
             starts.append({"pixels": pixels, "text": f"{policy.text(question)}{begun}"})
         chosen.append({"id": row["id"], "letter": one.letter, "equal": equal})
     if not chosen:
-        return pd.DataFrame(columns=OF_VERDICTS)
+        return pd.DataFrame(columns=list(OF_VERDICTS))
     given = _likelier(policy, starts, (wording.match, wording.different))
-    return pd.DataFrame(chosen).assign(verdict=given[::3], opposed=given[1::3], exchanged=given[2::3])[OF_VERDICTS]
+    return pd.DataFrame(chosen).assign(verdict=given[::3], opposed=given[1::3], exchanged=given[2::3])[
+        list(OF_VERDICTS)
+    ]
 
 
 def _likelier(policy: policies.Policy, starts: Sequence[dict], words: Sequence[str], at_once: int = 64) -> list[str]:

@@ -8,7 +8,7 @@ before the runs (`runs.arms`). Everything here is computed from predictions.csv 
     while_pairing(predictions, ...)    whether what is said while pairing is true, by seeing or by choosing
     parts(verdicts)                    what is left out and what is wrong, of words and places
     all_verdicts(..., records)         the same of every experiment
-    by_arm, for_readers                both for readers; sentences(verdicts) and outcomes(all verdicts) as Markdown
+    by_arm, for_readers, points        both for readers; sentences(verdicts) and outcomes(all verdicts) as Markdown
     table2(levels)                     the systems of the paper's Table 2 in this world, and their controls
     without_control(levels)            what this table would seem to say without them, as sentences
     contrasts(record)                  what was registered, as Markdown
@@ -44,7 +44,7 @@ KM = 2500
 ALPHA = 0.05
 OPEN = "cannot tell"
 CONFIRMED, REFUTED = "as predicted", "otherwise than predicted"
-OUTCOMES = {CONFIRMED: "came out as predicted", REFUTED: "came out otherwise", OPEN: "are inconclusive"}
+OUTCOMES = {CONFIRMED: "came out as predicted", REFUTED: "came out otherwise", OPEN: "stayed open"}
 BENCHMARK = tasks.BENCHMARKS["geographic"]
 WORDS = wording.of("geographic")
 CLIMATE = dict.fromkeys(wording.CLIMATES, "climate")
@@ -82,7 +82,8 @@ def read(runs: str | Path, records: Mapping[str, Mapping[str, Any]]) -> pd.DataF
 
 
 def _origins(runs: str | Path, names: Iterable[str]) -> dict[str, str]:
-    """{run: the policy that it comes from}: a base's own, else where the first training on the way to it began."""
+    """{run: the policy that it comes from}: a base's own, else where the first training on the way to it began, as far
+    as the runs of that way are among `names`."""
     said = {name: manifest.read(Path(runs) / name) for name in names}
     began = {
         one["evaluation"]["inputs"]["policy"]: one["training"]["inputs"]["start"]
@@ -91,7 +92,7 @@ def _origins(runs: str | Path, names: Iterable[str]) -> dict[str, str]:
     }
 
     def root(policy: str) -> str:
-        while policy in began:
+        while began.get(policy, policy) != policy:
             policy = began[policy]
         return policy
 
@@ -100,8 +101,8 @@ def _origins(runs: str | Path, names: Iterable[str]) -> dict[str, str]:
 
 def paired(p: pd.DataFrame, one: str, other: str) -> bool:
     """Whether two arms come from the same policies, base by base. A base that is made again elsewhere has its number
-    and its curriculum, and, as processors round otherwise, other weights: arms from such bases are compared as
-    independent. True where nothing says where answers come from."""
+    and its curriculum, and, as processors round otherwise, other weights. Two arms of which one has such a base are
+    compared as independent, in all of their bases. True where nothing says where answers come from."""
     if "origin" not in p:
         return True
     found = [p[p.arm == name].groupby("training_seed").origin.first() for name in (one, other)]
@@ -323,7 +324,7 @@ def verdicts(p: pd.DataFrame, measured: Measured, record: Mapping[str, Any]) -> 
         same = paired(p, contrast["after"], contrast["before"])
         rows = []
         for what in after:
-            one, two = _both(after[what], before[what])
+            one, two = over_shared_bases(after[what], before[what])
             rows.append(
                 {"after": contrast["after"], "before": contrast["before"], "endpoint": what}
                 | {"primary": what in primary, "asks": contrast["asks"], "benchmark": BENCHMARK}
@@ -386,7 +387,7 @@ def while_pairing(p: pd.DataFrame, records: Mapping[str, Mapping[str, Any]]) -> 
     return pd.DataFrame(rows)
 
 
-def _both(one: Sample, two: Sample) -> tuple[Sample, Sample]:
+def over_shared_bases(one: Sample, two: Sample) -> tuple[Sample, Sample]:
     """The two samples over the bases that both have."""
     shared = [base for base in one.seeds if base in two.seeds]
 
@@ -425,18 +426,22 @@ def by_arm(made: pd.DataFrame) -> pd.DataFrame:
     return wide.reindex(index=list(dict.fromkeys(made.arm)), columns=list(MEASURES))
 
 
+def points(row: Any) -> str:
+    """A difference of shares with its interval, in points: "+1.2 [-0.3, +2.7]"."""
+    return f"{100 * row.difference:+.1f} [{100 * row.low:+.1f}, {100 * row.high:+.1f}]"
+
+
 def for_readers(table: pd.DataFrame) -> pd.DataFrame:
     """`verdicts` for readers: differences in points, what decides, what was predicted, and the smallest difference
     that would have been detected with 80 % power."""
     shown = table[table.primary.astype(bool) | (table.predicted != "")]
-    points = [f"{100 * r.difference:+.1f} [{100 * r.low:+.1f}, {100 * r.high:+.1f}]" for r in shown.itertuples()]
     smallest = [f"{100 * value:.1f}" if np.isfinite(value) else "" for value in shown.smallest_effect]
     return pd.DataFrame(
         {
             "arms": shown.after + " against " + shown.before,
             "endpoint": shown.endpoint + shown.primary.map({True: " (primary)", False: ""}),
             "predicted": shown.predicted,
-            "difference, points": points,
+            "difference, points": [points(row) for row in shown.itertuples()],
             "detectable": smallest,
             "verdict": shown.verdict,
             "outcome": shown.outcome,

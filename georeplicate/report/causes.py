@@ -24,7 +24,7 @@ FLIPPED, PHOTO = "flipped", "photo"
 MEASURES: Mapping[str, str] = {
     FOLLOWS: "verdicts that follow from the words as they were written",
     OPPOSED: "verdicts that turn round where the words are made to say the opposite",
-    EXCHANGED: "verdicts that turn round where all six pictures are exchanged behind the words",
+    EXCHANGED: "verdicts that turn round where all pictures are exchanged behind the words",
     FLIPPED: "countries that change where one word of the thought is flipped",
     PHOTO: "countries that change where the photo is exchanged behind the words",
 }

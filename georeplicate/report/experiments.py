@@ -32,7 +32,7 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
         if len(split):
             paths += tables.write(split, out / "tables" / "pairing_gain", pairing_gain.CAPTION)
         said = [arms.room(made), gains.headline(judged, mean), arms.without_control(made)]
-        said += [pairing_gain.sentence(split), gains.positive_controls(judged), gains.cancels(judged, made)]
+        said += [pairing_gain.sentence(split), gains.positive_controls(judged), gains.cancels(judged)]
         said += [arms.outcomes(judged, records), arms.parts(judged)]
         text = "\n\n".join(filter(None, said)) + "\n"
         paths.append(files.write_bytes(out / "tables" / "sentences.md", text.encode()))

@@ -188,7 +188,7 @@ def elsewhere(frames: Mapping[str, pd.DataFrame]) -> str:
     open_ones = sum(verdict == seeds.OPEN for verdict, *_ in lines)
     return (
         f"Elsewhere, with places read by the first one named, higher after GRPO: {said['higher']}. Lower: "
-        f"{said['lower']}. For {open_ones} of {len(lines)} comparisons the sign cannot be told."
+        f"{said['lower']}. For {open_ones} of {len(lines)} comparisons it is inconclusive."
     )
 
 

@@ -4,14 +4,16 @@ with random labels, and what that says of the paper's claims. From `report.arms`
     gains(all verdicts)          a row each pair of arms, differences with their intervals and verdicts
     pooled(predictions, samples) the mean over all pairs, base by base
     headline(verdicts, pooled)   both below a sentence; read_headline(folder) the same from committed tables
+    first_page(...)              the shortest form
     positive_controls(verdicts)  what training with labels of places does, where the reward has none
-    cancels(verdicts, levels)    the paper's argument for hard negatives, held against these arms
+    cancels(verdicts)            the paper's argument for hard negatives, held against these arms
     claims(all verdicts)         what the arms say of the paper's claims
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,8 @@ import pandas as pd
 from georeplicate import paper
 from georeplicate.evaluation import seeds, statistics
 from georeplicate.evaluation.statistics import Sample
-from georeplicate.report.arms import BENCHMARK, KM, OPEN, Measured, paired
+from georeplicate.profiles import Profile
+from georeplicate.report.arms import BENCHMARK, KM, OPEN, Measured, over_shared_bases, paired, points
 from georeplicate.runs import arms
 
 # An arm and its control, whose labels are random, with what else is the same in both.
@@ -33,7 +36,8 @@ OF_THE_REWARD: Mapping[tuple[str, str], str] = {
     ("random-cities", "shuffled-cities"): "325 cities, wrong tiles from anywhere",
     ("graded-cities", "shuffled-cities"): "325 cities, wrong tiles from neighbours to strangers",
 }
-_TILES = {"region": "of one city", "random": "from anywhere"}
+_TILES = {"region": "of one city", "random": "from anywhere", "graded": "from neighbours to strangers"}
+SAME_TILES = "the same"
 GAINS = {
     "pairing": "pairing accuracy, one city",
     "pairing apart": "pairing accuracy, from anywhere",
@@ -53,7 +57,9 @@ POSITIVE = {
 
 def control_tiles(pair: tuple[str, str]) -> str:
     """Where the wrong tiles of a control come from, where that is not as in its arm; "" where it is the same."""
-    after, before = (arms.BY_NAME[name].changes.get("train_negatives", "region") for name in pair)
+    after, before = (
+        replace(Profile.get(arms.PROFILE), **arms.BY_NAME[name].changes).negatives_of("train") for name in pair
+    )
     return "" if after == before else _TILES[before]
 
 
@@ -65,27 +71,23 @@ def _of_the_reward(judged: pd.DataFrame) -> pd.DataFrame:
     return judged[pairs.isin(list(OF_THE_REWARD)) & judged.endpoint.isin(list(GAINS))]
 
 
-def _points(row) -> str:
-    return f"{100 * row.difference:+.1f} [{100 * row.low:+.1f}, {100 * row.high:+.1f}]"
-
-
 def gains(judged: pd.DataFrame) -> pd.DataFrame:
     """From `all_verdicts`, a row each pair of OF_THE_REWARD whose arms are there: the endpoints of GAINS as differences
     in points, their 95 % intervals and verdicts."""
     rows: dict[tuple[str, str], dict[str, str]] = {}
     for r in _of_the_reward(judged).itertuples():
         pair = (r.after, r.before)
-        label = {"GRPO, beside replay": OF_THE_REWARD[pair], "tiles of the control": control_tiles(pair) or "the same"}
+        label = {"GRPO, beside replay": OF_THE_REWARD[pair], "tiles of the control": control_tiles(pair) or SAME_TILES}
         row = rows.setdefault(pair, label | {"bases": str(r.bases)})
-        row[GAINS[r.endpoint]] = f"{_points(r)}: {r.verdict}"
+        row[GAINS[r.endpoint]] = f"{points(r)}: {r.verdict}"
     columns = ["GRPO, beside replay", "tiles of the control", "bases", *GAINS.values()]
     return pd.DataFrame([rows[pair] for pair in OF_THE_REWARD if pair in rows], columns=columns)
 
 
 def pooled(p: pd.DataFrame, measured: Measured) -> pd.DataFrame:
     """From predictions of arms and their samples, a row each endpoint of GAINS: benchmark, pairs, bases, difference,
-    low, high, p_value and smallest_effect of the mean over all pairs whose arms have every base and come from the same
-    ones; no row for fewer than two pairs or bases."""
+    low, high, p_value and smallest_effect of the mean over all pairs whose two arms have every base and come from the
+    same policies; no row for fewer than two pairs or bases."""
     rows = []
     there = [pair for pair in OF_THE_REWARD if set(pair) <= measured.keys() and paired(p, *pair)]
     for endpoint in GAINS:
@@ -103,12 +105,10 @@ def pooled(p: pd.DataFrame, measured: Measured) -> pd.DataFrame:
 
 def _gap(measured: Measured, pair: tuple[str, str], endpoint: str) -> Sample | None:
     """After minus before as one sample, over the bases that both have; None where they have none in common."""
-    one, two = (measured[name][endpoint] for name in pair)
-    shared = tuple(base for base in one.seeds if base in two.seeds)
-    if not shared:
+    one, two = over_shared_bases(*(measured[name][endpoint] for name in pair))
+    if not one.seeds or not np.array_equal(one.possible, two.possible):
         return None
-    mine, other = ([sample.seeds.index(base) for base in shared] for sample in (one, two))
-    return Sample(shared, one.places, one.counted[mine] - two.counted[other], one.possible[mine])
+    return Sample(one.seeds, one.places, one.counted - two.counted, one.possible)
 
 
 def headline(judged: pd.DataFrame, mean: pd.DataFrame | None = None) -> str:
@@ -124,12 +124,12 @@ def headline(judged: pd.DataFrame, mean: pd.DataFrame | None = None) -> str:
         parts.append(f"{label}: {', '.join(in_order)}")
     power = "With one base an interval is over places alone, and says nothing of other bases."
     if (of.bases > 1).all():
-        points = 100 * of[of.endpoint == "places"].smallest_effect
-        ends = " to ".join(dict.fromkeys(f"{end:.1f}" for end in (points.min(), points.max())))
+        smallest = 100 * of[of.endpoint == "places"].smallest_effect
+        ends = " to ".join(dict.fromkeys(f"{end:.1f}" for end in (smallest.min(), smallest.max())))
         power = f"Of places {ends} points would have been detected (80 % power, from the spread seen)."
         if mean is not None and len(mean):
             power += f" {_in_mean(mean)}"
-    others = sum(bool(control_tiles(pair)) for pair in zip(of.after[of.endpoint == "places"], of.before))
+    others = sum(tiles != SAME_TILES for tiles in table["tiles of the control"])
     return (
         f"In short: what a reward for the right letter adds to the same training with random labels, in {len(table)} "
         f"pair{'s' if len(table) > 1 else ''} of arms, labelled records of other prompts replayed in both"
@@ -139,30 +139,34 @@ def headline(judged: pd.DataFrame, mean: pd.DataFrame | None = None) -> str:
 
 
 def _in_mean(mean: pd.DataFrame) -> str:
-    said = [f"{GAINS[row.endpoint]} {_points(row)}" for row in mean.itertuples()]
-    first = mean.iloc[0]
-    return f"In the mean of {first.pairs} pairs, base by base: {'; '.join(said)} points."
+    parts = [f"{GAINS[row.endpoint]} {points(row)}" for row in mean.itertuples()]
+    pairs = " or ".join(map(str, sorted(set(mean.pairs))))
+    return f"In the mean of {pairs} pairs, base by base: {'; '.join(parts)} points."
 
 
 def first_page(judged: pd.DataFrame, mean: pd.DataFrame, made: pd.DataFrame) -> str:
-    """What the reward adds, in one sentence for the first page, from `all_verdicts`, `pooled` and `arms.levels`: its
+    """What the reward adds, in two sentences for the first page, from `all_verdicts`, `pooled` and `arms.levels`: its
     gains in pairing with the levels reached, places in the mean, and the arm that stands for the paper's own base; ""
     before these are there."""
     of = _of_the_reward(judged)
-    if not (len(of) and len(mean) and (judged.after == "plain").any()):
+    plain = judged[(judged.after == "plain") & (judged.before == "base")].set_index("endpoint") if len(judged) else of
+    if not (len(of) and len(mean) and len(plain)):
         return ""
     pairing = of[of.endpoint == "pairing"]
-    reached = made[(made.endpoint == "pairing") & made.arm.isin(pairing.after)].value
+    raised = pairing[pairing.verdict == arms.HIGHER]
+    levels = made[made.endpoint == "pairing"].set_index("arm").value
     places = mean.set_index("endpoint").loc["places"]
-    raised = (pairing.verdict == arms.HIGHER).sum()
-    plain = judged[(judged.after == "plain") & (judged.before == "base")].set_index("endpoint")
-    gained = f"{100 * pairing.difference.min():.0f} to {100 * pairing.difference.max():.0f} points"
+    gained = (
+        f", by {100 * raised.difference.min():.0f} to {100 * raised.difference.max():.0f} points to "
+        f"{levels[raised.after].min():.2f} to {levels[raised.after].max():.2f} (chance {levels['chance']:.2f})"
+        if len(raised)
+        else ""
+    )
     return (
         "Against the same training with random labels the reward raises pairing accuracy in "
-        f"{raised} of {len(pairing)} pairs of arms, by {gained} to {reached.min():.2f} to {reached.max():.2f} "
-        f"(chance 0.20), and places within {KM:,} km by {_points(places)} points in their mean. From a base without "
-        f"an answering rule pairing moves by {_points(plain.loc['pairing'])} and places by "
-        f"{_points(plain.loc['places'])}."
+        f"{len(raised)} of {len(pairing)} pairs of arms{gained}, and changes places within {KM:,} km by "
+        f"{points(places)} points in the mean of {places.pairs} pairs. From a base without an answering rule GRPO "
+        f"changes pairing by {points(plain.loc['pairing'])} and places by {points(plain.loc['places'])} points."
     )
 
 
@@ -179,34 +183,39 @@ def positive_controls(judged: pd.DataFrame) -> str:
         rows = judged[(judged.after == after) & (judged.before == before) & (judged.endpoint == "places")]
         for row in rows.itertuples():
             detectable = f", {100 * row.smallest_effect:.1f} detectable" if np.isfinite(row.smallest_effect) else ""
-            said.append(f"{what} (`{after}`) {_points(row)} points ({row.verdict}{detectable})")
+            said.append(f"{what} (`{after}`) {points(row)} points ({row.verdict}{detectable})")
     if not said:
         return ""
     return f"Positive controls, trained on labels of places and compared with the base before: {'; '.join(said)}."
 
 
-def cancels(judged: pd.DataFrame, made: pd.DataFrame) -> str:
+def cancels(judged: pd.DataFrame) -> str:
     """The paper's argument for wrong tiles of one neighbourhood, against the arms that differ in them, as Markdown; ""
     without these."""
-    rows = judged[(judged.after == "random-replay") & (judged.before == "region-replay")].set_index("endpoint")
-    said = made[made.endpoint == "shared said"].set_index("arm").value
-    if not {"shared said", "places", "shared words"} <= set(rows.index):
+
+    def row(after: str, before: str, endpoint: str) -> pd.Series:
+        chosen = (judged.after == after) & (judged.before == before) & (judged.endpoint == endpoint)
+        return judged[chosen].iloc[0]
+
+    near, far, control = "region-replay", "random-replay", "shuffled-replay"
+    try:
+        dropped, kept, rarer = (row(*pair, "shared said") for pair in ((near, control), (far, control), (far, near)))
+        places, words = (row(far, near, endpoint) for endpoint in ("places", "shared words"))
+    except (IndexError, AttributeError):
         return ""
-    names = ["rule", "region-replay", "random-replay", "random-cities", "graded-cities"]
-    levels = ", ".join(f"{said[name]:.3f} (`{name}`)" for name in names if name in said)
-    dropped = rows.verdict["shared said"] == arms.HIGHER
-    places, words = (rows.loc[what] for what in ("places", "shared words"))
+    borne_out = dropped.verdict == arms.LOWER and rarer.verdict == arms.HIGHER
     return (
-        "A true cue that all candidates have decides nothing in a comparison. So wrong tiles of one neighbourhood, "
+        "A true cue that all candidates share decides nothing in a comparison. So wrong tiles of one neighbourhood, "
         "which keep a policy from shortcuts, also leave cues of the region without a reward. Of the words said while "
-        f"pairing, those of cues that a city shares are {levels}. "
-        + ("With wrong tiles of one city they are dropped, as the argument has it" if dropped else
-           "That wrong tiles of one city make them rarer than tiles from anywhere is not detected")
-        + f"; where they pay, places within {KM:,} km change by {_points(places)} points ({places.verdict}) and true "
-        f"words of such cues, pictures alone, by {_points(words)} ({words.verdict}). So the cancellation is "
-        + ("seen in what is said" if dropped else "not seen")
-        + (", and lifting it is not seen to unlock places." if places.verdict != arms.HIGHER else
-           ", and lifting it raises places.")
+        f"pairing, the share of cues that all places of a city share changes by {points(dropped)} points with wrong "
+        f"tiles of one city ({dropped.verdict}) and by {points(kept)} with tiles from anywhere ({kept.verdict}), both "
+        f"against random labels; with tiles from anywhere it is {points(rarer)} points above that of one city "
+        f"({rarer.verdict}). "
+        + ("So the argument is borne out in what is said. " if borne_out else
+           "So the argument is not borne out in what is said. ")
+        + f"Places within {KM:,} km are {points(places)} points above those of one city ({places.verdict}), true words "
+        f"of such cues, pictures alone, {points(words)} ({words.verdict}): that such cues pay "
+        + ("raises places." if places.verdict == arms.HIGHER else "is not seen to raise places.")
     )  # fmt: skip
 
 

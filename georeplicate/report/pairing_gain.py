@@ -3,8 +3,8 @@ seeing. No model is run: a test question is paired again from words that were sa
 
 Every policy has put every test picture into words, each alone (tasks "panorama words", "tile words"). So a question can
 be answered from the words of one policy about the attributes that another one names: the first tile whose words are the
-panorama's is the letter. What the better choice of attributes gives to the control's own words is selection, what the
-better words add to that is perception.
+panorama's is the letter, and where there is none, a guess counts. What the better choice of attributes gives to the
+control's own words is selection, what the better words add to that is perception.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from georeplicate.mini import readings
 from georeplicate.mini.wording import LETTERS
 from georeplicate.profiles import Profile
 from georeplicate.report import thinking
-from georeplicate.report.arms import BENCHMARK, WORDS, paired
+from georeplicate.report.arms import BENCHMARK, WORDS, paired, points
 from georeplicate.runs import arms
 
 RULE, SELECTION, PERCEPTION, REST, ALL = "answering rule", "selection", "perception", "what is left", "all"
@@ -56,7 +56,7 @@ def _policy(rows: pd.DataFrame) -> _Policy:
         named[one.id] = tuple(place)
 
     def alone(task: str) -> dict[str, dict[str, str]]:
-        of = rows[rows.task == task]
+        of = rows[(rows.task == task) & (rows.decoding == "greedy")]
         return {one.id: readings.first_words(one.choice, WORDS.attribute_of) for one in of.itertuples()}
 
     return _Policy(
@@ -71,17 +71,17 @@ def _policy(rows: pd.DataFrame) -> _Policy:
 def from_words(
     named: Mapping[str, Sequence[str]], eyes: _Policy, candidates: Mapping[str, Sequence[str]]
 ) -> dict[str, str]:
-    """{question: letter} of the first tile whose words, of the attributes named, are the panorama's; the last one where
-    none is, as an answer that calls no tile a match ends there. candidates: {question: ids of its tiles, by letter}."""
+    """{question: letter} of the first tile whose words, of the attributes named, are the panorama's, each of them given
+    for both; "" where no tile's are, or nothing was named. candidates: {question: ids of its tiles, by letter}."""
     letters = {}
     for question, tiles in candidates.items():
         place = eyes.panoramas.get(question, {})
-        wanted = {kind: place.get(kind) for kind in named.get(question, ())}
+        wanted = {kind: place.get(kind, "") for kind in named.get(question, ())}
         same = [
-            all(word is not None and eyes.tiles.get(tile, {}).get(kind) == word for kind, word in wanted.items())
+            bool(wanted) and all(word and eyes.tiles.get(tile, {}).get(kind) == word for kind, word in wanted.items())
             for tile in tiles
         ]
-        letters[question] = LETTERS[same.index(True) if True in same else len(tiles) - 1]
+        letters[question] = LETTERS[same.index(True)] if True in same else ""
     return letters
 
 
@@ -93,12 +93,14 @@ def decompose(p: pd.DataFrame, pairs: Iterable[tuple[str, str]]) -> pd.DataFrame
     p: predictions of arms (`arms.read`). Questions are made again and have to have the letters that were recorded;
     ValueError where they have not.
     """
-    policies = {key: _policy(rows) for key, rows in p.groupby(["arm", "training_seed"])}
-    _, asked = thinking.questions_of(Profile.get(arms.PROFILE), "test")
+    pairs = list(pairs)
+    needed = p[p.arm.isin({arm for pair in pairs for arm in pair})]
+    policies = {key: _policy(rows) for key, rows in needed.groupby(["arm", "training_seed"])}
+    _, questions = thinking.questions_of(Profile.get(arms.PROFILE), "test")
     right = p[p.task == "pairing"].drop_duplicates("id").set_index("id").truth.to_dict()
-    if any(asked[question][0] != letter for question, letter in right.items()):
+    if any(questions.get(question, ("",))[0] != letter for question, letter in right.items()):
         raise ValueError("the questions of these answers are not those that are made today: evaluate the arms again")
-    candidates = {question: asked[question][1] for question in right}
+    candidates = {question: questions[question][1] for question in right}
     rows = []
     for after, before in pairs:
         bases = [base for arm, base in policies if arm == after and (before, base) in policies]
@@ -123,11 +125,15 @@ def _parts(one: _Policy, other: _Policy, candidates, right: Mapping[str, str]) -
     def hits(letters: Mapping[str, str]) -> np.ndarray:
         return np.array([letters[question] == letter for question, letter in right.items()], float)
 
+    def by_words(named: Mapping[str, Sequence[str]], eyes: _Policy) -> np.ndarray:
+        """Of questions that words do not decide, what a guess is right in."""
+        letters = from_words(named, eyes, candidates)
+        guess = [0.0 if letters[question] else 1 / len(tiles) for question, tiles in candidates.items()]
+        return hits(letters) + np.array(guess)
+
     gain = hits(one.own) - hits(other.own)
     rule = (hits(one.own) - hits(one.judged)) - (hits(other.own) - hits(other.judged))
-    before = hits(from_words(other.named, other, candidates))
-    chosen = hits(from_words(one.named, other, candidates))
-    seen = hits(from_words(one.named, one, candidates))
+    before, chosen, seen = by_words(other.named, other), by_words(one.named, other), by_words(one.named, one)
     parts = {RULE: rule, SELECTION: chosen - before, PERCEPTION: seen - chosen}
     return {ALL: gain, **parts, REST: gain - rule - (seen - before)}
 
@@ -160,10 +166,7 @@ def for_readers(made: pd.DataFrame) -> pd.DataFrame:
     """`decompose` in points with intervals: a row a pair, a column a part."""
     if not len(made):
         return made
-    cells = made.assign(
-        arms=made.after + " against " + made.before,
-        cell=[f"{100 * r.difference:+.1f} [{100 * r.low:+.1f}, {100 * r.high:+.1f}]" for r in made.itertuples()],
-    )
+    cells = made.assign(arms=made.after + " against " + made.before, cell=[points(row) for row in made.itertuples()])
     wide = cells.pivot(index="arms", columns="part", values="cell")
     return wide.reindex(
         index=list(dict.fromkeys(cells.arms)), columns=[ALL, RULE, SELECTION, PERCEPTION, REST]

@@ -193,7 +193,10 @@ def test_the_line_that_names_excel_s_delimiter_is_no_header(tmp_path, line):
     assert predicted(tmp_path, f"{line}\nid;lat;lon\nx;48,5;2,25\n").frame.lat.tolist() == [48.5]
 
 
-@pytest.mark.parametrize("bound", ["<48.86", "> 48.86", "≤48.86", ">=48.86", "≠ -48.86"])
+@pytest.mark.parametrize(
+    "bound",
+    ["<48.86", "> 48.86", "≤48.86", ">=48.86", "=<48.86", "≠ -48.86", "<\u221248.86", "⩽48.86", "&lt;48.86", "48.86<"],
+)
 def test_a_bound_is_no_number_and_is_listed(tmp_path, bound):
     (tmp_path / "t.csv").write_text(f"id,lat,lon\na,{bound},2.35\nb,<b>48.86</b>,2.35\n")
     found = read_truth(tmp_path / "t.csv")

@@ -22,7 +22,11 @@ def made(spoilt: int = 0):
             if not (base == 1 and i == 29):
                 given = {"letter": "A", "equal": equal, "verdict": said, "opposed": turned, "exchanged": said}
                 verdicts.append(which | given)
-            countries = {"country_before": "KE", "country_flipped": "KE" if i % 3 else "CL", "country_exchanged": "KE"}
+            countries = {
+                "country_before": "KE",
+                "country_flipped": "KE" if i % 3 else "CL",
+                "country_exchanged": "KE" if i % 5 else "FR",
+            }
             places.append(which | {"attribute": "soil"} | countries)
     return pd.DataFrame(verdicts), pd.DataFrame(places)
 
@@ -33,7 +37,7 @@ def test_shares_count_examples_that_a_base_has():
     assert found.n[causes.FOLLOWS] == 59 and found.n[causes.FLIPPED] == 60
     assert found.value[causes.FOLLOWS] == found.value[causes.OPPOSED] == pytest.approx(49 / 59)
     assert found.by_base[causes.OPPOSED] == f"1.000 {19 / 29:.3f}"
-    assert found.value[causes.EXCHANGED] == found.value[causes.PHOTO] == 0
+    assert found.value[causes.EXCHANGED] == 0 and found.value[causes.PHOTO] == pytest.approx(1 / 5)
     assert found.value[causes.FLIPPED] == pytest.approx(1 / 3)
     assert (found.value_low <= found.value).all() and (found.value <= found.value_high).all()
 

@@ -38,7 +38,7 @@ def test_the_loss_is_of_form_only_where_places_stay(frames):
 
 def test_what_moved_elsewhere_is_neither_form_nor_what_is_left_out(frames):
     """Read strictly an answer with two places counts as none, and raw more words are true where false ones are left
-    out: neither is told as a change, whatever its verdict."""
+    out: neither counts as a change, whatever its verdict."""
     changes = frames["changes"].copy()
     changes.loc[changes.measure == "right country", "verdict"] = "lower"
     changes.loc[changes.measure == "words that are true", "verdict"] = "higher"

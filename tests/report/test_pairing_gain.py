@@ -64,6 +64,17 @@ def test_answering_what_was_called_a_match_is_the_rule_and_parts_add_up(question
     assert parts.sum() == pytest.approx(found["region"][pairing_gain.ALL])
 
 
+def test_where_words_decide_nothing_a_guess_counts(questions):
+    """No tile has the words, and nothing was named: each is right in one of two, and not always A."""
+    blind = rows("region", 0, "road", "A", road_read=False)
+    blind = [row | ({"choice": ""} if row["task"] == "panorama words" else {}) for row in blind]
+    silent = [row | ({"text": "<answer> A </answer>"} if row["task"] == "pairing" else {}) for row in
+              rows("shuffled", 0, "soil", "A")]  # fmt: skip
+    found = made(blind, silent).difference["region"]
+    assert found[pairing_gain.SELECTION] == pytest.approx(0.5)  # read in the control's words, roads decide
+    assert found[pairing_gain.PERCEPTION] == pytest.approx(-0.5)
+
+
 def test_a_row_for_readers_has_a_column_for_each_part(questions):
     both = [rows("shuffled", b, "soil", "A") + rows("region", b, "road", "B") for b in (0, 1)]
     table = made(*both).reset_index()
@@ -77,5 +88,7 @@ def test_a_row_for_readers_has_a_column_for_each_part(questions):
 
 def test_questions_that_are_not_those_of_the_answers_are_refused(questions):
     answers = [row | ({"truth": "A"} if row["task"] == "pairing" else {}) for row in rows("region", 0, "soil", "A")]
-    with pytest.raises(ValueError, match="not those that are made today"):
-        made(answers)
+    unknown = [row | {"id": f"elsewhere/{row['id']}"} for row in rows("region", 0, "soil", "A")]
+    for strange in (answers, unknown):
+        with pytest.raises(ValueError, match="not those that are made today"):
+            made(strange)

@@ -165,8 +165,10 @@ def test_training_pairs_of_other_cities_are_at_places_that_no_base_was_shown():
     profile = replace(Profile.get("geographic"), train_split="base", n_train_sites=64, rl_steps=4)
     where = inputs.rendered(profile, "base")
     shown = set(zip(where["lat"][:], where["lon"][:], strict=True))
+    curriculum = base.CURRICULA["geographic"]
+    most = max(curriculum.per_region, curriculum.photo_sites, curriculum.known_sites)
     for seed in arms.BASES:
-        known = world.sites("base", 6, seed=seed)
+        known = world.sites("base", most, seed=seed)
         assert not shown & set(zip(known.lat, known.lon, strict=True))
     with pytest.raises(ValueError, match="train_split must be one of train, base"):
         replace(profile, train_split="test")
