@@ -307,8 +307,8 @@ Markdown(paper.markdown(arms.for_readers(many)))
 # %% [markdown]
 # ## (11) A sixth: as the paper trains
 #
-# Wrong tiles of one neighbourhood *and* a tower that learns, as in the release. (Where the table below is empty, the arm
-# is registered and has not been trained yet.)
+# Wrong tiles of one neighbourhood *and* a tower that learns, as in the release. (Where the table below is empty, the
+# arm is registered and has not been trained yet.)
 
 # %%
 Markdown(arms.contrasts(records["neighbours"]))
