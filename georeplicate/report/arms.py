@@ -569,13 +569,20 @@ def room(made: pd.DataFrame) -> str:
 
     places = made[made.endpoint == "places"].set_index("arm")
     more = places.value["a reader of true words"] > places.value_high["rule"]
+    own = made[(made.arm == "rule") & (made.endpoint == "places by own words")].value.iloc[0]
+    step = "So there is something to gain, " if more else "So there is hardly anything to gain, "
     return (
         f"Within 2,500 km lie {value('rule', 'places')} of the places that the bases name before GRPO, "
         f"{value('the best constant guess', 'places')} of the best constant guess and "
-        f"{value('a reader of true words', 'places')} of a naive-Bayes reader of the true words; given the words that "
-        f"the bases think, the same reader places {value('rule', 'places by own words')}. The climate group is "
+        f"{value('a reader of true words', 'places')} of a naive-Bayes reader of the true words; the climate group is "
         f"right in {value('rule', 'climate')}, the commonest one in {value('the commonest climate', 'climate')}. "
-        f"{'So there is something to gain.' if more else 'So there is hardly anything to gain.'}"
+        f"{step}"
+        + (
+            "of which a part is a step from words to places, which no reward on pairing trains: given the words that "
+            if own > places.value["rule"]
+            else "and all of it by seeing better: given the words that "
+        )
+        + f"the bases think themselves, the same reader places {value('rule', 'places by own words')}."
     )
 
 

@@ -153,14 +153,19 @@ def test_a_difference_splits_into_what_is_left_out_and_what_is_wrong(climates):
     assert "1.000 to 0.429" in text and "| +0.0 | +0.0 | +0.0 |" in text
 
 
-@pytest.mark.parametrize("reader, said", [(0.72, "So there is something to gain."), (0.4, "hardly anything to gain.")])
-def test_what_there_is_to_gain_follows_from_the_levels(reader, said):
+@pytest.mark.parametrize("reader, own, sentence", [
+    (0.72, 0.53, "So there is something to gain, of which a part is a step from words to places"),
+    (0.72, 0.30, "So there is something to gain, and all of it by seeing better"),
+    (0.4, 0.53, "So there is hardly anything to gain, of which a part"),
+])  # fmt: skip
+def test_what_there_is_to_gain_follows_from_the_levels(reader, own, sentence):
     lines = [("a reader of true words", reader), ("the best constant guess", 0.25)]
-    rows = [("rule", what, 0.34, 0.21, 0.48, 3) for what in ("places", "climate", "places by own words")]
+    rows = [("rule", what, 0.34, 0.21, 0.48, 3) for what in ("places", "climate")]
+    rows += [("rule", "places by own words", own, own - 0.1, own + 0.1, 3)]
     rows += [(arm, "places", value, np.nan, np.nan, 0) for arm, value in lines]
     rows += [("the commonest climate", "climate", 0.4, np.nan, np.nan, 0)]
     made = pd.DataFrame(rows, columns=["arm", "endpoint", "value", "value_low", "value_high", "bases"])
-    assert arms.room(made).endswith(said)
+    assert sentence in arms.room(made) and f"places {own:.3f} [" in arms.room(made)
 
 
 def test_what_is_said_while_pairing_is_compared_at_one_mix(monkeypatch):
