@@ -46,8 +46,8 @@ GAINS = {
 }
 POOLED = (
     "What a reward for the right letter adds to the same training with random labels: the mean over all pairs of arms, "
-    "base by base, with its 95 % interval (Student's t over bases, and places); a base counts by its number, also where "
-    "it was made again on another processor. Nothing of it was registered."
+    "base by base, with its 95 % interval (Student's t over bases, and places). A base counts by its number, also "
+    "where it was made again on another processor. Nothing of it was registered."
 )
 # With labels of places, so no test of the claim: whether these policies can be moved at all.
 POSITIVE = {
