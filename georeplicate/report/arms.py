@@ -255,7 +255,8 @@ def levels(p: pd.DataFrame, measured: Measured) -> pd.DataFrame:
     rows = []
     for name, found in measured.items():
         for what, sample in found.items():
-            each = sample.counted.sum(1) / sample.possible.sum(1)
+            with np.errstate(invalid="ignore"):  # a base that has nothing of it
+                each = sample.counted.sum(1) / sample.possible.sum(1)
             rows.append(
                 {"arm": name, "endpoint": what, "benchmark": BENCHMARK, "n": _n(p, name, what)}
                 | {"bases": len(sample.seeds)}
