@@ -47,21 +47,15 @@ def of_places(
     empty table where no thought says any.
     """
     rng = np.random.default_rng([seed, 23])
-    requests = [{"pixels": row["pixels"], "prompt": WHERE} for row in rows]
-    written = policy.generate(requests, max_new_tokens=max_new_tokens, temperature=0.0).texts
     chosen, starts = [], []
-    for i, (row, question, text) in enumerate(zip(rows, requests, written, strict=True)):
-        tokens = text.split("</think>")[0].split()
+    for i, tokens in enumerate(_thoughts(policy, rows, WHERE, max_new_tokens)):
         positions = [at for at, token in enumerate(tokens) if token in wording.attribute_of]
         if not positions:
             continue
         words, kind = flipped([tokens[at] for at in positions], wording, rng)
         changed = dict(zip(positions, words, strict=True))
-        elsewhere = _elsewhere(rows, i)["pixels"]
-        for now, pixels in (({}, row["pixels"]), (changed, row["pixels"]), ({}, elsewhere)):
-            begun = " ".join(now.get(at, token) for at, token in enumerate(tokens[: positions[-1] + 1]))
-            starts.append({"pixels": pixels, "text": f"{policy.text(question)}{begun}", "begun": begun})
-        chosen.append({"id": row["id"], "attribute": kind})
+        starts += _starts(policy, rows, i, WHERE, tokens[: positions[-1] + 1], changed)
+        chosen.append({"id": rows[i]["id"], "attribute": kind})
     if not chosen:
         return pd.DataFrame(columns=list(OF_PLACES))
     ends = policy.generate(starts, max_new_tokens=max_new_tokens, temperature=0.0).texts
@@ -72,9 +66,24 @@ def of_places(
     return found[list(OF_PLACES)]
 
 
-def _elsewhere(rows: Sequence[dict], i: int) -> dict:
-    """The row whose pictures are shown instead of row i's: half of the rows further on."""
-    return rows[(i + len(rows) // 2) % len(rows)]
+def _thoughts(policy: policies.Policy, rows: Sequence[dict], prompt: str, max_new_tokens: int) -> list[list[str]]:
+    """The tokens of each row's greedy answer up to the end of its thought."""
+    requests = [{"pixels": row["pixels"], "prompt": prompt} for row in rows]
+    written = policy.generate(requests, max_new_tokens=max_new_tokens, temperature=0.0).texts
+    return [text.split("</think>")[0].split() for text in written]
+
+
+def _starts(
+    policy: policies.Policy, rows: Sequence[dict], i: int, prompt: str, tokens: Sequence[str], changed: dict[int, str]
+) -> list[dict]:
+    """What row i's answer is continued from: its tokens, the same with those at `changed` positions exchanged, and the
+    first before the pictures of the row half of the rows further on."""
+    own, other = rows[i]["pixels"], rows[(i + len(rows) // 2) % len(rows)]["pixels"]
+    question = policy.text({"pixels": own, "prompt": prompt})
+    as_it_was = " ".join(tokens)
+    exchanged = " ".join(changed.get(at, token) for at, token in enumerate(tokens))
+    shown = ((own, as_it_was), (own, exchanged), (other, as_it_was))
+    return [{"pixels": pixels, "text": f"{question}{begun}", "begun": begun} for pixels, begun in shown]
 
 
 @dataclass(frozen=True)
@@ -118,11 +127,8 @@ def of_verdicts(
     were before the pictures of the question half of the rows further on. An empty table where no answer gives one.
     """
     rng = np.random.default_rng([seed, 29])
-    requests = [{"pixels": row["pixels"], "prompt": PAIR} for row in rows]
-    written = policy.generate(requests, max_new_tokens=max_new_tokens, temperature=0.0).texts
     chosen, starts = [], []
-    for i, (row, question, text) in enumerate(zip(rows, requests, written, strict=True)):
-        tokens = text.split("</think>")[0].split()
+    for i, tokens in enumerate(_thoughts(policy, rows, PAIR, max_new_tokens)):
         if not (verdicts := _judged(tokens, wording)):
             continue
         one = verdicts[int(rng.integers(len(verdicts)))]
@@ -132,11 +138,8 @@ def of_verdicts(
             changed = dict(zip(spots, flipped([tokens[at] for at in spots], wording, rng)[0], strict=True))
         else:
             changed = {one.own[kind]: word for kind, word in one.place.items()}
-        elsewhere = _elsewhere(rows, i)["pixels"]
-        for now, pixels in (({}, row["pixels"]), (changed, row["pixels"]), ({}, elsewhere)):
-            begun = " ".join(now.get(at, token) for at, token in enumerate(tokens[: one.end]))
-            starts.append({"pixels": pixels, "text": f"{policy.text(question)}{begun}"})
-        chosen.append({"id": row["id"], "letter": one.letter, "equal": equal})
+        starts += _starts(policy, rows, i, PAIR, tokens[: one.end], changed)
+        chosen.append({"id": rows[i]["id"], "letter": one.letter, "equal": equal})
     if not chosen:
         return pd.DataFrame(columns=list(OF_VERDICTS))
     given = _likelier(policy, starts, (wording.match, wording.different))
