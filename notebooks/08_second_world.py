@@ -286,9 +286,9 @@ Markdown(paper.markdown(arms.for_readers(scaffolded)))
 # %% [markdown]
 # ## (10) A fifth: pairs of 325 cities
 #
-# Sixteen cities have few climates and roofs between them, so a cue of a region is seldom what tells two tiles apart.
-# Here GRPO sees pairs of 325 cities, those that the bases were trained on, at other places: with wrong tiles from
-# anywhere, where cues of a region pay most, and with graded ones, from a neighbour to a stranger.
+# Sixteen cities are few to learn cues of regions from. Here GRPO sees pairs of 325 cities, those that the bases were
+# trained on, at other places: with wrong tiles from anywhere, where cues of a region pay most, and with graded ones,
+# from a neighbour to a stranger.
 
 # %%
 fifth = records["cities"]
