@@ -36,7 +36,6 @@ from georeplicate.runs.spec import Run
 
 PROFILE = "geographic"
 BASES = Profile.get(PROFILE).seeds
-SHIPPED = 0  # the base whose weights are in the package
 ALL = ("arms", "ablations")  # what names all arms
 # The systems of the paper's Table 2, by their names in spec.STANDS_FOR, and the arms that stand for them here. All of
 # these know the answering rule, and GRPO has replay beside it.
@@ -438,7 +437,7 @@ def root(one: Arm) -> str:
 
 
 def start(one: Arm, base: int, work: Path) -> Path:
-    """The base that an arm comes from: one of those that `train base --world geographic` leaves below `work`."""
+    """The base that an arm comes from: one of those that `make_bases` leaves below `work`."""
     return work / f"base-{PROFILE}-{base}" / ("policy" if root(one) == "base" else "policy-rule")
 
 
@@ -478,8 +477,8 @@ def jobs(what: str, work: Path, bases: Sequence[int] = BASES) -> list[runner.Job
         )
     for one in found:
         if not (one.base_path / "config.json").is_file():
-            base, making = one.run.seed, "`make reproduce PROFILE=geographic SEEDS=1` makes it of the shipped one"
-            if base != SHIPPED:
+            base, making = one.run.seed, "`make reproduce PROFILE=geographic` makes it of the committed one, in minutes"
+            if committed(base) is None:
                 making = f"`georeplicate train base --world geographic --seed {base} --rule` makes it, in about an hour"
             raise recipes.NotReady(
                 f"{one.run.name} starts from base {base} of the geographic world, which is not at {one.base_path}: "
@@ -493,18 +492,24 @@ def missing_bases(work: Path, bases: Sequence[int] = BASES) -> list[int]:
     return [n for n in bases if not all((start(one, n, work) / "config.json").is_file() for one in ARMS)]
 
 
+def committed(base: int) -> Path | None:
+    """The weights of a base that are there without training: the first in the package, others beside the results of a
+    checkout; None: it has to be made."""
+    first = recipes.of(PROFILE).start(Profile.get(PROFILE), None)
+    folder = first if base == BASES[0] else files.RESULTS / PROFILE / "bases" / f"b{base}"
+    return folder if (folder / "config.json").is_file() else None
+
+
 def make_bases(work: Path, bases: Sequence[int] = BASES) -> None:
-    """Train those of these bases that are not there, one after another: an hour of one core each, and one that was
-    killed goes on. The shipped one is taught the answering rule alone, which takes minutes."""
+    """Make those of these bases that are not there, one after another: a committed one is taught the answering rule
+    alone, which takes minutes, any other takes an hour of one core. One that was killed goes on."""
     from georeplicate.mini import base
 
     for number in missing_bases(work, bases):
-        policy = work / f"base-{PROFILE}-{number}" / "policy"
-        if number == SHIPPED and not policy.parent.exists():
+        policy, weights = work / f"base-{PROFILE}-{number}" / "policy", committed(number)
+        if weights is not None and not policy.parent.exists():
             half = policy.parent.with_name(f".{policy.parent.name}")  # whole or not there
-            shutil.copytree(
-                recipes.of(PROFILE).start(Profile.get(PROFILE), None), half / policy.name, dirs_exist_ok=True
-            )
+            shutil.copytree(weights, half / policy.name, dirs_exist_ok=True)
             half.rename(policy.parent)
         base.build(work / f"base-{PROFILE}-{number}", seed=number, curriculum=base.CURRICULA[PROFILE], rule=True)
 

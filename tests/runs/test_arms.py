@@ -9,6 +9,7 @@ from scipy.stats import t
 
 from georeplicate import files, reproduce, world
 from georeplicate.mini import base, inputs, tiny
+from georeplicate.model import hub
 from georeplicate.profiles import Profile
 from georeplicate.runs import arms, recipes, runner, spec
 
@@ -37,16 +38,31 @@ def test_contrasts_are_of_arms_and_endpoints_that_exist():
             assert set(one.predicted.values()) <= set(arms.DIRECTIONS)
 
 
-def test_what_is_not_there_is_named_with_its_remedy(tmp_path):
+def test_what_is_not_there_is_named_with_its_remedy(tmp_path, monkeypatch):
     with pytest.raises(
         ValueError, match=r"unknown arm 'nobody': choose arms, .*\(negatives, replay, .*\), base, rule, .*: base-b0$"
     ):
         arms.jobs("nobody", tmp_path)
+    with pytest.raises(recipes.NotReady, match="PROFILE=geographic` makes it of the committed one"):
+        arms.jobs("table2", tmp_path, bases=(0,))
+    monkeypatch.setattr(files, "RESULTS", tmp_path / "an installation has none")
     with pytest.raises(recipes.NotReady, match="train base --world geographic --seed 2 --rule"):
         arms.jobs("region-b2", tmp_path)
-    with pytest.raises(recipes.NotReady, match="PROFILE=geographic SEEDS=1` makes it of the shipped one"):
-        arms.jobs("table2", tmp_path, bases=(0,))
     assert arms.missing_bases(tmp_path) == [0, 1, 2] and arms.missing_bases(tmp_path, (1,)) == [1]
+
+
+def test_committed_bases_are_whole_small_and_taught_the_rule_alone(tmp_path, monkeypatch):
+    taught = []
+    monkeypatch.setattr(
+        base, "build", lambda out, **given: taught.append((hub.identity(out / "policy"), given["seed"]))
+    )
+    arms.make_bases(tmp_path)
+    folders = [arms.committed(number) for number in arms.BASES]
+    assert taught == [(hub.identity(folder), number) for number, folder in enumerate(folders)]
+    assert len({name for name, _ in taught}) == len(arms.BASES)  # three bases, not one
+    for folder in folders:
+        hub.verify(folder)
+        assert sum(path.stat().st_size for path in folder.iterdir()) < 9e6
 
 
 def test_an_arm_brings_the_one_that_it_goes_on_from_and_table_2_is_four_systems(tmp_path, monkeypatch):
