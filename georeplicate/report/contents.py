@@ -192,8 +192,8 @@ def _experiment(folder: Path) -> list[str]:
         "",
         "## The registered experiments in the second world",
         "",
-        f"Of profile `{EXPERIMENT}`, synthetic as well; predictions: {written}. `{EXPERIMENT}/bases` has the bases that "
-        "are not in the package.",
+        f"Of profile `{EXPERIMENT}`, synthetic as well; predictions: {written}. `{EXPERIMENT}/bases` has those bases "
+        "that are not in the package.",
         "",
     ]
     return [*lines, *_figures(EXPERIMENT, OF_EXPERIMENT, drawn), *_tables(EXPERIMENT, made, made)]
