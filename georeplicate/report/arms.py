@@ -573,7 +573,7 @@ def room(made: pd.DataFrame) -> str:
     own = made[(made.arm == "rule") & (made.endpoint == "places by own words")].value.iloc[0]
     step = "So there is something to gain, " if more else "So there is hardly anything to gain, "
     return (
-        f"Within 2,500 km lie {value('rule', 'places')} of the places that the bases name before GRPO, "
+        f"Within 2,500 km lie {value('rule', 'places')} of the places that bases with the answering rule name, "
         f"{value('the best constant guess', 'places')} of the best constant guess and "
         f"{value('a reader of true words', 'places')} of a naive-Bayes reader of the true words; the climate group is "
         f"right in {value('rule', 'climate')}, the commonest one in {value('the commonest climate', 'climate')}. "

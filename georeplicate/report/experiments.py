@@ -27,12 +27,14 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
             paths += tables.write(mean, out / "tables" / "pooled", gains.POOLED)
         if len(found := gains.claims(judged)):
             paths += tables.write(found, out / "tables" / "claims", gains.CLAIMS)
-        paths += tables.write(arms.while_pairing(p, records), out / "tables" / "while_pairing", arms.WHILE_PAIRING)
+        spoken = arms.while_pairing(p, records)
+        paths += tables.write(spoken, out / "tables" / "while_pairing", arms.WHILE_PAIRING)
         split = pairing_gain.decompose(p, gains.OF_THE_REWARD)
         if len(split):
             paths += tables.write(split, out / "tables" / "pairing_gain", pairing_gain.CAPTION)
         said = [arms.room(made), gains.headline(judged, mean), arms.without_control(made)]
-        said += [pairing_gain.sentence(split), gains.positive_controls(judged), gains.cancels(judged)]
+        said += [pairing_gain.sentence(split), pairing_gain.among_six(spoken, gains.OF_THE_REWARD)]
+        said += [gains.positive_controls(judged), gains.cancels(judged)]
         said += [arms.outcomes(judged, records), arms.parts(judged)]
         text = "\n\n".join(filter(None, said)) + "\n"
         paths.append(files.write_bytes(out / "tables" / "sentences.md", text.encode()))

@@ -165,9 +165,10 @@ def first_page(judged: pd.DataFrame, mean: pd.DataFrame, made: pd.DataFrame) -> 
     )
     return (
         "Against the same training with random labels the reward raises pairing accuracy in "
-        f"{len(raised)} of {len(pairing)} pairs of arms{gained}, and changes places within {KM:,} km by "
-        f"{points(places)} points in the mean of {places.pairs} pairs. From a base without an answering rule GRPO "
-        f"changes pairing by {points(plain.loc['pairing'])} and places by {points(plain.loc['places'])} points."
+        f"{len(raised)} of {len(pairing)} pairs of arms with replay{gained}, and changes places within {KM:,} km by "
+        f"{points(places)} points in the mean of {places.pairs} pairs. From a base that was not taught to answer with "
+        f"the first tile that it calls a match GRPO changes pairing by {points(plain.loc['pairing'])} and places by "
+        f"{points(plain.loc['places'])} points."
     )
 
 
@@ -208,7 +209,7 @@ def cancels(judged: pd.DataFrame) -> str:
     return (
         "A true cue that all candidates share decides nothing in a comparison. So wrong tiles of one neighbourhood, "
         "which keep a policy from shortcuts, also leave cues of the region without a reward. Of the words said while "
-        f"pairing, the share of cues that all places of a city share changes by {points(dropped)} points with wrong "
+        f"pairing, cues common to a whole city change their share by {points(dropped)} points with wrong "
         f"tiles of one city ({dropped.verdict}) and by {points(kept)} with tiles from anywhere ({kept.verdict}), both "
         f"against random labels; with tiles from anywhere it is {points(rarer)} points above that of one city "
         f"({rarer.verdict}). "

@@ -31,7 +31,8 @@ CAPTION = (
     "(greedy, wrong tiles of one city), base by base with 95 % intervals. answering rule: the own letter against the "
     "first tile called a match. selection: the attributes that the arm names, read in the control's words of each "
     "picture alone, against those that the control names. perception: the arm's words against the control's, of the "
-    "attributes that the arm names. what is left: among six pictures words are other than alone. Exploratory."
+    "attributes that the arm names, of pictures alone. what is left: among six pictures words are other than alone. "
+    "Exploratory."
 )
 
 
@@ -153,12 +154,26 @@ def sentence(made: pd.DataFrame) -> str:
     for part, rows in made.groupby("part"):
         low, high = (f"{100 * value:+.1f}" for value in (rows.difference.min(), rows.difference.max()))
         ends[part] = low if low == high else f"{low} to {high}"
-    pairs = made.groupby(["after", "before"]).ngroups
+    selection = made[made.part == SELECTION]
+    pairs, clear = len(selection), int((selection.low > 0).sum())
     return (
         f"Where the gain in pairing comes from ({pairs} pair{'s' if pairs > 1 else ''} of arms, wrong tiles of one "
-        f"city, points): {ends[ALL]} over the control, of which {ends[SELECTION]} choosing what to name (selection), "
-        f"{ends[PERCEPTION]} naming it more truly (perception) and {ends[RULE]} the answering rule; {ends[REST]} are "
-        "left."
+        f"city, points): {ends[ALL]} over the control, of which {ends[SELECTION]} choosing what to name (selection; "
+        f"interval above zero in {clear}), {ends[PERCEPTION]} naming it more truly of pictures alone (perception) and "
+        f"{ends[RULE]} the answering rule; {ends[REST]} remain unexplained."
+    )
+
+
+def among_six(spoken: pd.DataFrame, pairs: Iterable[tuple[str, str]]) -> str:
+    """What `arms.while_pairing` says of these pairs, as a sentence; "" of nothing."""
+    wanted = set(pairs)
+    rows = spoken[[pair in wanted for pair in zip(spoken.after, spoken.before, strict=True)]] if len(spoken) else spoken
+    if not len(rows):
+        return ""
+    return (
+        "Among the six pictures of a question, words at one mix are truer than with random labels by "
+        f"{100 * rows.difference.min():+.1f} to {100 * rows.difference.max():+.1f} points (interval above zero in "
+        f"{int((rows.low > 0).sum())} of {len(rows)} pairs); what that gives is part of what remains unexplained."
     )
 
 

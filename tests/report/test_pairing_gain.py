@@ -82,7 +82,10 @@ def test_a_row_for_readers_has_a_column_for_each_part(questions):
     assert row["arms"] == "region against shuffled" and row[pairing_gain.SELECTION].startswith("+100.0 [")
     assert not len(pairing_gain.for_readers(table.head(0)))
     text = pairing_gain.sentence(table)
-    assert "1 pair of arms" in text and "of which +100.0 choosing what to name" in text
+    assert (
+        "1 pair of arms" in text
+        and "of which +100.0 choosing what to name (selection; interval above zero in 1)" in text
+    )
     assert pairing_gain.sentence(table.head(0)) == ""
 
 
@@ -92,3 +95,13 @@ def test_questions_that_are_not_those_of_the_answers_are_refused(questions):
     for strange in (answers, unknown):
         with pytest.raises(ValueError, match="not those that are made today"):
             made(strange)
+
+
+def test_words_among_six_pictures_are_summed_up_over_the_pairs_that_are_wanted():
+    spoken = pd.DataFrame(
+        [("r1", "r1-shuffled", 0.07, 0.01), ("region", "shuffled", 0.02, -0.01), ("region", "rule", 0.5, 0.4)],
+        columns=["after", "before", "difference", "low"],
+    )
+    text = pairing_gain.among_six(spoken, [("r1", "r1-shuffled"), ("region", "shuffled")])
+    assert "by +2.0 to +7.0 points (interval above zero in 1 of 2 pairs)" in text
+    assert pairing_gain.among_six(spoken, [("x", "y")]) == "" == pairing_gain.among_six(pd.DataFrame(), [("x", "y")])

@@ -286,7 +286,7 @@ def test_the_argument_about_neighbours_is_answered_from_what_is_spoken_of(climat
         return gains.cancels(arms.verdicts(p, arms.samples(p), record(*asks)))
 
     text = answered(near=local, far=shared)
-    assert "changes by -100.0 [" in text and "So the argument is borne out in what is said." in text
+    assert "change their share by -100.0 [" in text and "So the argument is borne out in what is said." in text
     assert text.endswith("that such cues pay is not seen to raise places.")
     assert "is not borne out" in answered(near=local, far=local)  # tiles from anywhere drop them as well
     assert "is not borne out" in answered(near=shared, far=shared)
@@ -304,7 +304,7 @@ def test_the_first_page_has_the_gains_the_level_and_what_the_paper_s_own_base_do
     measured = arms.samples(p)
     judged = arms.verdicts(p, measured, record(*asks))
     text = gains.first_page(judged, gains.pooled(p, measured), arms.levels(p, measured))
-    assert "in 1 of 2 pairs of arms, by 20 to 20 points to 0.45 to 0.45 (chance 0.20)" in text
+    assert "in 1 of 2 pairs of arms with replay, by 20 to 20 points to 0.45 to 0.45 (chance 0.20)" in text
     assert "by +2.5 [" in text and "in the mean of 2 pairs" in text and "places by -12.5 [" in text
     assert gains.first_page(judged.head(0), gains.pooled(p, measured), arms.levels(p, measured)) == ""
 
