@@ -205,6 +205,13 @@ def test_the_gates_of_the_second_world_in_the_readme_are_the_measured_ones():
     assert set(gates.split) == {"validation"}  # the first world's were measured on test cities: not again
 
 
+def test_every_large_file_has_its_reason():
+    attribution = (ROOT / "ATTRIBUTION.md").read_text()
+    places = [path for room in ("georeplicate", "results", "notebooks", "tests") for path in (ROOT / room).rglob("*")]
+    large = [path.relative_to(ROOT).as_posix() for path in places if path.is_file() and path.stat().st_size > 5e6]
+    assert len(large) > 1 and [name for name in large if f"`{name}`" not in attribution] == []
+
+
 def test_the_readme_s_ratio_of_step_times_is_the_measured_one():
     bench = pd.read_csv(ROOT / "results/bench/grpo_step.csv")
     whole = bench[bench.part == "step"].pivot_table("seconds", ["device", "model", "P", "C", "G"], "impl")
