@@ -158,9 +158,9 @@ def test_an_arm_is_trained_and_evaluated_like_any_run(tmp_path, name):
     assert all(len(each) == 1 for each in cities["test"])
     assert any(len(each) > 1 for each in cities["train"]) == (name != "rule")
     shown = {name for each in cities["train"] for name in each}
-    told, asked_about = ({site.rpartition("/")[0] for site in world.sites(split, 1).id} for split in ("base", "test"))
-    assert shown <= told if name == "graded-cities" else not shown & told
-    assert not shown & asked_about
+    of_bases, of_test = ({site.rpartition("/")[0] for site in world.sites(split, 1).id} for split in ("base", "test"))
+    assert shown <= of_bases if name == "graded-cities" else not shown & of_bases
+    assert not shown & of_test
     with pytest.raises(ValueError, match=f"{name}-b0 is not what was registered: .*max_completion_length 80 -> 8"):
         arms.finished(tmp_path / "geographic" / "runs", list(arms.all_registered().values()))
     log = job.folder / "log.csv"
