@@ -439,18 +439,19 @@ def build(out: Path, *, seed: int = 0, curriculum: Curriculum = LAYOUT, rule: bo
         if curriculum.rule is None:
             raise ValueError(f"the base of the {curriculum.world} world has no stage that teaches the answering rule")
         stages = [curriculum.rule] if plain.exists() else [*stages, curriculum.rule]
-    final = out / "policy-rule" if rule else plain
+    final, device = out / "policy-rule" if rule else plain, policies.device()
     if final.exists():
         return final
     if rule and plain.exists():
-        policy = policies.load(plain)
+        policy = policies.load(plain, device=device)
     else:
         policy = tiny.build(vocabulary(curriculum.world), seed=seed, **SHAPE)
+        policy.model.to(device)
     album, photos, stream = practice(curriculum, policy, seed)
     for stage in stages:
         folder = out / "stages" / (stage.name if stage else "vision")
         if folder.exists():
-            policy = policies.load(folder)
+            policy = policies.load(folder, device=device)
             continue
         if stage is None:
             seen = probe_vision(

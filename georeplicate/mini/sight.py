@@ -97,9 +97,10 @@ def probe_vision(
     rng = np.random.default_rng([seed, 1])
     tower, kinds = policy.model.model.visual, list(wording.words.values())
     names = list(wording.words)
-    width = policy.model.config.text_config.hidden_size
+    width, device = policy.model.config.text_config.hidden_size, policy.model.device
     labels = torch.tensor(
-        [[list(kinds[k].values()).index(described[k]) for k in range(len(kinds))] for described in album.words]
+        [[list(kinds[k].values()).index(described[k]) for k in range(len(kinds))] for described in album.words],
+        device=device,
     )
     counts = [len(values) for values in kinds]
     groups = [range(len(kinds))] if together else [range(k, k + 1) for k in range(len(kinds))]
@@ -112,8 +113,9 @@ def probe_vision(
     )
     if photos is not None:
         countries = sorted(set(photos.sites.country))
-        country = torch.tensor([countries.index(code) for code in photos.sites.country])
+        country = torch.tensor([countries.index(code) for code in photos.sites.country], device=device)
         heads["country"] = Probe(width, len(countries))
+    heads.to(device)
     optimiser = torch.optim.AdamW(
         [*tower.parameters(), *heads.parameters()], lr=lr, betas=(0.9, 0.98), weight_decay=0.01
     )
@@ -165,7 +167,7 @@ def see(policy: policies.Policy, pixels: list[dict]) -> tuple[torch.Tensor, ...]
         torch.cat([p["pixel_values"] for p in pixels]),
         torch.cat([p["image_grid_thw"] for p in pixels]),
         [1] * len(pixels),
-    )
+    ).to(policy.model.device)
     shared_prefix.enable(policy.model)
     pooled = shared_prefix.image_features(policy.model, prompts).pooler_output
     assert pooled is not None
