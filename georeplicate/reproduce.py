@@ -307,15 +307,15 @@ def experiment(work: Path, what: str = "arms", bases: Sequence[int] = arms.BASES
     arms.check_all()
     out = (work / arms.PROFILE).resolve()
     with files.alone(out / ".lock", f"another run of {out.name} is at work; waiting until it ends"):
-        missing = arms.missing_bases(work, bases)
+        missing = arms.missing_bases(work, what, bases)
         of = "all arms" if what == "arms" else "the systems of Table 2"
         print(
-            f"profile {arms.PROFILE}: {len(missing)} of {len(bases)} bases to train (an hour of one core each, minutes "
-            f"for the shipped one), then {of} and their tables, ten to fifteen minutes of one core a run (notebook 08 "
+            f"profile {arms.PROFILE}: {len(missing)} bases to train (an hour of one core each, minutes "
+            f"of a committed one), then {of} and their tables, ten to fifteen minutes of one core a run (notebook 08 "
             "of profile mini reads the committed ones)",
             flush=True,
         )
-        arms.make_bases(work, bases)
+        arms.make_bases(work, missing)
         found = arms.jobs(what, work, bases)
         todo = [job.run.name for job in runner.unfinished(found)]
         runner.complete(found)

@@ -6,13 +6,13 @@ from functools import partial
 from pathlib import Path
 
 from georeplicate import files
-from georeplicate.report import arms, gains, pairing_gain, plots, tables
+from georeplicate.report import arms, gains, pairing_gain, pairing_reach, plots, tables
 from georeplicate.runs import arms as registered
 
 
 def write(runs: str | Path, out: str | Path) -> list[Path]:
-    """All that `arms`, `gains` and `pairing_gain` make of the arms below `runs`, written below `out`; FileError where
-    none is finished or an experiment is not registered, ValueError where one is not as it was registered."""
+    """All that `arms`, `gains`, `pairing_gain` and `pairing_reach` make of the arms below `runs`, written below `out`;
+    FileError where none is finished or an experiment is not registered, ValueError where one is not as registered."""
     records, out = registered.all_registered(), Path(out)
     p = arms.read(runs, records)
     measured = arms.samples(p)
@@ -32,8 +32,11 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
         split = pairing_gain.decompose(p, gains.OF_THE_REWARD)
         if len(split):
             paths += tables.write(split, out / "tables" / "pairing_gain", pairing_gain.CAPTION)
+        reach = pairing_reach.reach(p, measured)
+        paths += tables.write(reach, out / "tables" / "pairing_reach", pairing_reach.CAPTION)
         said = [arms.room(made), gains.headline(judged, mean), arms.without_control(made)]
         said += [pairing_gain.sentence(split), pairing_gain.among_six(spoken, gains.OF_THE_REWARD)]
+        said += [pairing_reach.sentence(reach, registered.TABLE2["zero"])]
         said += [gains.positive_controls(judged), gains.cancels(judged)]
         said += [arms.outcomes(judged, records), arms.parts(judged)]
         text = "\n\n".join(filter(None, said)) + "\n"

@@ -30,7 +30,7 @@ from georeplicate.runs import arms
 OF_THE_REWARD: Mapping[tuple[str, str], str] = {
     ("region-replay", "shuffled-replay"): "wrong tiles of one city",
     ("random-replay", "shuffled-replay"): "wrong tiles from anywhere",
-    ("region-tower", "shuffled-tower"): "wrong tiles of one city, vision tower trained",
+    ("region-tower", "shuffled-tower-again"): "wrong tiles of one city, vision tower trained",
     ("random-tower", "shuffled-tower"): "wrong tiles from anywhere, vision tower trained",
     ("r1", "r1-shuffled"): "after SFT on the scaffold, wrong tiles of one city",
     ("random-cities", "shuffled-cities"): "325 cities, wrong tiles from anywhere",

@@ -38,6 +38,13 @@ from georeplicate.runs.spec import Run
 PROFILE = "geographic"
 BASES = Profile.get(PROFILE).seeds
 ALL = ("arms", "ablations")  # what names all arms
+# What an arm can start from: {name: (the curriculum of its base, whether the base knows the answering rule)}.
+STARTS = {
+    "base": (PROFILE, False),
+    "rule": (PROFILE, True),
+    "longer": ("geographic-longer", False),
+    "longer-rule": ("geographic-longer", True),
+}
 # The systems of the paper's Table 2, by their names in spec.STANDS_FOR, and the arms that stand for them here. All of
 # these know the answering rule, and GRPO has replay beside it.
 TABLE2 = {"base": "rule", "sft": "sft", "zero": "region-replay", "r1": "r1"}
@@ -49,9 +56,10 @@ HIGHER, LOWER, SAME = DIRECTIONS = ("higher", "lower", "no difference")
 
 @dataclass(frozen=True)
 class Arm:
-    """name: of its runs, with the base's number. start: the policy it goes on from, "base" or "rule" (the base that
-    answers the first tile it calls a match), or the name of another arm. stage: "base" for a policy that is evaluated
-    as it is. reward: one of training.stages.REWARDS. changes: fields of the profile that are its own."""
+    """name: of its runs, with the base's number. start: the policy it goes on from, one of STARTS ("rule": a base that
+    answers the first tile it calls a match; "longer": one taught for longer), or the name of another arm. stage: "base"
+    for a policy that is evaluated as it is. reward: one of training.stages.REWARDS. changes: fields of the profile that
+    are its own."""
 
     name: str
     what: str
@@ -448,13 +456,18 @@ AGAIN = Experiment(
         ),
     ),
     power="As of `neighbours`, whose contrast with the control of other bases counts bases as independent; this one is "
-    "paired. With the tower trained three bases told 4.5 points of places and 1.1 of words. Nothing of region-tower was "
-    "seen before.",
+    "paired. With the tower trained three bases told 4.5 points of places and 1.1 of words. Nothing of region-tower "
+    "was seen before.",
     left_out=("what `neighbours` leaves out",),
 )
 EXPERIMENTS = (NEGATIVES, REPLAY, TOWER, SCAFFOLD, CITIES, NEIGHBOURS, AGAIN)
 ARMS = tuple(arm for one in EXPERIMENTS for arm in one.arms)
 BY_NAME = {one.name: one for one in ARMS}
+
+
+def arm_of(run: str) -> Arm:
+    """The arm of a run, by the run's name: that of region-b0 is region."""
+    return BY_NAME[run.rpartition("-b")[0]]
 
 
 def after(one: Arm) -> Arm | None:
@@ -464,14 +477,19 @@ def after(one: Arm) -> Arm | None:
 
 
 def root(one: Arm) -> str:
-    """Which of the two bases an arm comes from, by way of another arm or not: "base" or "rule"."""
+    """Which of STARTS an arm comes from, by way of another arm or not."""
     earlier = after(one)
     return root(earlier) if earlier else one.start
 
 
 def start(one: Arm, base: int, work: Path) -> Path:
     """The base that an arm comes from: one of those that `make_bases` leaves below `work`."""
-    return work / f"base-{PROFILE}-{base}" / ("policy" if root(one) == "base" else "policy-rule")
+    return _folder(root(one), base, work)
+
+
+def _folder(name: str, base: int, work: Path) -> Path:
+    curriculum, rule = STARTS[name]
+    return work / f"base-{curriculum}-{base}" / ("policy-rule" if rule else "policy")
 
 
 def job(one: Arm, base: int, work: Path) -> runner.Job:
@@ -494,6 +512,15 @@ def jobs(what: str, work: Path, bases: Sequence[int] = BASES) -> list[runner.Job
     """The runs from these bases that a word names: "arms" (all), "table2" (its systems and their controls), an
     experiment, an arm, or an arm and a base such as region-b0; and those that they go on from. ValueError lists what
     there is; recipes.NotReady names a base that is not there, with the command that makes it."""
+    found = _named(what, work, bases)
+    for one in found:
+        if not (one.base_path / "config.json").is_file():
+            raise recipes.NotReady(_how_to_make(one, work))
+    return found
+
+
+def _named(what: str, work: Path, bases: Sequence[int]) -> list[runner.Job]:
+    """`jobs`, whether or not their bases are there."""
 
     def names(run: str) -> tuple[str, ...]:
         arm = run.rpartition("-b")[0]
@@ -508,43 +535,55 @@ def jobs(what: str, work: Path, bases: Sequence[int] = BASES) -> list[runner.Job
             f"unknown arm {what!r}: choose arms, table2, an experiment ({', '.join(one.name for one in EXPERIMENTS)}), "
             f"{', '.join(one.name for one in ARMS)}, or one with its base: {ARMS[0].name}-b0"
         )
-    for one in found:
-        if not (one.base_path / "config.json").is_file():
-            base, making = one.run.seed, "`make reproduce PROFILE=geographic` makes it of the committed one, in minutes"
-            if committed(base) is None:
-                making = f"`georeplicate train base --world geographic --seed {base} --rule` makes it, in about an hour"
-            raise recipes.NotReady(
-                f"{one.run.name} starts from base {base} of the geographic world, which is not at {one.base_path}: "
-                f"{making}"
-            )
     return found
 
 
-def missing_bases(work: Path, bases: Sequence[int] = BASES) -> list[int]:
-    """Those of these bases that an arm starts from and that are not there."""
-    return [n for n in bases if not all((start(one, n, work) / "config.json").is_file() for one in ARMS)]
+def _how_to_make(one: runner.Job, work: Path) -> str:
+    """What a run lacks whose base is not there, and the command that makes it."""
+    number, (curriculum, rule) = one.run.seed, STARTS[root(arm_of(one.run.name))]
+    making = "`make reproduce PROFILE=geographic`, or `train`, makes it of the committed one, in minutes"
+    if committed(curriculum, number) is None:
+        asked = f"--world {curriculum} --seed {number}{' --rule' if rule else ''}"
+        making = f"`georeplicate train base {asked}` makes it, in an hour or more"
+    return (
+        f"{one.run.name} starts from base {number} of the geographic world, which is not at {one.base_path}: {making}"
+    )
 
 
-def committed(base: int) -> Path | None:
+def missing_bases(work: Path, what: str = "arms", bases: Sequence[int] = BASES) -> list[tuple[str, int]]:
+    """(one of STARTS, number) of the bases that the arms which a word names start from (see `jobs`) and that are not
+    there."""
+    starts = dict.fromkeys(root(arm_of(job.run.name)) for job in _named(what, work, bases))
+    return [
+        (name, number)
+        for name in starts
+        for number in bases
+        if not (_folder(name, number, work) / "config.json").is_file()
+    ]
+
+
+def committed(curriculum: str, base: int) -> Path | None:
     """The weights of a base that are there without training: the first in the package, others beside the results of a
     checkout; None: it has to be made."""
-    first = recipes.of(PROFILE).start(Profile.get(PROFILE), None)
-    folder = first if base == BASES[0] else files.RESULTS / PROFILE / "bases" / f"b{base}"
+    folder = files.RESULTS / PROFILE / "bases" / f"{curriculum}-b{base}".removeprefix(f"{PROFILE}-")
+    if (curriculum, base) == (PROFILE, BASES[0]):
+        folder = recipes.of(PROFILE).start(Profile.get(PROFILE), None)
     return folder if (folder / "config.json").is_file() else None
 
 
-def make_bases(work: Path, bases: Sequence[int] = BASES) -> None:
-    """Make those of these bases that are not there, one after another: a committed one is taught the answering rule
-    alone, which takes minutes, any other takes an hour of one core. One that was killed goes on."""
+def make_bases(work: Path, missing: Sequence[tuple[str, int]]) -> None:
+    """Make bases that are not there (of `missing_bases`), one after another: a committed one is taught the answering
+    rule alone, which takes minutes, any other takes an hour or more of one core. One that was killed goes on."""
     from georeplicate.mini import base
 
-    for number in missing_bases(work, bases):
-        policy, weights = work / f"base-{PROFILE}-{number}" / "policy", committed(number)
+    for name, number in missing:
+        curriculum, rule = STARTS[name]
+        policy, weights = _folder(name, number, work).with_name("policy"), committed(curriculum, number)
         if weights is not None and not policy.parent.exists():
             half = policy.parent.with_name(f".{policy.parent.name}")  # whole or not there
             shutil.copytree(weights, half / policy.name, dirs_exist_ok=True)
             half.rename(policy.parent)
-        base.build(work / f"base-{PROFILE}-{number}", seed=number, curriculum=base.CURRICULA[PROFILE], rule=True)
+        base.build(policy.parent, seed=number, curriculum=base.CURRICULA[curriculum], rule=rule)
 
 
 # --- registration ----------------------------------------------------------------------------------------------------
@@ -554,17 +593,18 @@ def settings(of: Experiment) -> dict[str, Any]:
     """{arm of an experiment: all that decides about its policy and what is evaluated}; bases by how they are made."""
     from georeplicate.mini import base
 
-    curriculum = files.sha256_json(json.loads(json.dumps(asdict(base.CURRICULA[PROFILE]))))
     found = {}
     for one in of.arms:
+        curriculum, rule = STARTS[root(one)]
+        taught = files.sha256_json(json.loads(json.dumps(asdict(base.CURRICULA[curriculum]))))
         made = job(one, BASES[0], Path())
         found[one.name] = {
             "recipe_version": made.recipe.version,
             "start": {
-                "curriculum_sha256": curriculum,
+                "curriculum_sha256": taught,
                 "world": PROFILE,
                 "seeds": list(BASES),
-                "rule": root(one) == "rule",
+                "rule": rule,
                 **({"arm": one.start} if after(one) else {}),
             },
             "stage": one.stage,
@@ -589,6 +629,12 @@ def named(name: str) -> Experiment:
 def experiment_of(arm: str) -> Experiment:
     """The experiment that registered an arm, by the arm's name."""
     return next(one for one in EXPERIMENTS if BY_NAME[arm] in one.arms)
+
+
+def experiments_of(what: str, bases: Sequence[int] = BASES) -> list[str]:
+    """The experiments that registered the arms which a word names (see `jobs`)."""
+    found = _named(what, Path(), bases)
+    return list(dict.fromkeys(experiment_of(arm_of(one.run.name).name).name for one in found))
 
 
 def register(of: Experiment, work: Path, path: Path | None = None) -> Path:

@@ -159,14 +159,16 @@ def _result(folder: Path) -> str:
 
 
 def _train_arms(what: str, workers: int, work: Path, register: bool, bases: Sequence[int]) -> int:
-    """Bring the arms that a word names up to date, from these bases, once they are registered."""
+    """Bring the arms that a word names up to date, from these bases, once they are registered. Bases that are not there
+    are made where their weights are committed, which takes minutes."""
     if register:
         print(f"registered: {arms.register(arms.named(what), work)}; commit it before anything is trained")
         return 0
-    found = arms.jobs(what, work, bases)
-    for name in dict.fromkeys(arms.experiment_of(job.run.name.rpartition("-b")[0]).name for job in found):
+    for name in arms.experiments_of(what, bases):
         arms.check(arms.named(name), arms.registered(arms.named(name)))
-    runner.complete(found, workers)
+    missing = arms.missing_bases(work, what, bases)
+    arms.make_bases(work, [(name, base) for name, base in missing if arms.committed(arms.STARTS[name][0], base)])
+    runner.complete(arms.jobs(what, work, bases), workers)
     return 0
 
 

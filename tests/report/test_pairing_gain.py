@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from georeplicate.mini import wording
-from georeplicate.report import pairing_gain, thinking
+from georeplicate.report import pairing_gain, pairing_reach, thinking
 
 WORDS = wording.of("geographic").words
 SOIL, ROAD = list(WORDS["soil"].values()), list(WORDS["road"].values())
@@ -105,3 +105,40 @@ def test_words_among_six_pictures_are_summed_up_over_the_pairs_that_are_wanted()
     text = pairing_gain.among_six(spoken, [("r1", "r1-shuffled"), ("region", "shuffled")])
     assert "by +2.0 to +7.0 points (interval above zero in 1 of 2 pairs)" in text
     assert pairing_gain.among_six(spoken, [("x", "y")]) == "" == pairing_gain.among_six(pd.DataFrame(), [("x", "y")])
+
+
+def test_a_choice_reaches_what_the_words_allow_and_is_counted_where_it_was_not_made(questions):
+    """Roads decide every question and are read rightly by base 0 alone; soil decides none."""
+    answers = rows("region", 0, "soil", "A") + rows("region", 1, "soil", "A", road_read=False)
+    for row in answers:
+        if row["task"] == "panorama words":
+            row["truth"] = f"{SOIL[0]} {ROAD[0]}"
+        if row["task"] == "tile words":
+            row["truth"] = row["choice"]
+    found = pairing_reach.reach(pd.DataFrame(answers).fillna(""), ["region", "not there"]).set_index("arm")
+    assert list(found.index) == ["region", "true words"] and found.bases.to_list() == [2, 0]
+    # answered: A, never right; by the soil that it names the first tile, A; by roads all of base 0; base 1 gets the
+    # half of soil, growth... that no tile agrees in, where one of two guesses is right
+    assert found.answered["region"] == found.named["region"] == 0
+    assert found.best["region"] == pytest.approx((1 + 0.5) / 2) and found.best["true words"] == 1
+    [region, true] = pairing_reach.for_readers(found.reset_index()).to_dict("records")
+    assert region["as answered"].startswith("0.000 [") and true["as answered"] == "" == true["bases"]
+    text = pairing_reach.sentence(found.reset_index(), "region")
+    assert "region answers 0.000" in text and "0.750 [" in text and text.endswith("would give 1.000.")
+    assert pairing_reach.sentence(found.reset_index(), "zero") == "" == pairing_reach.sentence(pd.DataFrame(), "zero")
+
+
+def test_the_best_attributes_of_one_half_of_the_cities_are_counted_in_the_other(questions, monkeypatch):
+    """In every other city soil decides, in the rest roads: what is best in one half decides nothing in the other."""
+    answers = rows("region", 0, "soil", "A")
+    odd = {name for i, name in enumerate(sorted(f"c{i}" for i in range(40))) if i % 2}
+    for row in answers:
+        row["truth"] = row.get("truth", "")
+        wrong, city = row["id"].startswith("other/"), f"c{row['id'].rpartition('/')[2]}"
+        if row["task"] == "tile words":
+            soil, road = (SOIL[1], ROAD[0]) if city in odd else (SOIL[0], ROAD[1])
+            row["choice"] = f"{soil} {road}" if wrong else f"{SOIL[0]} {ROAD[0]}"
+        if row["task"] != "pairing":
+            row["truth"] = row["choice"]
+    monkeypatch.setattr(pairing_reach, "MOST", 1)
+    assert pairing_reach.reach(pd.DataFrame(answers).fillna(""), ["region"]).best[0] == 0

@@ -43,12 +43,14 @@ def test_what_is_not_there_is_named_with_its_remedy(tmp_path, monkeypatch):
         ValueError, match=r"unknown arm 'nobody': choose arms, .*\(negatives, replay, .*\), base, rule, .*: base-b0$"
     ):
         arms.jobs("nobody", tmp_path)
-    with pytest.raises(recipes.NotReady, match="PROFILE=geographic` makes it of the committed one"):
+    with pytest.raises(recipes.NotReady, match="PROFILE=geographic`, or `train`, makes it of the committed one"):
         arms.jobs("table2", tmp_path, bases=(0,))
     monkeypatch.setattr(files, "RESULTS", tmp_path / "an installation has none")
     with pytest.raises(recipes.NotReady, match="train base --world geographic --seed 2 --rule"):
         arms.jobs("region-b2", tmp_path)
-    assert arms.missing_bases(tmp_path) == [0, 1, 2] and arms.missing_bases(tmp_path, (1,)) == [1]
+    assert arms.missing_bases(tmp_path, "table2") == [("rule", 0), ("rule", 1), ("rule", 2)]
+    assert arms.missing_bases(tmp_path, "plain", (1,)) == [("base", 1)]
+    assert {name for name, _ in arms.missing_bases(tmp_path)} == {arms.root(one) for one in arms.ARMS}
 
 
 def test_committed_bases_are_whole_small_and_taught_the_rule_alone(tmp_path, monkeypatch):
@@ -56,8 +58,8 @@ def test_committed_bases_are_whole_small_and_taught_the_rule_alone(tmp_path, mon
     monkeypatch.setattr(
         base, "build", lambda out, **given: taught.append((hub.identity(out / "policy"), given["seed"]))
     )
-    arms.make_bases(tmp_path)
-    folders = [arms.committed(number) for number in arms.BASES]
+    arms.make_bases(tmp_path, arms.missing_bases(tmp_path, "rule"))
+    folders = [arms.committed(arms.PROFILE, number) for number in arms.BASES]
     assert taught == [(hub.identity(folder), number) for number, folder in enumerate(folders)]
     assert len({name for name, _ in taught}) == len(arms.BASES)  # three bases, not one
     for folder in folders:
@@ -76,10 +78,11 @@ def test_an_arm_brings_the_one_that_it_goes_on_from_and_table_2_is_four_systems(
     assert names == ["rule-b0", "region-replay-b0", "shuffled-replay-b0", "sft-b0", "r1-b0", "r1-shuffled-b0"]
     assert arms.TABLE2.keys() == spec.STANDS_FOR.keys() > arms.CONTROLS.keys()
     done = []
-    monkeypatch.setattr(arms, "make_bases", lambda work, bases: done.append(bases))
+    monkeypatch.setattr(arms, "make_bases", lambda work, missing: done.append(missing))
     monkeypatch.setattr(runner, "complete", lambda jobs: done.append([job.run.name for job in jobs]))
     monkeypatch.setattr("georeplicate.report.write.write", lambda *a: [tmp_path])
-    assert reproduce.run("geographic", seeds=1, work=tmp_path) == names and done == [(0,), names]
+    assert reproduce.run("geographic", seeds=1, work=tmp_path) == names
+    assert done == [[], names]
     with pytest.raises(reproduce.ReproduceError, match="takes no -p"):
         reproduce.run("geographic", parameters={"k": 3}, work=tmp_path)
     with pytest.raises(ValueError, match="has 1 to 3 training seeds"):
