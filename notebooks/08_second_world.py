@@ -38,7 +38,7 @@ from IPython.display import Markdown, display
 from georeplicate import files, paper, world
 from georeplicate.mini import swaps
 from georeplicate.profiles import Profile
-from georeplicate.report import arms, causes, diagram, gains, pairing_gain, plots, source, tables
+from georeplicate.report import arms, causes, diagram, from_words, gains, pairing_gain, pairing_reach, plots, source, tables
 from georeplicate.runs import arms as experiment
 
 size, results = Profile.get("geographic"), files.RESULTS / "geographic"
@@ -211,11 +211,24 @@ Markdown(arms.parts(kept))
 # *Predict:* which part is the largest?
 
 # %%
-source.show(pairing_gain.from_words)
+source.show(from_words.letters)
 
 # %%
 of_the_gain = pairing_gain.decompose(answers, gains.OF_THE_REWARD)
 Markdown(paper.markdown(pairing_gain.for_readers(of_the_gain)))
+
+# %% [markdown]
+# *How far can choosing go?* Words that are wrong decide wrongly, whatever is chosen. So take the words that a policy has
+# for each picture alone, and the best attributes there are for them.
+#
+# *Predict:* how much of what choosing can give did the reward find?
+
+# %%
+reach = pairing_reach.reach(answers, measured)
+Markdown(paper.markdown(pairing_reach.for_readers(reach)))
+
+# %%
+Markdown(pairing_reach.sentence(reach, "region-replay"))
 
 # %% [markdown]
 # *The same, of the words themselves.* Where more is true of what a policy says while it pairs, it may see better, or
@@ -307,18 +320,45 @@ Markdown(paper.markdown(arms.for_readers(many)))
 # %% [markdown]
 # ## (11) A sixth: as the paper trains
 #
-# Wrong tiles of one neighbourhood *and* a tower that learns, as in the release. (Where the table below is empty, the
-# arm is registered and has not been trained yet.)
+# Wrong tiles of one neighbourhood *and* a tower that learns, as in the release. The control that was registered with it
+# comes from bases of another processor, so a control of its own was registered before either was trained.
 
 # %%
 Markdown(arms.contrasts(records["neighbours"]))
 
 # %%
-near = every[every.experiment == "neighbours"]
+Markdown(arms.contrasts(records["again"]))
+
+# %%
+near = every[every.experiment.isin(("neighbours", "again"))]
 Markdown(paper.markdown(arms.for_readers(near)))
 
 # %% [markdown]
-# ## (12) What does a verdict follow from?
+# ## (12) A seventh: bases that see better
+#
+# In section (7) the reward had found nearly all that choosing can give, so that pairing could rise no further without
+# seeing. Do bases that see better leave it more to find? They were taught to see for four times as long, on half as
+# many places again, and otherwise as the others.
+
+# %%
+ready = records["ready"]
+Markdown(arms.contrasts(ready))
+
+# %%
+Markdown(ready["power"])
+
+# %% [markdown]
+# *Predict:* pairing has more room now. Does geography come along?
+
+# %%
+better = every[every.experiment == "ready"]
+Markdown(paper.markdown(arms.for_readers(better)))
+
+# %%
+Markdown(pairing_reach.sentence(reach, "longer-region"))
+
+# %% [markdown]
+# ## (13) What does a verdict follow from?
 #
 # Not registered, on validation places. An answer is cut before its verdict on a tile, and the verdict is drawn anew:
 # behind the words as they were, behind words that are made to say the opposite, and behind the same words with the
@@ -337,7 +377,7 @@ Markdown(paper.markdown(causes.for_readers(follows)))
 Markdown(causes.sentences(follows))
 
 # %% [markdown]
-# ## (13) What does this say about the paper's argument?
+# ## (14) What does this say about the paper's argument?
 #
 # The paper takes wrong tiles of one neighbourhood, so that no shortcut tells them apart, and calls what is left
 # geographic reasoning.

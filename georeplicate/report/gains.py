@@ -35,6 +35,7 @@ OF_THE_REWARD: Mapping[tuple[str, str], str] = {
     ("r1", "r1-shuffled"): "after SFT on the scaffold, wrong tiles of one city",
     ("random-cities", "shuffled-cities"): "325 cities, wrong tiles from anywhere",
     ("graded-cities", "shuffled-cities"): "325 cities, wrong tiles from neighbours to strangers",
+    ("longer-region", "longer-shuffled"): "bases that see better, wrong tiles of one city",
 }
 _TILES = {"region": "of one city", "random": "from anywhere", "graded": "from neighbours to strangers"}
 SAME_TILES = "the same"

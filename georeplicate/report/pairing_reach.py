@@ -1,5 +1,6 @@
-"""How far a policy could get at pairing by choosing well what to name, with the words that it has: no choice of
-attributes can make up for words that are wrong (`report.from_words`)."""
+"""How far a policy could get at pairing by naming the attributes that pair best, with the words that it has: no choice
+makes up for words that are wrong (`report.from_words`). The choice is one for all questions; a policy that chooses for
+each question anew may get further."""
 
 from __future__ import annotations
 
@@ -136,7 +137,7 @@ def sentence(made: pd.DataFrame, arm: str) -> str:
         return ""
     one, true = found.loc[arm], found.loc["true words"]
     return (
-        f"What choosing can reach: {arm} answers {one.answered:.3f} of the questions rightly. From its own words of "
+        f"What a fixed choice can reach: {arm} answers {one.answered:.3f} of the questions rightly. From its own words of "
         f"each picture alone the attributes that it names give {one.named:.3f}, and the best ones (up to {MOST}, "
         f"chosen in half of the cities and counted in the other) {one.best:.3f} [{one.best_low:.3f}, "
         f"{one.best_high:.3f}]; from true words these would give {true.best:.3f}."
