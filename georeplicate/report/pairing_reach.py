@@ -137,8 +137,8 @@ def sentence(made: pd.DataFrame, arm: str) -> str:
         return ""
     one, true = found.loc[arm], found.loc["true words"]
     return (
-        f"What a fixed choice can reach: {arm} answers {one.answered:.3f} of the questions rightly. From its own words of "
-        f"each picture alone the attributes that it names give {one.named:.3f}, and the best ones (up to {MOST}, "
+        f"What a fixed choice can reach: {arm} answers {one.answered:.3f} of the questions rightly. From its own words "
+        f"of each picture alone the attributes that it names give {one.named:.3f}, and the best ones (up to {MOST}, "
         f"chosen in half of the cities and counted in the other) {one.best:.3f} [{one.best_low:.3f}, "
         f"{one.best_high:.3f}]; from true words these would give {true.best:.3f}."
     )

@@ -492,10 +492,10 @@ READY = Experiment(
     ),
     power="With replay three bases told 1.7 to 4.6 points of places and less than one of words between arms that "
     "differ in their reward alone. From the words of the earlier bases no fixed choice of up to three attributes pairs "
-    "more than about .47, and region-replay's own choice reached .445 (exploratory); from true words .86. Seen before: of "
-    "base 0 without the rule, words (.82 true among six pictures), pairing (.20, by verdicts .32) and places (.36) on "
-    "200 validation places, and rewards in training of 90 updates from it (.20 to .21), for which the arms start from "
-    "bases with the rule.",
+    "more than about .47, and region-replay's own choice reached .445 (exploratory); from true words .86. Seen before: "
+    "of base 0 without the rule, words (.82 true among six pictures), pairing (.20, by verdicts .32) and places (.36) "
+    "on 200 validation places, and rewards in training of 90 updates from it (.20 to .21), for which the arms start "
+    "from bases with the rule.",
     left_out=(
         "GRPO from these bases without the answering rule, which found no reward in 90 updates; after SFT; with the "
         "tower trained; wrong tiles from anywhere",
