@@ -283,7 +283,11 @@ def train(
         ),
     ] = None,
     world: Annotated[
-        str, typer.Option(help="of `train base`: the synthetic world whose base is made, layout or geographic")
+        str,
+        typer.Option(
+            help="of `train base`: the synthetic world whose base is made, layout or geographic; or geographic-longer, "
+            "the geographic world's taught to see for longer"
+        ),
     ] = "layout",
     seed: Annotated[
         int, typer.Option(min=0, help="of `train base`: its places, pictures, weights and order; another base each")

@@ -309,10 +309,12 @@ def experiment(work: Path, what: str = "arms", bases: Sequence[int] = arms.BASES
     with files.alone(out / ".lock", f"another run of {out.name} is at work; waiting until it ends"):
         missing = arms.missing_bases(work, what, bases)
         of = "all arms" if what == "arms" else "the systems of Table 2"
+        weights = {(arms.STARTS[name][0], base) for name, base in missing}
+        trained = [one for one in weights if arms.committed(*one) is None]
         print(
-            f"profile {arms.PROFILE}: {len(missing)} bases to train (an hour of one core each, minutes "
-            f"of a committed one), then {of} and their tables, ten to fifteen minutes of one core a run (notebook 08 "
-            "of profile mini reads the committed ones)",
+            f"profile {arms.PROFILE}: {len(weights)} bases to make ({len(trained)} of them an hour or more of one "
+            f"core, the committed ones minutes), then {of} and their tables, ten to fifteen minutes of one core a run "
+            "(notebook 08 of profile mini reads the committed ones)",
             flush=True,
         )
         arms.make_bases(work, missing)

@@ -443,8 +443,9 @@ def build(out: Path, *, seed: int = 0, curriculum: Curriculum = LAYOUT, rule: bo
     """The base policy of a world, stage by stage, each saved below `out`; returns `out/policy`.
 
     A stage that was finished is loaded and not repeated: each begins with an optimizer and a generator of its own, so
-    a build that was killed ends in the same weights. rule: go on to `out/policy-rule`, a base that knows the answering
-    rule, from `out/policy` where that is there; ValueError for a world without it.
+    a build that was killed ends in the same weights, on the same device (a GPU, where there is one).
+    rule: go on to `out/policy-rule`, a base that knows the answering rule, from `out/policy` where that is there;
+    ValueError for a world without it.
     """
     plain = out / "policy"
     stages: list[Stage | None] = [None, *curriculum.stages]  # None: the vision tower

@@ -53,14 +53,14 @@ LEVELS = (
     "bases (Student's t) and places. Lines without training are of the same test places."
 )
 VERDICTS = (
-    "Each contrast of the registered experiments, base by base (paired; arms whose bases were made again on another "
-    "processor are compared as independent): the prediction that was written down before any new "
-    "arm of the experiment was evaluated, the difference with its 95 % interval, and the verdict. p_holm is adjusted "
-    "over the primary endpoints of a contrast, and decides about them; the others are exploratory and decided by their "
-    "interval (p_bh is adjusted over all of an experiment by Benjamini and Hochberg). smallest_effect is the smallest "
-    "difference that these bases and places would have detected with 80 % power, from the spread seen. `cannot "
-    "tell` is not `no difference`: that is said only where the whole interval is smaller than the smallest difference "
-    "of interest."
+    "Each contrast of the registered experiments, base by base (paired; arms whose bases are others, made again on "
+    "another processor or by another curriculum, are compared as independent): the prediction that was written down "
+    "before any new arm of the experiment was evaluated, the difference with its 95 % interval, and the verdict. "
+    "p_holm is adjusted over the primary endpoints of a contrast, and decides about them; the others are exploratory "
+    "and decided by their interval (p_bh is adjusted over all of an experiment by Benjamini and Hochberg). "
+    "smallest_effect is the smallest difference that these bases and places would have detected with 80 % power, from "
+    "the spread seen. `cannot tell` is not `no difference`: that is said only where the whole interval is smaller "
+    "than the smallest difference of interest."
 )
 
 
@@ -101,8 +101,9 @@ def _origins(runs: str | Path, names: Iterable[str]) -> dict[str, str]:
 
 def paired(p: pd.DataFrame, one: str, other: str) -> bool:
     """Whether two arms come from the same policies, base by base. A base that is made again elsewhere has its number
-    and its curriculum, and, as processors round otherwise, other weights. Two arms of which one has such a base are
-    compared as independent, in all of their bases. True where nothing says where answers come from."""
+    and its curriculum, and, as processors round otherwise, other weights; another curriculum has bases of its own. Two
+    arms of which one has such a base are compared as independent, in all of their bases. True where nothing says where
+    answers come from."""
     if "origin" not in p:
         return True
     found = [p[p.arm == name].groupby("training_seed").origin.first() for name in (one, other)]
@@ -489,7 +490,7 @@ def sentences(table: pd.DataFrame) -> str:
                 found.append(f"{row.endpoint} {gap} points [{low}, {high}], {row.verdict}{outcome}")
         first = rows.iloc[0]
         bases = f"{first.bases} base{'s' if first.bases != 1 else ''}"
-        bases += "" if first.paired else ", made again for one of the two: compared as independent"
+        bases += "" if first.paired else ", others for each of the two: compared as independent"
         parts = [f"Conclusive: {'; '.join(found)}." if found else "Nothing is conclusive."]
         if unknown:
             parts.append(f"Inconclusive, in brackets what would have been detected: {', '.join(unknown)} points.")

@@ -20,6 +20,8 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
     paths = tables.write(made, out / "tables" / "levels", arms.LEVELS)
     if len(systems := arms.table2(made)):
         paths += tables.write(systems, out / "tables" / "table2", arms.TABLE2)
+    reach = pairing_reach.reach(p, measured)
+    paths += tables.write(reach, out / "tables" / "pairing_reach", pairing_reach.CAPTION)
     judged = arms.all_verdicts(p, measured, records)
     if len(judged):
         paths += tables.write(judged, out / "tables" / "arms", arms.VERDICTS)
@@ -32,8 +34,6 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
         split = pairing_gain.decompose(p, gains.OF_THE_REWARD)
         if len(split):
             paths += tables.write(split, out / "tables" / "pairing_gain", pairing_gain.CAPTION)
-        reach = pairing_reach.reach(p, measured)
-        paths += tables.write(reach, out / "tables" / "pairing_reach", pairing_reach.CAPTION)
         said = [arms.room(made), gains.headline(judged, mean), arms.without_control(made)]
         said += [pairing_gain.sentence(split), pairing_gain.among_six(spoken, gains.OF_THE_REWARD)]
         said += [pairing_reach.sentence(reach, registered.TABLE2["zero"])]

@@ -35,7 +35,7 @@ OF_THE_REWARD: Mapping[tuple[str, str], str] = {
     ("r1", "r1-shuffled"): "after SFT on the scaffold, wrong tiles of one city",
     ("random-cities", "shuffled-cities"): "325 cities, wrong tiles from anywhere",
     ("graded-cities", "shuffled-cities"): "325 cities, wrong tiles from neighbours to strangers",
-    ("longer-region", "longer-shuffled"): "bases that see better, wrong tiles of one city",
+    ("longer-region", "longer-shuffled"): "bases of a longer curriculum, wrong tiles of one city",
 }
 _TILES = {"region": "of one city", "random": "from anywhere", "graded": "from neighbours to strangers"}
 SAME_TILES = "the same"
@@ -48,7 +48,7 @@ GAINS = {
 POOLED = (
     "What a reward for the right letter adds to the same training with random labels: the mean over all pairs of arms, "
     "base by base, with its 95 % interval (Student's t over bases, and places). A base counts by its number, also "
-    "where it was made again on another processor. Nothing of it was registered."
+    "where it was made again on another processor or by a longer curriculum. Nothing of it was registered."
 )
 # With labels of places, so no test of the claim: whether these policies can be moved at all.
 POSITIVE = {

@@ -1,6 +1,6 @@
-"""How far a policy could get at pairing by naming the attributes that pair best, with the words that it has: no choice
-makes up for words that are wrong (`report.from_words`). The choice is one for all questions; a policy that chooses for
-each question anew may get further."""
+"""What a policy's own words would allow at pairing, put together in other ways than the policy does
+(`report.from_words`). Each way has settings that are the same for all questions: they are set on one half of the cities
+and counted on the other. None is a bound: a policy may choose anew for each question, and weigh words otherwise."""
 
 from __future__ import annotations
 
@@ -17,17 +17,25 @@ from georeplicate.report import from_words
 from georeplicate.report.arms import BENCHMARK, WORDS
 
 MOST = 3  # attributes that are compared together, as in the searches that the bases practise
+WAYS = {
+    "answered": "as answered",
+    "named": "own words of what it names",
+    "best": f"own words, best 1 to {MOST} attributes",
+    "weighed": "own words, all weighed",
+}
 CAPTION = (
-    "How far choosing could go: right letters (greedy, wrong tiles of one city) as answered; from the policy's own "
-    f"words of each picture alone, about the attributes that it names; and about the best 1 to {MOST} attributes, the "
-    "same for all questions, chosen in half of the cities and counted in the other half. The last row has true words. "
-    "Means over bases with 95 % intervals (Student's t over bases, and places). Exploratory."
+    "What a policy's own words would allow: right letters (greedy, wrong tiles of one city) as answered, and from its "
+    "words of each picture alone: the first tile that agrees in the attributes that it names; the first that agrees in "
+    f"the best 1 to {MOST} attributes, the same for all questions; and the tile of the largest sum of naive-Bayes "
+    "weights, one for each attribute that agrees or does not. Attributes and weights are set in half of the cities and "
+    "counted in the other half, both ways; where no tile agrees, a guess counts. The last row has true words. Means "
+    "over bases with 95 % intervals (Student's t over bases, and places; of true words over places). Exploratory."
 )
 
 
 def reach(p: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
     """One row an arm that is there, and one of true words: arm, benchmark, n, bases, and, each with its _low and _high,
-    answered, named (by the policy's own words of what it names) and best (see CAPTION).
+    the ways of WAYS, as CAPTION says; NaN where all places are of one city, so that nothing can be set apart.
 
     p: predictions of arms (`arms.read`)."""
     candidates, right = from_words.questions(p)
@@ -39,21 +47,26 @@ def reach(p: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
         for one in policies.values():
             found.setdefault("answered", []).append(from_words.hits(one.own, right))
             found.setdefault("named", []).append(from_words.by_words(one.named, one, candidates, right))
-            found.setdefault("best", []).append(_best(_agree(one.panoramas, one.tiles, candidates), right, halves))
+            agree = _agree(one.panoramas, one.tiles, candidates)
+            found.setdefault("best", []).append(_best(agree, right, halves))
+            found.setdefault("weighed", []).append(_weighed(agree, right, halves))
         if not policies:
             continue
         rows.append(_row(arm, right, list(policies), found))
         true = true if true is not None else _true(p[p.arm == arm])
     if true is not None:
-        best = _best(_agree(*true, candidates), right, halves)
-        rows.append(_row("true words", right, [0], {"best": [best]}) | {"bases": 0})
+        agree = _agree(*true, candidates)
+        ways = {"best": [_best(agree, right, halves)], "weighed": [_weighed(agree, right, halves)]}
+        rows.append(_row("true words", right, [0], ways) | {"bases": 0})
     return pd.DataFrame(rows)
 
 
 def _row(arm: str, right: Mapping[str, str], bases: list[int], found: Mapping[str, list[np.ndarray]]) -> dict:
     row = {"arm": arm, "benchmark": BENCHMARK, "n": len(right), "bases": len(bases)}
-    for what, values in found.items():
-        row |= statistics.measured(what, from_words.sample(list(right), bases, values))
+    for way, values in found.items():
+        known = not np.isnan(values).any()
+        row |= dict.fromkeys((way, f"{way}_low", f"{way}_high"), np.nan)
+        row |= statistics.measured(way, from_words.sample(list(right), bases, values)) if known else {}
     return row
 
 
@@ -98,47 +111,65 @@ def _halves(questions: Sequence[str]) -> np.ndarray:
 def _best(agree: np.ndarray, right: Mapping[str, str], halves: np.ndarray) -> np.ndarray:
     """(questions,) share right with the attributes that are best in the other half of the cities; where no tile agrees
     in all of them, a guess counts."""
-    at = np.array([LETTERS.index(letter) for letter in right.values()])
+    at = _numbers(right)
     every = [choice for size in range(1, MOST + 1) for choice in combinations(range(agree.shape[2]), size)]
     hits = np.empty((len(every), len(at)))
     for i, choice in enumerate(every):
         same = np.logical_and.reduce(agree[:, :, choice], axis=2)
         hits[i] = np.where(same.any(axis=1), same.argmax(axis=1) == at, 1 / agree.shape[1])
-    found = np.empty(len(at))
+    found = np.full(len(at), np.nan)
     for half in (halves, ~halves):
-        if half.any():
-            found[half] = hits[hits[:, ~half].mean(1).argmax() if (~half).any() else 0][half]
+        if half.any() and not half.all():
+            found[half] = hits[hits[:, ~half].mean(1).argmax()][half]
     return found
 
 
+def _weighed(agree: np.ndarray, right: Mapping[str, str], halves: np.ndarray) -> np.ndarray:
+    """(questions,) share right of the tile whose weights sum to most, ties shared; an attribute weighs the logarithm of
+    how much more often right tiles agree in it than wrong ones, in the other half of the cities (one added to each
+    count), or of how much more often they do not."""
+    at = _numbers(right)
+    own = np.zeros(agree.shape[:2], bool)
+    own[np.arange(len(at)), at] = True
+    found = np.full(len(at), np.nan)
+    for half in (halves, ~halves):
+        if not half.any() or half.all():
+            continue
+        rates = [(agree[~half][of[~half]].sum(0) + 1) / (of[~half].sum() + 2) for of in (own, ~own)]
+        scores = np.where(agree[half], np.log(rates[0] / rates[1]), np.log((1 - rates[0]) / (1 - rates[1]))).sum(2)
+        most = np.isclose(scores, scores.max(1, keepdims=True))
+        found[half] = (most & own[half]).sum(1) / most.sum(1)
+    return found
+
+
+def _numbers(right: Mapping[str, str]) -> np.ndarray:
+    """(questions,) which tile is the right one, from 0."""
+    return np.array([LETTERS.index(letter) for letter in right.values()])
+
+
 def for_readers(made: pd.DataFrame) -> pd.DataFrame:
-    """`reach` for readers: a row an arm, a column each way of answering."""
-    columns = {
-        "answered": "as answered",
-        "named": "from words alone, of what it names",
-        "best": "of the best attributes",
-    }
+    """`reach` for readers: a row an arm, a column each of WAYS."""
     rows = []
     for row in made.to_dict("records"):
         cells = {
-            head: f"{row[what]:.3f} [{row[what + '_low']:.3f}, {row[what + '_high']:.3f}]"
-            if what in row and row[what] == row[what]
+            head: f"{row[way]:.3f} [{row[way + '_low']:.3f}, {row[way + '_high']:.3f}]"
+            if np.isfinite(row.get(way, np.nan))
             else ""
-            for what, head in columns.items()
+            for way, head in WAYS.items()
         }
         rows.append({"arm": row["arm"], "bases": row["bases"] or "", **cells})
     return pd.DataFrame(rows)
 
 
 def sentence(made: pd.DataFrame, arm: str) -> str:
-    """How near an arm is to what its words allow, as a sentence; "" where it is not there."""
+    """What an arm answers and what its words would allow, as a sentence; "" where it is not there."""
     found = made.set_index("arm") if len(made) else made
     if arm not in found.index:
         return ""
     one, true = found.loc[arm], found.loc["true words"]
     return (
-        f"What a fixed choice can reach: {arm} answers {one.answered:.3f} of the questions rightly. From its own words "
-        f"of each picture alone the attributes that it names give {one.named:.3f}, and the best ones (up to {MOST}, "
-        f"chosen in half of the cities and counted in the other) {one.best:.3f} [{one.best_low:.3f}, "
-        f"{one.best_high:.3f}]; from true words these would give {true.best:.3f}."
+        f"What words allow: {arm} answers {one.answered:.3f} of the questions rightly. Its own words of each picture "
+        f"alone would give {one.named:.3f} by the attributes that it names, {one.best:.3f} [{one.best_low:.3f}, "
+        f"{one.best_high:.3f}] by the best 1 to {MOST}, and {one.weighed:.3f} [{one.weighed_low:.3f}, "
+        f"{one.weighed_high:.3f}] with all of them weighed; true words {true.best:.3f} and {true.weighed:.3f}."
     )

@@ -43,7 +43,6 @@ ALL = ("arms", "ablations")  # what names all arms
 STARTS = {
     "base": (PROFILE, False),
     "rule": (PROFILE, True),
-    "longer": ("geographic-longer", False),
     "longer-rule": ("geographic-longer", True),
 }
 # The systems of the paper's Table 2, by their names in spec.STANDS_FOR, and the arms that stand for them here. All of
@@ -58,9 +57,9 @@ HIGHER, LOWER, SAME = DIRECTIONS = ("higher", "lower", "no difference")
 @dataclass(frozen=True)
 class Arm:
     """name: of its runs, with the base's number. start: the policy it goes on from, one of STARTS ("rule": a base that
-    answers the first tile it calls a match; "longer": one taught for longer), or the name of another arm. stage: "base"
-    for a policy that is evaluated as it is. reward: one of training.stages.REWARDS. changes: fields of the profile that
-    are its own."""
+    answers the first tile it calls a match; "longer-rule": such a one of a longer curriculum), or the name of another
+    arm. stage: "base" for a policy that is evaluated as it is. reward: one of training.stages.REWARDS. changes: fields
+    of the profile that are its own."""
 
     name: str
     what: str
@@ -558,8 +557,18 @@ def jobs(what: str, work: Path, bases: Sequence[int] = BASES) -> list[runner.Job
     found = _named(what, work, bases)
     for one in found:
         if not (one.base_path / "config.json").is_file():
-            raise recipes.NotReady(_how_to_make(one, work))
+            raise recipes.NotReady(_how_to_make(root(arm_of(one.run.name)), one.run.seed, work))
     return found
+
+
+def make_committed(what: str, work: Path, bases: Sequence[int] = BASES) -> None:
+    """`make_bases` of what the runs that a word names start from, where it takes minutes. recipes.NotReady, before
+    anything is made, where a base is not there that has to be trained."""
+    missing = missing_bases(work, what, bases)
+    for name, number in missing:
+        if committed(STARTS[name][0], number) is None:
+            raise recipes.NotReady(_how_to_make(name, number, work))
+    make_bases(work, missing)
 
 
 def _named(what: str, work: Path, bases: Sequence[int]) -> list[runner.Job]:
@@ -581,28 +590,25 @@ def _named(what: str, work: Path, bases: Sequence[int]) -> list[runner.Job]:
     return found
 
 
-def _how_to_make(one: runner.Job, work: Path) -> str:
-    """What a run lacks whose base is not there, and the command that makes it."""
-    number, (curriculum, rule) = one.run.seed, STARTS[root(arm_of(one.run.name))]
+def _how_to_make(name: str, base: int, work: Path) -> str:
+    """What is not there of a base (one of STARTS, and its number), and the command that makes it."""
+    curriculum, rule = STARTS[name]
     making = "`make reproduce PROFILE=geographic`, or `train`, makes it of the committed one, in minutes"
-    if committed(curriculum, number) is None:
-        asked = f"--world {curriculum} --seed {number}{' --rule' if rule else ''}"
+    if committed(curriculum, base) is None:
+        asked = f"--world {curriculum} --seed {base}{' --rule' if rule else ''}"
         making = f"`georeplicate train base {asked}` makes it, in an hour or more"
-    return (
-        f"{one.run.name} starts from base {number} of the geographic world, which is not at {one.base_path}: {making}"
-    )
+    return f"base {base} of the geographic world is not at {_folder(name, base, work)}: {making}"
 
 
 def missing_bases(work: Path, what: str = "arms", bases: Sequence[int] = BASES) -> list[tuple[str, int]]:
-    """(one of STARTS, number) of the bases that the arms which a word names start from (see `jobs`) and that are not
+    """(one of STARTS, number) of the bases that the runs which a word names start from (see `jobs`) and that are not
     there."""
-    starts = dict.fromkeys(root(arm_of(job.run.name)) for job in _named(what, work, bases))
-    return [
-        (name, number)
-        for name in starts
-        for number in bases
-        if not (_folder(name, number, work) / "config.json").is_file()
-    ]
+    starts = dict.fromkeys((root(arm_of(job.run.name)), job.run.seed) for job in _named(what, work, bases))
+    return [(name, number) for name, number in starts if not _is_there(name, number, work)]
+
+
+def _is_there(name: str, base: int, work: Path) -> bool:
+    return (_folder(name, base, work) / "config.json").is_file()
 
 
 def committed(curriculum: str, base: int) -> Path | None:
@@ -615,18 +621,22 @@ def committed(curriculum: str, base: int) -> Path | None:
 
 
 def make_bases(work: Path, missing: Sequence[tuple[str, int]]) -> None:
-    """Make bases that are not there (of `missing_bases`), one after another: a committed one is taught the answering
-    rule alone, which takes minutes, any other takes an hour or more of one core. One that was killed goes on."""
+    """Make bases that are not there (of `missing_bases`), one after another: a committed one is copied, and taught the
+    answering rule where it is wanted with it, which takes minutes; any other takes an hour or more of one core. One
+    that was killed goes on; another process that makes bases is waited for."""
     from georeplicate.mini import base
 
-    for name, number in missing:
-        curriculum, rule = STARTS[name]
-        policy, weights = _folder(name, number, work).with_name("policy"), committed(curriculum, number)
-        if weights is not None and not policy.parent.exists():
-            half = policy.parent.with_name(f".{policy.parent.name}")  # whole or not there
-            shutil.copytree(weights, half / policy.name, dirs_exist_ok=True)
-            half.rename(policy.parent)
-        base.build(policy.parent, seed=number, curriculum=base.CURRICULA[curriculum], rule=rule)
+    if not missing:
+        return
+    with files.alone(work / ".bases.lock", "bases are being made by another process; waiting until it ends"):
+        for name, number in missing:
+            curriculum, rule = STARTS[name]
+            policy, weights = _folder(name, number, work).with_name("policy"), committed(curriculum, number)
+            if weights is not None and not policy.exists():
+                half = policy.with_name(".policy")  # whole or not there
+                shutil.copytree(weights, half, dirs_exist_ok=True)
+                half.rename(policy)
+            base.build(policy.parent, seed=number, curriculum=base.CURRICULA[curriculum], rule=rule)
 
 
 # --- registration ----------------------------------------------------------------------------------------------------

@@ -66,8 +66,8 @@ def has_arms(profile: str) -> bool:
 
 def train_base(world: str, seed: int, rule: bool, *, work: Path) -> None:
     """Train the base of a synthetic world, or go on with it, below `work`: base (layout, seed 0), or
-    base-WORLD-SEED. rule: from there on to one that answers the first tile it calls a match (`policy-rule`).
-    ValueError for another world."""
+    base-WORLD-SEED. world: a name of base.CURRICULA. rule: from there on to one that answers the first tile it calls a
+    match (`policy-rule`). ValueError for another world."""
     from georeplicate.mini import base
 
     if world not in base.CURRICULA:
@@ -166,8 +166,7 @@ def _train_arms(what: str, workers: int, work: Path, register: bool, bases: Sequ
         return 0
     for name in arms.experiments_of(what, bases):
         arms.check(arms.named(name), arms.registered(arms.named(name)))
-    missing = arms.missing_bases(work, what, bases)
-    arms.make_bases(work, [(name, base) for name, base in missing if arms.committed(arms.STARTS[name][0], base)])
+    arms.make_committed(what, work, bases)
     runner.complete(arms.jobs(what, work, bases), workers)
     return 0
 

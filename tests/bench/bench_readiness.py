@@ -11,6 +11,7 @@ from georeplicate.mini import base, inputs, wording
 from georeplicate.mini.readiness import GATE, is_ready, measure, words_read
 from georeplicate.mini.swaps import of_places, summary
 from georeplicate.model import policy as policies
+from georeplicate.profiles import WORLDS
 
 
 def measured_of(path: Path, world_name: str) -> pd.DataFrame:
@@ -41,7 +42,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--policy", type=Path, nargs="+", default=[base.OUT / "policy"])
     parser.add_argument("--names", nargs="+", default=[], help="of several policies: what a column calls each")
-    parser.add_argument("--world", choices=list(base.CURRICULA), default="layout")
+    parser.add_argument("--world", choices=WORLDS, default="layout")
     parser.add_argument("--out", type=Path, default=None, help="default: base.csv, or base_WORLD.csv")
     args = parser.parse_args()
     if len(args.names) != len(args.policy) and (args.names or len(args.policy) > 1):

@@ -107,7 +107,7 @@ def test_words_among_six_pictures_are_summed_up_over_the_pairs_that_are_wanted()
     assert pairing_gain.among_six(spoken, [("x", "y")]) == "" == pairing_gain.among_six(pd.DataFrame(), [("x", "y")])
 
 
-def test_a_choice_reaches_what_the_words_allow_and_is_counted_where_it_was_not_made(questions):
+def test_words_allow_what_they_decide_and_no_more(questions):
     """Roads decide every question and are read rightly by base 0 alone; soil decides none."""
     answers = rows("region", 0, "soil", "A") + rows("region", 1, "soil", "A", road_read=False)
     for row in answers:
@@ -117,18 +117,20 @@ def test_a_choice_reaches_what_the_words_allow_and_is_counted_where_it_was_not_m
             row["truth"] = row["choice"]
     found = pairing_reach.reach(pd.DataFrame(answers).fillna(""), ["region", "not there"]).set_index("arm")
     assert list(found.index) == ["region", "true words"] and found.bases.to_list() == [2, 0]
-    # answered: A, never right; by the soil that it names the first tile, A; by roads all of base 0; base 1 gets the
-    # half of soil, growth... that no tile agrees in, where one of two guesses is right
+    # Answered: A, never right; by the soil that it names the first tile, A. By roads all of base 0; of base 1 they are
+    # always those of the wrong tile, which the best attributes (none that any tile agrees in: a guess) leave out and
+    # weights turn round.
     assert found.answered["region"] == found.named["region"] == 0
     assert found.best["region"] == pytest.approx((1 + 0.5) / 2) and found.best["true words"] == 1
+    assert found.weighed["region"] == found.weighed["true words"] == 1
     [region, true] = pairing_reach.for_readers(found.reset_index()).to_dict("records")
     assert region["as answered"].startswith("0.000 [") and true["as answered"] == "" == true["bases"]
     text = pairing_reach.sentence(found.reset_index(), "region")
-    assert "region answers 0.000" in text and "0.750 [" in text and text.endswith("would give 1.000.")
+    assert "region answers 0.000" in text and "0.750 [" in text and text.endswith("true words 1.000 and 1.000.")
     assert pairing_reach.sentence(found.reset_index(), "zero") == "" == pairing_reach.sentence(pd.DataFrame(), "zero")
 
 
-def test_the_best_attributes_of_one_half_of_the_cities_are_counted_in_the_other(questions, monkeypatch):
+def test_what_is_set_in_one_half_of_the_cities_is_counted_in_the_other(questions, monkeypatch):
     """In every other city soil decides, in the rest roads: what is best in one half decides nothing in the other."""
     answers = rows("region", 0, "soil", "A")
     odd = {name for i, name in enumerate(sorted(f"c{i}" for i in range(40))) if i % 2}
@@ -141,4 +143,15 @@ def test_the_best_attributes_of_one_half_of_the_cities_are_counted_in_the_other(
         if row["task"] != "pairing":
             row["truth"] = row["choice"]
     monkeypatch.setattr(pairing_reach, "MOST", 1)
-    assert pairing_reach.reach(pd.DataFrame(answers).fillna(""), ["region"]).best[0] == 0
+    [region, _] = pairing_reach.reach(pd.DataFrame(answers).fillna(""), ["region"]).to_dict("records")
+    assert region["best"] == 0 and region["weighed"] == 0.5  # the other half's weight is of what all tiles have: ties
+
+
+def test_in_one_city_nothing_can_be_set_apart(monkeypatch):
+    monkeypatch.setattr(thinking, "questions_of", lambda profile, split: (None, QUESTIONS))
+    answers = [row for row in rows("region", 0, "soil", "A") if row["id"].rpartition("/")[2] == "3"]
+    for row in answers:
+        row["truth"] = row.get("truth", row["choice"])
+    found = pairing_reach.reach(pd.DataFrame(answers), ["region"]).set_index("arm").loc["region"]
+    assert found[["best", "weighed"]].isna().all() and found.answered == 0
+    assert pairing_reach.for_readers(pd.DataFrame([dict(found, arm="region")]))["as answered"][0].startswith("0.000")

@@ -129,7 +129,7 @@ def test_arms_from_bases_that_were_made_again_are_compared_as_independent(climat
     found = verdicts(again, asks).set_index("endpoint")
     assert not found.paired.any() and found.verdict["places"] == "cannot tell"
     assert found.difference["places"] == pytest.approx(4 / 80)
-    assert "(3 bases, made again for one of the two" in arms.sentences(found.reset_index())
+    assert "(3 bases, others for each of the two" in arms.sentences(found.reset_index())
 
 
 def test_where_a_run_comes_from_is_found_through_the_runs_between(monkeypatch):

@@ -11,7 +11,7 @@ from georeplicate import files, reproduce, world
 from georeplicate.mini import base, inputs, tiny
 from georeplicate.model import hub
 from georeplicate.profiles import Profile
-from georeplicate.runs import arms, recipes, runner, spec
+from georeplicate.runs import arms, commands, recipes, runner, spec
 
 
 def test_an_arm_is_the_profile_with_its_changes_and_evaluated_like_all(tmp_path):
@@ -50,21 +50,47 @@ def test_what_is_not_there_is_named_with_its_remedy(tmp_path, monkeypatch):
         arms.jobs("region-b2", tmp_path)
     assert arms.missing_bases(tmp_path, "table2") == [("rule", 0), ("rule", 1), ("rule", 2)]
     assert arms.missing_bases(tmp_path, "plain", (1,)) == [("base", 1)]
+    assert arms.missing_bases(tmp_path, "region-b2") == [("rule", 2)] and arms.missing_bases(tmp_path, "longer-b0") == [
+        ("longer-rule", 0)
+    ]
     assert {name for name, _ in arms.missing_bases(tmp_path)} == {arms.root(one) for one in arms.ARMS}
 
 
-def test_committed_bases_are_whole_small_and_taught_the_rule_alone(tmp_path, monkeypatch):
+@pytest.mark.parametrize("start", [name for name in arms.STARTS if arms.STARTS[name][1]])
+def test_committed_bases_are_whole_small_and_taught_the_rule_alone(tmp_path, monkeypatch, start):
     taught = []
     monkeypatch.setattr(
-        base, "build", lambda out, **given: taught.append((hub.identity(out / "policy"), given["seed"]))
+        base, "build", lambda out, **given: taught.append((hub.identity(out / "policy"), given["seed"], given["rule"]))
     )
-    arms.make_bases(tmp_path, arms.missing_bases(tmp_path, "rule"))
-    folders = [arms.committed(arms.PROFILE, number) for number in arms.BASES]
-    assert taught == [(hub.identity(folder), number) for number, folder in enumerate(folders)]
-    assert len({name for name, _ in taught}) == len(arms.BASES)  # three bases, not one
+    curriculum, _ = arms.STARTS[start]
+    (tmp_path / f"base-{curriculum}-1").mkdir()  # left by a training that was killed at once
+    arms.make_bases(tmp_path, [(start, number) for number in arms.BASES])
+    folders = [arms.committed(curriculum, number) for number in arms.BASES]
+    assert taught == [(hub.identity(folder), number, True) for number, folder in enumerate(folders)]
+    assert len({name for name, *_ in taught}) == len(arms.BASES)  # three bases, not one
     for folder in folders:
         hub.verify(folder)
         assert sum(path.stat().st_size for path in folder.iterdir()) < 9e6
+
+
+def test_train_makes_committed_bases_and_names_those_that_have_to_be_trained_before_anything_is_made(
+    tmp_path, monkeypatch
+):
+    made, done = [], []
+
+    def build(out, *, rule, **_):
+        made.append(out.name)
+        files.write_bytes(out / ("policy-rule" if rule else "policy") / "config.json", b"{}")
+
+    monkeypatch.setattr(base, "build", build)
+    monkeypatch.setattr(runner, "complete", lambda jobs, workers: done.extend(job.run.name for job in jobs))
+    assert commands.train("longer-region-b2", "geographic", None, base=None, root=None, workers=1, work=tmp_path) == 0
+    assert made == ["base-geographic-longer-2"] and done == ["longer-region-b2"]
+    assert arms.experiments_of("longer-region-b2") == ["ready"]
+    monkeypatch.setattr(arms, "committed", lambda curriculum, number: None if number == 1 else files.RESULTS)
+    with pytest.raises(recipes.NotReady, match="train base --world geographic-longer --seed 1 --rule"):
+        commands.train("longer", "geographic", None, base=None, root=None, workers=1, work=tmp_path / "other")
+    assert made == ["base-geographic-longer-2"]
 
 
 def test_an_arm_brings_the_one_that_it_goes_on_from_and_table_2_is_four_systems(tmp_path, monkeypatch):
