@@ -660,10 +660,10 @@ def figure(made: pd.DataFrame) -> Figure:
     there = [kind for kind in KINDS if kind in map(_kind, names)]
     marks = [drawn.axes[0].plot([], [], "D", markersize=5, color=colour[kind])[0] for kind in there]
     drawn.legend(marks, there, loc="outside upper center", ncols=len(there), frameon=False)
-    bases = int(policies.bases.max())
+    few, most = int(policies.bases.min()), int(policies.bases.max())
+    bases = f"{few} to {most} bases" if few < most else f"{most} base{'s' * (most != 1)}"
     plots.note(
         drawn,
-        f"dots: {bases} base{'s' * (bases != 1)}; diamonds: their mean with its 95 % interval (Student's t over bases, "
-        f"and places). {plots.MINI}",
+        f"dots: {bases}; diamonds: their mean with its 95 % interval (Student's t over bases, and places). {plots.MINI}",
     )
     return drawn
