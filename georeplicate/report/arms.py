@@ -478,6 +478,8 @@ def sentences(table: pd.DataFrame) -> str:
             f" Of {len(explored)} exploratory differences whose own interval excludes zero {kept} have p < {ALPHA} "
             "after Benjamini and Hochberg's adjustment."
         )
+    if (few := table.bases.min()) < len(arms.BASES):
+        said[0] += f" Provisional, as some of it is from {few} of the {len(arms.BASES)} registered bases so far."
     for (after, before), rows in table.groupby(["after", "before"], sort=False):
         found, unknown = [], []
         for row in rows[rows.primary | (rows.predicted != "")].itertuples():
@@ -664,6 +666,7 @@ def figure(made: pd.DataFrame) -> Figure:
     bases = f"{few} to {most} bases" if few < most else f"{most} base{'s' * (most != 1)}"
     plots.note(
         drawn,
-        f"dots: {bases}; diamonds: their mean with its 95 % interval (Student's t over bases, and places). {plots.MINI}",
+        f"dots: {bases}; diamonds: their mean with its 95 % interval (Student's t over bases, and places). "
+        f"{plots.MINI}",
     )
     return drawn

@@ -2,7 +2,7 @@
 with random labels, and what that says of the paper's claims. From `report.arms`.
 
     gains(all verdicts)          a row each pair of arms, differences with their intervals and verdicts
-    pooled(predictions, samples) the mean over all pairs, base by base
+    pooled(predictions, samples) the mean over pairs with all bases, base by base
     headline(verdicts, pooled)   both below a sentence; read_headline(folder) the same from committed tables
     first_page(...)              the shortest form
     positive_controls(verdicts)  what training with labels of places does, where the reward has none
@@ -46,9 +46,10 @@ GAINS = {
     "words": "words true, pictures alone",
 }
 POOLED = (
-    "What a reward for the right letter adds to the same training with random labels: the mean over all pairs of arms, "
-    "base by base, with its 95 % interval (Student's t over bases, and places). A base counts by its number, also "
-    "where it was made again on another processor or by a longer curriculum. Nothing of it was registered."
+    "What a reward for the right letter adds to the same training with random labels: the mean over the pairs of arms "
+    "that have all bases, base by base, with its 95 % interval (Student's t over bases, and places). A base counts by "
+    "its number, also where it was made again on another processor or by a longer curriculum. Nothing of it was "
+    "registered."
 )
 # With labels of places, so no test of the claim: whether these policies can be moved at all.
 POSITIVE = {
@@ -143,7 +144,8 @@ def headline(judged: pd.DataFrame, mean: pd.DataFrame | None = None) -> str:
 def _in_mean(mean: pd.DataFrame) -> str:
     parts = [f"{GAINS[row.endpoint]} {points(row)}" for row in mean.itertuples()]
     pairs = " or ".join(map(str, sorted(set(mean.pairs))))
-    return f"In the mean of {pairs} pairs, base by base: {'; '.join(parts)} points."
+    of = f"the {pairs} pairs that have all bases, base by base (not registered)"
+    return f"In the mean of {of}: {'; '.join(parts)} points."
 
 
 def first_page(judged: pd.DataFrame, mean: pd.DataFrame, made: pd.DataFrame) -> str:
@@ -167,9 +169,9 @@ def first_page(judged: pd.DataFrame, mean: pd.DataFrame, made: pd.DataFrame) -> 
     return (
         "Against the same training with random labels the reward raises pairing accuracy in "
         f"{len(raised)} of {len(pairing)} pairs of arms with replay{gained}, and changes places within {KM:,} km by "
-        f"{points(places)} points in the mean of {places.pairs} pairs. From a base that was not taught to answer with "
-        f"the first tile that it calls a match GRPO changes pairing by {points(plain.loc['pairing'])} and places by "
-        f"{points(plain.loc['places'])} points."
+        f"{points(places)} points in the mean of the {places.pairs} pairs that have all bases (not registered). From a "
+        "base that was not taught to answer with the first tile that it calls a match GRPO changes pairing by "
+        f"{points(plain.loc['pairing'])} and places by {points(plain.loc['places'])} points."
     )
 
 
