@@ -460,7 +460,7 @@ def build(out: Path, *, seed: int = 0, curriculum: Curriculum = LAYOUT, rule: bo
         policy = policies.load(plain, device=device)
     else:
         policy = tiny.build(vocabulary(curriculum.world), seed=seed, **SHAPE)
-        nn.Module.to(policy.model, device)
+        nn.Module.to(policy.model, device)  # as transformers' own, which is typed for another call
     album, photos, stream = practice(curriculum, policy, seed)
     for stage in stages:
         folder = out / "stages" / (stage.name if stage else "vision")

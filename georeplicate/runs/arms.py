@@ -530,6 +530,7 @@ def start(one: Arm, base: int, work: Path) -> Path:
 
 
 def _folder(name: str, base: int, work: Path) -> Path:
+    """Where a base is, that STARTS has by this name."""
     curriculum, rule = STARTS[name]
     return work / f"base-{curriculum}-{base}" / ("policy-rule" if rule else "policy")
 
@@ -554,11 +555,9 @@ def jobs(what: str, work: Path, bases: Sequence[int] = BASES) -> list[runner.Job
     """The runs from these bases that a word names: "arms" (all), "table2" (its systems and their controls), an
     experiment, an arm, or an arm and a base such as region-b0; and those that they go on from. ValueError lists what
     there is; recipes.NotReady names a base that is not there, with the command that makes it."""
-    found = _named(what, work, bases)
-    for one in found:
-        if not (one.base_path / "config.json").is_file():
-            raise recipes.NotReady(_how_to_make(root(arm_of(one.run.name)), one.run.seed, work))
-    return found
+    if missing := missing_bases(work, what, bases):
+        raise recipes.NotReady(_how_to_make(*missing[0], work))
+    return _named(what, work, bases)
 
 
 def make_committed(what: str, work: Path, bases: Sequence[int] = BASES) -> None:
@@ -604,11 +603,7 @@ def missing_bases(work: Path, what: str = "arms", bases: Sequence[int] = BASES) 
     """(one of STARTS, number) of the bases that the runs which a word names start from (see `jobs`) and that are not
     there."""
     starts = dict.fromkeys((root(arm_of(job.run.name)), job.run.seed) for job in _named(what, work, bases))
-    return [(name, number) for name, number in starts if not _is_there(name, number, work)]
-
-
-def _is_there(name: str, base: int, work: Path) -> bool:
-    return (_folder(name, base, work) / "config.json").is_file()
+    return [one for one in starts if not (_folder(*one, work) / "config.json").is_file()]
 
 
 def committed(curriculum: str, base: int) -> Path | None:
