@@ -214,7 +214,8 @@ Markdown(arms.parts(kept))
 source.show(pairing_gain.from_words.letters)
 
 # %%
-of_the_gain = pairing_gain.decompose(answers, gains.OF_THE_REWARD)
+words_said = pairing_gain.from_words.said(answers)
+of_the_gain = pairing_gain.decompose(answers, words_said, gains.OF_THE_REWARD)
 Markdown(paper.markdown(pairing_gain.for_readers(of_the_gain)))
 
 # %% [markdown]
@@ -225,7 +226,7 @@ Markdown(paper.markdown(pairing_gain.for_readers(of_the_gain)))
 # *Predict:* how many right letters are there in the words, beside those that are answered?
 
 # %%
-reach = pairing_reach.reach(answers, measured)
+reach = pairing_reach.reach(answers, words_said, measured)
 Markdown(paper.markdown(pairing_reach.for_readers(reach)))
 
 # %%

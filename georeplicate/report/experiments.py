@@ -6,7 +6,7 @@ from functools import partial
 from pathlib import Path
 
 from georeplicate import files
-from georeplicate.report import arms, gains, pairing_gain, pairing_reach, plots, tables
+from georeplicate.report import arms, from_words, gains, pairing_gain, pairing_reach, plots, tables
 from georeplicate.runs import arms as registered
 
 
@@ -20,7 +20,8 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
     paths = tables.write(made, out / "tables" / "levels", arms.LEVELS)
     if len(systems := arms.table2(made)):
         paths += tables.write(systems, out / "tables" / "table2", arms.TABLE2)
-    reach = pairing_reach.reach(p, measured)
+    policies = from_words.said(p)
+    reach = pairing_reach.reach(p, policies, measured)
     paths += tables.write(reach, out / "tables" / "pairing_reach", pairing_reach.CAPTION)
     judged = arms.all_verdicts(p, measured, records)
     if len(judged):
@@ -31,7 +32,7 @@ def write(runs: str | Path, out: str | Path) -> list[Path]:
             paths += tables.write(found, out / "tables" / "claims", gains.CLAIMS)
         spoken = arms.while_pairing(p, records)
         paths += tables.write(spoken, out / "tables" / "while_pairing", arms.WHILE_PAIRING)
-        split = pairing_gain.decompose(p, gains.OF_THE_REWARD)
+        split = pairing_gain.decompose(p, policies, gains.OF_THE_REWARD)
         if len(split):
             paths += tables.write(split, out / "tables" / "pairing_gain", pairing_gain.CAPTION)
         said = [arms.room(made), gains.headline(judged, mean), arms.without_control(made)]

@@ -36,7 +36,16 @@ class Said:
     tiles: Mapping[str, Mapping[str, str]]
 
 
-def said_by(rows: pd.DataFrame) -> Said:
+Policies = Mapping[tuple[str, int], Said]  # by arm and number of the base
+
+
+def said(p: pd.DataFrame) -> Policies:
+    """What every policy of these predictions (`arms.read`) said."""
+    return {key: _said_by(rows) for key, rows in p.groupby(["arm", "training_seed"])}
+
+
+def _said_by(rows: pd.DataFrame) -> Said:
+    """Of the predictions of one arm and base."""
     pairing = rows[(rows.task == "pairing") & (rows.decoding == "greedy")]
     judged = readings.read_by_verdicts(pairing)
     named = {}
@@ -75,11 +84,11 @@ def letters(named: Mapping[str, Sequence[str]], eyes: Said, candidates: Mapping[
 def questions(p: pd.DataFrame) -> tuple[dict[str, Sequence[str]], dict[str, str]]:
     """({question: ids of its tiles by letter}, {question: its right letter}) of the pairing answers; ValueError where
     the questions that are made today have other letters."""
-    _, questions = thinking.questions_of(Profile.get(arms.PROFILE), "test")
+    _, made = thinking.questions_of(Profile.get(arms.PROFILE), "test")
     right = p[p.task == "pairing"].drop_duplicates("id").set_index("id").truth.to_dict()
-    if any(questions.get(question, ("",))[0] != letter for question, letter in right.items()):
+    if any(made.get(question, ("",))[0] != letter for question, letter in right.items()):
         raise ValueError("the questions of these answers are not those that are made today: evaluate the arms again")
-    return {question: questions[question][1] for question in right}, right
+    return {question: made[question][1] for question in right}, right
 
 
 def hits(given: Mapping[str, str], right: Mapping[str, str]) -> np.ndarray:
@@ -100,6 +109,7 @@ def by_words(
 
 
 def sample(questions: Sequence[str], bases: Sequence[int], values: Sequence[np.ndarray]) -> Sample:
+    """One value a question and base as a sample over both. values: (questions,) for each base."""
     table = pd.DataFrame({"id": np.tile(questions, len(bases)), "training_seed": np.repeat(bases, len(questions))})
     table["system"], table["task"] = "gain", "pairing"
     return statistics.sample(table, np.concatenate(values), 1)

@@ -25,26 +25,23 @@ CAPTION = (
 )
 
 
-def decompose(p: pd.DataFrame, pairs: Iterable[tuple[str, str]]) -> pd.DataFrame:
+def decompose(p: pd.DataFrame, said: from_words.Policies, pairs: Iterable[tuple[str, str]]) -> pd.DataFrame:
     """One row a pair (an arm and its control, from the same bases) that is there and part of the gain: after, before,
     part, benchmark, n (questions of each base), bases, difference, low, high, p_value and smallest_effect, as shares.
     The parts add up to ALL.
 
-    p: predictions of arms (`arms.read`). Questions are made again and have to have the letters that were recorded;
-    ValueError where they have not.
+    p: predictions of arms (`arms.read`). said: of `from_words.said`. Questions are made again and have to have the
+    letters that were recorded; ValueError where they have not.
     """
-    pairs = list(pairs)
-    needed = p[p.arm.isin({arm for pair in pairs for arm in pair})]
-    policies = {key: from_words.said_by(rows) for key, rows in needed.groupby(["arm", "training_seed"])}
     candidates, right = from_words.questions(p)
     rows = []
     for after, before in pairs:
-        bases = [base for arm, base in policies if arm == after and (before, base) in policies]
+        bases = [base for arm, base in said if arm == after and (before, base) in said]
         if not bases or not paired(p, after, before):
             continue
         parts: dict[str, list[np.ndarray]] = {}
         for base in bases:
-            for part, values in _parts(policies[after, base], policies[before, base], candidates, right).items():
+            for part, values in _parts(said[after, base], said[before, base], candidates, right).items():
                 parts.setdefault(part, []).append(values)
         for part, found in parts.items():
             rows.append(

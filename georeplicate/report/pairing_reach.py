@@ -33,37 +33,39 @@ CAPTION = (
 )
 
 
-def reach(p: pd.DataFrame, names: Iterable[str]) -> pd.DataFrame:
+def reach(p: pd.DataFrame, said: from_words.Policies, names: Iterable[str]) -> pd.DataFrame:
     """One row an arm that is there, and one of true words: arm, benchmark, n, bases, and, each with its _low and _high,
     the ways of WAYS, as CAPTION says; NaN where all places are of one city, so that nothing can be set apart.
 
-    p: predictions of arms (`arms.read`)."""
+    p: predictions of arms (`arms.read`). said: of `from_words.said`. ValueError as of `from_words.questions`."""
     candidates, right = from_words.questions(p)
     halves = _halves(list(right))
-    rows, true = [], None
-    for arm in names:
-        policies = {base: from_words.said_by(rows) for base, rows in p[p.arm == arm].groupby("training_seed")}
-        found: dict[str, list[np.ndarray]] = {}
-        for one in policies.values():
-            found.setdefault("answered", []).append(from_words.hits(one.own, right))
-            found.setdefault("named", []).append(from_words.by_words(one.named, one, candidates, right))
-            agree = _agree(one.panoramas, one.tiles, candidates)
-            found.setdefault("best", []).append(_best(agree, right, halves))
-            found.setdefault("weighed", []).append(_weighed(agree, right, halves))
-        if not policies:
-            continue
-        rows.append(_row(arm, right, list(policies), found))
-        true = true if true is not None else _true(p[p.arm == arm])
-    if true is not None:
-        agree = _agree(*true, candidates)
-        ways = {"best": [_best(agree, right, halves)], "weighed": [_weighed(agree, right, halves)]}
-        rows.append(_row("true words", right, [0], ways) | {"bases": 0})
+
+    def ways(panoramas: Mapping[str, Mapping[str, str]], tiles: Mapping[str, Mapping[str, str]]) -> dict:
+        agree = _agree(panoramas, tiles, candidates)
+        return {"best": _best(agree, right, halves), "weighed": _weighed(agree, right, halves)}
+
+    rows = []
+    for name in names:
+        policies = {base: one for (arm, base), one in said.items() if arm == name}
+        each = [
+            {"answered": from_words.hits(one.own, right)}
+            | {"named": from_words.by_words(one.named, one, candidates, right)}
+            | ways(one.panoramas, one.tiles)
+            for one in policies.values()
+        ]
+        if each:
+            rows.append(_row(name, right, list(policies), each))
+    if rows:
+        rows.append(_row("true words", right, [0], [ways(*_true(p))]) | {"bases": 0})
     return pd.DataFrame(rows)
 
 
-def _row(arm: str, right: Mapping[str, str], bases: list[int], found: Mapping[str, list[np.ndarray]]) -> dict:
-    row = {"arm": arm, "benchmark": BENCHMARK, "n": len(right), "bases": len(bases)}
-    for way, values in found.items():
+def _row(name: str, right: Mapping[str, str], bases: list[int], each: Sequence[Mapping[str, np.ndarray]]) -> dict:
+    """each: {way: (questions,) right or not} of each base."""
+    row = {"arm": name, "benchmark": BENCHMARK, "n": len(right), "bases": len(bases)}
+    for way in each[0]:
+        values = [one[way] for one in each]
         known = not np.isnan(values).any()
         row |= dict.fromkeys((way, f"{way}_low", f"{way}_high"), np.nan)
         row |= statistics.measured(way, from_words.sample(list(right), bases, values)) if known else {}

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from georeplicate.mini import wording
-from georeplicate.report import pairing_gain, pairing_reach, thinking
+from georeplicate.report import from_words, pairing_gain, pairing_reach, thinking
 
 WORDS = wording.of("geographic").words
 SOIL, ROAD = list(WORDS["soil"].values()), list(WORDS["road"].values())
@@ -37,8 +37,12 @@ def questions(monkeypatch):
 
 def made(*answers: list[dict]) -> pd.DataFrame:
     table = pd.DataFrame([row for part in answers for row in part]).fillna("")
-    found = pairing_gain.decompose(table, [("region", "shuffled"), ("random", "shuffled")])
+    found = pairing_gain.decompose(table, from_words.said(table), [("region", "shuffled"), ("random", "shuffled")])
     return found.set_index(["after", "part"])
+
+
+def reached(table: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    return pairing_reach.reach(table, from_words.said(table), names)
 
 
 def test_naming_what_tells_tiles_apart_is_selection(questions):
@@ -115,7 +119,7 @@ def test_words_allow_what_they_decide_and_no_more(questions):
             row["truth"] = f"{SOIL[0]} {ROAD[0]}"
         if row["task"] == "tile words":
             row["truth"] = row["choice"]
-    found = pairing_reach.reach(pd.DataFrame(answers).fillna(""), ["region", "not there"]).set_index("arm")
+    found = reached(pd.DataFrame(answers).fillna(""), ["region", "not there"]).set_index("arm")
     assert list(found.index) == ["region", "true words"] and found.bases.to_list() == [2, 0]
     # Answered: A, never right; by the soil that it names the first tile, A. By roads all of base 0; of base 1 they are
     # always those of the wrong tile, which the best attributes (none that any tile agrees in: a guess) leave out and
@@ -143,15 +147,14 @@ def test_what_is_set_in_one_half_of_the_cities_is_counted_in_the_other(questions
         if row["task"] != "pairing":
             row["truth"] = row["choice"]
     monkeypatch.setattr(pairing_reach, "MOST", 1)
-    [region, _] = pairing_reach.reach(pd.DataFrame(answers).fillna(""), ["region"]).to_dict("records")
+    [region, _] = reached(pd.DataFrame(answers).fillna(""), ["region"]).to_dict("records")
     assert region["best"] == 0 and region["weighed"] == 0.5  # the other half's weight is of what all tiles have: ties
 
 
-def test_in_one_city_nothing_can_be_set_apart(monkeypatch):
-    monkeypatch.setattr(thinking, "questions_of", lambda profile, split: (None, QUESTIONS))
+def test_in_one_city_nothing_can_be_set_apart(questions):
     answers = [row for row in rows("region", 0, "soil", "A") if row["id"].rpartition("/")[2] == "3"]
     for row in answers:
         row["truth"] = row.get("truth", row["choice"])
-    found = pairing_reach.reach(pd.DataFrame(answers), ["region"]).set_index("arm").loc["region"]
+    found = reached(pd.DataFrame(answers), ["region"]).set_index("arm").loc["region"]
     assert found[["best", "weighed"]].isna().all() and found.answered == 0
     assert pairing_reach.for_readers(pd.DataFrame([dict(found, arm="region")]))["as answered"][0].startswith("0.000")
