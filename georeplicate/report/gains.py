@@ -219,8 +219,8 @@ def cancels(judged: pd.DataFrame) -> str:
         + ("So the argument is borne out in what is said. " if borne_out else
            "So the argument is not borne out in what is said. ")
         + f"Places within {KM:,} km differ from those with tiles of one city by {points(places)} points "
-        f"({places.verdict}), true words of such cues, pictures alone, {points(words)} ({words.verdict}): that such cues "
-        "pay "
+        f"({places.verdict}), true words of such cues, pictures alone, {points(words)} ({words.verdict}): that such "
+        "cues pay "
         + ("raises places." if places.verdict == arms.HIGHER else "is not seen to raise places.")
     )  # fmt: skip
 
