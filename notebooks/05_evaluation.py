@@ -216,10 +216,10 @@ Markdown(
 # %% [markdown]
 # ## (4) Is it the reward, and is it the pictures?
 #
-# Controls: a random reward, letters shuffled against the pictures, either view blanked. Each must stay at chance; one
-# whose interval lies above it has found a leak. At chance it says that *training found* no leak: look at the columns
-# `answered`, for a policy that always gives one letter is at chance whatever the pictures hold. (`make ablations` runs
-# the controls; shown is what is there.)
+# Controls: a random reward, letters shuffled against the pictures, either view blanked. With a view blanked a policy
+# must stay at chance, with a reward that says nothing where the base is (`reference`); one whose interval lies above
+# has found a leak. Where it stays, *training found* no leak: look at the columns `answered`, for a policy that always
+# gives one letter is at chance whatever the pictures hold. (`make ablations` runs the controls; shown is what is there.)
 
 # %% [markdown] tags=["world-only"]
 # The test for leaks is the supervised gate of section 1.
@@ -248,15 +248,14 @@ if controls and "reward_modes" in frames:
     display(Markdown(found.get("rewards", "")))
 
 # %%
-above = shown[shown.at_chance == "no"] if names else frames["table2"].head(0)
-lows = above[["accuracy_low", "accuracy_t1_low"]].max(axis=1)
-leaks, open_ones = above.system[lows > chance], above.system[lows <= chance]
+above = shown[shown.stays == "no"] if names else frames["table2"].head(0).assign(reference=0.0, reference_t1=0.0)
+told = (above.accuracy_low > above.reference) | (above.accuracy_t1_low > above.reference_t1)
+leaks, open_ones, mark = above.system[told], above.system[~told], f"{tables.CHANCE_MARGIN:.0%} above its reference"
 Markdown(
     "No control, no verdict." if not names
     else f"**A leak:** {', '.join(leaks)}. Until that is explained, section 1 proves nothing." if len(leaks)
-    else f"All that must be at chance end at {chance + tables.CHANCE_MARGIN:.0%} or below." if not len(open_ones)
-    else f"An interval ends above the mark of {chance + tables.CHANCE_MARGIN:.0%} and contains chance: "
-    f"{', '.join(open_ones)}. "
+    else f"None ends more than {mark}." if not len(open_ones)
+    else f"An interval ends more than {mark} and contains the reference: {', '.join(open_ones)}. "
     "One run cannot tell luck from a small leak."
 )  # fmt: skip
 

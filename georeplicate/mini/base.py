@@ -79,7 +79,7 @@ __all__ = [
 ]
 
 
-def vocabulary(world_name: str = "layout") -> list[str]:
+def vocabulary(world_name: str = "geographic") -> list[str]:
     """Every word that the mini model of a world can read or write, in a fixed order.
 
     In the geographic world: the words of its cues and of places; the words of the template teacher, which speaks of
@@ -220,7 +220,7 @@ class Curriculum:
     @property
     def profile(self) -> Profile:
         """The profile of this world, whose pictures have its sizes."""
-        return Profile.get({"layout": "mini"}.get(self.world, self.world))
+        return Profile.get(self.world)
 
 
 OUT = files.WORK / "base"

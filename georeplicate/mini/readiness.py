@@ -66,7 +66,7 @@ def measure(
     views: Sequence[dict],
     *,
     max_new_tokens: int,
-    world_name: str = "layout",
+    world_name: str = "geographic",
 ) -> pd.DataFrame:
     """{what, value, n} of a policy on pairing rows (with `true_words`) and `inputs.place_rows`."""
     predictor = VLM(policy, max_new_tokens)
@@ -118,7 +118,7 @@ def words_read(
     policy: policies.Policy,
     pictures: Mapping[str, Sequence[Image.Image]],
     true_words: Sequence[Sequence[str]],
-    world_name: str = "layout",
+    world_name: str = "geographic",
     prompt: str = wording.DESCRIBE,
 ) -> pd.DataFrame:
     """{what, value, n}: how often a picture that is shown alone is put into true words, by view and attribute.

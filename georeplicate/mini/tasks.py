@@ -30,8 +30,8 @@ from georeplicate.tasks.choice import Choice
 from georeplicate.tasks.geolocation import Geolocation
 from georeplicate.tasks.pairing import Pairing
 
-BENCHMARKS = {"layout": "world-mini (synthetic)", "geographic": "world-geographic (synthetic)"}
-BENCHMARK = BENCHMARKS["layout"]
+BENCHMARKS = {"layout": "world-layout (synthetic)", "geographic": "world-geographic (synthetic)"}
+BENCHMARK = BENCHMARKS["geographic"]
 
 
 def details(text: str, choice: str, row: Row, words: Wording = wording.WORDING) -> dict[str, float]:
@@ -39,13 +39,13 @@ def details(text: str, choice: str, row: Row, words: Wording = wording.WORDING) 
     return faithful(text, choice, row["true_words"], words) if row.get("true_words") else {}
 
 
-def pairing(load=None, k: int = 5, world_name: str = "layout") -> Pairing:
+def pairing(load=None, k: int = 5, world_name: str = "geographic") -> Pairing:
     """The pairing question in a mini world's words; load: split -> rows (None: the rows are given elsewhere)."""
     counts = partial(details, words=wording.of(world_name))
     return Pairing(load or (lambda split: []), BENCHMARKS[world_name], k, PAIR, counts)
 
 
-def places(load, world_name: str = "layout") -> dict[str, Task]:
+def places(load, world_name: str = "geographic") -> dict[str, Task]:
     """The four tasks about single places, from split -> rows of `inputs.place_rows`."""
     ground = next(iter(wording.of(world_name).words.values()))  # what covers the ground, or what grows there
     benchmark = BENCHMARKS[world_name]

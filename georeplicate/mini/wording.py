@@ -26,7 +26,7 @@ def of(world_name: str) -> Wording:
     return Wording(words=words, place=PLACE, match=MATCH, different=DIFFERENT)
 
 
-WORDING = of("layout")
+WORDING = of("geographic")
 # For readers that compare words with words and need not know whose they are: no word means two things.
 EITHER = Wording(
     words={

@@ -271,7 +271,7 @@ def _rewards(frames: Mapping[str, pd.DataFrame]) -> str:
 
 
 def _controls(frames: Mapping[str, pd.DataFrame]) -> str:
-    rows = frames["controls"][frames["controls"].at_chance.isin(["yes", "no"])].set_index("system")
+    rows = frames["controls"][frames["controls"].stays.isin(["yes", "no"])].set_index("system")
     letters = [name for name in rows if name.startswith("answered_")]
     parts = []
     for system, row in rows.iterrows():
@@ -286,7 +286,7 @@ def _controls(frames: Mapping[str, pd.DataFrame]) -> str:
         f"Controls, {runs} each, "
         + ("collapse towards one letter" if rows[letters].max(axis=1).min() > COLLAPSED else
            "and their commonest letter")
-        + f" ({'; '.join(parts)}). At chance they show that training found no leak; the test for leaks is the "
+        + f" ({'; '.join(parts)}). Where they stay, training found no leak; the test for leaks is the "
         "supervised gate (`results/bench/world_gate.csv`)."
     )  # fmt: skip
 

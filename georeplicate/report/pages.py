@@ -307,7 +307,7 @@ _CARDS = (
 )
 
 
-def model_card(world_name: str = "layout") -> str:
+def model_card(world_name: str = "geographic") -> str:
     """The card of a shipped base: what it was shown, from the stages themselves, and what it can do, as measured."""
     from safetensors import safe_open
 

@@ -38,8 +38,9 @@ SYNTHETIC = (
     "photographs."
 )
 DRY = "dry run"  # how the benchmark of such a run begins: runs.dry
-CHANCE_MARGIN = 0.06  # a control is at chance if its interval ends no further above chance than this
-AT_CHANCE = ("random-reward", "shuffled-pairing", "blank-panorama", "blank-tiles")
+CHANCE_MARGIN = 0.06  # a control stays where it must if its interval ends no further above that than this
+BLANKED = ("blank-panorama", "blank-tiles")  # must stay at chance
+UNINFORMED = ("random-reward", "shuffled-pairing")  # pictures as they are: must stay where the base is
 BASE, SFT, ZERO, R1 = ORDER = tuple(row.model for row in paper.TABLE2)  # the paper's spelling
 
 
@@ -179,22 +180,27 @@ def _papers(first: str, second: str, here: dict[str, Sample], length: bool) -> f
 
 
 def controls(p: pd.DataFrame) -> pd.DataFrame:
-    """Every run that is none of Table 2's, with GRPO alone for comparison; at_chance: "yes" or "no" where it must be.
+    """Every run that is none of Table 2's, with GRPO alone for comparison; stays: "yes" or "no" where one must.
 
-    At chance means that both intervals, greedy and at temperature 1, end no further above chance than CHANCE_MARGIN.
+    With either view blanked a policy must stay at chance; with a reward that says nothing, at chance or where the base
+    is, if that is higher. It stays if both intervals, greedy and at temperature 1, end no further above that
+    (`reference`, `reference_t1`) than CHANCE_MARGIN; without an evaluated base the reference is chance.
     answered_A ... are the shares of the letters among greedy answers: a policy that always answers one letter has that
-    letter's share of the questions as its accuracy. Being at chance then says that training found no leak, not that
-    there is none.
+    letter's share of the questions as its accuracy. Staying then says that training found no leak, not that there is
+    none.
     """
     evaluated = _pairing_rows(p)
-    rows = []
+    base, rows = evaluated[evaluated.stands_for == BASE], []
+    start = _pairing(base) if len(base) else {"accuracy": 0.0, "accuracy_t1": 0.0}
     for labels, part in systems(evaluated[~evaluated.stands_for.isin(ORDER) | (evaluated.stands_for == ZERO)]):
-        found = _pairing(part)
-        at_chance = ""
-        if labels["system"].endswith(AT_CHANCE):
-            most = max(found["accuracy_high"], found["accuracy_t1_high"])
-            at_chance = "yes" if most <= part.chance.iloc[0] + CHANCE_MARGIN + 1e-9 else "no"
-        rows.append(labels | found | {"at_chance": at_chance} | _letters(part))
+        found, limits, stays = _pairing(part), {"reference": np.nan, "reference_t1": np.nan}, ""
+        if labels["system"].endswith((*BLANKED, *UNINFORMED)):
+            blanked, chance = labels["system"].endswith(BLANKED), part.chance.iloc[0]
+            ends = {"reference": "accuracy", "reference_t1": "accuracy_t1"}
+            limits = {name: chance if blanked else max(chance, start[of]) for name, of in ends.items()}
+            above = max(found[f"{of}_high"] - limits[name] for name, of in ends.items())
+            stays = "yes" if above <= CHANCE_MARGIN + 1e-9 else "no"
+        rows.append(labels | found | limits | {"stays": stays} | _letters(part))
     return pd.DataFrame(rows)
 
 

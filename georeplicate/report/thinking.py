@@ -89,7 +89,7 @@ class Truth:
 
     shown: dict[str, list[tuple[str, ...]]]
     facts: dict[str, dict[str, str]]
-    world: str = "layout"
+    world: str = "geographic"
 
     @property
     def wording(self) -> Wording:

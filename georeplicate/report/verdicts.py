@@ -13,6 +13,7 @@ What is said about a result is computed or chosen by a rule, so that it survives
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
@@ -20,7 +21,7 @@ import numpy as np
 import pandas as pd
 from scipy.stats import norm, t
 
-from georeplicate import geo, paper
+from georeplicate import files, geo, paper
 from georeplicate.evaluation import seeds
 from georeplicate.evaluation.statistics import adjusted, difference, sample, verdict
 from georeplicate.mini import readings
@@ -31,8 +32,7 @@ UNTESTED = "not testable here"
 VERDICTS = (HOLDS, FAILS, OPEN, UNTESTED)
 NO_PREDICTION = "none"
 MEASURED = ("measured here (synthetic)", "measured here")  # in the synthetic world, or on photographs
-# {claim: what was predicted, in a committed file, before its runs began}; nothing was for the first mini world
-REGISTERED: dict[str, str] = {}
+REGISTERED = files.RESULTS / "mini" / "registered.json"  # written before the runs of profile mini began
 
 Frames = Mapping[str, pd.DataFrame]
 
@@ -374,14 +374,24 @@ TESTS: dict[str, Test] = {
 # --- the table of verdicts -------------------------------------------------------------------------------------------
 
 
-def verdicts(frames: Frames, registered: Mapping[str, str] | None = None, *, chance: float = _CHANCE) -> pd.DataFrame:
+def registered() -> dict[str, str]:
+    """{claim: what was predicted of it in the synthetic world, in a committed file, before its runs began}; {} where
+    the checkout's results are not here."""
+    if not REGISTERED.is_file():
+        return {}
+    found: dict[str, str] = json.loads(REGISTERED.read_text(encoding="utf-8"))["predictions"]
+    return found
+
+
+def verdicts(frames: Frames, predicted: Mapping[str, str] | None = None, *, chance: float = _CHANCE) -> pd.DataFrame:
     """One row a claim. A claim whose runs are not in these tables is not testable here, and says so.
 
-    registered: {claim id: what was predicted}; chance: of a pairing question.
+    predicted: {claim id: what was predicted} (None: what was registered); chance: of a pairing question.
     """
-    predicted = REGISTERED if registered is None else registered
     benchmark = _benchmark(frames)
     synthetic = _is_synthetic(benchmark)
+    if predicted is None:
+        predicted = registered() if synthetic else {}
     departures = [d for d in paper.DEVIATIONS if synthetic or not d.mini_only]
     rows = []
     for claim in paper.CLAIMS:

@@ -216,10 +216,10 @@ def _tables_of_pairing(p: pd.DataFrame) -> Captioned:
         ),
         "controls": (
             tables.controls(p),
-            "Pairing under controls and other trainings, beside GRPO from the base. Where a control must stay at "
-            f"chance, both intervals have to end at most {tables.CHANCE_MARGIN} above it. The last columns are the "
-            "shares of the letters among greedy answers: where one letter is nearly all, accuracy is that letter's "
-            "share of the questions. Such a run shows that training found no leak; the test for leaks is the "
+            "Pairing under controls and other trainings, beside GRPO from the base. With a view blanked a control must "
+            "stay at chance, with a reward that says nothing where the base is (reference): both intervals have to end "
+            f"at most {tables.CHANCE_MARGIN} above it. The last columns are the shares of the letters among greedy "
+            "answers: where one letter is nearly all, accuracy is that letter's share of the questions. Such a run shows that training found no leak; the test for leaks is the "
             "supervised gate (results/bench/world_gate.csv).",
         ),
         "reward_modes": (

@@ -72,7 +72,7 @@ def train_base(world: str, seed: int, rule: bool, *, work: Path) -> None:
 
     if world not in base.CURRICULA:
         raise ValueError(f"there is no base of a world {world!r}: choose from {', '.join(base.CURRICULA)}")
-    folder = work / ("base" if (world, seed) == ("layout", 0) else f"base-{world}-{seed}")
+    folder = work / f"base-{world}-{seed}"
     print(f"the base policy is in {base.build(folder, seed=seed, curriculum=base.CURRICULA[world], rule=rule)}")
 
 

@@ -18,7 +18,7 @@ RESULTS = files.RESULTS
 PUBLISHED = (manifest.NAME, "log.csv", "predictions.csv")  # of a run; its policy is not
 FOLDERS = ("runs", "tables", "figures")
 COUNTS = ("n", "training_seeds")  # columns that must be equal
-CONCLUDED = ("verdict", "at_chance", "second")  # columns of words that follow from the numbers
+CONCLUDED = ("verdict", "stays", "second")  # columns of words that follow from the numbers
 
 
 class ResultsError(files.Problem):

@@ -3,7 +3,7 @@
     places = world.sites("test", per_region=8)          # real places, with the atlas's facts
     scene = world.build(next(places.itertuples()))      # houses, roads, water, trees, sun
     world.panorama(scene), world.tile(scene), world.crop(scene)
-    world.build(place, difficulty=world.GEOGRAPHIC)     # the same place in the geographic world
+    world.build(place, difficulty=world.LAYOUT)         # the same place in the first world
 
 There are two worlds over the same places. In "layout" six attributes are drawn, few of which say where a place is;
 the committed runs are of it. In "geographic" fourteen cues follow from the atlas's facts and show in both views, which
@@ -20,20 +20,20 @@ learns from these pictures is to read the renderer, not photographs.
 """
 
 from georeplicate.world.cues import Cues
-from georeplicate.world.depict import GEOGRAPHIC, build, crop, panorama, tile, tile_m, vocabulary, words_at, words_of
+from georeplicate.world.depict import DEFAULT, build, crop, panorama, tile, tile_m, vocabulary, words_at, words_of
 from georeplicate.world.landscape import Landscape
 from georeplicate.world.render import hue
-from georeplicate.world.scene import DEFAULT, EYE_M, TILE_M, Attributes, Difficulty, Scene
+from georeplicate.world.scene import EYE_M, LAYOUT, TILE_M, Attributes, Difficulty, Scene
 from georeplicate.world.sites import APART_KM, RADIUS_KM, SPLITS, cities, sites
 
 __all__ = [
     "APART_KM",
     "DEFAULT",
     "EYE_M",
+    "LAYOUT",
     "RADIUS_KM",
     "SPLITS",
     "TILE_M",
-    "GEOGRAPHIC",
     "Attributes",
     "Cues",
     "Difficulty",

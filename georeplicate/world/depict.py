@@ -9,9 +9,9 @@ import numpy as np
 from georeplicate.world import cues, landscape, render, scene, views
 from georeplicate.world import words as attributes
 from georeplicate.world.landscape import Landscape
-from georeplicate.world.scene import DEFAULT, Difficulty, Scene
+from georeplicate.world.scene import LAYOUT, Difficulty, Scene
 
-GEOGRAPHIC = Difficulty(world="geographic")
+DEFAULT = Difficulty()
 FROZEN = {name: next(iter(values)) for name, values in cues.WORDS.items()}
 
 
@@ -95,7 +95,7 @@ def _renderer(place: Scene | Landscape):
 def _of(place: Scene | Landscape, difficulty: Difficulty | None) -> Difficulty:
     """The dial for a place, refused where it is another world's."""
     if difficulty is None:
-        return DEFAULT if isinstance(place, Scene) else GEOGRAPHIC
+        return LAYOUT if isinstance(place, Scene) else DEFAULT
     if (difficulty.world == "layout") != isinstance(place, Scene):
         raise ValueError(
             f'a place was built for one world and is drawn with the dial of another ("{difficulty.world}")'

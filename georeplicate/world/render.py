@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from georeplicate.world import palette
-from georeplicate.world.scene import DEFAULT, EYE_M, TILE_M, Boxes, Difficulty, Scene, rng_of
+from georeplicate.world.scene import EYE_M, LAYOUT, TILE_M, Boxes, Difficulty, Scene, rng_of
 
 SHADOWS_WITHIN_M = 80.0  # of the camera; ground further off is drawn without shadows
 PANORAMA_RISE = 45.0  # the panorama's band reaches this many degrees above and below the horizon
@@ -29,7 +29,7 @@ BEACH, PAVEMENT, CROP_SOIL = (
 DATA = Path(__file__).parent / "data"
 
 
-def tile(scene: Scene, size: int = 48, *, difficulty: Difficulty = DEFAULT, seed: int = 0) -> np.ndarray:
+def tile(scene: Scene, size: int = 48, *, difficulty: Difficulty = LAYOUT, seed: int = 0) -> np.ndarray:
     """North-up aerial picture of TILE_M x TILE_M metres around the camera -> (size, size, 3) uint8."""
     scale = 2 if size < 256 else 1
     n = size * scale
@@ -46,7 +46,7 @@ def tile(scene: Scene, size: int = 48, *, difficulty: Difficulty = DEFAULT, seed
     return _expose(scene, picture, difficulty, seed, "tile")
 
 
-def panorama(scene: Scene, height: int = 32, *, difficulty: Difficulty = DEFAULT, seed: int = 0) -> np.ndarray:
+def panorama(scene: Scene, height: int = 32, *, difficulty: Difficulty = LAYOUT, seed: int = 0) -> np.ndarray:
     """360 degree ground panorama, a band of +-45 degrees -> (height, 4 * height, 3) uint8; north in the middle."""
     scale = 2 if height < 256 else 1
     h, w = height * scale, 4 * height * scale
@@ -65,7 +65,7 @@ def crop(
     *,
     heading: float | None = None,
     fov: float = 95.0,
-    difficulty: Difficulty = DEFAULT,
+    difficulty: Difficulty = LAYOUT,
     seed: int = 0,
 ) -> np.ndarray:
     """A perspective picture, a street-level photo -> (size, size, 3) uint8.
@@ -94,7 +94,7 @@ def perspective(n: int, heading: float, fov: float) -> tuple[np.ndarray, np.ndar
     return heading + np.rad2deg(aside), np.rad2deg(np.arctan(-u[:, None] * np.cos(aside)[None, :]))
 
 
-def look(scene: Scene, azimuth: np.ndarray, elevation: np.ndarray, difficulty: Difficulty = DEFAULT) -> np.ndarray:
+def look(scene: Scene, azimuth: np.ndarray, elevation: np.ndarray, difficulty: Difficulty = LAYOUT) -> np.ndarray:
     """Paint the view from the camera. azimuth (W,) and elevation (H, W) in degrees -> (H, W, 3) float colours in
     0..1."""
     az = np.deg2rad(azimuth)

@@ -53,7 +53,7 @@ class Difficulty:
     light: float = 0.12
     compass: bool = True
     negatives: str = "region"
-    world: str = "layout"
+    world: str = "geographic"
     boards: bool | None = None
     gap: float | None = None
 
@@ -77,7 +77,7 @@ class Difficulty:
                 object.__setattr__(self, name, value)
 
 
-DEFAULT = Difficulty()
+LAYOUT = Difficulty(world="layout")
 FROZEN = Attributes(cover="grass", roof="red", water="none", road="north-south", trees="few", buildings="east")
 
 
@@ -186,12 +186,12 @@ def draw_attributes(site, rng: np.random.Generator, difficulty: Difficulty) -> A
     )
 
 
-def attributes_of(site, seed: int = 0, difficulty: Difficulty = DEFAULT) -> Attributes:
+def attributes_of(site, seed: int = 0, difficulty: Difficulty = LAYOUT) -> Attributes:
     """The attributes of the scene that `build` makes of the same arguments."""
     return draw_attributes(site, rng_of(seed, site.id, "attributes"), difficulty)
 
 
-def build(site, seed: int = 0, difficulty: Difficulty = DEFAULT) -> Scene:
+def build(site, seed: int = 0, difficulty: Difficulty = LAYOUT) -> Scene:
     """The scene of one row of `sites(...)`. Raises nothing for any valid site; the same arguments give the same
     scene, bit for bit."""
     a = attributes_of(site, seed, difficulty)

@@ -67,7 +67,7 @@ def test_what_grpo_moved_is_said_of_photographs_too(frames):
 def test_controls_collapse_only_if_they_do(frames):
     spread = dict.fromkeys((f"answered_{letter}" for letter in "ABCDE"), 0.2)
     assert "collapse" in findings.sentences(frames)["controls"]
-    assert "collapse" not in change(frames, "controls", "at_chance == 'yes'", **spread)["controls"]
+    assert "collapse" not in change(frames, "controls", "stays == 'yes'", **spread)["controls"]
 
 
 def test_tables_that_are_not_there_say_nothing():
@@ -75,10 +75,10 @@ def test_tables_that_are_not_there_say_nothing():
 
 
 def test_empty_columns_stay_texts_and_no_control_is_no_sentence(tmp_path, frames):
-    controls = frames["controls"].assign(at_chance="")
+    controls = frames["controls"].assign(stays="")
     controls.to_csv(tmp_path / "controls.csv", index=False)
     read = findings.read(tmp_path)["controls"]
-    assert (read.at_chance == "").all() and read.accuracy.dtype == float
+    assert (read.stays == "").all() and read.accuracy.dtype == float
     assert "controls" not in findings.sentences({"controls": read})
     several = frames["controls"].assign(training_seeds=2)
     assert "up to 2 runs each" in findings.sentences({"controls": several})["controls"]

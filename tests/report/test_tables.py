@@ -182,13 +182,13 @@ def test_controls_must_end_below_the_mark():
     leaky = (rows.system == "mini-Zero-blank-tiles") & (rows.index % 9 == 0)
     rows.loc[leaky, "choice"] = rows.truth[leaky]
     found = tables.controls(rows).set_index("system")
-    assert found.at_chance.to_dict() == {"mini-Zero-random-reward": "yes", "mini-Zero-blank-tiles": "no"}
+    assert found.stays.to_dict() == {"mini-Zero-random-reward": "yes", "mini-Zero-blank-tiles": "no"}
     assert found.loc["mini-Zero-random-reward", "accuracy_high"] <= 0.26
 
 
-def test_controls_stand_beside_grpo_itself_and_only_they_must_be_at_chance(p):
+def test_controls_stand_beside_grpo_itself_and_only_they_must_stay(p):
     found = tables.controls(p).set_index("system")
-    assert found.index[0] == "mini-Zero" and found.at_chance[["mini-Zero", "mini-supervised"]].tolist() == ["", ""]
+    assert found.index[0] == "mini-Zero" and found.stays[["mini-Zero", "mini-supervised"]].tolist() == ["", ""]
     assert found.loc["mini-Zero-released", "training_seeds"] == 3
 
 
