@@ -96,9 +96,9 @@ plots.question(pairs.images(large, question), title=f"{question['id']}: which ti
 # %% [markdown]
 # ## One model, one place
 #
-# The same question, as small as the mini model sees it, put to the base (before) and to the best trained model that is
-# there. It writes six words about the place, then about tile after tile, and says `match` or `other`. The frame is the
-# right tile.
+# The same question, as small as the mini model sees it, put to the base (before) and to the trained model that stands
+# for Geo-R1. It names a few things that it sees at the place, then at tile after tile, and says `match` or `other`. The
+# frame is the right tile.
 
 # %%
 home = Path(out) / "runs"
@@ -165,8 +165,9 @@ Markdown("\n\n".join(found[topic] for topic in ("countries", "distance") if topi
 # %% [markdown] tags=["world-only"]
 # ## Does it unlock geolocation?
 #
-# Hardly anything in a picture of this world says where it is, so nothing could have been unlocked. In a second world
-# geography can be seen. What the reward adds there was registered before it was run (synthetic as well; notebook 08):
+# In this world geography can be seen: a reader of the true words locates far more places than any guess that looks at
+# nothing. What the reward for the right letter adds to the same training with random labels was asked in registered
+# experiments, from several bases (notebook 08):
 
 # %% tags=["world-only"]
 Markdown(gains.read_headline(files.RESULTS / "geographic" / "tables"))

@@ -48,7 +48,7 @@ pd.options.display.max_colwidth, pd.options.display.float_format = None, "{:.3f}
 from georeplicate import atlas, engine, files, manifest, paper, world
 from georeplicate.evaluation import predict, trivial
 from georeplicate.evaluation.predictors import VLM
-from georeplicate.mini import base, inputs, tasks, teaching, wording
+from georeplicate.mini import base, inputs, readings, stream, tasks, teaching, wording
 from georeplicate.model import policy
 from georeplicate.profiles import Profile
 from georeplicate.report import diagram, plots, write
@@ -88,9 +88,12 @@ pd.Series(ours, dtype=object).to_frame(f"ours, profile {profile}, synthetic")
 # %% [markdown]
 # ## (1) A training row
 #
-# A street-level photo at a place of one of the 16 cities, and what the template teacher writes about it in the mini
-# model's own vocabulary: cues that can be seen, what both views would share, what geography says, the conclusion. The
-# place is known, so no label was bought.
+# A street-level photo at a place of one of the 16 cities, and a thought about it in the mini model's own vocabulary:
+# from what can be seen, cue by cue, to the climate and the region, and so to country and city. All of it follows from
+# the place and the moment, so no label was bought.
+#
+# > The template teacher of notebook 01 writes English for a model that reads English. Here the thought is the base's
+# > own form, in the words of its world.
 
 # %%
 site = world.sites("train", per_region=4).iloc[0]
@@ -99,17 +102,15 @@ picture = Image.fromarray(world.crop(scene, size.crop_px))
 picture.resize((256, 256), Image.Resampling.NEAREST)
 
 # %%
-facts = atlas.describe(site.lat, site.lon, site.taken_at)
-thought = engine.Template("terse").write(facts, scene.attributes, rng=np.random.default_rng(0))
-answer = f"country : {base.country_tokens()[site.country]} city : {base.city_token(site.city)}"
-row = {"images": [picture], "prompt": wording.WHERE}
-row["completion"] = f"<think> {thought} </think> <answer> {answer} </answer>"
+thought = stream.thought(world.words_of(scene), site.climate, site.region, site.country, site.city)
+row = {"images": [picture], "prompt": wording.WHERE, "completion": thought}
 pd.Series({k: row[k] for k in ("prompt", "completion")}, name=plots.SYNTHETIC).to_frame()
 
 # %% [markdown]
-# The check of notebook 01 reads the same short words, and finds every claim of the thought true:
+# The check of notebook 01 reads those of these words that are claims about a place, and finds every one true:
 
 # %%
+facts = atlas.describe(site.lat, site.lon, site.taken_at)
 claims = engine.check(thought, facts, city=site.city).claims
 assert claims and all(claim.true for claim in claims)
 pd.DataFrame([{"kind": c.kind, "words": c.quote, "true": c.true} for c in claims]).T
@@ -171,8 +172,8 @@ f"answer only {by_hand:.2f}; with the question and {int(kinds.sum())} picture to
 
 # %% [markdown]
 # It would learn to write its own question, and to expect picture placeholders. Where does the base's loss on this
-# answer come from? Most of all from words that it has never written: it was taught captions and comparing, not
-# `drives-left` or `hemisphere-north`.
+# answer come from? Not from the form, which it knows: from what it does not see, and from places that it was told of in
+# text alone, never with a picture.
 
 # %%
 with torch.no_grad():
@@ -184,14 +185,15 @@ before.sort_values("-log p", ascending=False).head(8).T
 # %% [markdown]
 # ## (4) Training
 #
-# The rows are the template teacher's, and a share of *replay* from the base's own tasks, so that comparing within a
-# view is not forgotten. **No row holds a pairing question with its answer.**
+# The rows are such thoughts, and a share of *replay* from the base's own tasks, so that comparing within a view is not
+# forgotten. **No row holds a pairing question with its answer.** What is seen, the climate and region, and the place
+# count alike in the loss, so that fourteen cues do not drown four words of a place.
 #
-# > Half of the teacher's rows show the 16 cities, as the paper's do; the other half show cities of the base's own. A
+# > Half of the thoughts are about the 16 cities, as the paper's are; the other half about cities of the base's own. A
 # > 7B model keeps the countries it does not hear of for a while; one of two million parameters forgets them in minutes.
 
 # %%
-display(Markdown(f"{1 - teaching.REPLAY:.0%} teacher, {teaching.REPLAY:.0%} replay:"))
+display(Markdown(f"{1 - teaching.REPLAY:.0%} thoughts, {teaching.REPLAY:.0%} replay:"))
 show(teaching.sft_rows)
 
 # %% [markdown]
@@ -204,8 +206,8 @@ minutes = {run.name: manifest.read(folders[run.name])["wall_seconds"] / 60 for r
 pd.Series(minutes, name="minutes of training and evaluation").to_frame().T
 
 # %% [markdown]
-# *Predict:* the loss starts where the base is surprised. Which floor can it not go below? (The city and the season of
-# a picture cannot always be seen.)
+# *Predict:* the loss starts where the base is surprised. Which floor can it not go below? (The city of a picture can
+# hardly ever be seen.)
 
 # %%
 predictions = runner.predictions(Path(out) / "runs").query("run in @folders")
@@ -262,26 +264,22 @@ example = answers[answers.id == sites.id.iloc[-1]].set_index("run")
 example.loc[["base", "sft-s0"], ["truth", "choice", "text"]]
 
 # %% [markdown]
-# Is it *true* what the scaffold writes about these pictures? The fact check reads the thoughts as it reads a
-# teacher's. Beside each kind of claim a trivial baseline: how often the commonest true word of that kind would be
-# right.
+# Is it *true* what the scaffold writes about these pictures? Each cue that its thoughts name, beside what the base says
+# under the same prompt, and beside a trivial baseline: how often the commonest word would be right.
 
 # %%
-facts = atlas.describe(sites.lat.to_numpy(), sites.lon.to_numpy(), list(sites.taken_at))
-written = answers[answers.run == "sft-s0"].text.map(lambda t: t.partition("</think>")[0].removeprefix("<think>"))
-claims = pd.DataFrame(
-    [{"kind": c.kind, "true": c.true} for i, t in enumerate(written) for c in engine.check(t, facts[i]).claims],
-    columns=["kind", "true"],
-)
-teacher = [engine.Template("terse").write(facts[i], rng=np.random.default_rng(i)) for i in range(len(sites))]
-truth = pd.DataFrame([{c.kind: c.value for c in engine.check(t, facts[i]).claims} for i, t in enumerate(teacher)])
-cues = claims.groupby("kind").true.agg(claimed="size", true="mean")
-cues.assign(constant=truth.apply(lambda words: words.value_counts(normalize=True).max()))
+true = pd.DataFrame(inputs.true_words(sites)).T.set_axis(list(wording.WORDING.words), axis=1)
+said = {
+    name: pd.DataFrame([readings.first_words(text, wording.WORDING.attribute_of) for text in rows.text], rows.id)
+    for name, rows in answers.query("run in ['base', 'sft-s0']").groupby("run")
+}
+cues = pd.DataFrame({f"{name}, true": (words == true)[words.notna()].mean() for name, words in said.items()})
+cues.assign(commonest=true.apply(lambda words: words.value_counts(normalize=True).max())).reindex(true.columns)
 
 # %% [markdown]
-# > **A suspicious success.** The atlas wrote these words, drew the pictures from the same facts, and now scores them.
-# > A high share says that the renderer's cues can be read, nothing more; a share no better than its baseline says that
-# > even this was not learnt.
+# > **In a circle.** The atlas wrote these words, drew the pictures from the same facts, and now scores them. A high
+# > share says that the renderer's cues can be read, nothing more; one no better than its baseline says that even this
+# > was not learnt.
 #
 # ## (6) What it does not teach: pairing
 #
@@ -321,5 +319,5 @@ Markdown(
 )
 
 # %% [markdown]
-# *Try:* train anew without the replay (what happens to pairing in notebook 04?), `Template("english")` as the teacher
-# of a larger model, or another `row` in (1): which of its words can nobody see in the picture?
+# *Try:* train anew without the replay (what happens to pairing in notebook 04?), or another `row` in (1): which of its words
+# can nobody see in the picture?

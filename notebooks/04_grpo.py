@@ -26,8 +26,8 @@
 # | **Writes** | `figures/grpo_curves.png`, `figures/grpo_step.png`, `tables/grpo.csv`, and the runs below `runs/` |
 #
 # > Lines set like this one are ours. **Mini models on a synthetic world:** pictures are renderings of real metadata;
-# > the base already has words for both views and can compare within one view. The question here is whether the reward
-# > alone makes it compare *across* views.
+# > the base already has words for both views, can compare within one view, and answers the first tile that it calls a
+# > match. The question here is whether the reward alone makes it compare *across* views.
 
 # %% tags=["parameters"]
 profile = "mini"
@@ -94,7 +94,7 @@ settings.map(lambda value: f"{value:g}" if isinstance(value, float) else value)
 # ## (1) A training question
 #
 # Places of two of the 16 training cities. A row for the policy holds the pixels, the prompt, and the right letter,
-# which only the reward will see. `true` holds the six true words of each picture; the training never looks at them.
+# which only the reward will see. `true` holds the true words of each picture; the training never looks at them.
 
 # %% tags=["world-only"]
 shape = dict(per_region=8, regions=2)
@@ -108,22 +108,26 @@ plots.question(pairs.images(pictures, questions[0]), right, f"{rows[0]['id']}: {
 # %% [markdown] tags=["world-only"]
 # ## (2) Rewards of a few written answers
 #
-# The mini model thinks by searching: it describes the place, then one tile after another, says `match` or `other`, and
-# stops. Five answers written by hand: an honest search; a lucky guess; a search that finds the tile and names another;
+# The mini model thinks by searching: it names a few things at the place, then at one tile after another, says `match` or
+# `other`, and stops. Five answers written by hand: an honest search; a lucky guess; a search that finds the tile and names another;
 # a false `match`; one that never ends. The length is looked at and not paid for: its curve is made for a thousand
 # tokens, and between wrong answers of twenty the division by the group's spread makes much of nothing
 # (`results/LOG.md`; notebook 05 shows runs that have it).
 
 # %% tags=["world-only"]
-wrong = next(letter for letter in wording.LETTERS if letter != right)
-at = {letter: true[1 + i] for i, letter in enumerate(wording.LETTERS)}
+at = dict(zip(wording.LETTERS, true[1:]))
+wrong = next(letter for letter in at if at[letter] != true[0])
+cue = next(i for i, (here, there) in enumerate(zip(true[0], at[wrong])) if here != there)  # which tells them apart
+place, at = true[0][cue : cue + 1], {letter: words[cue : cue + 1] for letter, words in at.items()}
 passed, found = (wrong, at[wrong], wording.DIFFERENT), (right, at[right], wording.MATCH)
+
+# %% tags=["world-only"]
 written = {
-    "honest search": base.think(true[0], [passed, found], right),
-    "lucky guess": f"<think> place {true[0][0]} </think> <answer> {right} </answer>",
-    "found, but names another": base.think(true[0], [passed, found], wrong),
-    "false match": base.think(true[0], [(wrong, at[wrong], wording.MATCH)], wrong),
-    "never ends": base.think(true[0], [passed] * 3, right).partition(" </think>")[0],
+    "honest search": base.think(place, [passed, found], right),
+    "lucky guess": f"<think> place {place[0]} </think> <answer> {right} </answer>",
+    "found, but names another": base.think(place, [passed, found], wrong),
+    "false match": base.think(place, [(wrong, at[wrong], wording.MATCH)], wrong),
+    "never ends": base.think(place, [passed] * 3, right).partition(" </think>")[0],
 }
 pd.Series(written, name="answer").to_frame()
 
@@ -135,8 +139,7 @@ pd.DataFrame([s.parts | {"total": s.total} for s in scored], index=list(written)
 
 # %% [markdown] tags=["world-only"]
 # > The lucky guess earns as much as the honest search. The reward is *indirect*: it cannot tell knowing from guessing.
-# > Only over many questions, where a guess is right one time in five, does searching pay. And an honest `match` has to
-# > say the place's words again: the repetition reward takes a little back.
+# > Only over many questions, where a guess is right one time in five, does searching pay.
 #
 # ## (3) A group of sampled answers and its advantages
 #
@@ -185,7 +188,10 @@ plots.group(parts[group].set_axis(names), advantages)
 # | `kl` | 0 at the first update, as the reference is where training starts; then it grows, against the pull of beta |
 # | `equal_groups` | many when nearly all answers are wrong, or nearly all right; few in between |
 # | `finished` | 1, or nearly: an answer that never ends earns no letter and no form, so it sinks |
-# | `loss_beyond_kl` | near 0: at ratio 1 the advantages cancel, and what is left of the loss is beta times the KL |
+# | `loss_beyond_kl` | near 0: at ratio 1 the advantages cancel, and what is left of GRPO's loss is beta times the KL |
+#
+# (Beside GRPO some of the base's own records are replayed, of prompts that no reward is about, so that their form is
+# kept; `replay` is their weight in the loss. Their part is taken off here. Ours: the paper has none.)
 #
 # How often *would* groups be tied by accuracy alone? All wrong or all right, for a policy that is right a share $p$ of
 # the time and groups of 8:
@@ -211,7 +217,9 @@ pd.Series(minutes, name="minutes of training and evaluation").to_frame().T
 invariants = {"advantage_mean": "mean advantage", "clip_fraction": "clipped share of tokens", "kl": "KL, nats a token"}
 invariants |= {"equal_groups": "share of groups with equal rewards", "finished": "finished answers"}
 invariants |= {"loss_beyond_kl": "loss minus beta times KL"}
-logs["loss_beyond_kl"] = logs.loss - size.beta * logs.kl
+of_replay = size.replay * logs.get("replay_loss", 0.0)
+own = (logs.loss - of_replay) / (1 - size.replay)
+logs["loss_beyond_kl"] = own - size.beta * logs.kl
 start = logs.sort_values("step").groupby("run").kl.first().abs().max()
 note = write.source_of(answers)
 plots.curves(logs, invariants, baselines=dict.fromkeys(invariants, 0) | {"finished": 1}, source=note)
@@ -224,7 +232,7 @@ Markdown(
     f"Clipped tokens: {logs.clip_fraction.sum():.0f}. Largest mean advantage {logs.advantage_mean.abs().max():.0e}. "
     f"KL at the first update at most {start:.0e}, at the last {logs[logs.step == logs.step.max()].kl.mean():.2f}. "
     f"Groups with equal rewards: {logs.equal_groups.mean():.1%}. Answers that end: {logs.finished.mean():.2%}. "
-    f"Loss: at most {logs.loss.abs().max():.4f}, and {logs.loss_beyond_kl.abs().max():.4f} away from beta times the "
+    f"GRPO's loss: at most {own.abs().max():.4f}, and {logs.loss_beyond_kl.abs().max():.4f} away from beta times the "
     "KL (the loss is a mean over answers of means over their tokens, the KL that is logged a mean over all tokens)."
 )
 

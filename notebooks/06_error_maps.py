@@ -24,7 +24,7 @@
 #
 # > **Synthetic, and in a circle.** The atlas renders the pictures, teaches the words for them and scores the answers,
 # > so an error here measures how well the *renderer's cues* are read. It is no error on photographs and cannot become
-# > one. Lines set like this one are ours; benchmark is `world-mini (synthetic)` throughout.
+# > one. Lines set like this one are ours; benchmark is `world-geographic (synthetic)` throughout.
 
 # %% tags=["parameters"]
 profile = "mini"
@@ -76,8 +76,8 @@ located.groupby("system", sort=False).agg(places=("id", "nunique"), runs=("run",
 # seeds, the other maps the first.
 
 # %% [markdown] tags=["world-only"]
-# Here that is `mini-R1`. Its answers often name two places and are then counted as none; how the first place named does
-# is in notebook 05. Our shares are of synthetic places.
+# Here that is `mini-R1`. An answer that names two places counts as none; how the first place named does is in notebook
+# 05. Our shares are of synthetic places.
 
 # %% [markdown]
 # The paper's row first, in percent of photographs. Then every run of ours, in shares of places.
@@ -242,8 +242,8 @@ worst.gallery(farthest, size)
 farthest[["id", "truth", "choice", "error_km", "text"]]
 
 # %% [markdown] tags=["world-only"]
-# > **The circle, seen.** A sign may carry the city's very name and a mast the country's flag. The renderer put them
-# > there from the same atlas that scores the answer; a street camera promises neither.
+# > **The circle, seen.** Roofs, soil, paint and crops were drawn from the same atlas that scores the answer. Real
+# > streets keep to such rules far less strictly, and hold much that no rule has.
 
 # %% [markdown] tags=["world-only"]
 # ## (7) The worst pairing answers
@@ -276,7 +276,7 @@ questions.loc[searches.id.head(3), ["letter", "distances_km"]]
 display(*(worst.card(row, size) for _, row in searches.head(3).iterrows()))
 
 # %% [markdown] tags=["world-only"]
-# > **Could anyone have known?** Two places whose six true words are the same cannot be told apart in these words. Then
+# > **Could anyone have known?** Two places whose true words are all the same cannot be told apart in these words. Then
 # > only where things stand could help, and the answer has no words for that.
 
 # %% tags=["world-only"]

@@ -23,7 +23,7 @@
 # | **Writes** | tables (CSV, Markdown, LaTeX), by the names in the next cell |
 #
 # > Lines set like this one are ours. **Synthetic throughout:** what is measured is of mini models on
-# > `world-mini (synthetic)`. A verdict says how the method behaves there. None says what happens on photographs, and
+# > `world-geographic (synthetic)`. A verdict says how the method behaves there. None says what happens on photographs, and
 # > none is about the authors' own models, which we did not run.
 
 # %% tags=["parameters"]
@@ -126,8 +126,8 @@ if "transfer" in frames:
     display(distances[["before_value", "after_value", "difference", "smallest_effect", "p_holm", "verdict"]])
 
 # %% [markdown] tags=["world-only"]
-# In this world little of a picture says where it is, so nothing could have transferred. In a second one it could; the
-# experiments there were registered before they were run (synthetic as well; notebook 08 shows them):
+# These are one base's. The experiments of notebook 08 ask the same of several bases, each arm against the same training
+# with random labels, and were registered before they were run (synthetic as well):
 
 # %% tags=["world-only"]
 Markdown((files.RESULTS / "geographic" / "tables" / "claims.md").read_text())

@@ -100,8 +100,8 @@ TASKS = {"pairing": 1, "geolocation": 3, "aerial": 3, "climate": 1, "ground": 1}
 
 
 class Mini:
-    """Rendered places of the geographic world, whose cues are drawn from facts about a place; a Qwen2.5-VL of two million
-    parameters, trained on two CPU cores."""
+    """Rendered places of the geographic world, whose cues are drawn from facts about a place; a Qwen2.5-VL of two
+    million parameters, trained on two CPU cores."""
 
     name, version, provenance = NAME, VERSION, PROVENANCE
     update_s, row_s = UPDATE_S, ROW_S

@@ -227,7 +227,7 @@ def _table1(frames: Mapping[str, pd.DataFrame]) -> str:
     if len(higher) < len(by_labels):
         sentence += f"; of the others: cannot tell (smallest detectable effect: up to {100 * worst:.1f} points)"
     sentence += f"; GRPO on pairing from the base {zero.value:.3f}. Beside them the best constant guess "
-    return sentence + f"{lines['best constant guess']}, and a naive-Bayes reader of the six true words {lines[READER]}."
+    return sentence + f"{lines['best constant guess']}, and a naive-Bayes reader of the true words {lines[READER]}."
 
 
 def _words(frames: Mapping[str, pd.DataFrame]) -> str:
@@ -241,24 +241,30 @@ def _words(frames: Mapping[str, pd.DataFrame]) -> str:
             f"{row.base_standardised:.3f} at the base's mix ({_points(found)}: {_open(found)})"
         )
     base, zero = words.loc["mini-base"], words.loc["mini-Zero"]
+    shares = [name for name in words if name.startswith("share_")]
+    moved = (zero[shares] - base[shares]).astype(float).sort_values()
+    mix = [
+        f"{name.removeprefix('share_')} {_percent(base[name])} of the base's words and {_percent(zero[name])} of Zero's"
+        for name in (moved.index[-1], moved.index[0])
+    ]
     return (
         f"Described words that are true: mini-base {base.words_true:.3f}; "
         + "; ".join(parts)
-        + f". The mix changes: trees are {_percent(zero.share_trees)} of Zero's words and roofs "
-        f"{_percent(zero.share_roof)}, of the base's {_percent(base.share_trees)} and {_percent(base.share_roof)}."
+        + f". What is spoken of changes, most of all: {'; '.join(mix)}."
     )
 
 
 def _varies(frames: Mapping[str, pd.DataFrame]) -> str:
     rows = frames["what_varies"].query("system == 'mini-SFT'")
     fixed = rows[rows.commonest_share > 0.999]
-    above = rows[rows.above_constant == "yes"].attribute.replace({"cover": "ground cover", "roof": "roofs"})
+    above = rows[rows.above_constant == "yes"].attribute
     against = rows.contradicts_answer.dropna().iloc[0]
+    named = f" ({', '.join(fixed.commonest)})" if len(fixed) else ""
     return (
         f"In the scaffold's thoughts about places {len(fixed)} of {len(rows)} attributes are one and the same word in "
-        f"at least 99.9 % of the answers that say one ({', '.join(fixed.commonest)}), and in {_percent(against)} of "
-        "answers the driving side contradicts the place named. More often true than the best constant word: "
-        f"{' and '.join(above) if len(above) else 'nothing'}."
+        f"at least 99.9 % of the answers that say one{named}, and in {_percent(against)} of answers the driving side "
+        f"contradicts the place named. More often true than the best constant word: {len(above)} of {len(rows)} "
+        f"attributes ({', '.join(above) if len(above) else 'none'})."
     )
 
 

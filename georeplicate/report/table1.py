@@ -29,7 +29,7 @@ NO_STAND_IN = "`georeplicate train table1` has not been run"
 # Of stand-ins: what they were given, where the system alone does not say it.
 GIVEN = {
     "InternVL3-8B": "given: the decoder of mini-base; a new vision tower, taught the visual tokens of the base's; then "
-    "the countries of photos of the base's own places, which the base was told too"
+    "the countries of photos of the base's own cities"
 }
 COLUMNS = ("system", "stands_for", "checkpoint", "benchmark", "training_seeds", "n")
 
@@ -45,7 +45,7 @@ def table1(
 
     acc_1km ... acc_2500km (shares; an answer without a place is wrong), each with its 95 % interval over places and
     seeds; median_km (an answer without a place is infinitely far), mean_km over the answers with a place, answered
-    (their share), contaminated, note. words: place id -> its six true words, for the reader that is told them. missing:
+    (their share), contaminated, note. words: place id -> its true words, for the reader that is told them. missing:
     {system of the paper: why it was not run}. Empty where nobody was evaluated.
     """
     evaluated = p[(p.task == "geolocation") & (p.decoding == "greedy")]
@@ -114,14 +114,14 @@ def _trivial(evaluated: pd.DataFrame, baselines: TrivialBaselines, words: Mappin
             lat, lon = np.array([oracle.guess(words[place], km) for place in places.id]).T
             near = geo.haversine_km(places.lat.to_numpy(float), places.lon.to_numpy(float), lat, lon) <= km
             found |= measured(f"acc_{km}km", sample(places, near))
-        rows.append(found | {"note": "naive Bayes, told the six true words, its guess chosen anew for each column"})
+        rows.append(found | {"note": "naive Bayes, told the true words, its guess chosen anew for each column"})
     return [row | labels for row in rows]
 
 
 BASE = tables.BASE
 # By what was trained that had no labelled places beyond the base's. The scaffold's records end in a place, too.
 WITHOUT_LABELS = {
-    "InternVL3-8B": "countries of photos, as the base",
+    "InternVL3-8B": "countries of photos",
     tables.ZERO: "pairing",
     tables.R1: "pairing, after SFT that names places",
 }

@@ -219,8 +219,9 @@ def _tables_of_pairing(p: pd.DataFrame) -> Captioned:
             "Pairing under controls and other trainings, beside GRPO from the base. With a view blanked a control must "
             "stay at chance, with a reward that says nothing where the base is (reference): both intervals have to end "
             f"at most {tables.CHANCE_MARGIN} above it. The last columns are the shares of the letters among greedy "
-            "answers: where one letter is nearly all, accuracy is that letter's share of the questions. Such a run shows that training found no leak; the test for leaks is the "
-            "supervised gate (results/bench/world_gate.csv).",
+            "answers: where one letter is nearly all, accuracy is that letter's share of the questions. Such a run "
+            "shows that training found no leak; the test for leaks is the supervised gate "
+            "(results/bench/world_gate.csv).",
         ),
         "reward_modes": (
             tables.reward_modes(p),

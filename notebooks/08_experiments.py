@@ -11,16 +11,16 @@
 # ---
 
 # %% [markdown]
-# # 08 · Does the reward teach geography where geography can be seen?
+# # 08 · What does the reward add, and does it teach geography?
 #
-# In the world of the other notebooks hardly anything in a picture says *where* it is, so no reward could teach it. This
-# notebook is about a second world whose cues follow from facts, and about experiments in it that were **registered**:
-# what they ask and what was predicted stood in a committed file before any of their arms was trained or evaluated on
-# test places.
+# Table 2 is one base and four systems: it cannot say whether a change came from the *reward* or from any training at
+# all. The experiments here ask that, from several bases and against the same training with random labels. They were
+# **registered**: what they ask and what was predicted stood in a committed file before any of their arms was trained or
+# evaluated on test places.
 #
 # | | |
 # |---|---|
-# | **You will see** | the second world; what was predicted; what each arm reached; the verdicts; what is spoken of |
+# | **You will see** | the world's cues; what was predicted; what each arm reached; the verdicts; what is spoken of |
 # | **Needs** | the committed answers in `results/geographic` (`make reproduce PROFILE=geographic` made them) |
 # | **Writes** | nothing |
 #
@@ -46,7 +46,7 @@ cues_of_a_city = arms.SHARED
 size
 
 # %% [markdown]
-# The same loop as everywhere, gone through once more in another world. What is new is what GRPO is shown:
+# The same loop as everywhere, from other bases and for longer. What changes from arm to arm is what GRPO is shown:
 
 # %%
 diagram.loop("GRPO")
@@ -65,13 +65,14 @@ Markdown(paper.markdown(pd.DataFrame(claims)))
 # %% [markdown]
 # ## (2) A world in which it could happen
 #
-# Fourteen cues, drawn from facts about a place: vegetation, soil and crops from climate and month, roofs and road paint
+# (An earlier world of this project had hardly any cue of where a place is, so that no reward could have taught it;
+# `results/first_world` has its tables.) Fourteen cues, drawn from facts about a place: vegetation, soil and crops from climate and month, roofs and road paint
 # from the country, the noon sun from the latitude, and so on. A place of the validation split, as a person would like
 # to see it:
 
 # %%
 site = world.sites("validation", 1).iloc[0]
-scene = world.build(site, difficulty=world.Difficulty(world="geographic"))
+scene = world.build(site)
 plots.views(scene, f"{site.city}, {site.country}")
 
 # %%
@@ -339,7 +340,7 @@ Markdown(paper.markdown(arms.for_readers(near)))
 # %% [markdown]
 # ## (12) A seventh: bases of a longer curriculum
 #
-# Pairing rises far less in the sections before than in the first world. One reason may be the bases' words, many of
+# Pairing rises far less in the sections before than in the paper. One reason may be the bases' words, many of
 # which are wrong (though in section (7) as much is lost by how words are put together). Do bases whose words are truer
 # leave the reward more to find? These were taught to see for four times as long, on half as many places again, and to
 # compare single words for twice as many steps, so that a difference to the earlier ones is not of seeing alone.
