@@ -324,8 +324,7 @@ Markdown(paper.markdown(arms.for_readers(many)))
 # ## (11) A sixth: as the paper trains
 #
 # Wrong tiles of one neighbourhood *and* a tower that learns, as in the release. The control that was registered with it
-# comes from bases of another processor, so a control of its own was registered before either was trained. (The tables
-# say from how many of the three bases an arm has been trained so far.)
+# comes from bases of another processor, so a control of its own was registered before either was trained.
 
 # %%
 Markdown(arms.contrasts(records["neighbours"]))
