@@ -27,6 +27,7 @@ from georeplicate.world.landscape import (
 from georeplicate.world.scene import Boxes, Difficulty, rng_of, unit
 
 CONDITION = 3.0
+GREY = (0.6, 1.4)  # how light a camera makes what is as light as 1
 MIXING = 0.22  # standard deviation of what a camera adds to the identity before its condition is bounded
 SHADOW = 0.4
 PALETTE = 0.07  # how far each colour of a view's palette strays, 0..1
@@ -110,14 +111,17 @@ def crop(
 
 @lru_cache(maxsize=1024)
 def camera(area: str, view: str, seed: int = 0) -> np.ndarray:
-    """(3, 3) what the camera of a view makes of RGB in an area: grey stays nearly grey, the condition number is at most
-    CONDITION."""
+    """(3, 3) what the camera of a view makes of RGB in an area: grey stays nearly grey, its light within GREY, and the
+    condition number is at most CONDITION."""
     rng = rng_of(seed, area, f"camera of the {view}")
-    matrix = np.eye(3) + MIXING * rng.standard_normal((3, 3))
-    matrix /= matrix.sum(1, keepdims=True) / rng.uniform(0.84, 1.02, (3, 1)) / rng.uniform(0.9, 1.02)
-    while np.linalg.cond(matrix) > CONDITION:
-        matrix = 0.8 * matrix + 0.2 * np.eye(3) * np.trace(matrix) / 3
-    return matrix
+    while True:  # what is drawn can turn the light round, or blow it up: then it is drawn again
+        matrix = np.eye(3) + MIXING * rng.standard_normal((3, 3))
+        matrix /= matrix.sum(1, keepdims=True) / rng.uniform(0.84, 1.02, (3, 1)) / rng.uniform(0.9, 1.02)
+        while np.linalg.cond(matrix) > CONDITION:
+            matrix = 0.8 * matrix + 0.2 * np.eye(3) * np.trace(matrix) / 3
+        light = matrix.sum(1)
+        if GREY[0] <= light.min() and light.max() <= GREY[1]:
+            return matrix
 
 
 def _view(land: Landscape, view: str, difficulty: Difficulty, seed: int) -> _View:

@@ -10,7 +10,7 @@ from georeplicate import atlas, geo, pairs, world
 from georeplicate.mini import tiny
 from georeplicate.world import Difficulty, cues, landscape, render, views
 
-DIAL = world.GEOGRAPHIC
+DIAL = world.DEFAULT
 STILL = Difficulty(world="geographic", noise=0, light=0, gap=0)
 
 
@@ -152,6 +152,15 @@ def test_cameras_differ_by_view_and_area_and_are_well_conditioned(places):
     conditions = np.array([np.linalg.cond(matrix) for matrix in found])
     assert conditions.max() <= views.CONDITION and np.median(conditions) > 1.2
     assert np.abs(found[0] - found[1]).max() > 0.05 and np.abs(found[0] - found[2]).max() > 0.05
+
+
+@pytest.mark.parametrize("split", world.SPLITS)
+def test_no_camera_turns_the_light_round_or_blows_it_up(split):
+    """Grey stays nearly grey in every city: a matrix that was scaled by a sum near zero once made a whole city black."""
+    areas = world.sites(split, 1).area.unique()
+    light = np.array([views.camera(area, view).sum(1) for area in areas for view in ("panorama", "tile")])
+    assert views.GREY[0] <= light.min() and light.max() <= views.GREY[1]
+    assert 0.8 < np.median(light) < 1
 
 
 def test_the_views_have_hours_of_their_own_within_reason(places):
