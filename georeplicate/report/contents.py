@@ -12,7 +12,7 @@ from pathlib import Path
 from georeplicate import files
 
 PROFILE = "mini"
-EXPERIMENT = "geographic"  # a profile of its own, below: the registered experiments in the second world
+EXPERIMENT = "geographic"  # a profile of its own, below: the registered experiments
 
 # {figure: (notebook, what is drawn)}, in the order in which the notebooks show them
 FIGURES = {
@@ -168,8 +168,8 @@ def page(results: Path = files.RESULTS) -> str:
         "and evaluated on a synthetic rendering of real metadata. `make figures` draws every figure (PNG and PDF) and",
         "writes the tables again, from the committed predictions and logs.",
         "",
-        "What failed on the way is in [LOG.md](LOG.md), speeds and sizes are in [bench](bench), and which faults a run",
-        "survives in [reliability.md](reliability.md).",
+        "What failed on the way is in [LOG.md](LOG.md), speeds and sizes are in [bench](bench), which faults a run",
+        "survives in [reliability.md](reliability.md), and the tables of an earlier world in [first_world](first_world).",
         "",
         "## Figures",
         "",
@@ -190,7 +190,7 @@ def _experiment(folder: Path) -> list[str]:
     written = ", ".join(f"[{path.name}]({EXPERIMENT}/{path.name})" for path in sorted(folder.glob("registered*.json")))
     lines = [
         "",
-        "## The registered experiments in the second world",
+        "## The registered experiments",
         "",
         f"Of profile `{EXPERIMENT}`, synthetic as well; predictions: {written}. `{EXPERIMENT}/bases` has those bases "
         "that are not in the package.",
