@@ -108,10 +108,10 @@ plots.question(pairs.images(pictures, questions[0]), right, f"{rows[0]['id']}: {
 # %% [markdown] tags=["world-only"]
 # ## (2) Rewards of a few written answers
 #
-# The mini model thinks by searching: it names a few things at the place, then at one tile after another, says `match` or
-# `other`, and stops. Five answers written by hand: an honest search; a lucky guess; a search that finds the tile and names another;
-# a false `match`; one that never ends. The length is looked at and not paid for: its curve is made for a thousand
-# tokens, and between wrong answers of twenty the division by the group's spread makes much of nothing
+# The mini model thinks by searching: it names a few things at the place, then at one tile after another, says `match`
+# or `other`, and stops. Five answers written by hand: an honest search; a lucky guess; a search that finds the tile and
+# names another; a false `match`; one that never ends. The length is looked at and not paid for: its curve is made for a
+# thousand tokens, and between wrong answers of twenty the division by the group's spread makes much of nothing
 # (`results/LOG.md`; notebook 05 shows runs that have it).
 
 # %% tags=["world-only"]

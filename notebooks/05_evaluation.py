@@ -101,9 +101,9 @@ paper.table2()
 # ### Ours
 
 # %% [markdown] tags=["world-only"]
-# *Predict:* the base can compare pictures of one view, has words for both views and answers the first tile that it calls
-# a match. Five tiles make chance 20 %. Where do base and scaffold stand? After GRPO, is 95 % possible, or does something
-# keep it lower?
+# *Predict:* the base can compare pictures of one view, has words for both views and answers the first tile that it
+# calls a match. Five tiles make chance 20 %. Where do base and scaffold stand? After GRPO, is 95 % possible, or does
+# something keep it lower?
 
 # %%
 tables.shown(frames["table2"])
@@ -220,7 +220,8 @@ Markdown(
 # Controls: a random reward, letters shuffled against the pictures, either view blanked. With a view blanked a policy
 # must stay at chance, with a reward that says nothing where the base is (`reference`); one whose interval lies above
 # has found a leak. Where it stays, *training found* no leak: look at the columns `answered`, for a policy that always
-# gives one letter is at chance whatever the pictures hold. (`make ablations` runs the controls; shown is what is there.)
+# gives one letter is at chance whatever the pictures hold. (`make ablations` runs the controls; shown is what is
+# there.)
 
 # %% [markdown] tags=["world-only"]
 # The test for leaks is the supervised gate of section 1.
@@ -344,10 +345,11 @@ paper.table1().assign(contaminated=lambda rows: rows.method.map(contamination))
 
 # %% [markdown] tags=["world-only"]
 # Now a stand-in for each. Those that are no language models get frozen features of the base's vision tower and differ
-# in one thing, how features become a place. All but `mini-base` and `mini-Zero` were trained on labelled places, none of
-# them of a test city (`mini-R1` by its scaffold, whose thoughts end in a place). `mini-InternVL` is another architecture
-# with the base's decoder: its own vision tower learnt the base's visual tokens, then the countries of photos of the
-# base's cities (`georeplicate/mini/internvl.py`). What each of the others leaves out of the system that it stands for:
+# in one thing, how features become a place. All but `mini-base` and `mini-Zero` were trained on labelled places, none
+# of them of a test city (`mini-R1` by its scaffold, whose thoughts end in a place). `mini-InternVL` is another
+# architecture with the base's decoder: its own vision tower learnt the base's visual tokens, then the countries of
+# photos of the base's cities (`georeplicate/mini/internvl.py`). What each of the others leaves out of the system that
+# it stands for:
 
 # %% tags=["world-only"]
 pd.Series({name: kind.simplified for name, kind in STAND_INS.items()}, name="what it leaves out").to_frame()

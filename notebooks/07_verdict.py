@@ -22,9 +22,9 @@
 # | **Needs** | the runs of notebook 04 (trained here if they are missing); no network, no GPU, a minute |
 # | **Writes** | tables (CSV, Markdown, LaTeX), by the names in the next cell |
 #
-# > Lines set like this one are ours. **Synthetic throughout:** what is measured is of mini models on
-# > `world-geographic (synthetic)`. A verdict says how the method behaves there. None says what happens on photographs, and
-# > none is about the authors' own models, which we did not run.
+# > Lines set like this one are ours. **Synthetic throughout:** what is measured is of mini models on `world-geographic
+# > (synthetic)`. A verdict says how the method behaves there. None says what happens on photographs, and none is about
+# > the authors' own models, which we did not run.
 
 # %% tags=["parameters"]
 profile = "mini"

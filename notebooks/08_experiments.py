@@ -66,9 +66,9 @@ Markdown(paper.markdown(pd.DataFrame(claims)))
 # ## (2) A world in which it could happen
 #
 # (An earlier world of this project had hardly any cue of where a place is, so that no reward could have taught it;
-# `results/first_world` has its tables.) Fourteen cues, drawn from facts about a place: vegetation, soil and crops from climate and month, roofs and road paint
-# from the country, the noon sun from the latitude, and so on. A place of the validation split, as a person would like
-# to see it:
+# `results/first_world` has its tables.) Fourteen cues, drawn from facts about a place: vegetation, soil and crops from
+# climate and month, roofs and road paint from the country, the noon sun from the latitude, and so on. A place of the
+# validation split, as a person would like to see it:
 
 # %%
 site = world.sites("validation", 1).iloc[0]

@@ -169,7 +169,7 @@ def page(results: Path = files.RESULTS) -> str:
         "writes the tables again, from the committed predictions and logs.",
         "",
         "What failed on the way is in [LOG.md](LOG.md), speeds and sizes are in [bench](bench), which faults a run",
-        "survives in [reliability.md](reliability.md), and the tables of an earlier world in [first_world](first_world).",
+        "survives in [reliability.md](reliability.md); [first_world](first_world) has tables of an earlier world.",
         "",
         "## Figures",
         "",

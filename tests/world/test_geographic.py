@@ -156,7 +156,7 @@ def test_cameras_differ_by_view_and_area_and_are_well_conditioned(places):
 
 @pytest.mark.parametrize("split", world.SPLITS)
 def test_no_camera_turns_the_light_round_or_blows_it_up(split):
-    """Grey stays nearly grey in every city: a matrix that was scaled by a sum near zero once made a whole city black."""
+    """Grey stays nearly grey in every city: a matrix scaled by a sum near zero once made a whole city black."""
     areas = world.sites(split, 1).area.unique()
     light = np.array([views.camera(area, view).sum(1) for area in areas for view in ("panorama", "tile")])
     assert views.GREY[0] <= light.min() and light.max() <= views.GREY[1]
