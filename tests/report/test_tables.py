@@ -186,6 +186,19 @@ def test_controls_must_end_below_the_mark():
     assert found.loc["mini-Zero-random-reward", "accuracy_high"] <= 0.26
 
 
+def test_a_reward_that_says_nothing_may_end_where_the_base_is_and_a_blanked_view_may_not():
+    systems = ("mini-base", "mini-Zero-random-reward", "mini-Zero-blank-tiles")
+    rows = fakes.predictions(fakes.places(100, 4), systems=systems)
+    able = rows.index % 4 == 0  # of the base and of both controls: some .4
+    rows.loc[able, "choice"] = rows.truth[able]
+    found = tables.controls(rows).set_index("system")
+    base = tables.table2(rows).iloc[0]
+    assert found.stays.to_dict() == {"mini-Zero-random-reward": "yes", "mini-Zero-blank-tiles": "no"}
+    assert found.reference.to_dict() == {"mini-Zero-random-reward": base.accuracy, "mini-Zero-blank-tiles": 0.2}
+    alone = tables.controls(rows[rows.system != "mini-base"]).set_index("system")
+    assert set(alone.stays) == {"no"} and set(alone.reference_t1) == {0.2}  # nobody says where the base is
+
+
 def test_controls_stand_beside_grpo_itself_and_only_they_must_stay(p):
     found = tables.controls(p).set_index("system")
     assert found.index[0] == "mini-Zero" and found.stays[["mini-Zero", "mini-supervised"]].tolist() == ["", ""]
