@@ -15,8 +15,8 @@ from georeplicate.report import arms, gains, thinking
 from georeplicate.runs import arms as experiment
 
 PLACES, BASES = [f"c{i // 2}/{i}" for i in range(80)], (0, 1, 2)
-TRUE = tuple(next(iter(values.values())) for values in wording.of("geographic").words.values())
-OTHER = tuple(list(values.values())[1] for values in wording.of("geographic").words.values())
+TRUE = tuple(next(iter(values.values())) for values in wording.WORDING.words.values())
+OTHER = tuple(list(values.values())[1] for values in wording.WORDING.words.values())
 
 
 def answers(arm: str, near: list[int], right: int = 20, true: int = 10, said: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -68,7 +68,7 @@ def test_each_endpoint_is_measured(climates):
     made = arms.levels(p, arms.samples(p)).set_index("endpoint").value
     assert made["places"] == made["climate"] == made["form"] == pytest.approx(0.5)
     assert made["pairing"] == pytest.approx(0.75) and made["words"] == pytest.approx(0.5)
-    kinds = list(wording.of("geographic").words)
+    kinds = list(wording.WORDING.words)
     shared = np.mean([kind in arms.SHARED for kind in kinds[:7]]) * 7 / len(arms.SHARED)
     assert made["shared words"] == pytest.approx(shared)
     assert made["shared said"] == pytest.approx(0.5)  # a word that is said twice of a picture counts once
@@ -275,7 +275,7 @@ def test_the_argument_about_neighbours_is_answered_from_what_is_spoken_of(climat
             ("random-replay", "region-replay"),
         )
     ]
-    kinds = dict(zip(TRUE, wording.of("geographic").words, strict=True))
+    kinds = dict(zip(TRUE, wording.WORDING.words, strict=True))
     shared, local = (next(word for word in TRUE if (kinds[word] in arms.SHARED) == of) for of in (True, False))
 
     def answered(near: str, far: str) -> str:
