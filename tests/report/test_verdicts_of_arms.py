@@ -48,7 +48,7 @@ def answers(arm: str, near: list[int], right: int = 20, true: int = 10, said: tu
 def climates(monkeypatch):
     monkeypatch.setattr(arms, "_climates", lambda: dict.fromkeys(PLACES, "climate-c"))
     monkeypatch.setattr(arms, "_lines", lambda p: [])
-    monkeypatch.setattr(arms.oracle, "guess", lambda words, km, dial: (0.0, 0.0))  # its table takes seconds
+    monkeypatch.setattr(arms.oracle, "guess", lambda words, km: (0.0, 0.0))  # its table takes seconds
 
 
 def record(*contrasts: experiment.Contrast) -> dict:
@@ -179,7 +179,7 @@ def test_what_is_said_while_pairing_is_compared_at_one_mix(monkeypatch):
     true = p.text.str.split().map(lambda words: words.count(right))
     p = p.assign(words=said, words_true=true)
     shown = {place: [TRUE] * 6 for place in PLACES}
-    monkeypatch.setattr(arms.thinking, "of_world", lambda _: thinking.Truth(shown, {}, "geographic"))
+    monkeypatch.setattr(arms.thinking, "of_world", lambda _: thinking.Truth(shown, {}))
     records = {"one": record(experiment.Contrast("region", "rule", "?", {}))}
     [row] = arms.while_pairing(p, records).to_dict("records")
     assert (row["before_true"], row["after_true"]) == (0.5, 1.0)
@@ -311,9 +311,7 @@ def test_the_first_page_has_the_gains_the_level_and_what_the_paper_s_own_base_do
 
 
 def test_a_reader_places_the_words_of_a_policy_s_own_thoughts(climates, monkeypatch):
-    monkeypatch.setattr(
-        arms.oracle, "guess", lambda words, km, dial: (48.0, 2.0) if words == ("palms",) else (-33, 140)
-    )
+    monkeypatch.setattr(arms.oracle, "guess", lambda words, km: (48.0, 2.0) if words == ("palms",) else (-33, 140))
     p = answers("rule", [80, 80, 80])
     photos = p[p.task == "geolocation"].copy()
     photos["lat"] = 48.0

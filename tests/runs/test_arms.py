@@ -166,7 +166,7 @@ def test_a_registration_that_was_altered_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["rule", "random-replay", "graded-cities"])
 def test_an_arm_is_trained_and_evaluated_like_any_run(tmp_path, name):
-    made = tiny.build(base.vocabulary("geographic"), seed=0, hidden_size=32, layers=1, heads=2)
+    made = tiny.build(base.vocabulary(), seed=0, hidden_size=32, layers=1, heads=2)
     for folder in ("policy", "policy-rule"):
         made.save(tmp_path / "base-geographic-0" / folder)
     [job] = [one for one in arms.jobs(f"{name}-b0", tmp_path)]
