@@ -59,7 +59,7 @@ publish: $(INSTALLED)  ## copy a finished run into results/: predictions, logs, 
 verify: $(INSTALLED)  ## compare the tables of a run here with the committed ones, number by number
 	$(RUN) verify --profile "$(PROFILE)"
 
-base: $(INSTALLED)  ## train a mini base policy below .georeplicate (half an hour on one core; goes on after a kill; WORLD=geographic or geographic-longer, SEED=1, RULE=1)
+base: $(INSTALLED)  ## train a mini base policy below .georeplicate (an hour or two on one core; goes on after a kill; WORLD=geographic: taught for a shorter time; SEED=1, RULE=1)
 	OMP_NUM_THREADS=1 $(RUN) train base $(if $(WORLD),--world "$(WORLD)") $(if $(SEED),--seed "$(SEED)") $(if $(RULE),--rule)
 
 table2: $(INSTALLED)  ## train and evaluate the four systems of Table 2, on two cores (part of reproduce)

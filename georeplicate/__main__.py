@@ -56,6 +56,7 @@ Launch = Annotated[
 ]
 Gpus = Annotated[int | None, typer.Option(help="with --launch: GPUs, one process each (default: 8)")]
 Work = Annotated[Path, typer.Option(hidden=True)]
+BASE = "geographic-longer"  # the curriculum of the base that mini starts from
 Results = Annotated[Path, typer.Option(hidden=True)]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object a line on stdout")]
 Model = Annotated[str | None, typer.Option(help="policy that answers: a folder, or a hub name (NAME@REVISION)")]
@@ -285,10 +286,10 @@ def train(
     world: Annotated[
         str,
         typer.Option(
-            help="of `train base`: the synthetic world whose base is made, layout or geographic; or geographic-longer, "
-            "the geographic world's taught to see for longer"
+            help="of `train base`: which base is made, geographic-longer, as mini starts from, or geographic, which is "
+            "taught to see for a shorter time"
         ),
-    ] = "layout",
+    ] = BASE,
     seed: Annotated[
         int, typer.Option(min=0, help="of `train base`: its places, pictures, weights and order; another base each")
     ] = 0,
@@ -314,7 +315,7 @@ def train(
             )
         commands.train_base(world, seed, rule, work=work)
         return
-    if (world, seed, rule) != ("layout", 0, False):
+    if (world, seed, rule) != (BASE, 0, False):
         raise ValueError(f"--world, --seed and --rule say which base `train base` makes; {what} has its profile's")
     if what == "table1" and commands.takes_published(profile):
         untaken = (seeds, base, records, settings or None, adapters, rollouts, report_to, launch)

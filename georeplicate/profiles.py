@@ -3,7 +3,7 @@
 
 A profile is frozen and checked when it is made; sizes that follow from others are computed here and nowhere else.
 `smoke` proves that every notebook runs; `mini` is the committed result, two CPU cores and a synthetic world;
-`geographic` has a second world, in which geography can be seen, and a registered experiment of its own (runs.arms);
+`geographic` has the same world and a registered experiment of its own (runs.arms);
 `small` is `mini` on a workstation; `single_gpu` and `paper` use real photographs and the Qwen2.5-VL models.
 `paper-dry` is `paper` with other sizes alone: every stage of it runs on a CPU in a minute, on a random model and
 rendered pictures.
@@ -19,7 +19,6 @@ from typing import Any, ClassVar, Literal, Self, get_args, get_origin
 
 DRY_BASE = "dry-base"  # the random model of a dry run: see runs.dry
 ARMS_BASE = "geographic-base"  # of the registered arms: see runs.arms
-WORLDS = ("layout", "geographic")
 CHECKPOINTS = 8  # a run that is killed loses no more than this part of it (or the updates on one batch of answers)
 NEGATIVES = ("region", "near", "random", "neighbourhood", "graded")
 TRAIN_SPLITS = ("train", "base")
@@ -30,13 +29,12 @@ RewardMode = Literal["paper", "released"]
 REWARD_MODES: tuple[RewardMode, ...] = get_args(RewardMode)
 SCHEDULES = ("linear", "cosine", "constant", "constant_with_warmup")
 # What a profile is, and no change of it; another teacher's records are given as records, for it has an address.
-_FIXED = ("name", "source", "world", "model", "teacher")
+_FIXED = ("name", "source", "model", "teacher")
 # Not checked to be above 0: texts, tuples, and numbers for which 0 means "none".
 _MAY_BE_ZERO = ("name", "seeds", "weight_decay", "sft_warmup", "warmup_steps", "top_k", "replay")
 
 # Fields that runs were trained without, and what held then.
 _LATER: dict[str, Any] = dict(
-    world="layout",
     train_negatives="",
     train_split="train",
     adapters="",
@@ -57,7 +55,6 @@ class Profile:
 
     # the places
     source: str  # where cross-view pairs come from: the synthetic world, or a data set of photographs
-    world: str = "layout"  # which of the synthetic worlds, see world.Difficulty; of no use to photographs
     n_train_sites: int
     n_validation_sites: int
     n_test_sites: int
@@ -126,7 +123,6 @@ class Profile:
         "smoke",
         "mini",
         "geographic",
-        "layout",
         "small",
         "single_gpu",
         "paper",
@@ -199,7 +195,6 @@ class Profile:
     def _check_choices(self) -> None:
         """Fields that are one of a few words; "" is a word of those that may be empty."""
         for name, words in (
-            ("world", WORLDS),
             ("negatives", NEGATIVES),
             ("train_negatives", ("", *NEGATIVES)),
             ("train_split", TRAIN_SPLITS),
@@ -215,8 +210,6 @@ class Profile:
                 self._refuse(f"{name} must be one of {', '.join(filter(None, words))}{empty}, got {value!r}")
         if not self.source:
             self._refuse("source must name the cross-view pairs: world, or a source of georeplicate.pairs")
-        if self.world != "layout" and self.source != "world":
-            self._refuse(f"world={self.world!r} says nothing about photographs: source is {self.source!r}")
         if self.train_split != "train" and self.source != "world":
             self._refuse(f"photographs have no split {self.train_split!r}: train_split is of the synthetic world")
 
@@ -255,9 +248,9 @@ class Profile:
         if self.replay >= 1:
             self._refuse(f"replay is a share from 0 to below 1, got {self.replay}")
         if self.replay and self.source != "world":
-            self._refuse("replay is of what the base of a synthetic world practised: there is none for photographs")
-        if self.sft_rule and self.world != "geographic":
-            self._refuse("sft_rule is of bases that were taught the answering rule, those of the geographic world")
+            self._refuse("replay is of what the base of the synthetic world practised: there is none for photographs")
+        if self.sft_rule and self.source != "world":
+            self._refuse("sft_rule is of bases that were taught the answering rule, those of the synthetic world")
         if self.replay and not self.replayed:
             self._refuse(f"replay={self.replay} of {self.completions_per_update} completions is no record at all")
         if self.replay and (self.accumulation > 1 or self.rollouts != "shared-prefix"):
@@ -285,8 +278,6 @@ class Profile:
     def recipe(self) -> str:
         """Which recipe trains this profile: see runs.recipes."""
         if self.source == "world":
-            if self.world == "layout":
-                return "layout"
             return "geographic" if self.model == ARMS_BASE else "mini"
         return "dry" if self.model == DRY_BASE else "photographs"
 
@@ -359,7 +350,6 @@ _MINI = dict(
     panorama_px=(32, 128),
     tile_px=64,
     crop_px=64,
-    world="geographic",
     model="mini-base",
     image_factor=16,
     freeze_vision=True,  # with it trained, the gradient's noise ruins it before a reward is found: results/LOG.md
@@ -422,8 +412,6 @@ _PROFILES: dict[str, dict] = {
     "mini": _MINI,
     # The registered arms of runs.arms, one base for each seed: longer GRPO, from bases of several kinds.
     "geographic": _MINI | dict(model=ARMS_BASE, sft_rule=False, rl_steps=240, replay=0.0),
-    # The first world, in which hardly anything says where a picture was taken: its results are an archive.
-    "layout": _MINI | dict(world="layout", tile_px=48, model="layout-base", sft_rule=False, rl_steps=240, replay=0.0),
     "small": _MINI
     | dict(
         n_train_sites=40_000,

@@ -77,7 +77,7 @@ def test_derived_sizes_of_mini():
         ({"replay": 0.3, "accumulation": 2}, "accumulation must be 1"),
         ({"replay": 0.3, "rollouts": "vllm"}, "rollouts shared-prefix"),
         ({"replay": 0.0001}, "no record at all"),
-        ({"sft_rule": True, "world": "layout"}, "the answering rule, those of the geographic world"),
+        ({"sft_rule": True, "source": "cv-cities", "replay": 0.0}, "the answering rule, those of the synthetic world"),
     ],
 )
 def test_a_wrong_value_names_profile_field_and_remedy(change, words):

@@ -10,6 +10,7 @@ build(rows, folder, teacher)                    records in Parquet, with a data 
 build_facts(rows, folder)                       the facts alone, for millions of places
 write_jsonl / read_jsonl                        the official schema, both ways
 
+seen        what pictures show, where a row says it
 lexicon     English names of climates, languages, scripts, countries
 shore       how far the sea is
 template    the grammar
@@ -30,12 +31,14 @@ from georeplicate.engine.records import (
     records_of,
     write_jsonl,
 )
+from georeplicate.engine.seen import Attributes
 from georeplicate.engine.sources import rows
 from georeplicate.engine.teachers import TEACHERS, Estimate, Failure, Local, OpenAI, Site, teacher
 from georeplicate.engine.template import Template, vocabulary
 from georeplicate.model.server import ServerError
 
 __all__ = [
+    "Attributes",
     "Claim",
     "EngineError",
     "Estimate",

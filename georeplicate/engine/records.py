@@ -1,8 +1,8 @@
 """From metadata to supervised records: facts -> teacher -> fact check -> Parquet shards, a data card, JSONL.
 
 A row of metadata is {id, lat, lon (degrees), taken_at (ISO 8601 with a time zone, or None)} and may hold city, image
-(relative paths, in order), panorama or aerial (pictures, or functions that open one), and the six attributes of the
-synthetic world by their names. Of a row without a moment nothing is said that needs one: no sun, season or month.
+(relative paths, in order), panorama or aerial (pictures, or functions that open one), and what is seen in them: the six
+attributes of `seen` by their names. Of a row without a moment nothing is said that needs one: no sun, season or month.
 Every row ends up in one of two places: `accepted` (a record) or `rejected` (with the reason); none is lost.
 
 `facts_of` and `records_of` map one batch of columns to another and know nothing of files: `datasets` runs them in one
@@ -33,11 +33,11 @@ from PIL import Image as Picture
 
 from georeplicate import atlas, files, manifest
 from georeplicate.engine import factcheck, teachers
+from georeplicate.engine.seen import Attributes
 from georeplicate.engine.teachers import Failure, Site, Teacher
 from georeplicate.model.pictures import as_rgb
 from georeplicate.pairs import schema
 from georeplicate.tasks import prompts
-from georeplicate.world.scene import Attributes
 
 METADATA = ("id", "lat", "lon", "taken_at")
 PICTURES = ("panorama", "aerial")

@@ -17,10 +17,10 @@ from typing import Any, Protocol
 
 from georeplicate.atlas import Facts
 from georeplicate.engine import lexicon
+from georeplicate.engine.seen import Attributes
 from georeplicate.engine.template import CITY_KM
 from georeplicate.model.server import Chat, Estimate, Failure, Reply, turn
 from georeplicate.tasks import prompts
-from georeplicate.world.scene import Attributes
 
 
 @dataclass(frozen=True)

@@ -4,9 +4,9 @@ One reasoning template, as the paper describes it: observe cues -> cross-view ev
 conclusion. Two registers: `english` (full sentences, for a model that knows the language) and `terse` (one short
 line of words from a closed list, for the tiny model that learns its words from scratch).
 
-Pictures of the synthetic world show what the facts say, for they are drawn from them. Of photographs nobody here knows
-what they show: for them the teacher is `unseen`, and what it says of signs, traffic and ground is marked as knowledge
-of the atlas. A place without a moment has no sun, season or month to speak of.
+Where a row says what its pictures show (`Attributes`), that is spoken of as seen. Of photographs nobody here knows it:
+for them the teacher is `unseen`, and what it says of signs, traffic and ground is marked as knowledge of the atlas. A
+place without a moment has no sun, season or month to speak of.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,10 +18,8 @@ import numpy as np
 
 from georeplicate.atlas import Facts
 from georeplicate.engine import lexicon, shore
+from georeplicate.engine.seen import ALL_WORDS, Attributes, tree_kind, words
 from georeplicate.tasks import prompts
-from georeplicate.world import words
-from georeplicate.world.palette import tree_kind
-from georeplicate.world.scene import Attributes
 
 REGISTERS = ("english", "terse")
 CITY_KM = 30.0  # a nearest place further off than this is not "the city" of a site
@@ -56,10 +54,10 @@ FACT_WORDS: dict[str, tuple[str, ...]] = {
 
 
 def vocabulary(countries: Iterable[str] | None = None) -> tuple[str, ...]:
-    """Every word that the terse register can say, each once: the world's attribute words, the words of facts, and the
+    """Every word that the terse register can say, each once: the words of what is seen, those of facts, and the
     name of each of `countries` (alpha-2 codes; None = all) as one word."""
     names = lexicon.country_tokens()
-    texts = [*STEPS, *words.ALL_WORDS, *_KINDS.values()]
+    texts = [*STEPS, *ALL_WORDS, *_KINDS.values()]
     texts += [word for of_kind in FACT_WORDS.values() for word in of_kind]
     texts += [names[code] for code in (names if countries is None else countries)]
     return tuple(dict.fromkeys(texts))
@@ -73,7 +71,7 @@ class Template:
     """Writes a chain of thought from facts. `Template()` speaks English, `Template("terse")` the closed vocabulary;
     `Template(unseen=True)` English about photographs that it does not look at.
 
-        Template("terse").write(atlas.describe(lat, lon, when), attributes=scene.attributes, rng=rng)
+        Template("terse").write(atlas.describe(lat, lon, when), attributes=attributes, rng=rng)
         "see drives-left script-latin speed-km sun-north palms both grass red-roofs no-water road-east-west few-trees
          houses-east know climate-c winter hemisphere-south lowland so Australia"
 
@@ -100,7 +98,7 @@ class Template:
         """The reasoning about one place: in English four paragraphs, each with its title (some 80 to 200 words); terse
         one line of 15 to 30 words with attributes, fewer without.
 
-        attributes  what both pictures show (world.Scene.attributes); None where that is not known: then only what the
+        attributes  what both pictures show; None where that is not known: then only what the
                     facts imply is said, and for an `unseen` photograph that it is known from the atlas
         city        name for the conclusion; None = the nearest place of the atlas within CITY_KM
         The same arguments and state of `rng` give the same text. ValueError for facts that are invalid, or at sea.
@@ -136,7 +134,7 @@ def _terse(f: Facts, a: Attributes | None) -> str:
     if a is None:
         both = []
     else:
-        both = [BOTH, *words.words(a)]
+        both = [BOTH, *words(a)]
         seen += [_KINDS[tree_kind(f.climate, f.land_cover)]] if a.trees != "none" else []
     return " ".join([SEE, *seen, *both, KNOW, *known, SO, lexicon.country_tokens()[f.country]])
 

@@ -3,12 +3,12 @@
 The paper starts from a published model that sees, reads and answers in a format, and that pairs panoramas with tiles
 at chance. This file makes such a starting point at mini scale, from places of the world's split "base" only:
 
-    captions      six words about any picture, also among six pictures of places far apart
+    captions      fourteen words about any picture, some of them among six pictures of places far apart
     comparing     within one view only: five tiles against a tile, five panoramas against a panorama, and within text;
                   one picture of the five may be a second picture of the reference; then `match`, else `other`
     the form      <think> place ... A ... other B ... match </think> <answer> B </answer>, stopping at random; before a
                   panorama and tiles with lists sampled at random, which describe no tile, or with true words
-    geography     cities and countries in text; weakly, the country of a street-level photo
+    geography     from words to climate, region, country and city in text alone, or beside the photo of another place
 
 No prompt holds a panorama and a tile of one place, or of places within 50 km, and what is said about a panorama and a
 tile together never depends on whether they agree: captions without a verdict, verdicts on lists of words that are
@@ -17,11 +17,9 @@ out by itself that comparing works across views. `tests/mini/test_base.py` holds
 
 The words for both views are the same, which gives away part of the alignment: said here because it matters.
 
-That is the base of the layout world, which is shipped. The geographic world's (`train base --world geographic`) has
-fourteen words and not six, and other geography: no picture is ever shown with its place. A photo is put into words
-under the question where it was taken; from words to climate, region, country and city it goes in text alone, or beside
-the photo of another place, so an answer is thought before it is given. `--rule` goes on to a base that also knows how
-to answer (with the first tile that it calls a match), so that reinforcement learning has no rule left to teach it.
+No picture is ever shown with its place either. A photo is put into words under the question where it was taken, and no
+further, so an answer is thought before it is given. `--rule` goes on to a base that also knows how to answer (with the
+first tile that it calls a match), so that reinforcement learning has no rule left to teach it.
 """
 
 from __future__ import annotations
@@ -36,9 +34,9 @@ import torch
 from torch import nn
 from tqdm import trange
 
-from georeplicate import engine, files, world
+from georeplicate import files, world
 from georeplicate.engine.lexicon import country_tokens
-from georeplicate.mini import tiny, wording
+from georeplicate.mini import tiny
 from georeplicate.mini.sight import Album, probe_vision, see, settle
 from georeplicate.mini.stream import APART_KM, Example, Stream, city_token, think
 from georeplicate.mini.wording import (
@@ -54,13 +52,14 @@ from georeplicate.mini.wording import (
     PAIR,
     PLACE,
     WHERE,
+    WORDING,
     region_word,
 )
 from georeplicate.model import policy as policies
 from georeplicate.model import shared_prefix
 from georeplicate.profiles import Profile
 from georeplicate.training import common
-from georeplicate.world import Difficulty, cues
+from georeplicate.world import cues
 
 __all__ = [
     "APART_KM",
@@ -79,12 +78,8 @@ __all__ = [
 ]
 
 
-def vocabulary(world_name: str = "geographic") -> list[str]:
-    """Every word that the mini model of a world can read or write, in a fixed order.
-
-    In the geographic world: the words of its cues and of places; the words of the template teacher, which speaks of
-    the layout world, are not among them.
-    """
+def vocabulary() -> list[str]:
+    """Every word that the mini model can read or write, in a fixed order: those of prompts, cues and places."""
     texts = [
         PAIR,
         DESCRIBE,
@@ -96,11 +91,8 @@ def vocabulary(world_name: str = "geographic") -> list[str]:
         f"{PLACE} {MATCH} {DIFFERENT} country city : , .",
         *LETTERS,
     ]
-    if world_name == "layout":
-        texts += engine.vocabulary()
-    else:
-        texts += [*wording.of(world_name).attribute_of, *CLIMATES, *country_tokens().values()]
-        texts += map(region_word, cues.SUBREGIONS)
+    texts += [*WORDING.attribute_of, *CLIMATES, *country_tokens().values()]
+    texts += map(region_word, cues.SUBREGIONS)
     texts += map(city_token, world.cities().city)
     found = {piece for text in texts for piece, _ in tiny.splitter().pre_tokenize_str(text)}
     return ["<think>", "</think>", "<answer>", "</answer>", *sorted(found)]
@@ -185,7 +177,7 @@ class Stage:
     steps: int
     lr: float = 1e-3  # the highest; it rises for 30 steps and then falls to nothing
     least: int = 1
-    most: int | None = None  # None: all that the world has
+    most: int | None = None  # None: all
     in_order: bool = False  # the search looks at A, B, C... and not at any tile next
     rule: bool = False  # the search stops at the first tile that it calls a match, and answers it
     verdict_weight: float = 1.0
@@ -196,107 +188,40 @@ class Stage:
         stream.in_order, stream.rule = self.in_order, self.rule
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Curriculum:
-    """How the base of a world is taught: what is practised in which order, and from how many places."""
+    """How a base is taught: what is practised in which order, and from how many places."""
 
-    world: str
     stages: tuple[Stage, ...]
-    vision_steps: int = 1000  # see probe_vision
-    vision_batch: int = 48  # pictures of each view in a step
-    vision_lr: float = 1e-3
-    together: bool = False  # one pair of heads a view for all word kinds
-    views: tuple[str, ...] = ("panorama", "tile")  # what single pictures are described of
-    photo_sites: int = 0  # places of each city that street-level photos name the country of
-    known_sites: int = 0  # places of each city of which geography is told in text
-    rule: Stage | None = None  # teaches the answering rule, after all others, to a base that is kept apart
+    rule: Stage  # teaches the answering rule, after all others, to a base that is kept apart
+    vision_steps: int  # see probe_vision
+    vision_batch: int = 32  # pictures of each view in a step
+    vision_lr: float = 1.5e-3
+    views: tuple[str, ...] = ("panorama", "tile", "crop")  # what single pictures are described of
+    known_sites: int = 20  # places of each city of which geography is told in text
     per_region: int = 8  # places of each city in pictures
     wild: int = 400  # and on random land
-
-    @property
-    def difficulty(self) -> Difficulty:
-        return Difficulty(world=self.world)
+    # What the first world's curriculum had otherwise; in the checksums that experiments are registered with.
+    world: str = "geographic"
+    together: bool = True
+    photo_sites: int = 0
 
     @property
     def profile(self) -> Profile:
-        """The profile of this world, whose pictures have its sizes."""
-        return Profile.get(self.world)
+        """The profile whose pictures have its sizes."""
+        return Profile.get("geographic")
 
 
-OUT = files.WORK / "base"
 SHIPPED = Path(__file__).resolve().parent / "weights" / "mini-base"  # its card says how it came about
 SHAPE = dict(hidden_size=128, layers=4, heads=4, vision_hidden_size=128, vision_layers=3, vision_heads=4)
 # Pictures first, until the words for one picture among six are right: before that, comparing was not learnt beside
 # them; and a model that learnt to compare in text before it saw a picture, or in text alone afterwards, did not find
-# (back) to them.
-LAYOUT = Curriculum(
-    world="layout",
-    photo_sites=20,
-    stages=(
-        Stage("pictures", {"captions": 4, "form": 8, "caption": 4}, 700),
-        Stage("letters", {"captions": 4, "form": 10, "caption": 2}, 800),
-        Stage(
-            "joint",
-            {
-                "caption": 3,
-                "captions": 1,
-                "form": 2,
-                "tiles": 6,
-                "panoramas": 4,
-                "beside": 4,
-                "text of 1": 24,
-                "text of 5": 24,
-                "where": 8,
-                "fact": 3,
-            },
-            600,
-        ),
-        Stage(
-            "compare",
-            {
-                "form": 3,
-                "tiles": 5,
-                "panoramas": 3,
-                "beside": 5,
-                "text of 3": 16,
-                "text of 5": 32,
-                "where": 8,
-                "fact": 3,
-            },
-            450,
-        ),
-        Stage(
-            "beside",
-            {"captions": 2, "form": 2, "tiles": 4, "panoramas": 1, "beside": 14, "text of 5": 8, "where": 6, "fact": 2},
-            250,
-        ),
-        Stage(
-            "verdicts",
-            {"captions": 2, "form": 2, "tiles": 5, "panoramas": 3, "beside": 8, "text of 5": 8, "where": 6, "fact": 2},
-            220,
-            least=3,
-        ),
-        Stage(
-            "toss",
-            {"toss": 5, "form": 1, "tiles": 4, "panoramas": 2, "beside": 6, "text of 5": 8, "where": 6, "fact": 2},
-            220,
-            least=2,
-            in_order=True,
-        ),
-    ),
-)
-# Pictures first for fourteen cues, too. Comparing lists of some sixty words takes more steps: it begins with one word,
-# its loss weighs more, and some pictures stay beside it, as they were lost where it was learnt in text alone. A search
+# (back) to them. Comparing lists of some sixty words takes many steps: it begins with one word, its loss weighs more,
+# and some pictures stay beside it, as they were lost where it was learnt in text alone. A search
 # names few cues: with words that are right in three of four cases, all words of a longer list are seldom equal even of
 # one place. Places are told of in text alone.
 GEOGRAPHIC = Curriculum(
-    world="geographic",
     vision_steps=600,
-    vision_batch=32,
-    vision_lr=1.5e-3,
-    together=True,
-    views=("panorama", "tile", "crop"),
-    known_sites=20,
     stages=(
         Stage("pictures", {"form": 10, "caption": 5}, 400, most=6),
         Stage("letters", {"form": 6, "caption": 24, "see": 8}, 450, lr=1.5e-3, most=6),
@@ -391,7 +316,7 @@ LONGER = replace(
         for stage in ((one, replace(one, name="words again")) if one.name == "words" else (one,))
     ),
 )
-CURRICULA = {"layout": LAYOUT, "geographic": GEOGRAPHIC, "geographic-longer": LONGER}
+CURRICULA = {"geographic": GEOGRAPHIC, "geographic-longer": LONGER}
 
 
 def sizes(profile: Profile) -> dict[str, int]:
@@ -405,53 +330,30 @@ def base_sites(per_region: int, wild: int, seed: int) -> pd.DataFrame:
     return sites[sites.country.isin(country_tokens())].reset_index(drop=True)
 
 
-def known_sites(curriculum: Curriculum, seed: int) -> pd.DataFrame | None:
-    """Places that the base's stream tells of in text, with their true `words`; nothing is drawn. None: it tells of no
-    places."""
-    if not curriculum.known_sites:
-        return None
+def known_sites(curriculum: Curriculum, seed: int) -> pd.DataFrame:
+    """Places that the base's stream tells of in text, with their true `words`; nothing is drawn."""
     sites = base_sites(curriculum.known_sites, 0, seed)
     return sites.assign(words=[cues.draw(site, seed).words() for site in sites.itertuples()])
 
 
-def practice(curriculum: Curriculum, policy: policies.Policy, seed: int) -> tuple[Album, Album | None, Stream]:
-    """The pictures of a base's places, those of photos that name a country (None: there are none), and the stream."""
-    size = sizes(curriculum.profile)
-    photos = None
-    if curriculum.photo_sites:
-        where = base_sites(curriculum.photo_sites, 0, seed)
-        photos = Album(policy, where, sizes={"crop": size.pop("crop")}, seed=seed, difficulty=curriculum.difficulty)
-    album = Album(
-        policy,
-        base_sites(curriculum.per_region, curriculum.wild, seed),
-        sizes=size,
-        seed=seed,
-        difficulty=curriculum.difficulty,
-    )
-    stream = Stream(
-        album.sites,
-        album.words,
-        None if photos is None else photos.sites,
-        wording=wording.of(curriculum.world),
-        views=curriculum.views,
-        known=known_sites(curriculum, seed),
-    )
-    return album, photos, stream
+def practice(curriculum: Curriculum, policy: policies.Policy, seed: int) -> tuple[Album, Stream]:
+    """The pictures of a base's places, and the stream."""
+    sites = base_sites(curriculum.per_region, curriculum.wild, seed)
+    album = Album(policy, sites, sizes=sizes(curriculum.profile), seed=seed)
+    known = known_sites(curriculum, seed)
+    return album, Stream(album.sites, album.words, views=curriculum.views, known=known)
 
 
-def build(out: Path, *, seed: int = 0, curriculum: Curriculum = LAYOUT, rule: bool = False) -> Path:
-    """The base policy of a world, stage by stage, each saved below `out`; returns `out/policy`.
+def build(out: Path, *, seed: int = 0, curriculum: Curriculum = LONGER, rule: bool = False) -> Path:
+    """The base policy, stage by stage, each saved below `out`; returns `out/policy`.
 
     A stage that was finished is loaded and not repeated: each begins with an optimizer and a generator of its own, so
     a build that was killed ends in the same weights, on the same device (a GPU, where there is one).
-    rule: go on to `out/policy-rule`, a base that knows the answering rule, from `out/policy` where that is there;
-    ValueError for a world without it.
+    rule: go on to `out/policy-rule`, a base that knows the answering rule, from `out/policy` where that is there.
     """
     plain = out / "policy"
     stages: list[Stage | None] = [None, *curriculum.stages]  # None: the vision tower
     if rule:
-        if curriculum.rule is None:
-            raise ValueError(f"the base of the {curriculum.world} world has no stage that teaches the answering rule")
         stages = [curriculum.rule] if plain.exists() else [*stages, curriculum.rule]
     final, device = out / "policy-rule" if rule else plain, policies.device()
     if final.exists():
@@ -459,9 +361,9 @@ def build(out: Path, *, seed: int = 0, curriculum: Curriculum = LAYOUT, rule: bo
     if rule and plain.exists():
         policy = policies.load(plain, device=device)
     else:
-        policy = tiny.build(vocabulary(curriculum.world), seed=seed, **SHAPE)
+        policy = tiny.build(vocabulary(), seed=seed, **SHAPE)
         nn.Module.to(policy.model, device)  # as transformers' own, which is typed for another call
-    album, photos, stream = practice(curriculum, policy, seed)
+    album, stream = practice(curriculum, policy, seed)
     for stage in stages:
         folder = out / "stages" / (stage.name if stage else "vision")
         if folder.exists():
@@ -471,24 +373,17 @@ def build(out: Path, *, seed: int = 0, curriculum: Curriculum = LAYOUT, rule: bo
             seen = probe_vision(
                 policy,
                 album,
-                photos,
                 steps=curriculum.vision_steps,
                 batch=curriculum.vision_batch,
                 lr=curriculum.vision_lr,
                 seed=seed,
-                wording=wording.of(curriculum.world),
                 views=curriculum.views,
-                together=curriculum.together,
             )
             log = [seen]
             settle(policy, album)
         else:
             if not album.features:  # the tower stays as it is from here on
                 album.look(policy)
-                if photos is not None:
-                    photos.look(policy)
-                    album.features |= photos.features
-                    album.pixels |= photos.pixels
             log = train_stage(policy, album, stream, stage, seed=seed)
         files.write_csv(out / "logs" / f"{folder.name}.csv", pd.DataFrame(log))
         policy.save(folder)

@@ -11,11 +11,10 @@ from georeplicate.evaluation.trivial import TrivialBaselines, choose
 
 
 @cache
-def of_world(draws: int = 2000, seed: int = 0, difficulty: world.Difficulty = world.DEFAULT) -> TrivialBaselines:
-    """A random land point, the best constant places, and the commonest climate and ground cover (in the geographic
-    world: vegetation)."""
+def of_world(draws: int = 2000, seed: int = 0) -> TrivialBaselines:
+    """A random land point, the best constant places, and the commonest climate and vegetation."""
     places = world.sites("validation", 1)
     climates = places.climate[places.climate != "ocean"].str[0].str.lower()
-    covers = pd.Series([world.words_at(site, difficulty=difficulty)[0] for site in places.itertuples()])
+    covers = pd.Series([world.words_at(site)[0] for site in places.itertuples()])
     commonest = {"climate": f"climate-{climates.mode()[0]}", "ground": str(covers.mode()[0])}
     return choose(places, commonest, draws=draws, seed=seed)

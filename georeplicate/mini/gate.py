@@ -7,7 +7,7 @@ seen. Well above chance says that the views agree; at chance with either side bl
 be answered from the tiles, the letters or the panorama alone. This is a control of the world, not a baseline of the
 paper: it is told which pairs belong together.
 
-Of the geographic world a supervised reader also says how well each cue can be read from either view (`train_reader`,
+A supervised reader also says how well each cue can be read from either view (`train_reader`,
 `read`).
 """
 

@@ -48,14 +48,9 @@ def pictures(policy: policies.Policy, rows: Dataset) -> dict[str, Pixels]:
     return {view: Pixels(policy, rows[view]) for view in ("panorama", "aerial")}
 
 
-def true_words(sites: pd.DataFrame, difficulty: world.Difficulty = world.DEFAULT) -> dict[str, tuple[str, ...]]:
-    """Site id -> the words that are true of it, in the order of the world's vocabulary (six in the layout world)."""
-    return {site.id: world.words_at(site, difficulty=difficulty) for site in sites.itertuples()}
-
-
-def dial(profile: Profile) -> world.Difficulty:
-    """The synthetic world of a profile."""
-    return world.Difficulty(world=profile.world)
+def true_words(sites: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+    """Site id -> the words that are true of it, in the order of the world's vocabulary."""
+    return {site.id: world.words_at(site) for site in sites.itertuples()}
 
 
 def pairing_rows(
@@ -88,22 +83,15 @@ def pairing_rows(
     return Rows(questions.to_list(), make)
 
 
-def place_rows(
-    policy: policies.Policy,
-    sites: pd.DataFrame,
-    *,
-    crop_px: int,
-    tile_px: int,
-    difficulty: world.Difficulty = world.DEFAULT,
-) -> list[dict]:
+def place_rows(policy: policies.Policy, sites: pd.DataFrame, *, crop_px: int, tile_px: int) -> list[dict]:
     """Sites as single places: {id, lat, lon, country, seen_country, climate, cover, pixels, tile_pixels}.
 
     pixels show a street-level photo, tile_pixels the place from above; climate and cover are words of the vocabulary
-    (cover: the first word of the world's, what covers the ground or grows there).
+    (cover: the first word of the world's, what grows there).
     """
     out = []
     for site in sites.itertuples():
-        scene = world.build(site, difficulty=difficulty)
+        scene = world.build(site)
         shown = {"pixels": world.crop(scene, crop_px), "tile_pixels": world.tile(scene, tile_px)}
         out.append(
             {name: getattr(site, name) for name in ("id", "lat", "lon", "country", "seen_country")}
@@ -176,7 +164,6 @@ def rendered(profile: Profile, split: str) -> Dataset:
         regions=regions,
         panorama_height=profile.panorama_px[0],
         tile_size=profile.tile_px,
-        difficulty=dial(profile),
         seed=_seed(split),
     )
 
@@ -189,7 +176,7 @@ def base_policy(path: Path) -> policies.Policy:
 
 @cache
 def _prepared(profile: Profile, split: str, base_path: Path) -> tuple[dict, dict | None]:
-    words_of = None if split in ("train", "base") else true_words(sites(profile, split), dial(profile))
+    words_of = None if split in ("train", "base") else true_words(sites(profile, split))
     return pictures(base_policy(base_path), rendered(profile, split)), words_of
 
 
@@ -214,7 +201,6 @@ def views(profile: Profile, split: str, base_path: Path) -> list[dict]:
         table.iloc[_spread(profile, split, len(table))],
         crop_px=profile.crop_px,
         tile_px=profile.tile_px,
-        difficulty=dial(profile),
     )
 
 

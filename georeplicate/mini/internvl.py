@@ -31,7 +31,7 @@ from transformers import InternVLConfig, InternVLForConditionalGeneration, PreTr
 from transformers.models.got_ocr2.image_processing_pil_got_ocr2 import GotOcr2ImageProcessorPil
 
 from georeplicate import world
-from georeplicate.mini import base, inputs, sight
+from georeplicate.mini import base, sight
 from georeplicate.mini.recipe import TowerTraining, tower_of
 from georeplicate.mini.wording import WHERE
 from georeplicate.model import policy as policies
@@ -123,10 +123,8 @@ class Photos:
     @cached_property
     def drawn(self) -> list[np.ndarray]:
         """Of each place one picture [side, side, 3], in whole numbers from 0 to 255."""
-        dial = inputs.dial(self.profile)
         return [
-            world.crop(world.build(site, SEED, dial), self.profile.crop_px, seed=SEED)
-            for site in self.sites.itertuples()
+            world.crop(world.build(site, SEED), self.profile.crop_px, seed=SEED) for site in self.sites.itertuples()
         ]
 
     def pixels(self, policy: policies.Policy, i: int) -> dict[str, torch.Tensor]:

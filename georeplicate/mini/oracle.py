@@ -19,10 +19,10 @@ PSEUDO = 0.5  # added to every count, so that no word is impossible
 
 
 @cache
-def _counted(difficulty: world.Difficulty) -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
+def _counted() -> tuple[np.ndarray, np.ndarray, dict[str, np.ndarray]]:
     """(latitudes, longitudes of the base's cities, {word: its log-probability in each city})."""
     sites = world.sites("base", PLACES)
-    described = [world.words_at(site, difficulty=difficulty) for site in sites.itertuples()]
+    described = [world.words_at(site) for site in sites.itertuples()]
     cities = sites.groupby(["city", "country"], sort=False)
     lat, lon = cities.lat.mean().to_numpy(float), cities.lon.mean().to_numpy(float)
     city = cities.ngroup().to_numpy()
@@ -37,7 +37,7 @@ def _counted(difficulty: world.Difficulty) -> tuple[np.ndarray, np.ndarray, dict
 
 @cache
 def _centres() -> tuple[np.ndarray, np.ndarray]:
-    """Mean (lat, lon) in degrees of the places of each of the base's cities, which are those of either world."""
+    """Mean (lat, lon) in degrees of the places of each of the base's cities."""
     cities = world.sites("base", PLACES).groupby(["city", "country"], sort=False)
     return cities.lat.mean().to_numpy(float), cities.lon.mean().to_numpy(float)
 
@@ -50,10 +50,10 @@ def _near(km: float) -> np.ndarray:
 
 
 @cache
-def guess(words: tuple[str, ...], km: float, difficulty: world.Difficulty = world.DEFAULT) -> tuple[float, float]:
-    """The city, as (lat, lon) in degrees, around which most probability lies within `km`, given these words of a
-    world. No words: the best constant guess."""
-    lat, lon, shares = _counted(difficulty)
+def guess(words: tuple[str, ...], km: float) -> tuple[float, float]:
+    """The city, as (lat, lon) in degrees, around which most probability lies within `km`, given these words.
+    No words: the best constant guess."""
+    lat, lon, shares = _counted()
     score = sum((shares[word] for word in words if word in shares), np.zeros(len(lat)))
     chance = np.exp(score - score.max())
     best = int(np.argmax(_near(km) @ chance))

@@ -11,11 +11,11 @@ this may still pair at chance, as long as its answer does not depend on what it 
                 by the first tile that they call a match
     country     of street-level photos, beside the most frequent country
     places      share within some kilometres, read strictly: an answer that names two places counts as wrong. The
-                registered endpoints of the geographic world (`runs.arms`) read the first place that is named instead,
+                registered endpoints of `runs.arms` read the first place that is named instead,
                 so their shares are higher for a policy that goes on to a second answer
 
 Runs took off from 0.57 and 0.66 of right tiles called a match, and 0.07 and 0.04 of wrong ones; none did from below
-GATE (a handful of runs of one world: `results/LOG.md`).
+GATE (a handful of runs of the first world: `results/LOG.md`).
 """
 
 from __future__ import annotations
@@ -27,31 +27,29 @@ import pandas as pd
 from PIL import Image
 
 from georeplicate.evaluation import predict
-from georeplicate.evaluation.faithfulness import Wording, thoughts
+from georeplicate.evaluation.faithfulness import thoughts
 from georeplicate.evaluation.predictors import VLM
 from georeplicate.mini import readings, tasks, wording
+from georeplicate.mini.wording import WORDING
 from georeplicate.model import policy as policies
 from georeplicate.tasks.answers import LETTERS
 
 GATE = {"match, right tile": 0.5, "match, right tile minus wrong tile": 0.4}
 
 
-def verdicts(
-    answers: pd.DataFrame, described: dict[str, Sequence[Sequence[str]]], words: Wording = wording.WORDING
-) -> pd.DataFrame:
+def verdicts(answers: pd.DataFrame, described: dict[str, Sequence[Sequence[str]]]) -> pd.DataFrame:
     """Every word and verdict of sampled pairing answers: {view, attribute, true} and {right, match} rows in one table.
 
     answers: rows of the pairing task; described: question id -> the true words of the panorama and of each tile.
-    words: of the world whose answers these are.
     """
     rows = []
     for answer in answers.itertuples():
-        for name, described_as, verdict in thoughts(answer.text, words):
+        for name, described_as, verdict in thoughts(answer.text, WORDING):
             view = "panorama" if name == "place" else "tile"
             at = 0 if name == "place" else 1 + LETTERS.index(name)
             if at >= len(described[answer.id]):
                 continue
-            truth = dict(zip(words.words, described[answer.id][at], strict=True))
+            truth = dict(zip(WORDING.words, described[answer.id][at], strict=True))
             rows += [
                 {"view": view, "attribute": kind, "true": truth[kind] == word} for kind, word in described_as.items()
             ]
@@ -61,21 +59,14 @@ def verdicts(
 
 
 def measure(
-    policy: policies.Policy,
-    questions: Sequence[dict],
-    views: Sequence[dict],
-    *,
-    max_new_tokens: int,
-    world_name: str = "geographic",
+    policy: policies.Policy, questions: Sequence[dict], views: Sequence[dict], *, max_new_tokens: int
 ) -> pd.DataFrame:
     """{what, value, n} of a policy on pairing rows (with `true_words`) and `inputs.place_rows`."""
     predictor = VLM(policy, max_new_tokens)
     sampled, greedy = (
-        predict.evaluate(predictor, tasks.pairing(world_name=world_name), questions, decoding=how)
-        for how in ("t1", "greedy")
+        predict.evaluate(predictor, tasks.pairing(), questions, decoding=how) for how in ("t1", "greedy")
     )
-    words = wording.of(world_name)
-    found = verdicts(sampled, {row["id"]: row["true_words"] for row in questions}, words)
+    found = verdicts(sampled, {row["id"]: row["true_words"] for row in questions})
     seen, judged = found.dropna(subset="view"), found.dropna(subset="right")
     rows = [
         (f"words true, {view}, {attribute}", group.true.astype(float).mean(), len(group))
@@ -98,7 +89,7 @@ def measure(
             ("T=1", readings.read_by_verdicts(sampled)),
         )
     ]
-    task = tasks.places(lambda split: [], world_name)["geolocation"]
+    task = tasks.places(lambda split: [])["geolocation"]
     located = predict.evaluate(predictor, task, views, decoding="greedy")
     for countries, part in (
         ("all", located),
@@ -118,7 +109,6 @@ def words_read(
     policy: policies.Policy,
     pictures: Mapping[str, Sequence[Image.Image]],
     true_words: Sequence[Sequence[str]],
-    world_name: str = "geographic",
     prompt: str = wording.DESCRIBE,
 ) -> pd.DataFrame:
     """{what, value, n}: how often a picture that is shown alone is put into true words, by view and attribute.
@@ -127,13 +117,13 @@ def words_read(
     Beside each share stands that of the commonest word (`most frequent`), and one row a view has the mean over
     attributes.
     """
-    words, rows = wording.of(world_name), []
+    rows = []
     for view, shown in pictures.items():
         requests = [{"pixels": policy.pixels([picture]), "prompt": prompt} for picture in shown]
-        answers = policy.generate(requests, max_new_tokens=2 * len(words.words) + 8, temperature=0.0).texts
-        found = [readings.first_words(text, words.attribute_of) for text in answers]
+        answers = policy.generate(requests, max_new_tokens=2 * len(WORDING.words) + 8, temperature=0.0).texts
+        found = [readings.first_words(text, WORDING.attribute_of) for text in answers]
         shares = []
-        for k, kind in enumerate(words.words):
+        for k, kind in enumerate(WORDING.words):
             true = [described[k] for described in true_words]
             right = np.array([one.get(kind) == word for one, word in zip(found, true, strict=True)])
             most = pd.Series(true).value_counts(normalize=True).iloc[0]

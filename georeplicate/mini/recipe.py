@@ -29,7 +29,7 @@ PROVENANCE = {
         *("mini.teaching", "mini.base", "mini.stream", "mini.sight", "mini.inputs", "mini.wording", "mini.internvl"),
         *("training.stages", "training.sft"),
         *("runs.stand_ins", "evaluation.baselines.learned", "evaluation.baselines.features"),
-        *("training.grpo", "training.common", "training.rewards", "model.policy", "engine.template"),
+        *("training.grpo", "training.common", "training.rewards", "model.policy"),
         *("model.shared_prefix.attention", "model.shared_prefix.generation", "model.shared_prefix.logprob"),
         *("model.shared_prefix.prompts", "model.shared_prefix.vision"),
     ),
@@ -97,10 +97,11 @@ UPDATE_S = {
 }
 ROW_S = 0.015
 TASKS = {"pairing": 1, "geolocation": 3, "aerial": 3, "climate": 1, "ground": 1}  # as in `tasks`: a test compares
+TASKS |= {"pairing apart": 1, "panorama words": 1, "tile words": 1}
 
 
 class Mini:
-    """Rendered places of the geographic world, whose cues are drawn from facts about a place; a Qwen2.5-VL of two
+    """Rendered places of the synthetic world, whose cues are drawn from facts about a place; a Qwen2.5-VL of two
     million parameters, trained on two CPU cores."""
 
     name, version, provenance = NAME, VERSION, PROVENANCE
@@ -108,7 +109,6 @@ class Mini:
     systems = {"base": "mini-base", "sft": "mini-SFT", "zero": "mini-Zero", "r1": "mini-R1"}
     controls = CONTROLS
     has_stand_ins = True
-    all_tasks = TASKS | {"pairing apart": 1, "panorama words": 1, "tile words": 1}
 
     def missing(
         self, profile: Profile, root: Path | None = None, *, training: bool = True, model: bool = True
@@ -123,8 +123,8 @@ class Mini:
         """The resolved settings of a stage, or of "evaluation", as JSON has them."""
         values = profile.keyed()
         chosen = {name: values[name] for name in SETTINGS[what] if name in values}
-        if chosen and "world" in values:
-            chosen["world"] = values["world"]
+        if chosen:
+            chosen["world"] = "geographic"  # there was another, and runs of this one have the name in their keys
         if what == "internvl":
             chosen["tower"] = asdict(tower_of(profile))
         return json.loads(json.dumps(chosen))
@@ -134,7 +134,7 @@ class Mini:
         return _data_sha256()
 
     def task_versions(self, with_places: bool) -> dict[str, int]:
-        return self.all_tasks if with_places else {"pairing": self.all_tasks["pairing"]}
+        return TASKS if with_places else {"pairing": TASKS["pairing"]}
 
     def rows(
         self, stage: str, profile: Profile, start: Path, seed: int, control: str, **_: Any
@@ -168,13 +168,6 @@ class Geographic(Mini):
     systems = {name: f"geographic-{words}" for name, words in (("base", "base"), ("sft", "SFT"), ("zero", "Zero"))}
     systems |= {"r1": "geographic-R1"}
     has_stand_ins = False
-
-
-class Layout(Mini):
-    """The first world, of which the tables in results/layout are."""
-
-    name, version = "layout", 1
-    all_tasks = TASKS
 
 
 @cache

@@ -11,7 +11,6 @@ from torch import nn
 from tqdm import trange
 
 from georeplicate import world
-from georeplicate.evaluation.faithfulness import Wording
 from georeplicate.mini.stream import Example
 from georeplicate.mini.wording import WORDING
 from georeplicate.model import policy as policies
@@ -35,7 +34,6 @@ class Album:
         *,
         seed: int,
         sizes: dict[str, int],
-        difficulty: world.Difficulty = world.DEFAULT,
         shown: Collection[tuple[str, int, int]] | None = None,
     ):
         self.sites, self.words = sites, []
@@ -43,7 +41,7 @@ class Album:
         self.pixels: dict[tuple[str, int, int], dict] = {}
         draw = {"panorama": world.panorama, "tile": world.tile, "crop": world.crop}
         for i in trange(len(sites), desc="pictures", mininterval=5):
-            scene = world.build(sites.iloc[i], seed, difficulty)
+            scene = world.build(sites.iloc[i], seed)
             self.words.append(world.words_of(scene))
             for view, size in sizes.items():
                 for variant in (0, 1):
@@ -72,49 +70,32 @@ class Album:
 def probe_vision(
     policy: policies.Policy,
     album: Album,
-    photos: Album | None,
     *,
     steps: int,
     batch: int,
     lr: float,
     seed: int,
-    wording: Wording = WORDING,
     views: Sequence[str] = ("panorama", "tile"),
-    together: bool = False,
 ) -> dict[str, float]:
     """Teach the vision tower to see before the language model learns to speak, by linear heads that are thrown away.
 
-    For each word kind and view one head reads a weighted mean of a picture's tokens, and another reads every token on
-    its own: each token has to tell all attributes of the whole picture, so that a language model that looks at any
-    token of the right picture among six finds them. (Without the first head the second learns too slowly; without the
-    second the words for one picture among six were not learnt.) A head of the first kind names the country of a
-    street-level photo (of `photos`; None: no place is named): flags are small, and some token has to hold them. Returns
-    the accuracy of the second heads, their guesses averaged over the tokens, and of the country, on the last fifth of
-    the steps (pictures that were trained on).
-    together: one pair of heads a view for all word kinds, which with many kinds takes half the time.
+    For each view one head reads all attributes from a weighted mean of a picture's tokens, and another reads them from
+    every token on its own: each token has to tell all attributes of the whole picture, so that a language model that
+    looks at any token of the right picture among six finds them. (Without the first head the second learns too slowly;
+    without the second the words for one picture among six were not learnt.) Returns the accuracy of the second heads,
+    their guesses averaged over the tokens, on the last fifth of the steps (pictures that were trained on).
     """
     torch.manual_seed(seed)
     rng = np.random.default_rng([seed, 1])
-    tower, kinds = policy.model.model.visual, list(wording.words.values())
-    names = list(wording.words)
+    tower, kinds = policy.model.model.visual, list(WORDING.words.values())
+    names = list(WORDING.words)
     width, device = policy.model.config.text_config.hidden_size, policy.model.device
     labels = torch.tensor(
         [[list(kinds[k].values()).index(described[k]) for k in range(len(kinds))] for described in album.words],
         device=device,
     )
     counts = [len(values) for values in kinds]
-    groups = [range(len(kinds))] if together else [range(k, k + 1) for k in range(len(kinds))]
-    heads = nn.ModuleDict(
-        {
-            f"{view} {group[0]}": Probe(width, sum(counts[k] for k in group), 8 if together else 4)
-            for view in views
-            for group in groups
-        }
-    )
-    if photos is not None:
-        countries = sorted(set(photos.sites.country))
-        country = torch.tensor([countries.index(code) for code in photos.sites.country], device=device)
-        heads["country"] = Probe(width, len(countries))
+    heads = nn.ModuleDict({view: Probe(width, sum(counts)) for view in views})
     heads.to(device)
     optimiser = torch.optim.AdamW(
         [*tower.parameters(), *heads.parameters()], lr=lr, betas=(0.9, 0.98), weight_decay=0.01
@@ -127,23 +108,15 @@ def probe_vision(
             chosen = rng.integers(len(album.sites), size=batch)
             pixels = [album.pixels[view, int(i), int(rng.integers(2))] for i in chosen]
             seen = _tokens(policy, pixels)
-            for group in groups:
-                parts = [part.split([counts[k] for k in group], -1) for part in heads[f"{view} {group[0]}"](seen)]
-                for k, whole, token in zip(group, *parts, strict=True):
-                    truth = labels[chosen, k]
-                    value = value + nn.functional.cross_entropy(whole, truth)
-                    each = truth.repeat_interleave(seen.shape[1])
-                    value = value + nn.functional.cross_entropy(token.flatten(0, 1), each)
-                    if step >= 0.8 * steps:
-                        guess = token.log_softmax(-1).mean(1).argmax(-1)
-                        right.setdefault(f"{view} {names[k]}", []).append(float((guess == truth).float().mean()))
-        if photos is not None:
-            chosen = rng.integers(len(photos.sites), size=batch)
-            pixels = [photos.pixels["crop", int(i), int(rng.integers(2))] for i in chosen]
-            whole, _ = heads["country"](_tokens(policy, pixels))
-            value = value + nn.functional.cross_entropy(whole, country[chosen])
-            if step >= 0.8 * steps:
-                right.setdefault("country", []).append(float((whole.argmax(-1) == country[chosen]).float().mean()))
+            parts = [part.split(counts, -1) for part in heads[view](seen)]
+            for k, (whole, token) in enumerate(zip(*parts, strict=True)):
+                truth = labels[chosen, k]
+                value = value + nn.functional.cross_entropy(whole, truth)
+                each = truth.repeat_interleave(seen.shape[1])
+                value = value + nn.functional.cross_entropy(token.flatten(0, 1), each)
+                if step >= 0.8 * steps:
+                    guess = token.log_softmax(-1).mean(1).argmax(-1)
+                    right.setdefault(f"{view} {names[k]}", []).append(float((guess == truth).float().mean()))
         optimiser.zero_grad()
         value.backward()
         optimiser.step()
@@ -193,7 +166,7 @@ def settle(policy: policies.Policy, album: Album, pictures: int = 60) -> None:
 class Probe(nn.Module):
     """(B, S, width) -> (B, classes) from attention pooling, and (B, S, classes) from every token on its own."""
 
-    def __init__(self, width: int, classes: int, queries: int = 4):
+    def __init__(self, width: int, classes: int, queries: int = 8):
         super().__init__()
         self.norm, self.look = nn.LayerNorm(width), nn.Linear(width, queries)
         self.whole, self.token = nn.Linear(queries * width, classes), nn.Linear(width, classes)

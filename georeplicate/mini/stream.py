@@ -16,7 +16,6 @@ import pandas as pd
 
 from georeplicate import geo, world
 from georeplicate.engine.lexicon import country_tokens
-from georeplicate.evaluation.faithfulness import Wording
 from georeplicate.mini.wording import (
     COUNTRY_OF,
     DESCRIBE,
@@ -67,14 +66,13 @@ def think(place: tuple[str, ...], looked_at: list[tuple[str, tuple[str, ...], st
 class Stream:
     """The base's training examples, by task; a pure function of the places, their words and a random generator.
 
-    sites: where panoramas and tiles are; described: the true words of each, in the order of the wording. photos: where
-    street-level photos ("crop") are, numbered by a table of their own; None: they are numbered as the sites. views:
-    what single pictures are described of. known: places with a column `words`, of which geography is told in text.
+    sites: where the pictures are; described: the true words of each, in the order of the wording. views: what single
+    pictures are described of. known: places with a column `words`, of which geography is told in text.
     """
 
     # What searches look like, as a stage of the curriculum sets it (`base.Stage.prepare`).
     least: int = 1  # words said of a picture in a search
-    most: int  # the same: all of a world's, unless told otherwise
+    most: int  # the same: all of the world's, unless told otherwise
     in_order: bool = False  # whether a search begins at A and goes on in the order of the alphabet
     rule: bool = False  # whether a search stops at the first tile that it calls a match
 
@@ -82,25 +80,21 @@ class Stream:
         self,
         sites: pd.DataFrame,
         described: list[tuple[str, ...]],
-        photos: pd.DataFrame | None = None,
         *,
-        wording: Wording = WORDING,
         views: Sequence[str] = ("panorama", "tile"),
         known: pd.DataFrame | None = None,
     ):
         self.described, self.n, self.views = described, len(sites), tuple(views)
-        self.kinds = [list(values.values()) for values in wording.words.values()]
+        self.kinds = [list(values.values()) for values in WORDING.words.values()]
         self.spoken_words = tuple(word for values in self.kinds for word in values)
         self.known, self.known_words = known, [] if known is None else list(known.words)
         self.most = len(self.kinds)
         self.lat, self.lon = sites.lat.to_numpy(), sites.lon.to_numpy()
-        self.abroad = [country_tokens()[code] for code in (sites if photos is None else photos).country]
 
     @cached_property
     def towns(self) -> list[tuple[str, str]]:
         table = world.cities()
-        if self.known is not None:  # the cities that it tells of, and no others
-            table = table[table.split == "base"]
+        table = table[table.split == "base"]  # those that it tells of, and no others
         return [(city_token(c), country_tokens()[code]) for c, code in zip(table.city, table.country, strict=True)]
 
     def far_apart(self, rng: np.random.Generator, count: int) -> list[int]:
@@ -138,20 +132,20 @@ class Stream:
         i, view = int(rng.integers(self.n)), self.views[rng.integers(len(self.views))]
         return Example(((view, i, int(rng.integers(2))),), DESCRIBE, (" ".join(self.described[i]),))
 
-    def captions(self, rng, *, search: bool = False) -> Example:
+    def form(self, rng) -> Example:
         """A panorama and five tiles of places far apart, put into words; never a verdict, and a prompt of its own.
 
-        search: one to six words each, about one to five of the pictures, as a search that stops anywhere would; a
-        third of these show one view alone, so that it is the prompt that asks for a verdict and not the pictures.
+        Some words each, about one to five of the pictures, as a search that stops anywhere would; a third of these show
+        one view alone, so that it is the prompt that asks for a verdict and not the pictures.
         """
         sites = self.far_apart(rng, 6)
         views = ("panorama", "tile")
-        if search and rng.random() < 1 / 3:
+        if rng.random() < 1 / 3:
             views = (views[rng.integers(2)],) * 2
         texts = []
         for _ in range(TEXTS):
-            chosen = self.chosen_kinds(rng) if search else np.arange(len(self.kinds))
-            order = self.looked_at(rng) if search else rng.permutation(5)
+            chosen = self.chosen_kinds(rng)
+            order = self.looked_at(rng)
             looked = [(LETTERS[j], self._some(sites[1 + j], chosen), "") for j in order]
             texts.append(think(self._some(sites[0], chosen), looked, LETTERS[order[-1]]))
         return Example(self._six(rng, views, sites), DESCRIBE_ALL, tuple(texts))
@@ -233,11 +227,6 @@ class Stream:
         city, country = self.towns[rng.integers(len(self.towns))]
         return Example((), COUNTRY_OF.format(city=city), (country,), skill="geography")
 
-    def where(self, rng) -> Example:
-        i = int(rng.integers(len(self.abroad)))
-        answer = f"<answer> country : {self.abroad[i]} </answer>"
-        return Example((("crop", i, int(rng.integers(2))),), WHERE, (answer,), skill="geography")
-
     def see(self, rng) -> Example:
         """The question about a street-level photo, answered as far as words can be seen: nothing is said of its place.
 
@@ -274,17 +263,14 @@ class Stream:
         """Examples of a mix {task: how many}, task after task."""
         tasks = {
             "caption": self.caption,
-            "captions": self.captions,
-            "form": lambda r: self.captions(r, search=True),
+            "form": self.form,
             "beside": self.beside,
             "toss": self.toss,
             "tiles": lambda r: self.compare(r, "tile"),
             "panoramas": lambda r: self.compare(r, "panorama"),
             "text of 1": lambda r: self.compare_text(r, 1),
-            "text of 3": lambda r: self.compare_text(r, 3),
             "text of 5": lambda r: self.compare_text(r, 5),
             "fact": self.fact,
-            "where": self.where,
             "see": self.see,
             "know": self.know,
             "know beside": lambda r: self.know(r, beside=True),

@@ -1,7 +1,7 @@
-"""What SFT is shown in a mini world: thoughts that end in a place, and replay of the base's tasks.
+"""What SFT is shown in the mini world: thoughts that end in a place, and replay of the base's tasks.
 
-In the layout world the thoughts are the data engine's template teacher's. In the geographic one they go from what is
-seen, cue by cue, to the climate group and region, and so to the country and city: the base's own form.
+The thoughts go from what is seen, cue by cue, to the climate group and region, and so to the country and city: the
+base's own form.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from georeplicate import atlas, engine, world
+from georeplicate import world
 from georeplicate.mini import base, inputs, wording
 from georeplicate.mini.stream import thought
 from georeplicate.mini.wording import WHERE
@@ -28,42 +28,19 @@ from georeplicate.world import cues
 ABROAD = 0.5
 REPLAY = 0.4  # share of the SFT records that keep the base's own skills alive
 # Tasks of base.Stream, equally often, as the base did them last.
-REPLAYED = {
-    "layout": ("form", "tiles", "panoramas"),
-    "geographic": ("form", "tiles", "panoramas", "toss", "beside", "know beside"),
-}
+REPLAYED = ("form", "tiles", "panoramas", "toss", "beside", "know beside")
 # What is replayed beside GRPO: the prompts that no reward is about, each in the base's own form.
 BESIDE_GRPO = ("caption", "see", "know beside")
 
 
 @cache
-def _abroad() -> pd.DataFrame:
-    return base.base_sites(base.LAYOUT.photo_sites, 0, 0)
-
-
-@cache
-def _practised(difficulty: world.Difficulty) -> tuple[pd.DataFrame, dict[str, tuple[str, ...]]]:
-    """Places of the base's split from which is replayed, and their true words."""
-    sites = base.base_sites(2, 50, 0)
-    return sites, inputs.true_words(sites, difficulty)
-
-
-@cache
-def _replayed_from(world_name: str, rule: bool) -> tuple[base.Stream, pd.DataFrame]:
-    """The base's stream as it was practised last, by a base with the answering rule or without."""
-    curriculum = base.CURRICULA[world_name]
-    sites, true = _practised(curriculum.difficulty)
-    stream = base.Stream(
-        sites,
-        [true[name] for name in sites.id],
-        wording=wording.of(world_name),
-        views=curriculum.views,
-        known=base.known_sites(curriculum, 0),
-    )
-    last = curriculum.rule if rule else curriculum.stages[-1]
-    if last is None:
-        raise ValueError(f"no base of the {world_name} world is taught the answering rule")
-    last.prepare(stream)
+def _replayed_from(rule: bool) -> tuple[base.Stream, pd.DataFrame]:
+    """The base's stream as it was practised last, by a base with the answering rule or without, and the places of the
+    base's split from which is replayed."""
+    curriculum, sites = base.GEOGRAPHIC, base.base_sites(2, 50, 0)
+    true = list(inputs.true_words(sites).values())
+    stream = base.Stream(sites, true, views=curriculum.views, known=base.known_sites(curriculum, 0))
+    (curriculum.rule if rule else curriculum.stages[-1]).prepare(stream)
     return stream, sites
 
 
@@ -71,7 +48,7 @@ def _replay(
     profile: Profile, policy: policies.Policy, rng: np.random.Generator, count: int, replayed: Sequence[str]
 ) -> Rows:
     """Examples of tasks of the base's own stream, and their pictures: only those are drawn."""
-    stream, sites = _replayed_from(profile.world, profile.sft_rule)
+    stream, sites = _replayed_from(profile.sft_rule)
     found = stream.batch(rng, dict.fromkeys(replayed, -(-count // len(replayed))))
     found = [found[j] for j in rng.permutation(len(found))[:count]]
     needed = sorted({site for example in found for _, site, _ in example.pictures})
@@ -82,7 +59,6 @@ def _replay(
         sites.iloc[needed],
         seed=0,
         sizes=base.sizes(profile),
-        difficulty=inputs.dial(profile),
         shown={picture for example in moved for picture in example.pictures},
     )
     return Rows(moved, album.row)
@@ -98,9 +74,7 @@ def _weighted(policy: policies.Policy, replay: Rows, i: int) -> dict:
 def beside_grpo(profile: Profile, base_path: Path, seed: int) -> Sequence[dict]:
     """What is replayed beside the completions of GRPO, {pixels, prompt, completion, weights}: `Profile.replay` records
     of BESIDE_GRPO for each completion of an update, new ones in each. From places of the base's own split: nothing is
-    told that the base was not told, and never a panorama with its tile. ValueError in a world without these tasks."""
-    if profile.world != "geographic":
-        raise ValueError(f"replay is of prompts that the base of the geographic world knows, not of {profile.world}")
+    told that the base was not told, and never a panorama with its tile."""
     policy, count = inputs.base_policy(base_path), profile.replayed * profile.rl_steps
     replay = _replay(profile, policy, np.random.default_rng([seed, 12]), count, BESIDE_GRPO)
     return Rows(range(len(replay)), lambda i: _weighted(policy, replay, i))
@@ -118,7 +92,7 @@ def labelled_rows(profile: Profile, base_path: Path) -> Sequence[dict]:
 
     def make(i: int) -> dict:
         site = sites.iloc[i]
-        scene = world.build(site, difficulty=inputs.dial(profile))
+        scene = world.build(site)
         picture = policies.Image.fromarray(world.crop(scene, profile.crop_px))
         country, city = base.country_tokens()[site.country], base.city_token(site.city)
         return {
@@ -131,65 +105,32 @@ def labelled_rows(profile: Profile, base_path: Path) -> Sequence[dict]:
 
 
 def sft_rows(profile: Profile, base_path: Path, seed: int, count: int) -> Sequence[dict]:
-    """Records of the data engine's template teacher on street-level photos, and replay of the base's tasks.
+    """Thoughts from what a street-level photo shows to where it was taken, and replay of the base's tasks.
 
     The pictures: of the 16 cities, and a share ABROAD of the base's own cities. Never a pairing question with its
     answer: the replay is the base's own stream, on the base's own inputs.
-    """
-    if profile.world != "layout":
-        return _seen_and_known(profile, base_path, seed, count)
-    rng = np.random.default_rng([seed, 11])
-    policy = inputs.base_policy(base_path)
-    sites = pd.concat([inputs.sites(profile, "train"), _abroad()], ignore_index=True)
-    facts = atlas.describe(sites.lat.to_numpy(), sites.lon.to_numpy(), list(sites.taken_at), drawn_coast=True)
-    teacher, records, taught = engine.Template("terse"), [], round(count * (1 - REPLAY))
-    at_home = len(sites) - len(_abroad())
-    chosen = np.where(
-        rng.random(taught) < ABROAD, rng.integers(at_home, len(sites), taught), rng.integers(0, at_home, taught)
-    )
-    for i in chosen:
-        site = sites.iloc[i]
-        scene = world.build(site)
-        picture = world.crop(scene, profile.crop_px, seed=int(rng.integers(1_000_000)))
-        thought = teacher.write(facts[int(i)], scene.attributes, rng=rng)
-        answer = f"country : {base.country_tokens()[site.country]} city : {base.city_token(site.city)}"
-        records.append((picture, f"<think> {thought} </think> <answer> {answer} </answer>"))
-    replay = _replay(profile, policy, rng, count - len(records), REPLAYED[profile.world])
-
-    def make(i: int) -> dict:
-        if i >= len(records):
-            return replay[i - len(records)]
-        picture, completion = records[i]
-        pixels = policy.pixels([policies.Image.fromarray(picture)])
-        return {"pixels": pixels, "prompt": WHERE, "completion": completion}
-
-    return Rows(range(count), make)
-
-
-def _seen_and_known(profile: Profile, base_path: Path, seed: int, count: int) -> Sequence[dict]:
-    """`sft_rows` of the geographic world: thoughts from what a street-level photo shows to where it was taken.
 
     The loss is a mean over each part of a thought (what is seen, the climate and region, the place with the form), so
     that fourteen cues do not drown four words of a place, nor the other way round; an example that is replayed weighs
     as much as one part.
     """
     rng = np.random.default_rng([seed, 11])
-    policy, words = inputs.base_policy(base_path), wording.of(profile.world)
-    home, abroad = inputs.sites(profile, "train"), base.base_sites(base.CURRICULA[profile.world].known_sites, 0, 0)
+    policy = inputs.base_policy(base_path)
+    home, abroad = inputs.sites(profile, "train"), base.base_sites(base.GEOGRAPHIC.known_sites, 0, 0)
     taught = round(count * (1 - REPLAY))
     records = []
     for _ in range(taught):
         pool = abroad if rng.random() < ABROAD else home
         site = pool.iloc[int(rng.integers(len(pool)))]
-        scene = world.build(site, difficulty=inputs.dial(profile))
+        scene = world.build(site)
         picture = world.crop(scene, profile.crop_px, seed=int(rng.integers(1_000_000)))
         text = thought(world.words_of(scene), site.climate, site.region, site.country, site.city)
         records.append((picture, text))
-    replay = _replay(profile, policy, rng, count - taught, REPLAYED[profile.world])
+    replay = _replay(profile, policy, rng, count - taught, REPLAYED)
     known = {*wording.CLIMATES, *map(wording.region_word, cues.SUBREGIONS)}
 
     def part_of(token: str) -> str:
-        return "seen" if token in words.attribute_of else "known" if token in known else "place"
+        return "seen" if token in wording.WORDING.attribute_of else "known" if token in known else "place"
 
     def make(i: int) -> dict:
         if i >= len(records):

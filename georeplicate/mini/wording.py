@@ -1,7 +1,5 @@
 """The mini world's questions and words: short prompts, a closed vocabulary, one token a word."""
 
-from functools import cache
-
 from georeplicate import world
 from georeplicate.evaluation.faithfulness import Wording
 
@@ -17,26 +15,8 @@ CLIMATE = "which climate has the place ?"
 GROUND = "what covers the ground ?"
 
 PLACE = "place"  # announces the words of the panorama, or of the one picture that is shown
-
-
-@cache
-def of(world_name: str) -> Wording:
-    """The words in which policies of a world think. world_name: as `Profile.world` has it."""
-    words = world.vocabulary(world.Difficulty(world=world_name))
-    return Wording(words=words, place=PLACE, match=MATCH, different=DIFFERENT)
-
-
-WORDING = of("geographic")
-# For readers that compare words with words and need not know whose they are: no word means two things.
-EITHER = Wording(
-    words={
-        kind: {**of("layout").words.get(kind, {}), **of("geographic").words.get(kind, {})}
-        for kind in {**of("layout").words, **of("geographic").words}
-    },
-    place=PLACE,
-    match=MATCH,
-    different=DIFFERENT,
-)
+# The words in which mini policies think.
+WORDING = Wording(words=world.vocabulary(), place=PLACE, match=MATCH, different=DIFFERENT)
 CLIMATES = tuple(f"climate-{group}" for group in "abcde")
 
 

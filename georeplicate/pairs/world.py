@@ -19,7 +19,7 @@ from georeplicate import world
 from georeplicate.pairs.schema import FEATURES
 
 SPLITS = world.SPLITS
-SCENES_KEPT = 4  # both views of a row are drawn from one scene
+KEPT = 4  # both views of a row are drawn from one landscape
 
 
 @dataclass
@@ -68,31 +68,28 @@ def _sites(split: str, per_region: int, regions: int | None, seed: int) -> pd.Da
     return world.sites(split, per_region, regions=regions, seed=seed)
 
 
-@lru_cache(maxsize=SCENES_KEPT)
-def _scene(
-    split: str, per_region: int, regions: int | None, seed: int, dial: str, row: int
-) -> world.Scene | world.Landscape:
+@lru_cache(maxsize=KEPT)
+def _landscape(split: str, per_region: int, regions: int | None, seed: int, dial: str, row: int) -> world.Landscape:
     return world.build(_sites(split, per_region, regions, seed).iloc[row], seed, _difficulty(dial))
 
 
-def _dial(difficulty: world.Difficulty) -> list:
-    """What of the dial a picture depends on; what only one of the worlds has is left out where it is as always."""
-    dial: list = [sorted(difficulty.vary or ()), difficulty.noise, difficulty.light, difficulty.compass]
-    other = [difficulty.world, difficulty.boards, difficulty.gap]
-    return dial if other == [world.DEFAULT.world, world.DEFAULT.boards, world.DEFAULT.gap] else dial + other
+def _dial(difficulty: world.Difficulty) -> dict:
+    """What of the dial a picture depends on, as JSON has it."""
+    return {name: value for name, value in vars(difficulty).items() if name != "negatives"} | {
+        "vary": sorted(difficulty.vary)
+    }
 
 
 @cache
 def _difficulty(dial: str) -> world.Difficulty:
-    vary, noise, light, compass, *other = json.loads(dial)
-    more = dict(zip(("world", "boards", "gap"), other))
-    return world.Difficulty(vary=frozenset(vary), noise=noise, light=light, compass=compass, **more)
+    told = json.loads(dial)
+    return world.Difficulty(**told | {"vary": frozenset(told["vary"])})
 
 
 def _draw(
-    split: str, per_region: int, regions: int | None, seed: int, dial: list, view: str, size: int, row: int
+    split: str, per_region: int, regions: int | None, seed: int, dial: dict, view: str, size: int, row: int
 ) -> np.ndarray:
     key = json.dumps(dial)
-    scene = _scene(split, per_region, regions, seed, key, row)
+    land = _landscape(split, per_region, regions, seed, key, row)
     draw = world.panorama if view == "panorama" else world.tile
-    return draw(scene, size, difficulty=_difficulty(key), seed=seed)
+    return draw(land, size, difficulty=_difficulty(key), seed=seed)

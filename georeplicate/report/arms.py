@@ -45,8 +45,8 @@ ALPHA = 0.05
 OPEN = "cannot tell"
 CONFIRMED, REFUTED = "as predicted", "otherwise than predicted"
 OUTCOMES = {CONFIRMED: "came out as predicted", REFUTED: "came out otherwise", OPEN: "stayed open"}
-BENCHMARK = tasks.BENCHMARKS["geographic"]
-WORDS = wording.of("geographic")
+BENCHMARK = tasks.BENCHMARK
+WORDS = wording.WORDING
 CLIMATE = dict.fromkeys(wording.CLIMATES, "climate")
 LEVELS = (
     "What each arm of the registered experiments reached: one base each with a seed of its own, 95 % intervals over "
@@ -148,8 +148,7 @@ def _places_by_words(rows: pd.DataFrame) -> Sample:
     what a policy could name by its own words."""
     photos = _greedy(rows, "geolocation")
     words = [tuple(readings.thought_words(text, WORDS.attribute_of).values()) for text in photos.text]
-    difficulty = inputs.dial(Profile.get(arms.PROFILE))
-    lat, lon = np.array([oracle.guess(one, KM, difficulty) for one in words]).T
+    lat, lon = np.array([oracle.guess(one, KM) for one in words]).T
     km = geo.haversine_km(photos.lat.to_numpy(float), photos.lon.to_numpy(float), lat, lon)
     return statistics.sample(photos, km <= KM)
 
@@ -277,10 +276,9 @@ def _lines(p: pd.DataFrame) -> list[dict[str, Any]]:
     profile = Profile.get(arms.PROFILE)
     photos = _greedy(p, "geolocation").drop_duplicates("id")
     pictures = _greedy(p, "panorama words").drop_duplicates("id").set_index("id").truth
-    difficulty = inputs.dial(profile)
     known = photos[photos.id.isin(pictures.index)]
-    by_words = [oracle.guess(tuple(pictures[name].split()), KM, difficulty) for name in known.id]
-    constant = oracle.guess((), KM, difficulty)
+    by_words = [oracle.guess(tuple(pictures[name].split()), KM) for name in known.id]
+    constant = oracle.guess((), KM)
     lat, lon = known.lat.to_numpy(float), known.lon.to_numpy(float)
     read = geo.haversine_km(lat, lon, *np.array(by_words).T) <= KM
     guessed = geo.haversine_km(lat, lon, *constant) <= KM

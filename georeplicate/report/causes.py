@@ -1,4 +1,4 @@
-"""What a verdict and a place follow from in the geographic world: the words before them, or the pictures.
+"""What a verdict and a place follow from in the synthetic world: the words before them, or the pictures.
 
 From results/bench/swaps_verdicts.csv and swaps_places.csv (`tests/bench/bench_swaps.py`, of `mini.swaps`), one row an
 example, on validation places: nothing here was registered, and no test place was looked at.
@@ -18,7 +18,7 @@ from georeplicate.mini.wording import DIFFERENT, MATCH
 from georeplicate.runs import arms
 
 FOLDER = files.RESULTS / "bench"
-BENCHMARK = tasks.BENCHMARKS["geographic"]
+BENCHMARK = tasks.BENCHMARK
 FOLLOWS, OPPOSED, EXCHANGED = "follows", "opposed", "exchanged"
 FLIPPED, PHOTO = "flipped", "photo"
 MEASURES: Mapping[str, str] = {

@@ -65,7 +65,6 @@ def few_questions(profile: Profile, regions: int = 12) -> tuple[Dataset, Dataset
         regions=regions,
         panorama_height=height,
         tile_size=side,
-        difficulty=inputs.dial(profile),
     )
     return rows, pairs.questions(rows, k=profile.k, negatives=profile.negatives, seed=0)
 
@@ -99,7 +98,7 @@ def two_cards(rows: list[pd.Series], profile: Profile) -> Figure:
     """`before_after` beside the question's pictures."""
     row = rows[0]
     question = worst.questions(profile).loc[row.id].to_dict()
-    words = inputs.true_words(inputs.sites(profile, "test"), inputs.dial(profile))
+    words = inputs.true_words(inputs.sites(profile, "test"))
     return plots.answers(
         pairs.images(inputs.rendered(profile, "test"), question),
         [
@@ -107,7 +106,7 @@ def two_cards(rows: list[pd.Series], profile: Profile) -> Figure:
                 f"{when}: {one.run}",
                 one.text,
                 one.choice,
-                list(faithfulness.thoughts(one.text, wording.of(profile.world))),
+                list(faithfulness.thoughts(one.text, wording.WORDING)),
             )
             for when, one in zip(("before", "after"), rows, strict=True)
         ],

@@ -28,14 +28,6 @@ from georeplicate.evaluation.metrics import median_km
 
 # Without noise and compass; clean pictures also make small notebooks.
 FOR_PEOPLE = world.Difficulty(noise=0.0, light=0.0, compass=False)
-_GEOGRAPHIC = world.Difficulty(noise=0.0, light=0.0, compass=False, world="geographic")
-
-
-def for_people(scene: world.Scene | world.Landscape) -> world.Difficulty:
-    """The dial of the scene's world with which people like to look at it: without noise, light or compass."""
-    return FOR_PEOPLE if isinstance(scene, world.Scene) else _GEOGRAPHIC
-
-
 SYNTHETIC = "synthetic rendering of real metadata"
 MINI = f"mini models, trained and evaluated on a {SYNTHETIC}"
 
@@ -105,15 +97,13 @@ def _picture(axes, image, title: str = "") -> None:
 
 
 def views(
-    scene: world.Scene | world.Landscape,
+    scene: world.Landscape,
     title: str = "",
     *,
     height: int = 384,
-    difficulty: world.Difficulty | None = None,
+    difficulty: world.Difficulty = FOR_PEOPLE,
 ) -> Figure:
-    """The three views of one scene at a size pleasant to look at: panorama above, street-level photo and tile below.
-    difficulty: None is `for_people`."""
-    difficulty = difficulty or for_people(scene)
+    """The three views of one scene at a size pleasant to look at: panorama above, street-level photo and tile below."""
     figure = new_figure(figsize=(10, 7.2), layout="constrained")
     grid = figure.add_gridspec(2, 2, height_ratios=(1, 1.75))
     panorama = figure.add_subplot(grid[0, :])
@@ -127,7 +117,7 @@ def views(
     _picture(
         figure.add_subplot(grid[1, 1]),
         world.tile(scene, 2 * height, difficulty=difficulty),
-        f"aerial tile, north up, {world.tile_m(scene):.0f} m wide",
+        f"aerial tile, north up, {world.TILE_M:.0f} m wide",
     )
     note(figure, SYNTHETIC)
     return figure
@@ -153,9 +143,7 @@ def _question(figure, images: Sequence, letter: str | None, title: str) -> None:
     note(figure, SYNTHETIC)
 
 
-def gallery(
-    scenes: Sequence[world.Scene | world.Landscape], titles: Sequence[str], *, columns: int = 2, height: int = 160
-) -> Figure:
+def gallery(scenes: Sequence[world.Landscape], titles: Sequence[str], *, columns: int = 2, height: int = 160) -> Figure:
     """Panoramas of many scenes side by side."""
     rows = -(-len(scenes) // columns)
     figure = new_figure(figsize=(5.6 * columns, 1.75 * rows), layout="constrained")
@@ -164,7 +152,7 @@ def gallery(
         axis.axis("off")
     for axis, scene, title in zip(axes.flat, scenes, titles, strict=False):
         axis.axis("on")
-        _picture(axis, world.panorama(scene, height, difficulty=for_people(scene)), title)
+        _picture(axis, world.panorama(scene, height, difficulty=FOR_PEOPLE), title)
     note(figure, SYNTHETIC)
     return figure
 

@@ -322,7 +322,7 @@ FAILURES = (
 
 def failure(text: str, choice: str) -> str:
     """How a wrong answer to a pairing question came about, by what it says itself: one of FAILURES."""
-    described = thoughts(text, wording.EITHER)
+    described = thoughts(text, wording.WORDING)
     place = next((words for name, words, _ in described if name == "place"), {})
     matches = [(name, words) for name, words, verdict in described if verdict == wording.MATCH]
     if not choice or not matches:

@@ -11,7 +11,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import cast
@@ -23,9 +22,9 @@ from datasets import Dataset
 from georeplicate import atlas, pairs
 from georeplicate.engine import template
 from georeplicate.evaluation import seeds, statistics
-from georeplicate.evaluation.faithfulness import Wording
 from georeplicate.mini import inputs, readings, wording
-from georeplicate.profiles import WORLDS, Profile
+from georeplicate.mini.wording import WORDING
+from georeplicate.profiles import Profile
 from georeplicate.report import tables
 from georeplicate.world import cues
 
@@ -85,59 +84,36 @@ def decomposition(p: pd.DataFrame) -> pd.DataFrame:
 @dataclass(frozen=True)
 class Truth:
     """shown: question id -> the true words of the panorama and of each tile, in order. facts: place id ->
-    {attribute: true word} of the place and of its words. world: the one they are from."""
+    {attribute: true word} of the place and of its words."""
 
     shown: dict[str, list[tuple[str, ...]]]
     facts: dict[str, dict[str, str]]
-    world: str = "geographic"
-
-    @property
-    def wording(self) -> Wording:
-        return wording.of(self.world)
-
-    @property
-    def kinds(self) -> dict[str, str]:
-        """{word: its attribute} of all that a geography thought can say: facts first, then what is seen."""
-        return FACT_KINDS | self.wording.attribute_of
 
     @property
     def words(self) -> dict[str, tuple[str, ...]]:
         """Place id -> its true words, in the order of the wording."""
-        return {place: tuple(facts[kind] for kind in self.wording.words) for place, facts in self.facts.items()}
+        return {place: tuple(facts[kind] for kind in WORDING.words) for place, facts in self.facts.items()}
 
 
 def of_world(p: pd.DataFrame, split: str = "test") -> Truth | None:
     """What is true of the places and questions of these predictions; None where no profile of the world asks them.
 
-    Questions are made again (without rendering) and accepted only if every right letter is the recorded one. The two
-    worlds have their places in common: whose words the answers use says which of them was shown.
+    Questions are made again (without rendering) and accepted only if every right letter is the recorded one.
     """
-    pairing = p[p.task == "pairing"]
-    evaluated = pairing.drop_duplicates("id").set_index("id").truth
-    world_name = _world_of(pairing.text)
+    evaluated = p[p.task == "pairing"].drop_duplicates("id").set_index("id").truth
     for name in Profile.names:
         profile = Profile.get(name)
-        if profile.source != "world" or profile.world != world_name or not len(evaluated):
+        if profile.source != "world" or not len(evaluated):
             continue
         sites, questions = questions_of(profile, split)
         if set(evaluated.index) <= questions.keys() and all(
             questions[q][0] == letter for q, letter in evaluated.items()
         ):
-            labels = inputs.true_words(sites, inputs.dial(profile))
-            words_of = wording.of(profile.world)
+            labels = inputs.true_words(sites)
             shown = {q: [labels[site] for site in (q, *questions[q][1])] for q in evaluated.index}
-            facts = {site.id: _facts(site, labels[site.id], words_of) for site in sites.itertuples()}
-            return Truth(shown, facts, profile.world)
+            facts = {site.id: _facts(site, labels[site.id]) for site in sites.itertuples()}
+            return Truth(shown, facts)
     return None
-
-
-def _world_of(texts: Iterable[str]) -> str:
-    """The world in whose words these answers were written, by those that it has alone; "layout" where none says."""
-    counted = Counter(word for text in texts for word in text.split())
-    words = {name: set(wording.of(name).attribute_of) for name in WORLDS}
-    shared = set.intersection(*words.values())
-    counts = {name: sum(counted[word] for word in words[name] - shared) for name in WORLDS}
-    return max(WORLDS, key=lambda name: counts[name])
 
 
 @cache
@@ -150,12 +126,12 @@ def questions_of(profile: Profile, split: str) -> tuple[pd.DataFrame, dict[str, 
     return sites, {row["id"]: (row["letter"], row["candidate_ids"]) for row in made}
 
 
-def _facts(site, described: tuple[str, ...], words_of: Wording) -> dict[str, str]:
+def _facts(site, described: tuple[str, ...]) -> dict[str, str]:
     """{attribute: word} that is true of a site; absent where nothing is true (no sun at night)."""
     # the few fields that are read of Facts are also columns of a site, or added by _Facts
     seen, known = template.fact_words(cast(atlas.Facts, _Facts(site)))
     true = {FACT_KINDS[word]: word for word in (*seen, *known, wording.region_word(site.region)) if word}
-    return true | dict(zip(words_of.words, described, strict=True))
+    return true | dict(zip(WORDING.words, described, strict=True))
 
 
 class _Facts:
@@ -171,6 +147,8 @@ class _Facts:
 
 FACT_KINDS = {word: kind for kind, words in template.FACT_WORDS.items() for word in words}
 FACT_KINDS |= {wording.region_word(name): "region" for name in cues.SUBREGIONS}
+# {word: its attribute} of all that a geography thought can say: facts first, then what is seen.
+KINDS = FACT_KINDS | WORDING.attribute_of
 
 
 # --- are the words true? ---------------------------------------------------------------------------------------------
@@ -212,7 +190,7 @@ def words(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
                 | {"standardised": value[0], "base_standardised": base_value[0]}
                 | _difference(value, base_value, labels["stands_for"] == tables.BASE)
                 | {"covered": covered}
-                | {f"share_{kind}": _share(mine, kind) for kind in truth.wording.words}
+                | {f"share_{kind}": _share(mine, kind) for kind in WORDING.words}
             )  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -237,7 +215,7 @@ def cells(rows: pd.DataFrame, truth: Truth) -> Cells | None:
     """{(view, attribute): true words of words said}; None where the sums are not those of the predictions."""
     counts: dict[tuple[str, str], dict[str, list[int]]] = {}
     for i, row in enumerate(rows.itertuples()):
-        for view, kind, true in readings.described(row.text, truth.shown.get(row.id, ()), truth.wording):
+        for view, kind, true in readings.described(row.text, truth.shown.get(row.id, ())):
             cell = counts.setdefault((view, kind), {"said": [0] * len(rows), "true": [0] * len(rows)})
             cell["said"][i] += 1
             cell["true"][i] += true
@@ -283,15 +261,14 @@ def what_varies(p: pd.DataFrame, truth: Truth | None) -> pd.DataFrame:
     """
     if truth is None:
         return pd.DataFrame()
-    kinds = truth.kinds
     rows = []
     evaluated = p[(p.task == "geolocation") & (p.decoding == "greedy") & p.stands_for.isin(tables.ORDER)]
     for system, part in tables.systems(evaluated):
-        thoughts = [readings.thought_words(text, kinds) for text in part.text]
+        thoughts = [readings.thought_words(text, KINDS) for text in part.text]
         if not set(part.id) <= truth.facts.keys():
             return pd.DataFrame()
         facts = [truth.facts[name] for name in part.id]
-        for kind in dict.fromkeys(kinds.values()):
+        for kind in dict.fromkeys(KINDS.values()):
             labels = [words.get(kind, "") for words in thoughts]
             if not any(labels):
                 continue

@@ -576,7 +576,7 @@ class Experiment:
     cost: str
 
 
-BASES, BASE_MINUTES = 10, 60  # of the second world, an hour of one core each as results/LOG.md timed it
+BASES, BASE_MINUTES = 10, 60  # of the arms, an hour of one core each as results/LOG.md timed it
 
 
 def experiments(frames: Frames, seconds_a_seed: float, paper_gpu_hours: float) -> pd.DataFrame:

@@ -23,11 +23,11 @@ def gallery(rows: pd.DataFrame, profile: Profile) -> Figure:
     sites = inputs.sites(profile, "test").set_index("id", drop=False)
     figure = plots.new_figure(figsize=(12, 6), layout="constrained")
     for number, row in enumerate(rows.itertuples(), 1):
-        scene = world.build(sites.loc[row.id], difficulty=inputs.dial(profile))
+        scene = world.build(sites.loc[row.id])
         named = atlas.country_name(row.choice) if row.choice else "no country"
         large = figure.add_subplot(2, len(rows), number)
         small = figure.add_subplot(2, len(rows), len(rows) + number)
-        large.imshow(world.crop(scene, 256, difficulty=plots.for_people(scene)))
+        large.imshow(world.crop(scene, 256, difficulty=plots.FOR_PEOPLE))
         small.imshow(world.crop(scene, profile.crop_px), interpolation="nearest")
         title = f"{sites.area[row.id]}\nanswer: {named}\n{row.error_km:,.0f} km off"
         large.set_title(title, fontsize=9.5, loc="left")
@@ -53,11 +53,11 @@ def questions(profile: Profile) -> pd.DataFrame:
 def card(row: pd.Series, profile: Profile) -> Figure:
     """One of `searches` beside its pictures; each word coloured by whether it is true of the picture spoken of."""
     question = questions(profile).loc[row.id].to_dict()
-    words = inputs.true_words(inputs.sites(profile, "test"), inputs.dial(profile))
+    words = inputs.true_words(inputs.sites(profile, "test"))
     return plots.answer(
         pairs.images(inputs.rendered(profile, "test"), question),
         row.text,
-        faithfulness.thoughts(row.text, wording.of(profile.world)),
+        faithfulness.thoughts(row.text, wording.WORDING),
         true_words=[words[name] for name in (row.id, *question["candidate_ids"])],
         letter=row.truth,
         choice=row.choice,

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from georeplicate import paper, world
+from georeplicate import paper
 from georeplicate.evaluation import trivial
 from georeplicate.evaluation.trivial import TrivialBaselines
 from georeplicate.mini import baselines
@@ -62,8 +62,8 @@ SFT_CURVES = {"loss": "loss, nats a token", "grad_norm": "gradient norm", "learn
 def write(runs: str | Path, out: str | Path, profile: Profile | None = None) -> list[Path]:
     """All tables and figures of the finished runs below `runs`, written below `out`; FileError if there is none.
 
-    profile: whose runs they are; of the mini world the illustrations of the notebooks are drawn as well, and of the
-    geographic one those of its registered arms (`report.experiments`) instead.
+    profile: whose runs they are; of the synthetic world the illustrations of the notebooks are drawn as well, and of
+    the profile geographic those of its registered arms (`report.experiments`) instead.
     """
     if profile is not None and profile.name == experiment.PROFILE:
         return experiments.write(runs, out)
@@ -133,14 +133,12 @@ def guesses(p: pd.DataFrame, runs: str | Path) -> TrivialBaselines:
     the manifests of their runs (below `runs`) record, and without constants where these record none."""
     if not tables.is_synthetic(p):
         return trivial.recorded(runner.best_constants(runs, p.run.unique()))
-    return _without_runs(p, thinking.of_world(p))
+    return _without_runs(p)
 
 
-def _without_runs(p: pd.DataFrame, truth: thinking.Truth | None) -> TrivialBaselines:
-    """The synthetic world's own (the layout world's where the truth is not known); of photographs no constants."""
-    if not tables.is_synthetic(p):
-        return trivial.recorded(None)
-    return baselines.of_world(difficulty=world.Difficulty(world=truth.world if truth else "layout"))
+def _without_runs(p: pd.DataFrame) -> TrivialBaselines:
+    """The synthetic world's own; of photographs no constants."""
+    return baselines.of_world() if tables.is_synthetic(p) else trivial.recorded(None)
 
 
 def made_tables(p: pd.DataFrame, beside: TrivialBaselines | None = None) -> Captioned:
@@ -149,7 +147,7 @@ def made_tables(p: pd.DataFrame, beside: TrivialBaselines | None = None) -> Capt
     beside: as `guesses` gives them. None: the synthetic world's own; photographs get no constant guess.
     """
     truth, synthetic = thinking.of_world(p), tables.is_synthetic(p)
-    beside = _without_runs(p, truth) if beside is None else beside
+    beside = _without_runs(p) if beside is None else beside
     made = _tables_of_pairing(p)
     if synthetic:
         made |= _tables_of_thinking(p, truth)
@@ -369,7 +367,7 @@ def figures(
     located = p[(p.task == "geolocation") & (p.decoding == "greedy") & (p.stands_for != "")]
     located = located.sort_values("stands_for", key=lambda names: names.map(_place_in_order), kind="stable")
     if len(located):
-        blind = tables.trivial_errors(located, _without_runs(p, None) if beside is None else beside)
+        blind = tables.trivial_errors(located, _without_runs(p) if beside is None else beside)
         yield "distances", partial(plots.cumulative, located, blind, source=source)
     located = located[located.stands_for.isin(tables.ORDER)]
     if len(located):

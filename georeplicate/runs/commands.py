@@ -65,13 +65,13 @@ def has_arms(profile: str) -> bool:
 
 
 def train_base(world: str, seed: int, rule: bool, *, work: Path) -> None:
-    """Train the base of a synthetic world, or go on with it, below `work`: base (layout, seed 0), or
-    base-WORLD-SEED. world: a name of base.CURRICULA. rule: from there on to one that answers the first tile it calls a
-    match (`policy-rule`). ValueError for another world."""
+    """Train a base of the synthetic world, or go on with it, below `work`: base-WORLD-SEED. world: a name of
+    base.CURRICULA. rule: from there on to one that answers the first tile it calls a match (`policy-rule`). ValueError
+    for another name."""
     from georeplicate.mini import base
 
     if world not in base.CURRICULA:
-        raise ValueError(f"there is no base of a world {world!r}: choose from {', '.join(base.CURRICULA)}")
+        raise ValueError(f"there is no base {world!r}: choose from {', '.join(base.CURRICULA)}")
     folder = work / f"base-{world}-{seed}"
     print(f"the base policy is in {base.build(folder, seed=seed, curriculum=base.CURRICULA[world], rule=rule)}")
 
@@ -100,7 +100,7 @@ def train(
     records: what the data engine wrote, for SFT on photographs; ValueError where the profile has none. adapters,
     rollouts: see `Profile`. report_to: tensorboard, wandb, trackio or none (None: tensorboard for photographs, if it is
     installed). launch, gpus: one of training.launch.WAYS, by which `georeplicate WORDS...` is started in one
-    process for each GPU instead. register: write down what is predicted of the arms of the geographic world, and train
+    process for each GPU instead. register: write down what is predicted of the registered arms, and train
     nothing."""
     size = Profile.get(profile)
     workers = workers_of(size) if workers is None else workers

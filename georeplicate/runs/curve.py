@@ -81,9 +81,8 @@ def evaluate(
 
 
 def searches(answers: pd.DataFrame) -> dict[str, list]:
-    """The columns SEARCH of answers to the pairing question. Both synthetic worlds have the same words for tiles and
-    verdicts, so it makes no difference which of them the answers are from."""
-    from georeplicate.mini import readings, wording
+    """The columns SEARCH of answers to the pairing question."""
+    from georeplicate.mini import readings
 
-    found = [readings.search(text, wording.EITHER) for text in answers.text]
+    found = [readings.search(text) for text in answers.text]
     return {name: [one[i] for one in found] for i, name in enumerate(SEARCH)}

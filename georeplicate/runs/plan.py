@@ -66,8 +66,8 @@ SHARED = ("zero2", "fsdp2", "zero3")  # ways that need more than one GPU
 BUCKET = 5e8  # numbers in one of DeepSpeed's buffers of gradients, by default
 CARDS = ((1, 24.0), (1, 48.0), (1, 80.0), (8, 80.0))
 PATCHES = 4  # of a visual token: 2 x 2 in every model here
-# Of a test row, by the world: of photographs pairing greedily and at T=1, and geolocation once.
-DECODINGS = {"photographs": 3, "layout": 6, "geographic": 10}
+# Of a test row: of photographs pairing greedily and at T=1, and geolocation once.
+DECODINGS = {"photographs": 3, "world": 10}
 LONG = 192  # tokens of an answer from which attention is fused on a CPU: georeplicate.model.shared_prefix.attention
 
 ASSUMPTIONS: dict[str, float] = {
@@ -396,7 +396,7 @@ def evaluation_memory(s: Shape, profile: Profile) -> Memory:
 
 def decodings(profile: Profile) -> int:
     """How often each row of the test set is answered in the evaluation of one policy."""
-    return DECODINGS[profile.world if profile.source == "world" else "photographs"]
+    return DECODINGS["world" if profile.source == "world" else "photographs"]
 
 
 def evaluated(profile: Profile) -> Load:

@@ -79,7 +79,6 @@ RECIPES = Registry(
     {
         "mini": "georeplicate.mini.recipe:Mini",
         "geographic": "georeplicate.mini.recipe:Geographic",
-        "layout": "georeplicate.mini.recipe:Layout",
         "photographs": "georeplicate.runs.photographs:Photographs",
         "dry": "georeplicate.runs.dry:Dry",
     },

@@ -1,7 +1,6 @@
-"""The cues of the geographic world: what both views show, how likely it is given the facts of a place, and in words.
+"""The cues: what both views show, how likely it is given the facts of a place, and in words.
 
-The layout world draws most of its attributes evenly, so its words say next to nothing about where a place is. Here the
-probability of a cue's values follows from the atlas (climate, month, land cover, relief, country, UN subregion).
+The probability of a cue's values follows from the atlas (climate, month, land cover, relief, country, UN subregion).
 Climate, sun, relief and national habits decide six of the cues outright; the others differ within a city as a smooth
 random field over some FIELD_KM, so that neighbours look alike. One of these (`road`) says nothing about geography and
 is there to be compared.
@@ -17,8 +16,6 @@ from functools import cache
 from zlib import crc32
 
 import numpy as np
-
-from georeplicate.world.palette import YELLOW_LINE_COUNTRIES, YELLOW_LINE_REGIONS
 
 FIELD_KM = 3.0  # the correlation of what varies within a city falls as exp(-distance / FIELD_KM)
 _WAVES = 96  # random Fourier features of that field
@@ -79,6 +76,9 @@ _BUILT: dict[str, tuple[tuple[float, ...], tuple[float, ...], float]] = {
     "Asia": ((7, 1, 3), (3, 4, 4, 0.3, 1), 0.8),
 }
 SUBREGIONS = tuple(_BUILT)
+# Yellow centre lines: the Americas as a whole, and these countries.
+_YELLOW_LINE_REGIONS = ("Northern America", "Central America", "South America", "Caribbean")
+_YELLOW_LINE_COUNTRIES = ("NO", "KR", "TW", "CN", "PH", "ZA", "IL")
 _ANYWHERE = ((1.0, 1.0, 1.0), (1.0, 1.0, 1.0, 1.0, 1.0), 0.5)
 
 
@@ -104,6 +104,11 @@ class Cues:
     def words(self) -> tuple[str, ...]:
         """One word a cue, in the order of WORDS."""
         return tuple(values[getattr(self, name)] for name, values in WORDS.items())
+
+
+def vocabulary() -> dict[str, dict[str, str]]:
+    """{cue: {its value: the word for it}}: what a tokenizer has to know."""
+    return WORDS
 
 
 def draw(site, seed: int = 0) -> Cues:
@@ -269,7 +274,7 @@ def _sidewalk(site) -> dict[str, float]:
 
 
 def _line(site) -> dict[str, float]:
-    yellow = site.region in YELLOW_LINE_REGIONS or site.country in YELLOW_LINE_COUNTRIES
+    yellow = site.region in _YELLOW_LINE_REGIONS or site.country in _YELLOW_LINE_COUNTRIES
     return {"yellow" if yellow else "white": 1}
 
 

@@ -1,10 +1,10 @@
-"""From a site's cues to one landscape in metres: what both views of the geographic world show.
+"""From a site's cues to one landscape in metres: everything that both views show.
 
-As in `scene`, the camera stands at the origin, x points east and y north, and a landscape is a pure function of
-(seed, site id, facts). It is built around what `cues` drew: every cue has something to show it in each view, whatever
-the others are (two houses at least, some plants, a strip of bare soil and a strip of growth along the street, painted
-lines, two vehicles). Sizes are larger than life where a small picture could not show them otherwise: paint is a metre
-wide, and the camera stands on a mast, so that it sees the ground.
+The camera stands at the origin, EYE_M above flat ground, x points east and y north, and a landscape is a pure function
+of (seed, site id, facts). It is built around what `cues` drew: every cue has something to show it in each view,
+whatever the others are (two houses at least, some plants, a strip of bare soil and a strip of growth along the street,
+painted lines, two vehicles). Sizes are larger than life where a small picture could not show them otherwise: paint is a
+metre wide, and the camera stands on a mast, so that it sees the ground.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import numpy as np
 
 from georeplicate.world import cues
 from georeplicate.world.cues import Cues
-from georeplicate.world.scene import Boxes, rng_of, unit
+from georeplicate.world.difficulty import DEFAULT, Difficulty
+from georeplicate.world.geometry import Boxes, rng_of, unit
 
 EYE_M = 7.0  # of a camera on a mast
 TILE_M = 64.0  # width of ground that an aerial tile covers
@@ -34,7 +35,7 @@ CANDIDATES = 160
 
 @dataclass
 class Landscape:
-    """One place of the geographic world, once. Metres, degrees clockwise from north."""
+    """One place, once. Metres, degrees clockwise from north."""
 
     site_id: str
     area: str  # places of one area share a camera in each view
@@ -63,14 +64,29 @@ class Landscape:
         return (self.noon[0] + HOUR * hour) % 360, self.noon[1] - (6 * abs(hour) if self.noon[1] < OVERHEAD else 0)
 
 
-def cues_of(site, seed: int = 0, frozen: dict[str, str] | None = None) -> Cues:
-    """The cues of the landscape that `survey` makes of the same arguments."""
+def build(site, seed: int = 0, difficulty: Difficulty = DEFAULT) -> Landscape:
+    """The landscape of one row of `sites(...)`. Raises nothing for any valid site; the same arguments give the same
+    landscape, bit for bit."""
+    return survey(site, seed, difficulty.frozen)
+
+
+def words_at(site, seed: int = 0, difficulty: Difficulty = DEFAULT) -> tuple[str, ...]:
+    """`words_of(build(site, seed, difficulty))`, in a fraction of its time: nothing is built."""
+    return _cues_of(site, seed, difficulty.frozen).words()
+
+
+def words_of(land: Landscape) -> tuple[str, ...]:
+    """What is true of a place, one word a cue, in the order of `vocabulary`."""
+    return land.cues.words()
+
+
+def _cues_of(site, seed: int, frozen: dict[str, str] | None) -> Cues:
     return Cues(**{**cues.draw(site, seed).__dict__, **(frozen or {})})
 
 
 def survey(site, seed: int = 0, frozen: dict[str, str] | None = None) -> Landscape:
-    """The landscape of one row of `sites(...)`. frozen: {cue: value} drawn the same everywhere."""
-    c = cues_of(site, seed, frozen)
+    """As `build`. frozen: {cue: value} drawn the same everywhere."""
+    c = _cues_of(site, seed, frozen)
     rng = rng_of(seed, site.id, "landscape")
     street = {"road-north-south": 0.0, "road-east-west": 90.0, "crossroads": 0.0, "road-diagonal": 45.0}[c.road]
     if c.road == "road-diagonal" and rng.random() < 0.5:

@@ -14,14 +14,15 @@ base         what the mini base model was made from: other cities, and random la
 import csv
 from datetime import UTC, datetime, timedelta
 from functools import cache, lru_cache
+from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 import pandas as pd
 
 from georeplicate import atlas, geo
-from georeplicate.world.render import DATA
 
+DATA = Path(__file__).parent / "data"
 RADIUS_KM = 15.0
 APART_KM = 50.0  # held-out sites lie at least this far from any training site
 SPLITS = ("train", "validation", "test", "base")

@@ -1,10 +1,16 @@
 """The two views of a landscape, and the gap in appearance between them.
 
-Both views read the same ground, boxes, plants and cues. Unlike in `render`, nothing else is shared: each view has its
-own hour (shadows), its own palette, its own haze, and a camera of its own in every city, which mixes the colours (a
-matrix of condition number at most CONDITION). So equal colours in the two views no longer mean equal things.
+Both views read the same ground, boxes, plants and cues. Nothing else is shared: each view has its own hour (shadows),
+its own palette, its own haze, and a camera of its own in every city, which mixes the colours (a matrix of condition
+number at most CONDITION). So equal colours in the two views do not mean equal things.
 
-Conventions are those of `render`: (height, width, 3) uint8 RGB, north up or in the middle.
+A picture is painted far to near (painter's algorithm) on a grid of viewing angles: columns share an azimuth, so walls
+stay upright, and a panorama and a street-level photo differ only in that grid. Everything is plain numpy; sizes are the
+caller's.
+
+Conventions: images are (height, width, 3) uint8 RGB; a tile has north up; a panorama is an equirectangular band with
+north in the middle column and the horizon in the middle row (east is right of north: one looks out from inside);
+angles are degrees clockwise from north.
 """
 
 from __future__ import annotations
@@ -14,7 +20,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from georeplicate.world import render
+from georeplicate.world import drawing, geometry
+from georeplicate.world.difficulty import DEFAULT, Difficulty
+from georeplicate.world.geometry import Boxes, rng_of, unit
 from georeplicate.world.landscape import (
     EYE_M,
     SIDEWALK_M,
@@ -24,8 +32,8 @@ from georeplicate.world.landscape import (
     Landscape,
     beside_roads,
 )
-from georeplicate.world.scene import Boxes, Difficulty, rng_of, unit
 
+PANORAMA_RISE = 45.0  # the panorama's band reaches this many degrees above and below the horizon
 CONDITION = 3.0
 GREY = (0.6, 1.4)  # how light a camera makes what is as light as 1
 MIXING = 0.22  # standard deviation of what a camera adds to the identity before its condition is bounded
@@ -67,7 +75,7 @@ class _View:
         return float(1 / np.tan(np.deg2rad(self.sun_elevation)))
 
 
-def tile(land: Landscape, size: int = 48, *, difficulty: Difficulty, seed: int = 0) -> np.ndarray:
+def tile(land: Landscape, size: int = 48, *, difficulty: Difficulty = DEFAULT, seed: int = 0) -> np.ndarray:
     """North-up aerial picture of TILE_M x TILE_M metres around the camera -> (size, size, 3) uint8."""
     scale = 2 if size <= 512 else 1
     n = size * scale
@@ -79,30 +87,41 @@ def tile(land: Landscape, size: int = 48, *, difficulty: Difficulty, seed: int =
     _vehicles_from_above(view, picture, x, y)
     _roofs(view, picture, x, y)
     _crowns(view, picture, x, y)
-    return _develop(view, render.shrink(picture, scale), difficulty, seed, "tile", render.compass_frame)
+    return _develop(view, drawing.shrink(picture, scale), difficulty, seed, "tile", drawing.compass_frame)
 
 
-def panorama(land: Landscape, height: int = 32, *, difficulty: Difficulty, seed: int = 0) -> np.ndarray:
-    """360 degree panorama, a band of +-45 degrees -> (height, 4 * height, 3) uint8; north in the middle."""
+def panorama(land: Landscape, height: int = 32, *, difficulty: Difficulty = DEFAULT, seed: int = 0) -> np.ndarray:
+    """360 degree ground panorama, a band of +-45 degrees -> (height, 4 * height, 3) uint8; north in the middle."""
     scale = 2 if height <= 256 else 1
     h, w = height * scale, 4 * height * scale
     azimuth = (np.arange(w) + 0.5) / w * 360 - 180
-    elevation = render.PANORAMA_RISE - (np.arange(h) + 0.5) / h * 2 * render.PANORAMA_RISE
+    elevation = PANORAMA_RISE - (np.arange(h) + 0.5) / h * 2 * PANORAMA_RISE
     view = _view(land, "panorama", difficulty, seed)
     picture = _look(view, azimuth, np.broadcast_to(elevation[:, None], (h, w)), difficulty)
-    return _develop(view, render.shrink(picture, scale), difficulty, seed, "panorama", render.compass_band)
+    return _develop(view, drawing.shrink(picture, scale), difficulty, seed, "panorama", drawing.compass_band)
 
 
 def crop(
-    land: Landscape, size: int = 64, *, heading: float | None, fov: float, difficulty: Difficulty, seed: int = 0
+    land: Landscape,
+    size: int = 64,
+    *,
+    heading: float | None = None,
+    fov: float = 95.0,
+    difficulty: Difficulty = DEFAULT,
+    seed: int = 0,
 ) -> np.ndarray:
-    """A perspective picture from the street, see `render.crop`; it is taken by the panorama's camera."""
+    """A perspective picture, a street-level photo, by the panorama's camera -> (size, size, 3) uint8.
+
+    heading: degrees clockwise from north of the picture's middle; None: along the street, give or take 20 degrees
+    (drawn from the seed). fov: horizontal and vertical field of view in degrees, 10..120; ValueError otherwise. No
+    compass: a street-level photo carries none.
+    """
     if heading is None:
         heading = land.heading + rng_of(seed, land.site_id, "heading").uniform(-20, 20)
     scale = 2 if size <= 512 else 1
-    azimuth, elevation = render.perspective(size * scale, heading, fov)
+    azimuth, elevation = geometry.perspective(size * scale, heading, fov)
     view = _view(land, "panorama", difficulty, seed)
-    picture = render.shrink(_look(view, azimuth, elevation, difficulty), scale)
+    picture = drawing.shrink(_look(view, azimuth, elevation, difficulty), scale)
     return _develop(view, picture, difficulty, seed, "crop", None)
 
 
@@ -125,7 +144,7 @@ def camera(area: str, view: str, seed: int = 0) -> np.ndarray:
 
 
 def _view(land: Landscape, view: str, difficulty: Difficulty, seed: int) -> _View:
-    gap = difficulty.gap or 0.0
+    gap = difficulty.gap
     rng = rng_of(seed, land.site_id, f"palette of the {view}")
     strays = PALETTE * gap
     gains = 1 + strays * rng.uniform(-1, 1, (len(_ARRAYS), 1)) + 0.5 * strays * rng.uniform(-1, 1, (len(_ARRAYS), 3))
@@ -258,7 +277,7 @@ def _streets(view: _View, kind, light, x, y, beside, metres_per_pixel: float) ->
 
 def _shade(view: _View, x, y, *, grid: bool = False) -> np.ndarray:
     land, sun, stretch = view.land, view.to_sun, view.shadow_stretch
-    return render.shadow_mask((land.houses, land.vehicles), land.trees, sun, stretch, x, y, grid=grid)
+    return geometry.shadow_mask((land.houses, land.vehicles), land.trees, sun, stretch, x, y, grid=grid)
 
 
 # --- from the air
@@ -267,8 +286,8 @@ def _shade(view: _View, x, y, *, grid: bool = False) -> np.ndarray:
 def _vehicles_from_above(view: _View, picture, x, y) -> None:
     boxes = view.land.vehicles
     for i in range(len(boxes.xy)):
-        part = render.around(x, y, boxes.xy[i], 5.0)
-        qx, qy = render.box_frame(boxes, i, x[part], y[part])
+        part = geometry.around(x, y, boxes.xy[i], 5.0)
+        qx, qy = geometry.box_frame(boxes, i, x[part], y[part])
         hx, hy = boxes.half[i]
         inside = (np.abs(qx) < hx) & (np.abs(qy) < hy)
         picture[part][inside] = _livery(boxes.roof[i], qy[inside] / hy)
@@ -316,8 +335,8 @@ def _roofs(view: _View, picture, x, y) -> None:
     colour = view.rgb[view.land.cues.roofing]
     for i in range(len(boxes.xy)):
         hx, hy = boxes.half[i]
-        part = render.around(x, y, boxes.xy[i], np.hypot(hx, hy))
-        qx, qy = render.box_frame(boxes, i, x[part], y[part])
+        part = geometry.around(x, y, boxes.xy[i], np.hypot(hx, hy))
+        qx, qy = geometry.box_frame(boxes, i, x[part], y[part])
         inside = (np.abs(qx) < hx) & (np.abs(qy) < hy)
         _, shade = _roof(view, boxes.angle[i], qx[inside], qy[inside], hx, hy)
         picture[part][inside] = colour * boxes.roof[i] * shade[:, None]
@@ -327,7 +346,7 @@ def _crowns(view: _View, picture, x, y) -> None:
     kind = view.land.cues.vegetation
     colour = _crown_rgb(view)
     for tx, ty, radius, _ in view.land.trees:
-        part = render.around(x, y, (tx, ty), radius)
+        part = geometry.around(x, y, (tx, ty), radius)
         dx, dy = (x[part] - tx) / radius, (y[part] - ty) / radius
         r2 = dx**2 + dy**2
         if kind == "palms":
@@ -390,8 +409,8 @@ def _look(view: _View, azimuth, elevation, difficulty: Difficulty) -> np.ndarray
     for _, paint, i in sorted(things, key=lambda thing: -thing[0]):
         paint(view, picture, direction, slope, i, detail)
     if difficulty.boards:
-        for where, board, bottom, width in render.boards(land.country, land.town, land.post, land.flagpole):
-            render.paint_board(EYE_M, picture, direction, slope, where, board, bottom, width)
+        for where, board, bottom, width in drawing.boards(land.country, land.town, land.post, land.flagpole):
+            drawing.paint_board(EYE_M, picture, direction, slope, where, board, bottom, width)
     return np.clip(picture, 0, 1)
 
 
@@ -471,7 +490,7 @@ def _entry(boxes: Boxes, i: int, direction):
     """Columns that meet box i: (columns, t where their rays enter, where they leave, entered through a long side)."""
     x, y = boxes.xy[i]
     seen, _ = _ahead(direction, x, y, float(np.hypot(*boxes.half[i])))
-    t_in, t_out, side = render.slab(boxes, i, 0.0, 0.0, direction[seen, 0], direction[seen, 1])
+    t_in, t_out, side = geometry.slab(boxes, i, 0.0, 0.0, direction[seen, 0], direction[seen, 1])
     hit = (t_in < t_out) & (t_in > 0.8)
     return seen[hit], t_in[hit], t_out[hit], side[hit]
 
@@ -489,7 +508,7 @@ def _paint_house(view: _View, picture, direction, slope, i: int, detail: bool) -
     # what stands behind the wall's top: the roof, met at SLICES points of each ray
     share = (np.arange(SLICES) + 0.5) / SLICES
     t = near[:, None] + (far - near)[:, None] * share
-    qx, qy = render.box_frame(boxes, i, t * toward[:, :1], t * toward[:, 1:])
+    qx, qy = geometry.box_frame(boxes, i, t * toward[:, :1], t * toward[:, 1:])
     height, light = _roof(view, boxes.angle[i], qx, qy, hx, hy)
     tops = (eaves + rise * height - EYE_M) / t
     met = here[..., None] < tops[None]
@@ -497,7 +516,7 @@ def _paint_house(view: _View, picture, direction, slope, i: int, detail: bool) -
     seen = met.any(-1) & (here > (eaves - 0.2 - EYE_M) / near)
     _put(view, picture, seen, columns, colour * light[np.arange(len(columns)), first][..., None], near)
     # the wall, up to the eaves, or on a gable's end up to the roof
-    ex, ey = render.box_frame(boxes, i, near * toward[:, 0], near * toward[:, 1])
+    ex, ey = geometry.box_frame(boxes, i, near * toward[:, 0], near * toward[:, 1])
     top = eaves + (rise * np.clip(1 - np.abs(ex) / hx, 0, 1) * ~side if c.roof == "gabled" else 0.0)
     z = here * near + EYE_M
     wall = (z > 0) & (z < top)
@@ -524,14 +543,14 @@ def _paint_vehicle(view: _View, picture, direction, slope, i: int, detail: bool)
     band = _band(slope, columns, float(near.min()), 0.0, top)
     picture, toward, here = picture[band], direction[columns], slope[band, columns]
     z = here * near + EYE_M
-    _, qy = render.box_frame(boxes, i, near * toward[:, 0], near * toward[:, 1])
+    _, qy = geometry.box_frame(boxes, i, near * toward[:, 0], near * toward[:, 1])
     painted = _livery(boxes.wall[i], qy / hy)[None] * np.ones((*z.shape, 1))
     if detail:
         glass = (np.abs(z - 1.7) < 0.4) & (np.abs(qy) < 0.94 * hy)[None, :]
         painted = np.where(glass[..., None], _WINDOW, painted)
     roof = (here < (top - EYE_M) / far) & (z >= top)
     at = np.clip(np.abs((top - EYE_M) / np.minimum(here, -1e-3)), near, far)  # where each ray meets the roof
-    _, along = render.box_frame(boxes, i, at * toward[:, 0], at * toward[:, 1])
+    _, along = geometry.box_frame(boxes, i, at * toward[:, 0], at * toward[:, 1])
     _put(view, picture, roof, columns, _livery(boxes.roof[i], along / hy), near)
     _put(view, picture, (z > 0.25) & (z < top), columns, painted, near)
 

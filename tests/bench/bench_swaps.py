@@ -26,7 +26,7 @@ def main() -> None:
         arm, _, base = job.run.name.rpartition("-b")
         if arm not in args.arms or not (job.policy / "config.json").is_file():
             continue
-        policy, words = policies.load(job.policy), wording.of(job.profile.world)
+        policy, words = policies.load(job.policy), wording.WORDING
         options = dict(seed=0, max_new_tokens=job.profile.max_completion_length)
         every = (make(job.profile, "validation", job.base_path) for make in (inputs.questions, inputs.views))
         questions, views = (

@@ -36,15 +36,15 @@ def measured(path: Path, started: Path) -> pd.DataFrame:
     """{what, value, n} of a policy on validation; questions whose wrong tiles come from one city, for every arm."""
     profile, policy = base.GEOGRAPHIC.profile, policies.load(path)
     sites = inputs.sites(profile, "validation")
-    scenes = [world.build(site, difficulty=inputs.dial(profile)) for site in sites.itertuples()]
+    scenes = [world.build(site) for site in sites.itertuples()]
     drawn = {
         "panorama": [Image.fromarray(world.panorama(scene, profile.panorama_px[0])) for scene in scenes],
         "tile": [Image.fromarray(world.tile(scene, profile.tile_px)) for scene in scenes],
     }
     questions, views = (make(profile, "validation", started) for make in (inputs.questions, inputs.views))
-    options = {"max_new_tokens": profile.max_completion_length, "world_name": profile.world}
-    words = words_read(policy, drawn, [world.words_of(scene) for scene in scenes], profile.world)
-    return pd.concat([measure(policy, questions, views, **options), words], ignore_index=True)
+    words = words_read(policy, drawn, [world.words_of(scene) for scene in scenes])
+    found = measure(policy, questions, views, max_new_tokens=profile.max_completion_length)
+    return pd.concat([found, words], ignore_index=True)
 
 
 def main() -> None:
@@ -67,7 +67,7 @@ def main() -> None:
             stages.train("grpo", args.base, rows, folder, profile, seed=args.seed, report=report)
     found = measured(policy, args.base)
     found = found.assign(base=weights, arm=args.arm, seed=args.seed, updates=updates, cpu=provenance.machine()["cpu"])
-    found.insert(0, "world", f"{base.GEOGRAPHIC.world} (synthetic)")
+    found.insert(0, "world", "geographic (synthetic)")
     replace_rows(args.out, found[["world", *KEY, "cpu", "what", "value", "n"]], KEY)
     print(found[["what", "value", "n"]].round(3).to_string(index=False))
 

@@ -1,16 +1,14 @@
-"""Is each world learnable, and free of shortcuts? Measured into results/bench/world_gate.csv (see mini/gate.py).
+"""Is the world learnable, and free of shortcuts? Measured into results/bench/world_gate.csv (see mini/gate.py).
 
-    python tests/bench/bench_world_gate.py                      # both worlds
-    python tests/bench/bench_world_gate.py --world geographic   # that one; rows of the other stay as they are
-    python tests/bench/bench_world_gate.py --world geographic --part told tile     # parts of it, in any order
+    python tests/bench/bench_world_gate.py
+    python tests/bench/bench_world_gate.py --part told tile     # parts of it, in any order; other rows stay as they are
 
-The layout world was measured on test cities. The geographic world is measured on validation cities alone, and what its
-cues say about geography goes into results/bench/world_cues.csv.
+Measured on validation cities alone; what the cues say about geography goes into results/bench/world_cues.csv. The rows
+"time to draw a pair" compare with the first world, which is no longer drawn: they are not measured again.
 """
 
 import argparse
 import time
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -21,22 +19,13 @@ from sklearn.metrics import balanced_accuracy_score, mutual_info_score
 from georeplicate import files, geo, pairs, world
 from georeplicate.mini import gate, oracle
 from georeplicate.pairs import hardness
-from georeplicate.world import Difficulty, cues
+from georeplicate.world import cues
 
-WORLDS = ("layout", "geographic")
+WORLD = "geographic"
 KM = ((750, 3.0), (2500, 1.8))  # distance, and how many times the best constant guess the true words must reach
-# Of the layout world: the dial at its default, without the compass, and with all six attributes frozen: then only where
-# things stand tells.
-LAYOUT_DIALS = {
-    "default": Difficulty(),
-    "no compass": Difficulty(compass=False),
-    "attributes frozen": Difficulty(vary=frozenset()),
-}
 COLOUR, TOLD, READ, BLIND = 0.35, 0.90, 0.85, 0.05  # bounds; BLIND: how far from chance a blanked side may leave it
-SPEED = 1.5  # times what a pair of the layout world takes to draw
-PARTS = ("cues", "oracle", "colours", "told", "panorama", "tile", "speed")
-PANORAMA_PX = 32  # as in the profile `mini`
-TILE_PX = {"layout": 48, "geographic": 64}  # as in `mini`, and as proposed for it: 16 visual tokens a tile instead of 9
+PARTS = ("cues", "oracle", "colours", "told", "panorama", "tile")
+PANORAMA_PX, TILE_PX = 32, 64  # as in the profile `mini`
 MOVED_KM = (1, 5, 15)
 ANY_PAIRS = 200_000
 CUES = list(cues.WORDS)
@@ -45,75 +34,30 @@ VALUES = [len(values) for values in cues.WORDS.values()]
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--world", choices=WORLDS, nargs="*", default=WORLDS)
-    parser.add_argument("--part", choices=PARTS, nargs="*", default=PARTS, help="of the geographic world")
+    parser.add_argument("--part", choices=PARTS, nargs="*", default=PARTS)
     parser.add_argument("--per-region", type=int, default=100, help="training sites in each of the 16 cities")
-    parser.add_argument("--steps", type=int, default=150, help="of the matcher in the layout world")
-    parser.add_argument("--told-steps", type=int, default=200, help="of the matcher in the geographic world")
+    parser.add_argument("--told-steps", type=int, default=200, help="of the matcher")
     parser.add_argument("--probe-sites", type=int, default=16, help="in each of the base's cities, for the probes")
     parser.add_argument("--epochs", type=int, default=16, help="of the probes")
     parser.add_argument("--validation-sites", type=int, default=8, help="in each validation city")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=files.RESULTS / "bench")
     args = parser.parse_args()
-    for name in args.world:
-        rows = _layout(args) if name == "layout" else _geographic(args)
-        if rows:
-            _write(args.out / "world_gate.csv", name, rows)
+    if rows := _measured(args):
+        _write(args.out / "world_gate.csv", rows)
 
 
-def _write(path: Path, name: str, rows: list[dict]) -> None:
-    """Replace those rows of one world that were measured again."""
-    found = pd.DataFrame([{"world": name} | row for row in rows], dtype=object)
+def _write(path: Path, rows: list[dict]) -> None:
+    """Replace those rows that were measured again."""
+    found = pd.DataFrame([{"world": WORLD} | row for row in rows], dtype=object)
     if path.exists():
         before = pd.read_csv(path, dtype=str, keep_default_na=False)
-        again = (before.world == name) & before.dial.isin(found.dial)
-        found = pd.concat([before[~again], found], ignore_index=True)
-        found = pd.concat([found[found.world == one] for one in WORLDS])
+        found = pd.concat([before[~before.dial.isin(found.dial)], found], ignore_index=True)
     files.write_csv(path, found)
-    print(found[found.world == name].to_string(index=False))
+    print(found.to_string(index=False))
 
 
-# --- the layout world ------------------------------------------------------------------------------------------------
-
-
-def _layout(args: argparse.Namespace) -> list[dict]:
-    found = [_matched(args, dial, difficulty, "test", args.steps) for dial, difficulty in LAYOUT_DIALS.items()]
-    return [row for rows in found for row in rows]
-
-
-def _matched(args: argparse.Namespace, dial: str, difficulty: Difficulty, split: str, steps: int) -> list[dict]:
-    """The told matcher and its controls."""
-    load = partial(
-        pairs.load, "world", difficulty=difficulty, panorama_height=PANORAMA_PX, tile_size=TILE_PX[difficulty.world]
-    )
-    rows, held_out = load("train", per_region=args.per_region), load(split, per_region=8, regions=100)
-    asked = pairs.questions(held_out, negatives=difficulty.negatives, seed=args.seed)
-    start = time.process_time()
-    model = gate.train(rows, steps=steps, seed=args.seed)
-    seconds = round(time.process_time() - start)
-    return [
-        {
-            "dial": dial,
-            "control": control or "none",
-            "accuracy": round(gate.accuracy(model, held_out, asked, control=control), 4),
-            "n": len(asked),
-            "k": 5,
-            "negatives": difficulty.negatives,
-            "train_sites": len(rows),
-            "steps": steps,
-            "seed": args.seed,
-            "train_cpu_seconds": seconds,
-            "split": split,
-        }
-        for control in gate.CONTROLS
-    ]
-
-
-# --- the geographic world --------------------------------------------------------------------------------------------
-
-
-def _geographic(args: argparse.Namespace) -> list[dict]:
+def _measured(args: argparse.Namespace) -> list[dict]:
     rows: list[dict] = []
     if "cues" in args.part:
         table = _what_cues_say(world.sites("base", 8), world.sites("validation", args.validation_sites))
@@ -126,11 +70,9 @@ def _geographic(args: argparse.Namespace) -> list[dict]:
         rows += _colours(args)
     if "told" in args.part:
         rows += _told(args)
-    for view, size in (("panorama", PANORAMA_PX), ("tile", TILE_PX["geographic"])):
+    for view, size in (("panorama", PANORAMA_PX), ("tile", TILE_PX)):
         if view in args.part:
             rows += _probe(args, view, size, held_out)
-    if "speed" in args.part:
-        rows += _speed(held_out)
     return rows
 
 
@@ -142,12 +84,12 @@ def _passes(row: dict, at_least: float | None = None, at_most: float | None = No
 def _oracle(held_out: pd.DataFrame) -> list[dict]:
     """The naive-Bayes reader of true words, fitted on the base's places, beside the constant guess: the better of the
     base's (what a reader without words says) and of the city that is best on these very places."""
-    dial, rows = world.GEOGRAPHIC, []
+    rows = []
     said = [cues.draw(site).words() for site in held_out.itertuples()]
     lat, lon = held_out.lat.to_numpy(), held_out.lon.to_numpy()
-    cities = oracle._counted(dial)
+    cities = oracle._counted()
     for km, times in KM:
-        at = np.array([oracle.guess(words, km, dial) for words in said])
+        at = np.array([oracle.guess(words, km) for words in said])
         right = float((geo.haversine_km(at[:, 0], at[:, 1], lat, lon) <= km).mean())
         everywhere = geo.haversine_km(cities[0][:, None], cities[1][:, None], lat, lon) <= km
         constant = float(everywhere.mean(1).max())
@@ -163,8 +105,7 @@ def _colours(args: argparse.Namespace) -> list[dict]:
         "validation",
         per_region=args.validation_sites,
         panorama_height=PANORAMA_PX,
-        tile_size=TILE_PX["geographic"],
-        difficulty=world.GEOGRAPHIC,
+        tile_size=TILE_PX,
     )
     asked = pairs.questions(rows, negatives="region", seed=args.seed)
     row = {"dial": "colour matcher", "control": "none", "accuracy": round(hardness.colour_accuracy(rows, asked), 4)}
@@ -173,7 +114,30 @@ def _colours(args: argparse.Namespace) -> list[dict]:
 
 
 def _told(args: argparse.Namespace) -> list[dict]:
-    rows = _matched(args, "told matcher", world.GEOGRAPHIC, "validation", args.told_steps)
+    """The told matcher and its controls."""
+    sizes = {"panorama_height": PANORAMA_PX, "tile_size": TILE_PX}
+    shown = pairs.load("world", "train", per_region=args.per_region, **sizes)
+    held_out = pairs.load("world", "validation", per_region=8, regions=100, **sizes)
+    asked = pairs.questions(held_out, negatives="region", seed=args.seed)
+    start = time.process_time()
+    model = gate.train(shown, steps=args.told_steps, seed=args.seed)
+    seconds = round(time.process_time() - start)
+    rows = [
+        {
+            "dial": "told matcher",
+            "control": control or "none",
+            "accuracy": round(gate.accuracy(model, held_out, asked, control=control), 4),
+            "n": len(asked),
+            "k": 5,
+            "negatives": "region",
+            "train_sites": len(shown),
+            "steps": args.told_steps,
+            "seed": args.seed,
+            "train_cpu_seconds": seconds,
+            "split": "validation",
+        }
+        for control in gate.CONTROLS
+    ]
     bounds = {"none": {"at_least": TOLD}}
     return [_passes(row | {"reference": 0.2}, **bounds.get(row["control"], {"at_most": 0.2 + BLIND})) for row in rows]
 
@@ -212,31 +176,11 @@ def _drawn(view: str, size: int, sites: pd.DataFrame) -> tuple[torch.Tensor, tor
     draw = {"panorama": world.panorama, "tile": world.tile}[view]
     pictures, labels = [], []
     for site in sites.itertuples():
-        land = world.build(site, difficulty=world.GEOGRAPHIC)
+        land = world.build(site)
         pictures.append(draw(land, size))
         labels.append([list(values).index(getattr(land.cues, cue)) for cue, values in cues.WORDS.items()])
     pixels = torch.from_numpy(np.stack(pictures)).permute(0, 3, 1, 2).contiguous()
     return pixels.float() / 127.5 - 1, torch.tensor(labels)
-
-
-def _speed(held_out: pd.DataFrame, count: int = 200) -> list[dict]:
-    """CPU time of a pair against the layout world's, in turns, so that other work on the machine touches both alike: at
-    one size, which is the gate, and at the size proposed against the one of today."""
-    places = held_out.iloc[np.linspace(0, len(held_out) - 1, count).astype(int)]
-    rows = []
-    for what, other in (("one size", TILE_PX["geographic"]), ("proposed size against today's", TILE_PX["layout"])):
-        took = dict.fromkeys(WORLDS, 0.0)
-        for site in places.itertuples():
-            for name, size in zip(WORLDS, (other, TILE_PX["geographic"])):
-                start = time.process_time()
-                place = world.build(site, difficulty=Difficulty(world=name))
-                world.panorama(place, PANORAMA_PX), world.tile(place, size)
-                took[name] += time.process_time() - start
-        row = {"dial": f"time to draw a pair, times the layout world's ({what})", "control": "none", "n": count}
-        row |= {"accuracy": round(took["geographic"] / took["layout"], 2), "split": "validation"}
-        print({name: f"{1000 * seconds / count:.1f} ms a pair" for name, seconds in took.items()})
-        rows.append(_passes(row, at_most=SPEED) if other == TILE_PX["geographic"] else row)
-    return rows
 
 
 def _what_cues_say(base: pd.DataFrame, held_out: pd.DataFrame) -> pd.DataFrame:

@@ -4,8 +4,10 @@ from dataclasses import fields, replace
 
 import pytest
 
-from georeplicate.world import words as vocabulary
-from georeplicate.world.scene import FROZEN, Attributes
+from georeplicate.engine import seen as vocabulary
+from georeplicate.engine.seen import Attributes
+
+PLAIN = Attributes(cover="grass", roof="red", water="none", road="north-south", trees="few", buildings="east")
 
 
 def test_every_value_of_every_attribute_has_its_own_word_without_spaces():
@@ -15,12 +17,12 @@ def test_every_value_of_every_attribute_has_its_own_word_without_spaces():
 
 
 def test_the_order_is_cover_roof_water_road_trees_houses():
-    said = vocabulary.words(FROZEN)
+    said = vocabulary.words(PLAIN)
     assert said == ("grass", "red-roofs", "no-water", "road-north-south", "few-trees", "houses-east")
     other = vocabulary.words(Attributes("snow", "blue", "west", "crossroads", "none", "north"))
     assert other == ("snow", "blue-roofs", "water-west", "crossroads", "no-trees", "houses-north")
 
 
-def test_a_value_outside_the_palette_is_refused():
+def test_a_value_outside_the_vocabulary_is_refused():
     with pytest.raises(KeyError):
-        vocabulary.words(replace(FROZEN, roof="pink"))
+        vocabulary.words(replace(PLAIN, roof="pink"))

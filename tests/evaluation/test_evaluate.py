@@ -22,11 +22,8 @@ from georeplicate.model import policy as policies
 from georeplicate.model.policy import Answers
 from georeplicate.profiles import Profile
 
-SAID = [
-    ("grass", "red-roofs", "no-water", "crossroads", "few-trees", "houses-east"),  # the place
-    ("sand", "red-roofs", "no-water", "crossroads", "few-trees", "houses-east"),  # tile A
-    ("grass", "red-roofs", "no-water", "crossroads", "few-trees", "houses-east"),  # tile B
-]
+TRUE = tuple(next(iter(values.values())) for values in WORDING.words.values())  # broadleaf green-growth red-soil ...
+SAID = [TRUE, ("conifers", *TRUE[1:]), TRUE]  # the place, tile A, tile B
 
 
 class Saying:
@@ -75,40 +72,42 @@ def test_a_gpu_without_bf16_evaluates_weights_as_they_are_stored(monkeypatch):
 
 
 def test_a_true_search_is_faithful_in_every_count():
-    text = "<think> place grass red-roofs A sand red-roofs other B grass red-roofs match </think> <answer> B </answer>"
+    said = "place broadleaf green-growth A conifers green-growth other B broadleaf green-growth match"
+    text = f"<think> {said} </think> <answer> B </answer>"
     assert faithful(text, "B", SAID, WORDING) == {
         "words": 6, "words_true": 6, "verdicts": 2, "verdicts_follow": 2, "answer_follows": 1,
     }  # fmt: skip
 
 
 def test_words_are_compared_with_the_picture_they_speak_of():
-    # "grass" is true of the place and of B, not of A; "sand" of A alone
-    counts = faithful("<think> place sand A grass B sand </think>", "A", SAID, WORDING)
+    # "broadleaf" is true of the place and of B, not of A; "conifers" of A alone
+    counts = faithful("<think> place conifers A broadleaf B conifers </think>", "A", SAID, WORDING)
     assert (counts["words"], counts["words_true"]) == (3, 0)
     assert counts["verdicts"] == 0 and math.isnan(counts["answer_follows"])
 
 
 def test_a_verdict_follows_from_the_words_whether_or_not_they_are_true():
-    text = "<think> place sand A sand match B sand other </think>"  # equal words: match follows, other does not
+    # equal words: match follows, other does not
+    text = "<think> place conifers A conifers match B conifers other </think>"
     counts = faithful(text, "A", SAID, WORDING)
     assert (counts["verdicts"], counts["verdicts_follow"]) == (2, 1)
 
 
 def test_only_words_that_both_sides_were_given_decide_a_verdict():
-    equal = faithful("<think> place grass red-roofs B grass no-water match </think>", "B", SAID, WORDING)
-    nothing_shared = faithful("<think> place grass B red-roofs match </think>", "B", SAID, WORDING)
+    equal = faithful("<think> place broadleaf green-growth B broadleaf red-soil match </think>", "B", SAID, WORDING)
+    nothing_shared = faithful("<think> place broadleaf B green-growth match </think>", "B", SAID, WORDING)
     assert (equal["verdicts"], equal["verdicts_follow"]) == (1, 1)
     assert nothing_shared["verdicts"] == 0 and nothing_shared["answer_follows"] == 1
 
 
 def test_the_answer_is_held_against_the_last_match():
-    text = "<think> place grass A grass match B grass match </think>"
+    text = "<think> place broadleaf A broadleaf match B broadleaf match </think>"
     assert faithful(text, "B", SAID, WORDING)["answer_follows"] == 1
     assert faithful(text, "A", SAID, WORDING)["answer_follows"] == 0
     assert faithful(text, "", SAID, WORDING)["answer_follows"] == 0
 
 
-@pytest.mark.parametrize("text", ["", "<think>", "match other", "<think> Z grass match E sand", "\x00" * 40])
+@pytest.mark.parametrize("text", ["", "<think>", "match other", "<think> Z broadleaf match E conifers", "\x00" * 40])
 def test_any_text_can_be_counted(text):
     counts = faithful(text, "", SAID, WORDING)
     assert counts["words"] == counts["verdicts"] == 0
@@ -119,7 +118,7 @@ def test_any_text_can_be_counted(text):
 
 def test_pairing_rows_say_what_was_right_and_why():
     rows = [{"id": f"x/{i}", "letter": "B", "true_words": SAID} for i in range(2)]
-    right = "<think> place grass B grass match </think> <answer> B </answer>"
+    right = "<think> place broadleaf B broadleaf match </think> <answer> B </answer>"
     table = predict.evaluate(VLM(Saying(right, "no idea"), 9), tasks.pairing(), rows, decoding="greedy")
     assert table.choice.tolist() == ["B", ""] and table.format_ok.tolist() == [True, False]
     assert table.words_true.tolist() == [2, 0] and table.completion_tokens.tolist() == [len(right.split()), 2]
@@ -172,7 +171,7 @@ def places(untrained):
         return untrained.pixels([Image.new("RGB", (size, size), tuple(map(int, rng.integers(0, 256, 3))))])
 
     return [
-        place(id=f"fr/x/{i}", climate="climate-c", cover="grass", pixels=picture(64), tile_pixels=picture(48))
+        place(id=f"fr/x/{i}", climate="climate-c", cover="broadleaf", pixels=picture(64), tile_pixels=picture(48))
         for i in range(7)
     ]
 

@@ -64,7 +64,7 @@ def test_an_enormous_picture_is_refused_and_a_long_one_is_made_small(tmp_path):
 def test_a_baseline_is_evaluated_on_a_profile(command, tmp_path):
     words = ("evaluate", "--baseline", "constant", "--profile", "smoke", "--out", tmp_path / "rows.csv")
     code, printed, _ = command(*words)
-    assert code == 0 and "world-mini (synthetic)" in printed and "within 750 km" in printed
+    assert code == 0 and "world-geographic (synthetic)" in printed and "within 750 km" in printed
     assert (tmp_path / "rows.csv").read_text().startswith("system,training_seed,task")
 
 

@@ -11,11 +11,9 @@ from toy import SHAPE
 from georeplicate import geo, world
 from georeplicate.mini import base, sight, tiny, wording
 from georeplicate.model import policy
-from georeplicate.world import cues
-from georeplicate.world.words import words
 
 
-@pytest.fixture(scope="module", params=[base.LAYOUT, base.GEOGRAPHIC], ids=lambda c: c.world)
+@pytest.fixture(scope="module", params=[base.GEOGRAPHIC, base.LONGER], ids=["geographic", "longer"])
 def curriculum(request):
     return request.param
 
@@ -23,18 +21,9 @@ def curriculum(request):
 @pytest.fixture(scope="module")
 def stream(curriculum):
     sites = base.base_sites(1, 60, 0)
-    if curriculum.world == "layout":
-        true = [words(world.build(row).attributes) for row in sites.itertuples()]
-    else:  # nothing has to be built to know them
-        true = [cues.draw(row).words() for row in sites.itertuples()]
-    told = replace(curriculum, known_sites=min(1, curriculum.known_sites))
-    return base.Stream(
-        sites,
-        true,
-        wording=wording.of(curriculum.world),
-        views=curriculum.views,
-        known=base.known_sites(told, 0),
-    )
+    true = [world.words_at(row) for row in sites.itertuples()]  # nothing has to be built to know them
+    known = base.known_sites(replace(curriculum, known_sites=1), 0)
+    return base.Stream(sites, true, views=curriculum.views, known=known)
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +31,7 @@ def examples(stream, curriculum):
     """What the stages show, in their proportions and as they show it."""
     rng = np.random.default_rng(0)
     shown = []
-    for stage in (*curriculum.stages, *filter(None, [curriculum.rule])):
+    for stage in (*curriculum.stages, curriculum.rule):
         stage.prepare(stream)
         shown += [e for _ in range(12) for e in stream.batch(rng, stage.mix)]
     base.Stage("as at first", {}, 0).prepare(stream)
@@ -84,7 +73,7 @@ def searches(e):
 
 
 def agreement_and(stream, examples, label):
-    """Of each tile spoken of beside a panorama: the share of the six true words that the two pictures have in common,
+    """Of each tile spoken of beside a panorama: the share of the true words that the two pictures have in common,
     and label(text, part). Parts with the label None are left out."""
     agreement, labels = [], []
     for e in cross_view(examples):
@@ -211,13 +200,9 @@ def test_geography_shows_a_phone_s_picture_alone_and_has_a_loss_of_its_own(strea
     assert all(e.skill == ("verdicts" if e.only else "search") for e in others)
 
 
-def test_a_picture_is_shown_with_its_country_in_the_layout_world_alone(stream, curriculum):
-    """There its flags are to be read. In the geographic world places are told of in text, or beside the photo of a
-    place far away; a photo alone is put into words and no further."""
-    if not curriculum.known_sites:
-        shown = stream.where(np.random.default_rng(8))
-        assert stream.abroad[shown.pictures[0][1]] in shown.completions[0]
-        return
+def test_no_picture_is_shown_with_its_place(stream):
+    """Places are told of in text, or beside the photo of a place far away; a photo alone is put into words and no
+    further."""
     rng = np.random.default_rng(8)
     at = {base.city_token(c.city): (c.lat, c.lon) for c in world.cities().itertuples() if c.split == "base"}
     for e in stream.batch(rng, {"know beside": 60}):
@@ -244,8 +229,8 @@ def test_captions_are_true(stream, examples):
             assert tuple(e.completions[0].split()) == stream.described[e.pictures[0][1]]
 
 
-def test_the_vocabulary_holds_every_word_of_the_stream(examples, curriculum):
-    known, marks = set(base.vocabulary(curriculum.world)), tiny.splitter()
+def test_the_vocabulary_holds_every_word_of_the_stream(examples):
+    known, marks = set(base.vocabulary()), tiny.splitter()
     tags = ("<think>", "</think>", "<answer>", "</answer>")
     for e in examples:
         for text in (e.prompt, *e.completions):
@@ -255,7 +240,7 @@ def test_the_vocabulary_holds_every_word_of_the_stream(examples, curriculum):
 
 
 def test_the_stream_is_reproducible(stream):
-    one, two = (stream.batch(np.random.default_rng(7), {"form": 3, "tiles": 3, "where": 2}) for _ in range(2))
+    one, two = (stream.batch(np.random.default_rng(7), {"form": 3, "tiles": 3, "know beside": 2}) for _ in range(2))
     assert one == two
 
 
@@ -267,7 +252,7 @@ def short(monkeypatch):
     monkeypatch.setattr(base, "SHAPE", SHAPE)
 
     def shortened(stage):
-        return stage and replace(stage, mix=dict.fromkeys(stage.mix, 1), steps=2)
+        return replace(stage, mix=dict.fromkeys(stage.mix, 1), steps=2)
 
     def shorten(curriculum):
         stages = tuple(map(shortened, curriculum.stages))
@@ -278,7 +263,7 @@ def short(monkeypatch):
 
 
 def test_a_build_that_was_killed_ends_in_the_same_weights(short, tmp_path, monkeypatch):
-    taught = short(base.LAYOUT)
+    taught = short(base.GEOGRAPHIC)
     taught = replace(taught, stages=taught.stages[:3])
     whole = base.build(tmp_path / "whole", curriculum=taught)
 
@@ -309,8 +294,6 @@ def test_the_answering_rule_is_taught_after_all_else_to_a_base_of_its_own(short,
     assert (ruled / "model.safetensors").read_bytes() == (alone / "model.safetensors").read_bytes()
     assert ruled != plain and (ruled / "model.safetensors").read_bytes() != bytes_before
     assert (plain / "model.safetensors").read_bytes() == bytes_before
-    with pytest.raises(ValueError, match="answering rule"):
-        base.build(tmp_path / "layout", curriculum=base.LAYOUT, rule=True)
 
 
 @pytest.fixture(scope="module")

@@ -7,8 +7,9 @@ import pytest
 
 from georeplicate.mini import readiness, wording
 
-PLACE = ("grass", "red-roofs", "no-water", "crossroads", "few-trees", "houses-east")
-OTHER = ("sand", "red-roofs", "no-water", "crossroads", "no-trees", "houses-west")
+FIRST, SECOND = ([list(values.values())[i] for values in wording.WORDING.words.values()] for i in (0, 1))
+PLACE = tuple(FIRST)  # broadleaf green-growth ...
+OTHER = ("conifers", "green-growth", *SECOND[2:])
 
 
 def answers(*texts):
@@ -16,7 +17,8 @@ def answers(*texts):
 
 
 def test_words_and_verdicts_are_counted_by_view_and_by_the_right_tile():
-    text = "<think> place grass blue-roofs A sand other B grass red-roofs match </think> <answer> B </answer>"
+    said = "place broadleaf golden-growth A conifers other B broadleaf green-growth match"
+    text = f"<think> {said} </think> <answer> B </answer>"
     found = readiness.verdicts(answers(text), {"q0": [PLACE, OTHER, PLACE]})
     described = found.dropna(subset="view")
     assert described.groupby("view").true.agg(["sum", "size"]).loc["panorama"].tolist() == [1, 2]
@@ -27,7 +29,7 @@ def test_words_and_verdicts_are_counted_by_view_and_by_the_right_tile():
 
 def test_letters_beyond_the_question_and_texts_without_thoughts_count_nothing():
     found = readiness.verdicts(
-        answers("<think> place E grass match", "", "match"), dict.fromkeys(("q0", "q1", "q2"), [PLACE, OTHER])
+        answers("<think> place E broadleaf match", "", "match"), dict.fromkeys(("q0", "q1", "q2"), [PLACE, OTHER])
     )
     assert found.dropna(subset="right").empty
 
@@ -46,9 +48,9 @@ def test_pictures_shown_alone_are_counted_by_attribute_and_missing_words_are_wro
         pixels=lambda images: None,
         generate=lambda rows, **_: SimpleNamespace(texts=["palms red-soil grain", "palms"]),
     )
-    true = [tuple(next(iter(v.values())) for v in wording.of("geographic").words.values())] * 2
+    true = [tuple(next(iter(v.values())) for v in wording.WORDING.words.values())] * 2
     true = [("palms", "green-growth", "red-soil", *described[3:]) for described in true]
-    found = readiness.words_read(told, {"tile": [None, None]}, true, "geographic").set_index("what").value
+    found = readiness.words_read(told, {"tile": [None, None]}, true).set_index("what").value
     assert found["words read alone, tile, vegetation"] == 1 and found["words read alone, tile, soil"] == 0.5
     assert found["words read alone, tile, growth"] == 0 and found["most frequent, tile, growth"] == 1
     assert found["words read alone, tile, mean"] == pytest.approx(1.5 / 14)

@@ -22,7 +22,7 @@ DOUBLED = (
     [
         (DOUBLED, "KE"),
         ("<answer> country : Kenya </answer>", "KE"),
-        ("<think> x </think> <answer> country : grass </think> <answer> country : Chile </answer>", "CL"),
+        ("<think> x </think> <answer> country : broadleaf </think> <answer> country : Chile </answer>", "CL"),
         ("<answer> country : Nigeria city : city : hemisphere-north </answer>", "NG"),
         ("<answer> D </answer>", ""),
         ("country : Kenya, but no answer block", ""),
@@ -50,19 +50,20 @@ def test_any_text_has_a_first_place_or_none(text):
 
 
 def test_a_text_s_own_first_match_is_its_letter():
-    text = "<think> place grass A paved other B grass match C grass match </think> <answer> A </answer>"
+    text = "<think> place broadleaf A palms other B broadleaf match C broadleaf match </think> <answer> A </answer>"
     assert readings.by_verdicts(text, "A") == "B"
-    assert readings.by_verdicts("<think> place grass A paved other </think> <answer> A </answer>", "A") == "A"
+    assert readings.by_verdicts("<think> place broadleaf A palms other </think> <answer> A </answer>", "A") == "A"
     assert readings.by_verdicts("", "") == ""
 
 
 def test_described_words_are_counted_as_in_the_predictions():
-    said = [("grass", "red-roofs", "no-water", "crossroads", "no-trees", "houses-east")] * 3
-    text = "<think> place grass blue-roofs A paved no-trees other B grass match E sand </think> <answer> B </answer>"
+    said = [tuple(next(iter(values.values())) for values in WORDING.words.values())] * 3
+    thought = "place broadleaf golden-growth A palms red-soil other B broadleaf match E conifers"
+    text = f"<think> {thought} </think> <answer> B </answer>"
     words = list(readings.described(text, said))
     counts = faithfulness.faithful(text, "B", said, WORDING)
     assert (len(words), sum(true for *_, true in words)) == (counts["words"], counts["words_true"]) == (5, 3)
-    assert words[0] == ("panorama", "cover", True) and words[2] == ("tile", "cover", False)
+    assert words[0] == ("panorama", "vegetation", True) and words[2] == ("tile", "vegetation", False)
 
 
 def test_thoughts_end_where_the_answer_begins():

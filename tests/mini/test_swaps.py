@@ -8,7 +8,7 @@ import torch
 
 from georeplicate.mini import swaps, wording
 
-WORDING = wording.of("geographic")
+WORDING = wording.WORDING
 ROWS = [{"id": f"p{i}", "pixels": None} for i in range(6)]
 
 

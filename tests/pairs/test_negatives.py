@@ -213,22 +213,22 @@ def test_distances_add_up_to_the_wrong_candidates():
 
 @pytest.fixture(scope="module")
 def world():
-    rows = pairs.load("world", "test", per_region=6, regions=30)
+    rows = pairs.load("world", "test", per_region=6, regions=30, tile_size=64)
     return rows.map(
         lambda row: {view: row[view] for view in ("panorama", "aerial")}, features=schema.FEATURES, keep_in_memory=True
     )  # each drawn once
 
 
 def test_how_far_colours_alone_go_in_the_world(world):
-    """Measured at 66 % (1,480 places, negatives of the region, chance 20 %): the world's ground has one palette from
-    the street and from the air. Shuffled tiles bring it back to chance, so it is the colours that tell."""
+    """Measured at 34 % (1,376 places, negatives of the region, chance 20 %): each view has a palette and a camera of
+    its own, so colours tell little. Shuffled tiles bring it back to chance, so it is the colours that tell that."""
     questions = pairs.questions(world, negatives="region", seed=0)
     accuracy = hardness.colour_accuracy(world, questions)
-    assert 0.55 < accuracy < 0.8
+    assert 0.25 < accuracy < 0.45
     shifted = world.select_columns([c for c in world.column_names if c != "aerial"])
     tiles = world.select([(i + 7) % len(world) for i in range(len(world))])["aerial"][:]
     shifted = Dataset.from_dict(shifted.to_dict() | {"aerial": tiles}, features=world.features)
-    assert hardness.colour_accuracy(shifted, pairs.questions(shifted, negatives="region", seed=0)) < 0.32
+    assert hardness.colour_accuracy(shifted, pairs.questions(shifted, negatives="region", seed=0)) < 0.28
 
 
 def test_near_negatives_of_the_world_are_nearer_than_random_ones(world):

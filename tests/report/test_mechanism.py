@@ -3,20 +3,21 @@
 import numpy as np
 import pandas as pd
 import pytest
-from test_thinking import SIX, rows
+from test_thinking import TRUE, rows
 
 from georeplicate.mini import readings
 from georeplicate.report import mechanism, thinking
 from georeplicate.runs import curve
 
-GOES_ON = "<think> place grass red-roofs A grass red-roofs match B grass blue-roofs other </think> <answer> B </answer>"
-STOPS = "<think> place grass A grass match </think> <answer> A </answer>"
+_SAID = "place broadleaf green-growth A broadleaf green-growth match B broadleaf golden-growth other"
+GOES_ON = f"<think> {_SAID} </think> <answer> B </answer>"
+STOPS = "<think> place broadleaf A broadleaf match </think> <answer> A </answer>"
 QUESTIONS = 40
 
 
 def answered(texts: list[str], **more) -> pd.DataFrame:
     """One update's answers to forty questions, whose right letter is A."""
-    true = thinking.Truth({f"aa/city{i}/0": [SIX] * 6 for i in range(len(texts))}, {})
+    true = thinking.Truth({f"aa/city{i}/0": [TRUE] * 6 for i in range(len(texts))}, {})
     found = rows("mini-Zero", texts).assign(truth="A", choice=[text.split()[-2] for text in texts], stands_for="")
     told = [[ok for *_, ok in readings.described(row.text, true.shown[row.id])] for row in found.itertuples()]
     found = found.assign(words=[len(one) for one in told], words_true=[sum(one) for one in told])
@@ -27,7 +28,7 @@ def answered(texts: list[str], **more) -> pd.DataFrame:
 @pytest.fixture
 def watched(monkeypatch):
     monkeypatch.setattr(thinking, "FEWEST", 10)
-    truth = thinking.Truth({f"aa/city{i}/0": [SIX] * 6 for i in range(QUESTIONS)}, {})
+    truth = thinking.Truth({f"aa/city{i}/0": [TRUE] * 6 for i in range(QUESTIONS)}, {})
     monkeypatch.setattr(thinking, "of_world", lambda p, split: truth)
     stopping = {0: 0, 10: 30, 20: 40}
     parts = [answered([STOPS] * n + [GOES_ON] * (QUESTIONS - n), update=u) for u, n in stopping.items()]
@@ -79,8 +80,8 @@ def test_the_figure_shows_the_table_and_the_rewards_of_both_runs(made):
     logs = pd.concat([log.assign(part=mechanism.WHILE), log.assign(part=mechanism.BESIDE, reward=0.5)])
     figure = mechanism.figure(made, logs, chance=1 / 4, smooth=1)
     rewards, *panels = figure.axes
-    assert [panels[i].get_ylabel() for i in (2, 3)] == ["tiles looked at, of four", "words said of a picture, of six"]
-    assert [panels[i].get_ylim()[1] for i in (2, 3)] == pytest.approx([4 * 1.03, 6 * 1.03])
+    assert [panels[i].get_ylabel() for i in (2, 3)] == ["tiles looked at, of four", "words said of a picture, of 14"]
+    assert [panels[i].get_ylim()[1] for i in (2, 3)] == pytest.approx([4 * 1.03, 14 * 1.03])
     assert sorted(line.get_ydata().tolist() for line in rewards.lines) == [[0.5] * 3, [1.0, 2.0, 3.0]]
     mine = made[made.split == "validation"]
     for axes, name in zip(panels, mechanism.PANELS, strict=True):

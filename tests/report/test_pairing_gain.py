@@ -6,7 +6,7 @@ import pytest
 from georeplicate.mini import wording
 from georeplicate.report import from_words, pairing_gain, pairing_reach, thinking
 
-WORDS = wording.of("geographic").words
+WORDS = wording.WORDING.words
 SOIL, ROAD = list(WORDS["soil"].values()), list(WORDS["road"].values())
 # Two tiles a question; the first is the wrong one. Soil is the same in both, roads tell them apart.
 QUESTIONS = {f"c{i}/{i}": ("B", [f"other/{i}", f"c{i}/{i}"]) for i in range(40)}

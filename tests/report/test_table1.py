@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from georeplicate import geo, paper, world
+from georeplicate import geo, paper
 from georeplicate.mini import oracle
 from georeplicate.paper.contamination import contamination
 from georeplicate.report import table1, tables
@@ -72,8 +72,8 @@ def test_the_first_place_named_counts_where_two_are():
 
 
 def test_the_reader_of_true_words_counts_as_bayes_would():
-    lat, lon, shares = oracle._counted(world.DEFAULT)
-    said = ("grass", "red-roofs", "no-water", "road-north-south", "few-trees", "houses-east")
+    lat, lon, shares = oracle._counted()
+    said = ("palms", "green-growth", "red-soil", "village", "drives-left", "sun-south")
     said = tuple(word for word in said if word in shares)
     assert len(said) == 6
     chance = np.exp(sum(shares[word] for word in said))

@@ -242,10 +242,10 @@ def test_protocols_count_the_same_answers_differently():
 
 
 def test_a_wrong_answer_tells_how_it_came_about():
-    place, same, other = "place grass red-roofs", "B grass red-roofs match", "B paved red-roofs match"
+    place, same, other = "place broadleaf green-growth", "B broadleaf green-growth match", "B palms green-growth match"
     said = {
-        ("<think> place grass", ""): "no letter can be read",
-        (f"<think> {place} A grass other </think> <answer> A </answer>", "A"): "no tile was called a match",
+        ("<think> place broadleaf", ""): "no letter can be read",
+        (f"<think> {place} A broadleaf other </think> <answer> A </answer>", "A"): "no tile was called a match",
         (f"<think> {place} {same} </think> <answer> A </answer>", "A"): "another letter than the tile called a match",
         (f"<think> {place} {other} </think> <answer> B </answer>", "B"): "a match although its own words differ",
         (f"<think> {place} {same} </think> <answer> B </answer>", "B"): "a match as its own words agree",

@@ -5,10 +5,11 @@ import pandas as pd
 import pytest
 
 from georeplicate import files
+from georeplicate.mini.wording import WORDING
 from georeplicate.report import tables, thinking
 from georeplicate.runs import runner
 
-SIX = ("grass", "red-roofs", "no-water", "crossroads", "no-trees", "houses-east")
+TRUE = tuple(next(iter(values.values())) for values in WORDING.words.values())  # broadleaf green-growth ...
 RUNS = files.RESULTS / "mini" / "runs"
 STANDS = {"mini-base": tables.BASE, "mini-SFT": tables.SFT, "mini-Zero": tables.ZERO, "mini-R1": tables.R1}
 
@@ -26,12 +27,12 @@ def rows(system: str, texts: list[str], task: str = "pairing", seeds: int = 1, *
 
 # --- the rule --------------------------------------------------------------------------------------------------------
 
-SEES = "<think> place grass A paved other B grass match </think> <answer> A </answer>"
+SEES = "<think> place palms A scrub other B palms match </think> <answer> A </answer>"
 OBEYS = SEES.replace("<answer> A", "<answer> B")
 
 
 def test_the_gain_is_split_into_rule_and_what_is_said():
-    blind = "<think> place grass A paved other </think> <answer> A </answer>"
+    blind = "<think> place palms A scrub other </think> <answer> A </answer>"
     base = rows("mini-base", [SEES] * 15 + [blind] * 15)
     zero = rows("mini-Zero", [OBEYS] * 24 + [blind] * 6, seeds=3)
     zero["choice"] = np.where(zero.text == OBEYS, "B", "A")
@@ -53,12 +54,12 @@ def test_rows_read_by_their_verdicts_stand_for_nothing_in_the_paper():
 
 def test_leaving_out_what_is_wrong_is_no_better_seeing(monkeypatch):
     monkeypatch.setattr(thinking, "FEWEST", 10)
-    right, wrong = "place grass red-roofs", "place grass blue-roofs"
+    right, wrong = "place broadleaf green-growth", "place broadleaf golden-growth"
     answers = [f"<think> {right if i % 2 else wrong} </think> <answer> A </answer>" for i in range(40)]
-    silent = [text.replace(" red-roofs", "").replace(" blue-roofs", "") for text in answers]
+    silent = [text.replace(" green-growth", "").replace(" golden-growth", "") for text in answers]
     base = rows("mini-base", answers, words=2, words_true=[1 + i % 2 for i in range(40)])
     zero = rows("mini-Zero", silent, seeds=3, words=1, words_true=1)
-    truth = thinking.Truth({name: [SIX] * 6 for name in base.id}, {})
+    truth = thinking.Truth({name: [TRUE] * 6 for name in base.id}, {})
     found = thinking.words(pd.concat([base, zero]), truth).set_index("system")
     assert found.words_true.to_dict() == {"mini-base": 0.75, "mini-Zero": 1.0}  # raw: it looks more truthful
     zero_row = found.loc["mini-Zero"]
@@ -72,33 +73,36 @@ def test_leaving_out_what_is_wrong_is_no_better_seeing(monkeypatch):
 
 
 def test_a_constant_word_is_not_read_from_the_picture():
-    told = [f"<think> see drives-right both {'grass' if i % 2 else 'sand'} </think> <answer> country : Kenya </answer>"
+    told = [f"<think> see drives-right both {'palms' if i % 2 else 'scrub'} </think> <answer> country : Kenya </answer>"
             for i in range(40)]  # fmt: skip
     p = rows("mini-SFT", told, task="geolocation", seeds=3)
     facts = {
-        f"aa/city{i}/0": {"driving": "drives-right" if i < 30 else "drives-left", "cover": "grass" if i % 2 else "sand"}
+        f"aa/city{i}/0": {
+            "side": "drives-right" if i < 30 else "drives-left",
+            "vegetation": "palms" if i % 2 else "scrub",
+        }
         for i in range(40)
     }
     found = thinking.what_varies(p, thinking.Truth({}, facts)).set_index("attribute")
-    driving, cover = found.loc["driving"], found.loc["cover"]
+    driving, plants = found.loc["side"], found.loc["vegetation"]
     assert (driving.commonest_share, driving.true, driving.commonest_true, driving.above_constant) == (
         1,
         0.75,
         0.75,
         "",
     )
-    assert (cover.commonest_share, cover.true, cover.best_constant, cover.above_constant) == (0.5, 1, 0.5, "yes")
+    assert (plants.commonest_share, plants.true, plants.best_constant, plants.above_constant) == (0.5, 1, 0.5, "yes")
     assert driving.contradicts_answer == 1  # Kenya drives on the left
 
 
-def test_thoughts_of_the_geographic_world_are_read_in_its_words():
-    """Seen words by their cue, the region among what is known; words of the layout world are none of them."""
+def test_thoughts_are_read_word_by_word():
+    """Seen words by their cue, the region among what is known; other words are none of them."""
     end = "Eastern-Africa </think> <answer> country : Kenya </answer>"
     thoughts = ("palms grass drives-right climate-a", "scrub drives-left climate-b")
     told = [f"<think> place {thought} {end}" for thought in thoughts] * 20
     p = rows("mini-SFT", told, task="geolocation", seeds=3)
     true = {"vegetation": "palms", "side": "drives-left", "climate": "climate-a", "region": "Eastern-Africa"}
-    truth = thinking.Truth({}, {name: true for name in p.id}, "geographic")
+    truth = thinking.Truth({}, {name: true for name in p.id})
     found = thinking.what_varies(p, truth).set_index("attribute")
     assert found.true.to_dict() == {"side": 0.5, "climate": 0.5, "region": 1.0, "vegetation": 0.5}
     assert found.contradicts_answer.side == 0.5  # Kenya drives on the left

@@ -15,8 +15,8 @@ from georeplicate.report import arms, gains, thinking
 from georeplicate.runs import arms as experiment
 
 PLACES, BASES = [f"c{i // 2}/{i}" for i in range(80)], (0, 1, 2)
-TRUE = tuple(next(iter(values.values())) for values in wording.of("geographic").words.values())
-OTHER = tuple(list(values.values())[1] for values in wording.of("geographic").words.values())
+TRUE = tuple(next(iter(values.values())) for values in wording.WORDING.words.values())
+OTHER = tuple(list(values.values())[1] for values in wording.WORDING.words.values())
 
 
 def answers(arm: str, near: list[int], right: int = 20, true: int = 10, said: tuple[str, ...] = ()) -> pd.DataFrame:
@@ -48,7 +48,7 @@ def answers(arm: str, near: list[int], right: int = 20, true: int = 10, said: tu
 def climates(monkeypatch):
     monkeypatch.setattr(arms, "_climates", lambda: dict.fromkeys(PLACES, "climate-c"))
     monkeypatch.setattr(arms, "_lines", lambda p: [])
-    monkeypatch.setattr(arms.oracle, "guess", lambda words, km, dial: (0.0, 0.0))  # its table takes seconds
+    monkeypatch.setattr(arms.oracle, "guess", lambda words, km: (0.0, 0.0))  # its table takes seconds
 
 
 def record(*contrasts: experiment.Contrast) -> dict:
@@ -68,7 +68,7 @@ def test_each_endpoint_is_measured(climates):
     made = arms.levels(p, arms.samples(p)).set_index("endpoint").value
     assert made["places"] == made["climate"] == made["form"] == pytest.approx(0.5)
     assert made["pairing"] == pytest.approx(0.75) and made["words"] == pytest.approx(0.5)
-    kinds = list(wording.of("geographic").words)
+    kinds = list(wording.WORDING.words)
     shared = np.mean([kind in arms.SHARED for kind in kinds[:7]]) * 7 / len(arms.SHARED)
     assert made["shared words"] == pytest.approx(shared)
     assert made["shared said"] == pytest.approx(0.5)  # a word that is said twice of a picture counts once
@@ -179,7 +179,7 @@ def test_what_is_said_while_pairing_is_compared_at_one_mix(monkeypatch):
     true = p.text.str.split().map(lambda words: words.count(right))
     p = p.assign(words=said, words_true=true)
     shown = {place: [TRUE] * 6 for place in PLACES}
-    monkeypatch.setattr(arms.thinking, "of_world", lambda _: thinking.Truth(shown, {}, "geographic"))
+    monkeypatch.setattr(arms.thinking, "of_world", lambda _: thinking.Truth(shown, {}))
     records = {"one": record(experiment.Contrast("region", "rule", "?", {}))}
     [row] = arms.while_pairing(p, records).to_dict("records")
     assert (row["before_true"], row["after_true"]) == (0.5, 1.0)
@@ -275,7 +275,7 @@ def test_the_argument_about_neighbours_is_answered_from_what_is_spoken_of(climat
             ("random-replay", "region-replay"),
         )
     ]
-    kinds = dict(zip(TRUE, wording.of("geographic").words, strict=True))
+    kinds = dict(zip(TRUE, wording.WORDING.words, strict=True))
     shared, local = (next(word for word in TRUE if (kinds[word] in arms.SHARED) == of) for of in (True, False))
 
     def answered(near: str, far: str) -> str:
@@ -311,9 +311,7 @@ def test_the_first_page_has_the_gains_the_level_and_what_the_paper_s_own_base_do
 
 
 def test_a_reader_places_the_words_of_a_policy_s_own_thoughts(climates, monkeypatch):
-    monkeypatch.setattr(
-        arms.oracle, "guess", lambda words, km, dial: (48.0, 2.0) if words == ("palms",) else (-33, 140)
-    )
+    monkeypatch.setattr(arms.oracle, "guess", lambda words, km: (48.0, 2.0) if words == ("palms",) else (-33, 140))
     p = answers("rule", [80, 80, 80])
     photos = p[p.task == "geolocation"].copy()
     photos["lat"] = 48.0

@@ -166,7 +166,7 @@ def test_a_registration_that_was_altered_is_refused(tmp_path):
 
 @pytest.mark.parametrize("name", ["rule", "random-replay", "graded-cities"])
 def test_an_arm_is_trained_and_evaluated_like_any_run(tmp_path, name):
-    made = tiny.build(base.vocabulary("geographic"), seed=0, hidden_size=32, layers=1, heads=2)
+    made = tiny.build(base.vocabulary(), seed=0, hidden_size=32, layers=1, heads=2)
     for folder in ("policy", "policy-rule"):
         made.save(tmp_path / "base-geographic-0" / folder)
     [job] = [one for one in arms.jobs(f"{name}-b0", tmp_path)]
@@ -211,7 +211,7 @@ def test_training_pairs_of_other_cities_are_at_places_that_no_base_was_shown():
     where = inputs.rendered(profile, "base")
     shown = set(zip(where["lat"][:], where["lon"][:], strict=True))
     curriculum = base.CURRICULA["geographic"]
-    most = max(curriculum.per_region, curriculum.photo_sites, curriculum.known_sites)
+    most = max(curriculum.per_region, curriculum.known_sites)
     for seed in arms.BASES:
         known = world.sites("base", most, seed=seed)
         assert not shown & set(zip(known.lat, known.lon, strict=True))

@@ -20,8 +20,7 @@ def test_the_base_takes_no_option_that_it_would_ignore(command, words, tmp_path)
 @pytest.mark.parametrize(
     "words, why",
     [
-        (("base", "--world", "moon"), "choose from layout, geographic"),
-        (("base", "--rule"), "no stage that teaches the answering rule"),
+        (("base", "--world", "moon"), "choose from geographic, geographic-longer"),
         (("sft", "--world", "geographic"), "say which base"),
         (("table2", "--seed", 1), "say which base"),
     ],
@@ -34,11 +33,13 @@ def test_which_base_is_asked_for_is_honoured_or_refused(command, words, why, tmp
 def test_another_base_has_a_folder_of_its_own(command, monkeypatch, tmp_path):
     from georeplicate.mini import base
 
-    monkeypatch.setattr(base, "build", lambda out, **told: (out, told["seed"], told["curriculum"].world, told["rule"]))
+    monkeypatch.setattr(
+        base, "build", lambda out, **told: (out, told["seed"], told["curriculum"] is base.LONGER, told["rule"])
+    )
     for words, made in (
-        ((), (tmp_path / "base", 0, "layout", False)),
-        (("--seed", 2), (tmp_path / "base-layout-2", 2, "layout", False)),
-        (("--world", "geographic", "--rule"), (tmp_path / "base-geographic-0", 0, "geographic", True)),
+        ((), (tmp_path / "base-geographic-longer-0", 0, True, False)),
+        (("--seed", 2), (tmp_path / "base-geographic-longer-2", 2, True, False)),
+        (("--world", "geographic", "--rule"), (tmp_path / "base-geographic-0", 0, False, True)),
     ):
         code, said, _ = command("train", "base", *words, "--work", tmp_path)
         assert code == 0 and str(made) in said

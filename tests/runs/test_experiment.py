@@ -26,6 +26,7 @@ from georeplicate.training import stages
 PROFILE = replace(Profile.get("smoke"), rl_steps=4, max_completion_length=8)
 RUNS = spec.table2_runs((0,), "mini")
 MINI = Profile.get("mini")
+RAISED = f"recipe_version {recipe.VERSION} -> {recipe.VERSION + 1}"
 
 
 @pytest.fixture(scope="module")
@@ -108,15 +109,13 @@ def test_every_field_of_a_profile_enters_a_key_or_is_known_not_to():
         "n_validation_sites",
     }  # enter by the run and the start; no test asks them
     known = set().union(*recipe.SETTINGS.values()) | elsewhere
-    assert known | {"world"} == asdict(PROFILE).keys()
+    assert known == asdict(PROFILE).keys()
 
 
-def test_the_world_enters_every_key_but_where_it_is_the_first():
-    """Keys of runs that are older than the second world stay as they are."""
+def test_the_world_enters_every_key():
+    """There was another one once: runs of this one keep the keys that they were trained under."""
     for what in recipe.SETTINGS:
-        assert "world" not in recipe.Mini().settings(what, PROFILE)
-        if what != "base":  # which has no settings
-            assert recipe.Mini().settings(what, replace(PROFILE, world="geographic"))["world"] == "geographic"
+        assert recipe.Mini().settings(what, PROFILE).get("world") == ("geographic" if what != "base" else None)
 
 
 def test_finished_runs_are_not_touched(work, start, monkeypatch):
@@ -160,7 +159,7 @@ def test_a_run_of_another_version_is_renamed_with_its_reason_and_never_deleted(c
     before = {p.name: p.read_bytes() for p in changed.folder.iterdir() if p.is_file()}
     runner.execute(changed)
     printed = capsys.readouterr().out
-    assert "recipe_version 1 -> 2" in printed and "settings.beta 0.01 -> 0.5" in printed
+    assert RAISED in printed and "settings.beta 0.01 -> 0.5" in printed
     assert changed.is_finished() and not (changed.folder / "stray").exists()
     (kept,) = (copy / "stale").iterdir()
     assert kept.name in printed and {p.name: p.read_bytes() for p in kept.iterdir() if p.is_file()} == before
@@ -174,7 +173,7 @@ def test_a_stale_run_can_be_adopted_with_a_reason(copy, start, monkeypatch):
         runner.adopt(job, " ")
     stale = runner.set_aside(job)
     changed = runner.adopt(job, "the version was raised in error", stale)
-    assert changed == ["recipe_version 1 -> 2"] and job.is_trained() and not stale.exists()
+    assert changed == [RAISED] and job.is_trained() and not stale.exists()
     (adopted,) = json.loads((job.folder / "trained.json").read_text())["adopted"]
     assert adopted["why"] == "the version was raised in error" and adopted["changed"] == changed
     (job.folder / "policy" / "model.safetensors").write_bytes(b"torn")
@@ -341,16 +340,16 @@ def test_the_random_reward_does_not_look_at_the_letter():
 def test_sft_rows_teach_places_and_replay_the_base_but_never_pair(start):
     rows = teaching.sft_rows(PROFILE, start, 0, 20)
     assert len(rows) == 20
-    taught = [row for row in rows if row["prompt"] == wording.WHERE]
-    assert len(taught) == round(20 * (1 - teaching.REPLAY))
-    assert all("country :" in row["completion"] and len(row["pixels"]["image_grid_thw"]) == 1 for row in taught)
+    taught = list(rows)[: round(20 * (1 - teaching.REPLAY))]
+    assert all(row["prompt"] == wording.WHERE and "country :" in row["completion"][0] for row in taught)
+    assert all(len(row["pixels"]["image_grid_thw"]) == 1 for row in taught)
 
 
 def test_what_is_replayed_beside_grpo_is_the_bases_own_and_never_pairs(tmp_path, monkeypatch):
-    monkeypatch.setitem(base.CURRICULA, "geographic", replace(base.GEOGRAPHIC, known_sites=1))
-    made = tiny.build(base.vocabulary("geographic"), seed=0, **SHAPE)
+    monkeypatch.setattr(base, "GEOGRAPHIC", replace(base.GEOGRAPHIC, known_sites=1))
+    made = tiny.build(base.vocabulary(), seed=0, **SHAPE)
     made.save(tmp_path / "policy")
-    size = replace(PROFILE, world="geographic", tile_px=64, replay=0.3, rl_steps=3)
+    size = replace(PROFILE, rl_steps=3)
     rows = teaching.beside_grpo(size, tmp_path / "policy", 0)
     assert len(rows) == 3 * size.replayed
     prompts = {row["prompt"] for row in rows}
@@ -361,19 +360,17 @@ def test_what_is_replayed_beside_grpo_is_the_bases_own_and_never_pairs(tmp_path,
             assert len(made.completion_ids(text)) == len(weights) and sum(weights) == pytest.approx(1)
     again = teaching.beside_grpo(size, tmp_path / "policy", 0)
     assert [row["completion"] for row in rows] == [row["completion"] for row in again]
-    with pytest.raises(ValueError, match="geographic world knows, not of layout"):
-        teaching.beside_grpo(replace(PROFILE, replay=0.3), tmp_path / "policy", 0)
 
 
-def test_sft_rows_of_the_geographic_world_go_from_what_is_seen_to_the_place(tmp_path, monkeypatch):
+def test_sft_rows_go_from_what_is_seen_to_the_place(tmp_path, monkeypatch):
     """Each part of a thought weighs the same, however many words it has, and a replayed example as much as one part."""
     told = replace(base.GEOGRAPHIC, known_sites=1)
-    monkeypatch.setitem(base.CURRICULA, "geographic", told)
-    made = tiny.build(base.vocabulary("geographic"), seed=0, **SHAPE)
+    monkeypatch.setattr(base, "GEOGRAPHIC", told)
+    made = tiny.build(base.vocabulary(), seed=0, **SHAPE)
     made.save(tmp_path / "policy")
-    size = replace(PROFILE, world="geographic", tile_px=64)
+    size = replace(PROFILE, sft_rule=False)
     rows = teaching.sft_rows(size, tmp_path / "policy", 0, 20)
-    words = wording.of("geographic").attribute_of
+    words = wording.WORDING.attribute_of
     for row in rows:
         for text, weights in zip(row["completion"], row["weights"], strict=True):
             assert len(made.completion_ids(text)) == len(weights)

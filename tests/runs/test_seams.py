@@ -318,7 +318,7 @@ def test_recipes_know_the_versions_of_their_tasks(tmp_path):
         versions = {task: found[task].version for task in found}
         assert list(versions.items()) == list(recipes.of(name).task_versions(True).items())
         assert {task.name for task in found.values()} == versions.keys()
-        assert {task.benchmark for task in found.values()} == {f"world-{name} (synthetic)"}
+        assert {task.benchmark for task in found.values()} == {tasks.BENCHMARK}
     photographs = recipes.of("photographs").tasks(Profile.get("paper"), tmp_path, "", True, root=tmp_path)
     assert {task.name: task.version for task in photographs} == recipes.of("photographs").task_versions(True)
 

@@ -36,13 +36,17 @@ def test_a_profile_with_several_updates_a_batch_trains(tmp_path):
 def test_rows_are_replayed_beside_grpo_alone_and_where_a_profile_says_how_many(monkeypatch):
     seen = {}
     monkeypatch.setattr(stages.grpo, "train", lambda *a, **given: seen.update(given))
-    profile = replace(Profile.get("smoke"), world="geographic", tile_px=64, replay=0.3)
+    profile = Profile.get("smoke")
     assert profile.replayed == round(0.3 * profile.completions_per_update)
     stages.train("grpo", "start", [], "folder", profile, seed=0, replay=[{}])
     assert seen["replay"] == [{}] and seen["replay_share"] == 0.3
     monkeypatch.setattr(stages.sft, "train", lambda *a, **given: seen.update(given))
     stages.train("sft", "start", [], "folder", profile, seed=0)  # a setting of GRPO alone
-    for stage, size, rows in [("grpo", profile, None), ("grpo", Profile.get("smoke"), [{}]), ("sft", profile, [{}])]:
+    for stage, size, rows in [
+        ("grpo", profile, None),
+        ("grpo", replace(profile, replay=0.0), [{}]),
+        ("sft", profile, [{}]),
+    ]:
         with pytest.raises(ValueError, match=f"the stage {stage} was given .*to replay, and replay of the profile is"):
             stages.train(stage, "start", [], "folder", size, seed=0, replay=rows)
 

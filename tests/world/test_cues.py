@@ -1,17 +1,13 @@
-"""The geographic world: do its cues follow from facts, vary smoothly, show in both views, and leave the first world
-alone?"""
-
-import hashlib
+"""Cues: do they follow from facts, vary smoothly, and show in both views, which are otherwise unlike?"""
 
 import numpy as np
 import pytest
 
 from georeplicate import atlas, geo, pairs, world
 from georeplicate.mini import tiny
-from georeplicate.world import Difficulty, cues, landscape, render, views
+from georeplicate.world import Difficulty, cues, drawing, landscape, views
 
-DIAL = world.DEFAULT
-STILL = Difficulty(world="geographic", noise=0, light=0, gap=0)
+STILL = Difficulty(noise=0, light=0, gap=0)
 
 
 @pytest.fixture(scope="module")
@@ -22,15 +18,6 @@ def places():
 @pytest.fixture(scope="module")
 def drawn(places):
     return [cues.draw(site) for site in places.itertuples()]
-
-
-def test_the_layout_world_is_unchanged_byte_for_byte():
-    found = hashlib.sha256()
-    for site in world.sites("base", 1, regions=6).itertuples():
-        scene = world.build(site)
-        for picture in (world.panorama(scene), world.tile(scene), world.crop(scene), world.panorama(scene, 256)):
-            found.update(picture.tobytes())
-    assert found.hexdigest() == "5e870ea35cf6bd106adccf6ca6050ac8251de1cc7f9f2daa47e737a3589057bf"
 
 
 # --- cues
@@ -96,7 +83,7 @@ def test_neighbours_look_alike_about_half_as_often_apart(places):
 
 def test_words_are_single_tokens_of_a_tokenizer_built_from_them():
     assert len(set(cues.ALL_WORDS)) == len(cues.ALL_WORDS) and 12 <= len(cues.WORDS) <= 14
-    tokenizer = tiny.build_tokenizer(word for values in world.vocabulary(DIAL).values() for word in values.values())
+    tokenizer = tiny.build_tokenizer(word for values in world.vocabulary().values() for word in values.values())
     for word in cues.ALL_WORDS:
         assert len(tokenizer(word)["input_ids"]) == 1 and tokenizer.unk_token_id not in tokenizer(word)["input_ids"]
 
@@ -107,14 +94,13 @@ def test_words_are_single_tokens_of_a_tokenizer_built_from_them():
 def test_a_place_is_a_pure_function_of_seed_site_and_facts(places):
     site = next(places.itertuples())
     for view in (world.panorama, world.tile, world.crop):
-        once = view(world.build(site, difficulty=DIAL))
-        assert np.array_equal(once, view(world.build(site, difficulty=DIAL)))
-        assert not np.array_equal(once, view(world.build(site, 1, DIAL), seed=1))
-    assert world.words_of(world.build(site, difficulty=DIAL)) == cues.draw(site).words()
+        once = view(world.build(site))
+        assert np.array_equal(once, view(world.build(site)))
+        assert not np.array_equal(once, view(world.build(site, 1), seed=1))
+    assert world.words_of(world.build(site)) == cues.draw(site).words()
 
 
-@pytest.mark.parametrize("dial", [world.DEFAULT, DIAL, Difficulty(vary=frozenset({"roof"})),
-                                  Difficulty(world="geographic", vary=frozenset({"roof"}))])  # fmt: skip
+@pytest.mark.parametrize("dial", [world.DEFAULT, Difficulty(vary=frozenset({"roof"}))])
 def test_words_of_a_place_are_those_of_what_would_be_built_there(places, dial):
     for site in places.iloc[::40].itertuples():
         for seed in (0, 1):
@@ -139,7 +125,7 @@ def test_every_cue_shows_in_both_views(places):
 
 def test_the_camera_and_the_vehicles_drive_on_the_countrys_side(places):
     for site in places.iloc[::40].itertuples():
-        land = world.build(site, difficulty=DIAL)
+        land = world.build(site)
         direction, offset, half = land.roads[0]
         middle = offset * landscape.unit(direction + 90)
         for xy, facing in [(np.zeros(2), land.heading), *zip(land.vehicles.xy, land.facing)]:
@@ -165,7 +151,7 @@ def test_no_camera_turns_the_light_round_or_blows_it_up(split):
 
 def test_the_views_have_hours_of_their_own_within_reason(places):
     for site in places.iloc[::60].itertuples():
-        land = world.build(site, difficulty=DIAL)
+        land = world.build(site)
         (a, _), (b, _) = land.sun("panorama", 0), land.sun("tile", 0)
         for azimuth in (a, b):
             assert abs((azimuth - land.noon[0] + 180) % 360 - 180) <= landscape.HOUR
@@ -174,35 +160,23 @@ def test_the_views_have_hours_of_their_own_within_reason(places):
 
 def test_no_flag_and_no_board_unless_asked(places, monkeypatch):
     site = next(places.itertuples())
-    land = world.build(site, difficulty=DIAL)
-    shown = world.panorama(land, difficulty=Difficulty(world="geographic", boards=True))
+    land = world.build(site)
+    shown = world.panorama(land, difficulty=Difficulty(boards=True))
     assert not np.array_equal(shown, world.panorama(land))
-    monkeypatch.setattr(render, "boards", lambda *_: pytest.fail("a board was painted"))
+    monkeypatch.setattr(drawing, "boards", lambda *_: pytest.fail("a board was painted"))
     for view in (world.panorama, world.crop, world.tile):
         view(land)
 
 
 def test_a_frozen_cue_is_the_same_everywhere(places):
-    dial = Difficulty(world="geographic", vary=frozenset({"roof"}))
+    dial = Difficulty(vary=frozenset({"roof"}))
     found = [world.build(site, difficulty=dial).cues for site in places.iloc[::30].itertuples()]
     assert len({c.roof for c in found}) > 1 and len({(c.soil, c.sun, c.side) for c in found}) == 1
 
 
-def test_the_dial_refuses_what_a_world_does_not_have(places):
-    with pytest.raises(ValueError, match="gap"):
-        Difficulty(gap=0.5)
-    with pytest.raises(ValueError, match="unknown cues"):
-        Difficulty(world="geographic", vary=frozenset({"cover"}))
-    with pytest.raises(ValueError, match="layout, geographic"):
-        Difficulty(world="second")
-    scene = world.build(next(places.itertuples()))
-    with pytest.raises(ValueError, match="another"):
-        world.tile(scene, difficulty=DIAL)
-
-
-def test_pairs_of_the_geographic_world_are_loaded_like_those_of_the_first():
-    rows = pairs.load("world", "validation", per_region=1, regions=2, difficulty=DIAL)
+def test_pairs_are_loaded_as_they_are_drawn():
+    rows = pairs.load("world", "validation", per_region=1, regions=2)
     site = world.sites("validation", 1, regions=2).iloc[1]
-    land = world.build(site, difficulty=DIAL)
-    assert np.array_equal(np.asarray(rows[1]["panorama"]), world.panorama(land, difficulty=DIAL))
-    assert np.array_equal(np.asarray(rows[1]["aerial"]), world.tile(land, difficulty=DIAL))
+    land = world.build(site)
+    assert np.array_equal(np.asarray(rows[1]["panorama"]), world.panorama(land))
+    assert np.array_equal(np.asarray(rows[1]["aerial"]), world.tile(land))
