@@ -3,7 +3,7 @@
 
 A profile is frozen and checked when it is made; sizes that follow from others are computed here and nowhere else.
 `smoke` proves that every notebook runs; `mini` is the committed result, two CPU cores and a synthetic world;
-`geographic` has the same world and a registered experiment of its own (runs.arms);
+`geographic` has the same world and registered experiments of its own (runs.arms);
 `small` is `mini` on a workstation; `single_gpu` and `paper` use real photographs and the Qwen2.5-VL models.
 `paper-dry` is `paper` with other sizes alone: every stage of it runs on a CPU in a minute, on a random model and
 rendered pictures.
@@ -352,7 +352,7 @@ _MINI = dict(
     crop_px=64,
     model="mini-base",
     image_factor=16,
-    freeze_vision=True,  # with it trained, the gradient's noise ruins it before a reward is found: results/LOG.md
+    freeze_vision=True,  # with it trained, gains scatter far more from base to base: results/LOG.md
     sft_steps=150,
     sft_batch=32,
     sft_learning_rate=5e-4,

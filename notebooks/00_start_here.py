@@ -183,10 +183,8 @@ Markdown(
     "Geo-R1 claims that rewarding nothing but the letter of the right tile teaches a model to pair views, from "
     f"{left.accuracy_percent['Qwen2.5-VL-7B']:.0f} % to {left.accuracy_percent['Geo-R1-Zero']:.0f} % on photographs. "
     f"On our synthetic stand-ins the same step goes from {ours['Qwen2.5-VL-7B']:.0%} to {ours['Geo-R1-Zero']:.0%}, "
-    f"and to {ours['Geo-R1']:.0%} with the scaffold before it. The paper's orderings here: "
-    + "; ".join(f"*{claim}*: {verdict}" for claim, verdict in verdicts.items())
-    + ". "
-    + found.get("decomposition", "")
+    f"and to {ours['Geo-R1']:.0%} with the scaffold before it. {found.get('decomposition', '')} The paper's "
+    "orderings here: " + "; ".join(f"*{claim}*: {verdict}" for claim, verdict in verdicts.items()) + "."
 )
 
 # %% [markdown]

@@ -104,10 +104,10 @@ sites[columns].head(6)
 # %% [markdown]
 # ## (3) One scene
 #
-# The facts of a site choose what stands there. Climate and month decide vegetation, soil and crops; the country roofs,
-# road paint and the side one drives on; the latitude where the sun stands at noon. Fourteen such *cues* are drawn once,
-# from the seed and the site's name (some are the same in the whole city, others differ from street to street), and
-# everything that follows is a view of this one scene.
+# The facts of a site choose what stands there. Climate and month make vegetation, soil and crops likely, the region
+# roofs; the country has its road paint and the side one drives on; latitude and month say where the sun stands at noon.
+# Fourteen such *cues* are drawn once, from the seed and where the site lies (some are the same in the whole city,
+# others change over a few kilometres), and everything that follows is a view of this one scene.
 
 # %%
 site = sites[sites.id == "jp/tokyo/00003"].iloc[0]
@@ -119,8 +119,8 @@ plots.views(scene, f"{site.area}, {site.taken_at}")
 
 # %% [markdown]
 # Both views show the same cues, and are otherwise unlike: the cameras have other hours, palettes and haze, so that
-# colours alone do not tell which tile belongs to a panorama. No flag, no name board: nothing spells out where this is.
-# Other places look otherwise:
+# colours alone tell little of which tile belongs to a panorama. No flag, no name board: nothing spells out where this
+# is. Other places look otherwise:
 
 # %%
 names = ["Cape Town, ZA", "Manila, PH", "Mexico City, MX", "London, GB", "Santiago, CL", "Taipei, TW"]
@@ -134,11 +134,13 @@ plots.gallery([world.build(o) for o in others], names)
 # > knowledge to a conclusion; a *fact-check engine* compares what is claimed with the metadata and filters.
 #
 # The official repository holds neither. Ours is a grammar over what the metadata say; any OpenAI-compatible server or a
-# local model can take its place. First the grammar's text about the place above. It has looked at no picture:
+# local model can take its place. First the grammar's text about the place above. It has looked at no
+# picture, and marks what it knows from the atlas alone. (The mini model reads no English: its thoughts, in notebook 02,
+# are in words of its own.)
 
 # %%
 here = atlas.describe(site.lat, site.lon, site.taken_at)
-thought = engine.Template().write(here, rng=np.random.default_rng(0), city=site.city)
+thought = engine.Template(unseen=True).write(here, rng=np.random.default_rng(0), city=site.city)
 print(thought)
 
 # %% [markdown]
@@ -198,7 +200,7 @@ Image.open(picture)
 # %% [markdown]
 # ## (5) The question
 #
-# A panorama and five tiles: one of the same place, four *hard negatives* from the same neighbourhood, never the same
+# A panorama and five tiles: one of the same place, four *hard negatives* from the same city, never the same
 # place. Letters are bound to tiles by their order and shuffled for every question. The paper does not publish the
 # number of candidates; five is our reading of its base model's 19.0 %, called nearly random.
 #

@@ -89,8 +89,9 @@ pd.Series(ours, dtype=object).to_frame(f"ours, profile {profile}, synthetic")
 # ## (1) A training row
 #
 # A street-level photo at a place of one of the 16 cities, and a thought about it in the mini model's own vocabulary:
-# from what can be seen, cue by cue, to the climate and the region, and so to country and city. All of it follows from
-# the place and the moment, so no label was bought.
+# from what can be seen, cue by cue, to the climate and the region, and so to country and city. All of it is
+# known from the place, the moment and the drawing itself, so no label was bought. (Of a photograph nobody knows the
+# cues for nothing.)
 #
 # > The template teacher of notebook 01 writes English for a model that reads English. Here the thought is the base's
 # > own form, in the words of its world.
@@ -226,7 +227,7 @@ change = before.assign(after=after).rename(columns={"-log p": "before"})
 change.sort_values("after", ascending=False).head(8).T
 
 # %% [markdown]
-# ## (5) What it teaches: geography
+# ## (5) What does it teach of geography?
 #
 # Pictures of validation cities, none of which was trained on; half of them in countries of the 16 training cities
 # (*seen*), half in others, which only the base's own cities have shown. Hardly any cue here is one country's alone, so
@@ -282,10 +283,10 @@ cues.assign(commonest=true.apply(lambda words: words.value_counts(normalize=True
 # > share says that the renderer's cues can be read, nothing more; one no better than its baseline says that even this
 # > was not learnt.
 #
-# ## (6) What it does not teach: pairing
+# ## (6) Does it teach pairing?
 #
 # *Predict:* the scaffold saw street pictures and countries, never a street picture with its tile. Where should pairing
-# stand? (The same held-out questions for all, five tiles of one neighbourhood, so chance is one in five.)
+# stand? (The same held-out questions for all, five tiles of one city, so chance is one in five.)
 
 # %%
 greedy = predictions.query("task == 'pairing' and decoding == 'greedy'")
@@ -315,8 +316,8 @@ Markdown(
     f"{country.unseen['base']:.0%}; constant: {constant[False]:.0%}), and places {near[trained_runs].mean():.0%} of "
     f"all within 2,500 km (before: {near['base']:.0%}). Pairing goes from "
     f"{pairing.accuracy['base']:.1%} to {pairing.accuracy[trained_runs].mean():.1%}, chance being {chance:.0%}: "
-    f"{above[trained_runs].sum()} of {len(trained_runs)} intervals lie above chance, the base's "
-    f"{'does' if above['base'] else 'does not'}. Answers to a pairing question go from "
+    f"{above[trained_runs].sum()} of {len(trained_runs)} intervals lie above chance; the base's "
+    f"{'does too' if above['base'] else 'does not'}. Answers to a pairing question go from "
     f"{pairing.completion_tokens['base']:.0f} to {pairing.completion_tokens[trained_runs].mean():.0f} tokens."
 )
 

@@ -637,7 +637,8 @@ pd.DataFrame(history, index=pd.RangeIndex(1, 4, name="update"))
 
 # %% [markdown]
 # The library's trainer adds what a long run needs (checkpoints, logs, several processes, prompts that are computed
-# once) and no other arithmetic. The same questions, the same seeds, through `grpo.train`:
+# once) and no other arithmetic (in notebook 04 records of other prompts are
+# replayed beside it, whose loss is added). The same questions, the same seeds, through `grpo.train`:
 
 # %%
 settings = dict(steps=3, seed=0, prompts_per_step=2, beta=size.beta, clip=size.epsilon, top_k=0, freeze_vision=True)

@@ -13,9 +13,10 @@
 # %% [markdown]
 # # 04 · Does the indirect reward alone teach pairing?
 #
-# Nobody tells the model what a panorama and a tile have in common, and nobody tells it *why* an answer was wrong. It
-# is told one bit: this letter, or not. Notebook 03 carried four answers through the arithmetic. Here the same
-# arithmetic runs some hundred times, from the base (*Zero*) and from the scaffold of notebook 02 (*R1*).
+# Nobody tells the model what a panorama and a tile have in common, and nobody tells it *why* an answer was wrong. It is
+# told one bit: this letter, or not. (Records of other prompts are replayed beside it, the same in every control.)
+# Notebook 03 carried four answers through the arithmetic. Here the same arithmetic runs some hundred times, from the
+# base (*Zero*) and from the scaffold of notebook 02 (*R1*).
 #
 # (1) answers → (2) rewards → (3) advantages → (4) log-probabilities → (5) loss, and again
 #
@@ -202,8 +203,8 @@ tied = (1 - share) ** published.group_size + share**published.group_size
 pd.DataFrame({"p": share, "groups tied by accuracy": tied}).set_index("p").T
 
 # %% [markdown]
-# Early and late, many groups teach nothing about pairing; in the middle nearly all do. That is why the curve of
-# accuracy should be steep in the middle.
+# At the base's share one group in eight or so is tied by accuracy, at one half hardly any: so the signal should grow as
+# accuracy does. (Where nearly all answers are right it would fade again; no run here comes near that end.)
 
 # %%
 runs, trained = spec.table2_runs(size.seeds[:seeds], size), [result_tables.ZERO, result_tables.R1]
@@ -288,8 +289,8 @@ Markdown(findings.sentences({"decomposition": steps}).get("decomposition", ""))
 # whether those that stay are true is nobody's business, and so it is what there is to find out. One run, GRPO from the
 # base with the first seed, was trained once more with its policy kept at every checkpoint (`georeplicate train curve`;
 # shown is yours, or else the committed one), and each was evaluated on the same held-out questions: of the validation
-# split, as the test split is for finished systems. *Predict:* does the search change before the letters or after them,
-# and do the words become truer?
+# split, as the test split is for finished systems. *Predict:* the base was taught to stop at its first match. What can
+# still change: how many words are said, and which? And do they become truer?
 
 # %% tags=["world-only"]
 watched = mechanism.here(Path(out) / "runs")
@@ -302,8 +303,8 @@ Markdown(mechanism.sentences(learning))
 # %% [markdown] tags=["world-only"]
 # > Words are compared at a fixed mix: a policy that leaves out what it gets wrong looks more truthful and sees no
 # > better. So each attribute of each view weighs as in the base's answers to the same questions, and the base is read
-# > over the same words. The diamonds belong to the runs of Table 2. A processor of another kind rounds differently, so
-# > that the same recipe ends in another policy: how far apart the two ends lie is what one rounding is worth.
+# > over the same words. The diamonds belong to the runs of Table 2, on test questions. Where another kind of processor
+# > trained them, it rounds differently and the same recipe ends in another policy; on one machine both are the same.
 #
 # The group of (3) again, after training. *Predict:* which bars are left, and how large are the advantages?
 
@@ -396,7 +397,7 @@ plots.save(step, figures / "grpo_step")
 # %% tags=["world-only"]
 system = {run.name: run.system for run in runs}
 mean = held_out.accuracy.astype(float).groupby(system).mean()
-low = result_tables.table2(answers).set_index("system").accuracy_low  # as in notebook 05
+gained = steps.query("decoding == 'greedy' and before == 'mini-base' and step == 'all'").iloc[0]
 length = held_out.completion_tokens.astype(float).groupby(system).mean()
 gain = whole["times faster"]
 Markdown(
@@ -404,8 +405,8 @@ Markdown(
     f"base {mean['mini-base']:.1%}, scaffold {mean['mini-SFT']:.1%}; after GRPO "
     f"{mean['mini-Zero']:.1%} from the base and {mean['mini-R1']:.1%} "
     f"from the scaffold, with {length['mini-Zero']:.0f} and {length['mini-R1']:.0f} tokens an answer. "
-    + ("The indirect reward alone teaches pairing here. " if low["mini-Zero"] > 1 / size.k else
-       "Here the indirect reward alone did not teach pairing. ")
+    + ("The reward for the letter teaches pairing here. " if gained.low > 0 else
+       "Here the reward for the letter did not teach pairing. ")
     + f"A step takes {gain.min():.1f} to {gain.max():.1f} times less time than TRL's own "
     f"({', '.join(whole.index.unique('device'))})."
 )  # fmt: skip

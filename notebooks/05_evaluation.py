@@ -13,7 +13,7 @@
 # %% [markdown]
 # # 05 · Does the indirect reward teach pairing, and does anything else move?
 #
-# Four systems, the same held-out questions. Pairing is what was rewarded. Geography, climate, ground cover and the
+# Four systems, the same held-out questions. Pairing is what was rewarded. Geography, climate, vegetation and the
 # truth of the thinking were not: whatever moves there, moved by itself.
 #
 # | | |
@@ -320,7 +320,7 @@ parts = {f"within 750 km, {kind} countries": part for kind, part in geolocation.
 plots.intervals(parts, "acc_750km", label="street-level photos located")
 
 # %% [markdown] tags=["world-only"]
-# > **Synthetic, and in a circle:** the atlas draws the signs and the hills, teaches the words for them, and scores the
+# > **Synthetic, and in a circle:** the atlas draws the roofs and the hills, teaches the words for them, and scores the
 # > answer. This is about reading the renderer's cues, never about photographs (notebook 06 takes the errors apart).
 # >
 # > Within 1 km the gazetteer's choice of a city's centre decides, not the model.
@@ -345,11 +345,11 @@ paper.table1().assign(contaminated=lambda rows: rows.method.map(contamination))
 
 # %% [markdown] tags=["world-only"]
 # Now a stand-in for each. Those that are no language models get frozen features of the base's vision tower and differ
-# in one thing, how features become a place. All but `mini-base` and `mini-Zero` were trained on labelled places, none
-# of them of a test city (`mini-R1` by its scaffold, whose thoughts end in a place). `mini-InternVL` is another
-# architecture with the base's decoder: its own vision tower learnt the base's visual tokens, then the countries of
-# photos of the base's cities (`georeplicate/mini/internvl.py`). What each of the others leaves out of the system that
-# it stands for:
+# in one thing, how features become a place. All but `mini-base` and `mini-Zero` were trained on places or countries of
+# photos, none of them of a test city (`mini-R1` by its scaffold, whose thoughts end in a place). `mini-InternVL` is
+# another architecture with the base's decoder: its own vision tower learnt the base's visual tokens; then it was told
+# the countries of photos of the base's cities, which the base never was (`georeplicate/mini/internvl.py`). What each of
+# the others leaves out of the system that it stands for:
 
 # %% tags=["world-only"]
 pd.Series({name: kind.simplified for name, kind in STAND_INS.items()}, name="what it leaves out").to_frame()
@@ -361,8 +361,8 @@ pd.Series({name: kind.simplified for name, kind in STAND_INS.items()}, name="wha
 show(STAND_INS["ISNs"].scores)
 
 # %% [markdown] tags=["world-only"]
-# *Predict:* the base was told where these cities lie, and shown their pictures, never both together. How much more do
-# labelled photos give?
+# *Predict:* the base was told in text where the cities of its own split lie, and shown pictures of them, never both
+# together. How much more do labelled photos give?
 
 # %%
 table1 = tables.shown(frames["table1"]).set_index("system")
@@ -388,7 +388,7 @@ Markdown(found.get("table1", ""))
 # ## (6) Does anything else move?
 
 # %% [markdown] tags=["world-only"]
-# Country from a street-level photo and from a tile, the climate's group, the ground cover: right answers beside the
+# Country from a street-level photo and from a tile, the climate's group, the vegetation: right answers beside the
 # commonest answer of the validation places (dashed).
 
 # %% tags=["world-only"]
@@ -492,7 +492,7 @@ changes[changes.task != "pairing"].verdict.value_counts().to_frame("comparisons 
 above = learnt.low > 0 and value.accuracy_low[tables.ZERO] > chance
 kind = "synthetic " if tables.is_synthetic(answers) else ""
 Markdown(write.remark(answers) or
-    ("**Yes: here the letter alone teaches it.** " if above else "**No: here the letter alone did not teach it.** ")
+    ("**Yes: here the reward for the letter teaches it.** " if above else "**No: here it did not.** ")
     + f"On {value.n[tables.ZERO]} {kind}questions (chance {chance:.0%}) GRPO from the base goes from "
     f"{learnt.before_value:.1%} to {learnt.after_value:.1%} (change [{learnt.low:+.1%}, {learnt.high:+.1%}], "
     f"{value.training_seeds[tables.ZERO]} seed(s)); with the scaffold to {value.accuracy[tables.R1]:.1%}.\n\n"

@@ -106,8 +106,8 @@ tables.shown(measured[measured.countries == "all"]).set_index("system").drop(
 # ## (1) The map
 
 # %% [markdown] tags=["world-only"]
-# *Predict:* the scaffold saw 16 cities (stars on the map of notebook 01). Where will the map be blue: near them, or
-# wherever the pictures look like theirs?
+# *Predict:* half of the scaffold's pictures are of 16 cities (stars on the map of notebook 01), half of the base's own.
+# Where will the map be blue: near the stars, or wherever the pictures look like theirs?
 
 # %%
 first = chosen[chosen.run == chosen.run.iloc[0]]
@@ -277,7 +277,8 @@ display(*(worst.card(row, size) for _, row in searches.head(3).iterrows()))
 
 # %% [markdown] tags=["world-only"]
 # > **Could anyone have known?** Two places whose true words are all the same cannot be told apart in these words. Then
-# > only where things stand could help, and the answer has no words for that.
+# > only where things stand could help, and the answer has no words for that. With fourteen cues that is rare; more
+# > often the few words that were named did not tell them apart.
 
 # %% tags=["world-only"]
 words = inputs.true_words(inputs.sites(size, "test"))
@@ -322,13 +323,16 @@ Markdown(write.remark(answers) or
     + ("above" if us.acc_2500km_low > best.acc_2500km else "below" if us.acc_2500km_high < best.acc_2500km
        else "on both sides of")
     + f" that guess. Median error {us.median_km:,.0f} km against {best.median_km:,.0f} km"
-    + ", ".join(f"{'' if i else '. '}{by_place[name]:.0%} in {name} countries" for i, name in enumerate(by_place.index))
+    + ", ".join(
+        f"{'' if i else '. Within 2500 km lie '}{by_place[name]:.0%} in {name} countries"
+        for i, name in enumerate(by_place.index)
+    )
     + f". Wrong answers keep more than at random: {', '.join(read).replace('_', ' ') or 'nothing'}."
     + (kind and f" Of its pairing answers {kinds.sum():.0%} are wrong, most often so: *{kinds.idxmax()}* "
        f"({kinds.max():.0%}). This is how well the renderer's cues are read, and nothing about photographs.")
 )  # fmt: skip
 
 # %% [markdown] tags=["world-only"]
-# *Try:* `first = located[located.run == "base"]` and run on from (1): what did the scaffold change? Or
+# *Try:* `first = located[located.run == "base"]` and run on from (1): what did the scaffold and GRPO change? Or
 # `located[located.task == "aerial"]` for the tiles, or another `sort_values` in (7): the *longest* wrong answers, the
 # *truest* wrong ones.

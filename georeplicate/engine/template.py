@@ -2,7 +2,7 @@
 
 One reasoning template, as the paper describes it: observe cues -> cross-view evidence -> geographic knowledge ->
 conclusion. Two registers: `english` (full sentences, for a model that knows the language) and `terse` (one short
-line of words from a closed list, for the tiny model that learns its words from scratch).
+line of words from a closed list, which the fact check reads as well).
 
 Where a row says what its pictures show (`Attributes`), that is spoken of as seen. Of photographs nobody here knows it:
 for them the teacher is `unseen`, and what it says of signs, traffic and ground is marked as knowledge of the atlas. A

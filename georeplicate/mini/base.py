@@ -19,7 +19,8 @@ The words for both views are the same, which gives away part of the alignment: s
 
 No picture is ever shown with its place either. A photo is put into words under the question where it was taken, and no
 further, so an answer is thought before it is given. `--rule` goes on to a base that also knows how to answer (with the
-first tile that it calls a match), so that reinforcement learning has no rule left to teach it.
+first tile that it calls a match), so that reinforcement learning has no rule left to teach it; it pairs some points
+above chance. `mini-base` is such a one.
 """
 
 from __future__ import annotations

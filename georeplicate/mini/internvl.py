@@ -1,17 +1,17 @@
 """A small InternVL with a base of its own: what stands for InternVL3 in Table 1.
 
 InternVL3 goes on from a Qwen2.5 decoder that was trained on text, and joins to it a vision transformer and a projector
-of its own. So does this one, from what the mini base knows and from nothing else:
+of its own. So does this one:
 
     decoder      that of the mini base, as a Qwen2: in text its rotary positions are the same along one axis as along
                  the three of Qwen2.5-VL
     vision tower new, with the projector behind its pixel shuffle: taught to give of street-level photos the visual
                  tokens that the base's tower gives of them (distillation; no label is seen)
-    both         then fine-tuned on the country of the same photos, the base's task `where`, with the tower as it is
+    both         then fine-tuned on the country of the same photos, which the base was never told, with the tower as it
+                 is; it answers without a thought
 
-The photos are of the cities that the base was taught from, at places it was taught from: no city of another split, no
-panorama, no tile, no pairing label. What it can know of geography is therefore what the base knows, through another
-architecture; that its tower was not taught by words and countries directly is what this stand-in leaves out.
+The photos are of the cities of the base's split, of which the base was told in text: no city of another split, no
+panorama, no tile, no pairing label. That its tower was not taught by words directly is what this stand-in leaves out.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ class Photos:
 
 
 def rows(photos: Photos, policy: policies.Policy) -> Rows:
-    """The base's task `where` on these photos, answered by the country alone: {pixels, prompt, completion} and, for
+    """Where was each of these photos taken, answered by the country alone: {pixels, prompt, completion} and, for
     whoever checks them, {lat, lon, country, city}."""
 
     def make(i: int) -> dict:

@@ -2,8 +2,8 @@
 
 The words are taken as independent given the city, every city as equally likely before: how often each word occurs in
 each of the base's cities is counted on places of that split, and the guess is the city with most probability within a
-distance. A better reader may get further with the same words, and a picture holds more than them (script and flags,
-say): this is a yardstick, no bound.
+distance. A better reader may get further with the same words, and a picture holds more than them (where things
+stand, say): this is a yardstick, no bound.
 """
 
 from __future__ import annotations

@@ -70,7 +70,7 @@ class TowerTraining:
     of warm-up. Ours: what was tried on validation places is in results/LOG.md. version: raised by whoever changes what
     training makes of the same settings."""
 
-    photos: int = 6_500  # those that the base was told the country of
+    photos: int = 6_500  # of the base's own cities
     steps: int = 600
     batch: int = 32
     learning_rate: float = 2e-3

@@ -23,7 +23,7 @@ from georeplicate.profiles import Profile
 from georeplicate.tasks.rows import Rows
 from georeplicate.world import cues
 
-# Share of the teacher's pictures that show cities of the base's split: a model of this size that reads of 16 cities
+# Share of SFT's pictures that show cities of the base's split: a model of this size that reads of 16 cities
 # alone forgets all other countries (results/LOG.md).
 ABROAD = 0.5
 REPLAY = 0.4  # share of the SFT records that keep the base's own skills alive

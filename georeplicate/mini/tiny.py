@@ -23,7 +23,7 @@ ROLES = ("system", "user", "assistant")
 
 
 def splitter() -> pre_tokenizers.PreTokenizer:
-    """Words at spaces; punctuation stands alone, but a hyphen joins: "water-north" is one word."""
+    """Words at spaces; punctuation stands alone, but a hyphen joins: "sun-north" is one word."""
     marks = pre_tokenizers.Split(Regex(r"[^\w\s\-]"), behavior="isolated")
     return pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), marks])
 

@@ -230,8 +230,8 @@ DETAILS = (
         "profiles:freeze_vision",
         "trainer:279-283",
         "V",
-        "the lab book compares both: entry *Why GRPO did not take off*",
-        "results/LOG.md",
+        "compared in the registered experiments (arms region-tower, random-tower)",
+        "results/geographic/tables/arms.csv",
     ),
     Detail(
         "what does not fill a batch",

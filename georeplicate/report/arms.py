@@ -76,7 +76,7 @@ def read(runs: str | Path, records: Mapping[str, Mapping[str, Any]]) -> pd.DataF
     base. origin: the policy that a run comes from, by way of others or not, as its manifest names it. records: of each
     experiment, by its name. FileError where there is none, ValueError where one is not as it was registered."""
     names = arms.finished(Path(runs), list(records.values()))
-    p = runner.predictions(runs)  # the first runs of this world recorded the other one's benchmark
+    p = runner.predictions(runs)  # the first runs recorded the benchmark of an earlier world
     p = p[p.run.isin(names)]
     return p.assign(arm=p.run.str.rpartition("-b")[0], benchmark=BENCHMARK, origin=p.run.map(_origins(runs, names)))
 

@@ -1,8 +1,8 @@
 """What GRPO teaches while it teaches: the run that is evaluated at every checkpoint (runs.curve), as table and figure.
 
 Only the letter is paid. Beside it stands what was not: how the search ends, how much is said, and whether it is true.
-The finished run of the same settings and seed is beside it, at its ends: trained on another processor, whose rounding
-differs, and evaluated on the test questions, as the base is.
+The finished run of the same settings and seed is beside it, at its ends: trained, it may be, on another processor,
+whose rounding differs, and evaluated on the test questions, as the base is.
 """
 
 from __future__ import annotations
@@ -146,6 +146,9 @@ def sentences(made: pd.DataFrame) -> str:
     halves = {name: halfway(rows, name) for name in ("accuracy", "stopped")}
     order = sorted(halves.values())
     which = "in step with" if order[0] == order[1] else "before" if halves["stopped"] == order[0] else "after"
+    stopping = f"go from {ends['stopped']} (half by update {halves['stopped']}, {which} the letters)"
+    if abs(last.stopped - first.stopped) < FIVE_POINTS:
+        stopping = f"stay about as often ({ends['stopped']})"
     twin = made[(made.split == "test") & (made["update"] == last["update"])]
     beside = "".join(
         f" {row.run}, trained on {row.cpu}, ends at {_accuracy(row)} of {row.n} test questions; this run, on "
@@ -154,10 +157,9 @@ def sentences(made: pd.DataFrame) -> str:
     )
     return (
         f"Paid for: right letters, {ends['accuracy']} in {last['update']} updates, half of it by update "
-        f"{halves['accuracy']}. Not paid for: searches that stop at a match go from {ends['stopped']} (half by update "
-        f"{halves['stopped']}, {which} the letters), tiles looked at from {ends['tiles']}, words said of a picture "
-        f"from {ends['words_a_picture']} (half by update {left_out}); at the base's mix of words {words}.{beside} "
-        "One seed, synthetic."
+        f"{halves['accuracy']}. Not paid for: searches that stop at a match {stopping}, tiles looked at go from "
+        f"{ends['tiles']}, words said of a picture from {ends['words_a_picture']} (half by update {left_out}); at "
+        f"the base's mix of words {words}.{beside} One seed, synthetic."
     )
 
 
@@ -173,8 +175,8 @@ def figure(made: pd.DataFrame, logs: pd.DataFrame, *, chance: float, smooth: int
 
     chance: of a right letter, dashed; one in so many tiles. smooth: width in updates of the running mean over the
     rewards."""
-    most = {"accuracy": 1, "stopped": 1, "tiles": round(1 / chance), "words_a_picture": len(wording.WORDING.words)}
-    named = {"tiles": tables.spelt(most["tiles"]), "words": tables.spelt(most["words_a_picture"])}
+    most = {"accuracy": 1, "stopped": 1, "tiles": round(1 / chance)}
+    named = {"tiles": tables.spelt(most["tiles"]), "words": tables.spelt(len(wording.WORDING.words))}
     rows = made[made.split == "validation"].sort_values("update")
     beside = made[made.split == "test"].sort_values("update")
     colour = plots.colours([rows.system.iloc[0]])[rows.system.iloc[0]]
@@ -195,6 +197,8 @@ def figure(made: pd.DataFrame, logs: pd.DataFrame, *, chance: float, smooth: int
     for axes, name in zip(others, PANELS, strict=True):
         if name in most:
             axes.set_ylim(0, most[name] * 1.03)
+        elif name == "words_a_picture":
+            axes.set_ylim(bottom=0)
     handles = [
         plt.Line2D([], [], color=colour, marker="o", markersize=4, linewidth=2),
         plt.Line2D([], [], color="0.35", marker="D", markerfacecolor="none", linewidth=1),

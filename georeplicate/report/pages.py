@@ -253,7 +253,7 @@ places (`results/LOG.md`).
 
 ## What it can do
 
-On validation places, which chose its settings ({measured_by}):
+On validation places, which chose its settings ({measured_by}), before a few cameras were repaired (`results/LOG.md`):
 
 {measured}
 ## Limits

@@ -119,7 +119,7 @@ def _trivial(evaluated: pd.DataFrame, baselines: TrivialBaselines, words: Mappin
 
 
 BASE = tables.BASE
-# By what was trained that had no labelled places beyond the base's. The scaffold's records end in a place, too.
+# By what was trained of those that had no labelled coordinates. The scaffold's thoughts end in a place, too.
 WITHOUT_LABELS = {
     "InternVL3-8B": "countries of photos",
     tables.ZERO: "pairing",

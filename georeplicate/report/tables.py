@@ -355,8 +355,8 @@ CUES = ("hemisphere", "climate", "script", "driving_side", "region")
 TAUGHT = {
     "geolocation": "base and SFT",
     "aerial": "nobody (its words: base and SFT)",
-    "climate": "nobody (its words: SFT)",
-    "ground": "nobody (its words: base)",
+    "climate": "nobody (its words: base and SFT)",
+    "ground": "nobody (its words: base and SFT)",
 }
 
 
@@ -530,7 +530,7 @@ def cues(p: pd.DataFrame) -> pd.DataFrame:
 
 
 def zero_shot(p: pd.DataFrame, baselines: TrivialBaselines) -> pd.DataFrame:
-    """The right country (of a picture from the street, of a tile), climate and ground cover, beside a constant answer.
+    """The right country (of a picture from the street, of a tile), climate and vegetation, beside a constant answer.
 
     Of places also by the first place named (`first_accuracy`) and how many answers are well formed. `taught` says who
     was trained on a task. The constant answer is the commonest of the validation places; without them there is none.
@@ -572,7 +572,7 @@ def changes(p: pd.DataFrame) -> pd.DataFrame:
     task, taught = LOCATED[0], TAUGHT[LOCATED[0]]
     measures.append((task, "right country, first place named", "greedy", taught, _first_right))
     measures.append((task, "within 2500 km, first place named", "greedy", taught, _first_within(2500)))
-    measures.append((task, "well formed", "greedy", "SFT", _format))
+    measures.append((task, "well formed", "greedy", "base and SFT", _format))
     measures += [(task, "right word", "forced", TAUGHT[task], right) for task in ("climate", "ground")]
     if is_synthetic(p):
         for name, what in zip(THINKING, ("words that are true", "verdicts that follow", "answers that follow")):

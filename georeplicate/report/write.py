@@ -301,7 +301,7 @@ def _tables_of_change(p: pd.DataFrame, beside: TrivialBaselines) -> Captioned:
     """What moved that no reward is about."""
     on = f" The constant answers are the commonest ones of the {beside.chosen_on}." if len(beside.constant) else ""
     return {
-        "zero_shot": (tables.zero_shot(p, beside), f"The right country, climate group and ground cover.{on}"),
+        "zero_shot": (tables.zero_shot(p, beside), f"The right country, climate group and vegetation.{on}"),
         "changes": (
             tables.changes(p),
             "What GRPO on pairing moved, trained for or not: after minus before, paired by question. p_holm is "
@@ -420,7 +420,7 @@ def _zero_shot(rows: pd.DataFrame, source: str) -> Figure:
         "geolocation": f"country, {photo}",
         "aerial": "country, aerial tile",
         "climate": f"climate, {photo}",
-        "ground": "ground cover, tile",
+        "ground": "vegetation, tile",
     }
     panels, constants = {}, {}
     for task, part in rows.groupby("task", sort=False):

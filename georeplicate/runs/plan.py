@@ -74,7 +74,7 @@ ASSUMPTIONS: dict[str, float] = {
     "text_tokens": 150,  # of a question besides its pictures
     "world_text_tokens": 25,  # the same in the mini world's wording
     "record_tokens": 350,  # of a chain of thought that SFT learns
-    "world_record_tokens": 51,  # the same in the mini world: 1.8 answers of 28 tokens a record, counted
+    "world_record_tokens": 35,  # the same in the mini world, counted over 160 of them
     "mean_answer": 0.3,  # of the limit; a batch lasts until its longest answer, taken to be the limit
     "pair_mb": 2.3,  # a panorama of 4096 x 2048 at 2 bits a pixel and a tile: a guess, no size is published
     "reserve": 0.06,  # of a GPU's memory: context, fragments, buffers of communication

@@ -50,7 +50,7 @@ def test_a_stand_in_says_what_it_was_given_and_a_published_system_does_not():
     p = answers("x", "InternVL3-8B", [1, 1])
     made, against = table1.table1(p), table1.against_base(pd.concat([p, answers("base", "Qwen2.5-VL-7B", [1, 1])]))
     assert made.note[made.system == "x"].tolist() == [table1.GIVEN["InternVL3-8B"]]
-    assert set(against.trained_by) == {"countries of photos, as the base"}
+    assert set(against.trained_by) == {"countries of photos"}
     photographs = table1.table1(p.assign(benchmark="IM2GPS3k"))
     assert photographs.note[photographs.system == "x"].tolist() == [""]
 

@@ -147,7 +147,7 @@ def test_table2_is_what_the_rows_say(p):
     assert list(table.columns) == TABLE2
     assert table.stands_for.tolist() == ["Qwen2.5-VL-7B", "Geo-SFT", "Geo-R1-Zero", "Geo-R1"]
     assert table.training_seeds.tolist() == [1, 3, 3, 3] and (table.n == 100).all()
-    assert set(table.benchmark) == {"world-mini (synthetic)"}
+    assert set(table.benchmark) == {"world-geographic (synthetic)"}
     for row in table.itertuples():
         rows = p[(p.system == row.system) & (p.task == "pairing")]
         greedy = rows[rows.decoding == "greedy"]

@@ -185,7 +185,7 @@ def test_the_memory_of_an_update_of_the_mini_is_what_is_counted(mini, stage):
     mini.model.zero_grad()
     common.freeze_vision(mini.model)
     work = plan.load(profile, stage, 1)
-    sides = [(32, 128)] + [(48, 48)] * (len(work.patches) - 1)
+    sides = [(32, 128)] + [(64, 64)] * (len(work.patches) - 1)
     images = [Image.fromarray(rng.integers(0, 255, (*side, 3), dtype=np.uint8)) for side in sides]
     prompt = {"images": images, "prompt": "which tile shows the place ?"}
     given = shared_prefix.remember_features(mini.model, mini.encode([prompt] * work.prompts))

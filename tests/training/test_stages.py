@@ -16,7 +16,7 @@ from georeplicate.training import common, stages
 def test_checkpoints_fall_between_two_batches_of_answers(iterations, steps, first, monkeypatch):
     seen = {}
     monkeypatch.setattr(stages.grpo, "train", lambda *a, **given: seen.update(given))
-    profile = replace(Profile.get("smoke"), num_iterations=iterations, rl_steps=steps)
+    profile = replace(Profile.get("smoke"), num_iterations=iterations, rl_steps=steps, replay=0.0)
     stages.train("grpo", "start", [], "folder", profile, seed=0)
     assert seen["save_steps"] == first and first % iterations == 0
 
@@ -24,7 +24,8 @@ def test_checkpoints_fall_between_two_batches_of_answers(iterations, steps, firs
 def test_a_profile_with_several_updates_a_batch_trains(tmp_path):
     tiny_policy(sharpen=2.0).save(tmp_path / "base")
     profile = replace(
-        Profile.get("smoke"), num_iterations=3, rl_steps=6, prompts_per_update=2, group_size=2, max_completion_length=6
+        Profile.get("smoke"),
+        **dict(num_iterations=3, rl_steps=6, prompts_per_update=2, group_size=2, max_completion_length=6, replay=0.0),
     )
     rows = [row | {"id": f"place {i}"} for i, row in enumerate(questions(4))]
     stages.train("grpo", tmp_path / "base", rows, tmp_path / "out", profile, seed=0)
@@ -55,7 +56,7 @@ def test_rows_are_replayed_beside_grpo_alone_and_where_a_profile_says_how_many(m
 def test_a_profile_of_adapters_trains_them_in_every_stage(stage, kind, monkeypatch):
     seen = {}
     monkeypatch.setattr(getattr(stages, kind), "train", lambda *a, **given: seen.update(given))
-    profile = Profile.get("smoke")
+    profile = replace(Profile.get("smoke"), replay=0.0)
     rate = profile.sft_learning_rate if kind == "sft" else profile.learning_rate
     stages.train(stage, "start", [], "folder", profile, seed=0)
     assert ("peft_config" in seen) == (stage == "sft-lora") and seen["report_to"] == "none"
@@ -101,7 +102,8 @@ def test_every_setting_that_a_stage_reads_is_in_its_key(stage, adapters, monkeyp
         monkeypatch.setattr(kind, "train", lambda start, rows, *a, **given: list(rows))
     profile = Watched(**asdict(replace(Profile.get("smoke"), adapters=adapters)))
     read.clear()
-    stages.train(stage, "start", [{"letter": "A"}], "folder", profile, seed=0)
+    replay = [{}] if stage in stages.REINFORCED else None
+    stages.train(stage, "start", [{"letter": "A"}], "folder", profile, seed=0, replay=replay)
     settings = {field.name for field in fields(Profile)}
     assert "learning_rate" in read or "sft_learning_rate" in read
     assert (read & settings) - set(recipe.SETTINGS[stage]) == set()
