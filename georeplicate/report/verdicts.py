@@ -31,7 +31,10 @@ HOLDS, FAILS, OPEN = seeds.VERDICTS
 UNTESTED = "not testable here"
 VERDICTS = (HOLDS, FAILS, OPEN, UNTESTED)
 NO_PREDICTION = "none"
-NOTED = {"pairing.rl": " (its direction alone, not its levels)"}  # what of a claim the test leaves out
+NOTED = {  # what of a claim the test leaves out
+    "pairing.rl": " (its direction alone, not its levels)",
+    "pairing.sft_alone": " (by its level alone, whatever the base's is)",
+}
 MEASURED = ("measured here (synthetic)", "measured here")  # in the synthetic world, or on photographs
 REGISTERED = files.RESULTS / "mini" / "registered.json"  # written before the runs of profile mini began
 
@@ -131,6 +134,8 @@ def _level(frames: Frames, chance: float, name: str) -> Found:
     known = _nearly(low, high)
     sampled = _nearly(row.accuracy_t1_low - chance, row.accuracy_t1_high - chance)
     same = "" if sampled == known else f"; by the sampled answers it would be: {sampled}"
+    if name == SFT:
+        same += f"; the base {_row(frames['table2'], stands_for=BASE).accuracy:.3f}"
     return Found(
         f"{row.system}'s accuracy minus chance ({chance:g})", known, "share",
         row.accuracy - chance, low, high, _detectable(high - low, row.training_seeds), int(row.n), _seeds(frames, name),
