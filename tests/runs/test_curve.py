@@ -70,7 +70,9 @@ def test_a_run_that_lost_a_policy_of_its_middle_is_not_trained(jobs, tmp_path):
 
 def test_adapters_have_no_whole_policy_to_keep(tmp_path):
     with pytest.raises(ValueError, match="leave --adapters"):
-        stages.train("grpo", "start", [], tmp_path, replace(PROFILE, adapters="lora"), seed=0, keep={1: tmp_path})
+        stages.train(
+            "grpo", "start", [], tmp_path, replace(PROFILE, adapters="lora", replay=0.0), seed=0, keep={1: tmp_path}
+        )
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pandas as pd
 import pytest
 
-from georeplicate import geo, world
+from georeplicate import atlas, geo, world
 from georeplicate.evaluation import predict
 from georeplicate.evaluation.baselines.settings import SETTINGS
 from georeplicate.mini import base, inputs, internvl, teaching
@@ -46,7 +46,8 @@ def test_each_has_a_policy_of_its_own_and_answers_where_photos_were_taken(work, 
         assert len(log) == {"isns-s0": stand_ins.updates(RUNS[name], PROFILE), "nearest-s0": 0}.get(name, 2)
     assert len(set(seen.values())) == len(TRAINED) and runner.hub.identity(start) not in seen.values()
     isns = predict.read(work / "runs" / "isns-s0" / "predictions.csv")
-    assert isns.error_km.notna().all() and (isns.choice != "").all()
+    named = atlas.describe(isns.pred_lat.to_numpy(), isns.pred_lon.to_numpy(), atlas.NOON).country
+    assert isns.error_km.notna().all() and isns.choice.tolist() == list(named)  # "" at sea
     assert not (work / "runs" / "georeasoner-s0" / "reasoning").exists()
     assert not (work / "runs" / "internvl-s0" / stand_ins.SEEING).exists()
     assert len(list((work / "data").glob("features-*.safetensors"))) == 1  # looked at once for both
