@@ -316,6 +316,10 @@ for name in ("zones", "worst_places", "worst_pairing"):
 row = measured[measured.countries == "all"].set_index("system")
 us, land, best = row[row.stands_for != ""].iloc[0], row.loc["random land point"], row.loc["best constant guess"]
 by_place = measured[measured.stands_for != ""].set_index("countries").acc_2500km.drop("all")
+by_kind = ", ".join(f"{by_place[name]:.0%} in {name} countries" for name in by_place.index)
+row[["acc_2500km", "acc_2500km_low", "acc_2500km_high", "median_km"]]
+
+# %%
 Markdown(write.remark(answers) or
     f"Of {us.n} {kind}places {us['acc_2500km']:.0%} [{us['acc_2500km_low']:.0%}, {us['acc_2500km_high']:.0%}] are "
     f"located within 2500 km by {us.name} ({us.training_seeds} seed(s)); a random land point reaches "
@@ -323,10 +327,7 @@ Markdown(write.remark(answers) or
     + ("above" if us.acc_2500km_low > best.acc_2500km else "below" if us.acc_2500km_high < best.acc_2500km
        else "on both sides of")
     + f" that guess. Median error {us.median_km:,.0f} km against {best.median_km:,.0f} km"
-    + ", ".join(
-        f"{'' if i else '. Within 2500 km lie '}{by_place[name]:.0%} in {name} countries"
-        for i, name in enumerate(by_place.index)
-    )
+    + (by_kind and f". Within 2500 km lie {by_kind}")
     + f". Wrong answers keep more than at random: {', '.join(read).replace('_', ' ') or 'nothing'}."
     + (kind and f" Of its pairing answers {kinds.sum():.0%} are wrong, most often so: *{kinds.idxmax()}* "
        f"({kinds.max():.0%}). This is how well the renderer's cues are read, and nothing about photographs.")

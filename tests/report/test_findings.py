@@ -30,10 +30,15 @@ def test_what_cannot_be_told_comes_with_the_smallest_effect(frames):
 
 
 def test_the_loss_is_of_form_only_where_places_stay(frames):
-    said = change(frames, "changes", "measure == 'right country, first place named'", verdict="lower")
-    assert "form and place both changed" in said["countries"]
-    said = change(frames, "changes", "measure == 'well formed'", verdict="cannot tell")
-    assert "the form stays" in said["countries"]
+    assert "the form stays" in findings.sentences(frames)["countries"]
+    lost = frames["changes"].copy()
+    lost.loc[lost.measure == "well formed", "verdict"] = "lower"
+    first = lost.measure == "right country, first place named"
+    for verdict, words in (("cannot tell", "what is lost is the form"), ("lower", "form and place both changed")):
+        lost.loc[first, "verdict"] = verdict
+        assert words in findings.sentences(frames | {"changes": lost})["countries"]
+    said = change(frames, "changes", "measure == 'well formed'", verdict="higher")
+    assert "the form is kept better" in said["countries"]
 
 
 def test_what_moved_elsewhere_is_neither_form_nor_what_is_left_out(frames):
@@ -42,6 +47,7 @@ def test_what_moved_elsewhere_is_neither_form_nor_what_is_left_out(frames):
     changes = frames["changes"].copy()
     changes.loc[changes.measure == "right country", "verdict"] = "lower"
     changes.loc[changes.measure == "words that are true", "verdict"] = "higher"
+    changes.loc[(changes.measure == "well formed") & (changes.after == "mini-R1"), ["verdict", "difference"]] = ("lower", -0.5)  # fmt: skip  # noqa: E501
     text = findings.elsewhere(frames | {"changes": changes})
     assert "right country (" not in text and "words that are true (" not in text and "well formed (mini-R1, -" in text
     moved = frames["words"].assign(low=0.01, difference=0.02, high=0.03)
@@ -66,7 +72,7 @@ def test_what_grpo_moved_is_said_of_photographs_too(frames):
 
 def test_controls_collapse_only_if_they_do(frames):
     spread = dict.fromkeys((f"answered_{letter}" for letter in "ABCDE"), 0.2)
-    assert "collapse" in findings.sentences(frames)["controls"]
+    assert "collapse" in change(frames, "controls", "stays == 'yes'", **spread | {"answered_A": 0.9})["controls"]
     assert "collapse" not in change(frames, "controls", "stays == 'yes'", **spread)["controls"]
 
 

@@ -64,7 +64,7 @@ def test_a_card_says_what_the_manifest_and_the_predictions_say(run):
     found = manifest.read(run)
     assert "# mini-Zero, zero-s0" in said and "synthetic, rendered pictures" in said and "not the paper's model" in said
     assert found["policy"][:12] in said and f"| `rl_steps` | {found['settings']['rl_steps']} |" in said
-    assert "| world-mini (synthetic): pairing | greedy | 600 | 0." in said
+    assert "| world-geographic (synthetic): pairing | greedy | 600 | 0." in said
     assert "sft_steps" not in said and str(run) not in said
     assert share.write_card(run) == run / "policy" / "README.md"
 
