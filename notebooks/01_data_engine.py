@@ -194,7 +194,7 @@ records[["id", "teacher", "country"]].groupby("country").size().rename("accepted
 # %%
 picture = "../tests/data/found/photos/test1.jpg"
 lat, lon, taken_at = pairs.photos.read_exif(picture)
-print(engine.Template().write(atlas.describe(lat, lon, taken_at), rng=np.random.default_rng(1)))
+print(engine.Template(unseen=True).write(atlas.describe(lat, lon, taken_at), rng=np.random.default_rng(1)))
 Image.open(picture)
 
 # %% [markdown]

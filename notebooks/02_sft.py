@@ -77,7 +77,8 @@ Markdown(f"> *{claim.statement}.* ({claim.evidence}; source: {claim.source}. It 
          f"{'yes' if claim.holds_in_paper else 'no'}.)")  # fmt: skip
 
 # %% [markdown]
-# Learning rate, epochs and batch size of this stage are not published. Ours are choices, made on the validation split:
+# Learning rate, epochs and batch size of this stage are not published. Ours are choices, made on validation places of
+# an earlier world:
 
 # %%
 ours = {"updates": size.sft_steps, "rows an update": size.sft_batch, "learning rate": f"{size.sft_learning_rate:g}"}
@@ -217,7 +218,7 @@ curve = partial(plots.curves, logs, write.SFT_CURVES, smooth=5)
 curve()
 
 # %% [markdown]
-# The same row again, before and after: which tokens are no surprise any more?
+# The same row again, before and after: which tokens are no surprise any more, and which are more of one?
 
 # %%
 trained = policy.load(folders["sft-s0"] / "policy")
@@ -318,7 +319,8 @@ Markdown(
     f"{pairing.accuracy['base']:.1%} to {pairing.accuracy[trained_runs].mean():.1%}, chance being {chance:.0%}: "
     f"{above[trained_runs].sum()} of {len(trained_runs)} intervals lie above chance; the base's "
     f"{'does too' if above['base'] else 'does not'}. Answers to a pairing question go from "
-    f"{pairing.completion_tokens['base']:.0f} to {pairing.completion_tokens[trained_runs].mean():.0f} tokens."
+    f"{pairing.completion_tokens['base']:.0f} to {pairing.completion_tokens[trained_runs].mean():.0f} tokens. (Places "
+    f"are of {len(sites)} validation pictures, without an interval; notebook 05 has them on the test split.)"
 )
 
 # %% [markdown]

@@ -148,7 +148,7 @@ pd.DataFrame({"grouped / exact": ratio_of_gradients, "(G - 1) / G": (G - 1) / G}
 
 # %%
 places = pairs.load(
-    "world", "test", per_region=6, regions=1, panorama_height=size.panorama_px[0], tile_size=size.tile_px
+    "world", "validation", per_region=6, regions=1, panorama_height=size.panorama_px[0], tile_size=size.tile_px
 )
 questions = pairs.questions(places, k=size.k, negatives="region", seed=0)
 question = questions[0]

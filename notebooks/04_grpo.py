@@ -203,8 +203,8 @@ tied = (1 - share) ** published.group_size + share**published.group_size
 pd.DataFrame({"p": share, "groups tied by accuracy": tied}).set_index("p").T
 
 # %% [markdown]
-# At the base's share one group in eight or so is tied by accuracy, at one half hardly any: so the signal should grow as
-# accuracy does. (Where nearly all answers are right it would fade again; no run here comes near that end.)
+# At the base's share one group in eight or so would be tied if the eight answers were independent and all questions
+# equally hard. They are neither: look at how many are tied in the log at first, and how many at the end.
 
 # %%
 runs, trained = spec.table2_runs(size.seeds[:seeds], size), [result_tables.ZERO, result_tables.R1]
@@ -232,7 +232,9 @@ assert (logs.clip_fraction == 0).all() and logs.advantage_mean.abs().max() < 0.0
 Markdown(
     f"Clipped tokens: {logs.clip_fraction.sum():.0f}. Largest mean advantage {logs.advantage_mean.abs().max():.0e}. "
     f"KL at the first update at most {start:.0e}, at the last {logs[logs.step == logs.step.max()].kl.mean():.2f}. "
-    f"Groups with equal rewards: {logs.equal_groups.mean():.1%}. Answers that end: {logs.finished.mean():.2%}. "
+    f"Groups with equal rewards: {logs.equal_groups[logs.step <= 20].mean():.1%} in the first twenty updates, "
+    f"{logs.equal_groups[logs.step > size.rl_steps - 20].mean():.1%} in the last. Answers that end: "
+    f"{logs.finished.mean():.2%}. "
     f"GRPO's loss: at most {own.abs().max():.4f}, and {logs.loss_beyond_kl.abs().max():.4f} away from beta times the "
     "KL (the loss is a mean over answers of means over their tokens, the KL that is logged a mean over all tokens)."
 )
@@ -405,8 +407,8 @@ Markdown(
     f"base {mean['mini-base']:.1%}, scaffold {mean['mini-SFT']:.1%}; after GRPO "
     f"{mean['mini-Zero']:.1%} from the base and {mean['mini-R1']:.1%} "
     f"from the scaffold, with {length['mini-Zero']:.0f} and {length['mini-R1']:.0f} tokens an answer. "
-    + ("The reward for the letter teaches pairing here. " if gained.low > 0 else
-       "Here the reward for the letter did not teach pairing. ")
+    + ("GRPO on the letter raises pairing here (what the reward adds: notebooks 05 and 08). " if gained.low > 0 else
+       "Here GRPO on the letter did not raise pairing. ")
     + f"A step takes {gain.min():.1f} to {gain.max():.1f} times less time than TRL's own "
     f"({', '.join(whole.index.unique('device'))})."
 )  # fmt: skip

@@ -107,7 +107,8 @@ tables.shown(measured[measured.countries == "all"]).set_index("system").drop(
 
 # %% [markdown] tags=["world-only"]
 # *Predict:* half of the scaffold's pictures are of 16 cities (stars on the map of notebook 01), half of the base's own.
-# Where will the map be blue: near the stars, or wherever the pictures look like theirs?
+# Where will the map be yellow or orange (median error below 2,500 km): near the stars, or wherever the pictures look
+# like theirs? Is any city blue (below 200 km)?
 
 # %%
 first = chosen[chosen.run == chosen.run.iloc[0]]
@@ -170,7 +171,7 @@ display(
     ]
 )
 read = cues[cues.agree_low > cues.at_random].cue
-Markdown(f"Above its lot by the whole interval: {', '.join(read).replace('_', ' ') or 'none'}.")
+Markdown(f"More often than at random, by the whole interval: {', '.join(read).replace('_', ' ') or 'none'}.")
 
 # %% [markdown] tags=["world-only"]
 # ## (4) By climate
@@ -208,7 +209,7 @@ countries = frames["countries"]
 mine = countries[countries.stands_for != ""].sort_values(["acc_2500km", "median_km"], ascending=[False, True])
 readable = tables.shown(mine).assign(name=mine.country.map(atlas.country_name).values)
 seen = set(chosen.truth[chosen.seen_country.eq(True)])
-readable["seen"] = np.where(mine.country.isin(seen), "seen", "")
+readable["seen"] = np.where(mine.country.isin(seen), "seen", "no")
 columns = [*(["seen"] if seen else []), "n", "acc_2500km", "median_km", "country_accuracy"]
 readable = readable.set_index("name")[columns]
 display(readable.head(8))
@@ -323,10 +324,11 @@ row[["acc_2500km", "acc_2500km_low", "acc_2500km_high", "median_km"]]
 Markdown(write.remark(answers) or
     f"Of {us.n} {kind}places {us['acc_2500km']:.0%} [{us['acc_2500km_low']:.0%}, {us['acc_2500km_high']:.0%}] are "
     f"located within 2500 km by {us.name} ({us.training_seeds} seed(s)); a random land point reaches "
-    f"{land['acc_2500km']:.0%}, the best constant guess {best['acc_2500km']:.0%}: the interval lies "
-    + ("above" if us.acc_2500km_low > best.acc_2500km else "below" if us.acc_2500km_high < best.acc_2500km
-       else "on both sides of")
-    + f" that guess. Median error {us.median_km:,.0f} km against {best.median_km:,.0f} km"
+    f"{land['acc_2500km']:.0%}, the best constant guess {best['acc_2500km']:.0%} [{best['acc_2500km_low']:.0%}, "
+    f"{best['acc_2500km_high']:.0%}]: "
+    + ("its interval lies below ours" if us.acc_2500km_low > best.acc_2500km_high
+       else "its interval lies above ours" if us.acc_2500km_high < best.acc_2500km_low else "the intervals overlap")
+    + f". Median error {us.median_km:,.0f} km against {best.median_km:,.0f} km"
     + (by_kind and f". Within 2500 km lie {by_kind}")
     + f". Wrong answers keep more than at random: {', '.join(read).replace('_', ' ') or 'nothing'}."
     + (kind and f" Of its pairing answers {kinds.sum():.0%} are wrong, most often so: *{kinds.idxmax()}* "

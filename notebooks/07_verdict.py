@@ -70,7 +70,8 @@ Markdown(paper.markdown(table))
 
 # %%
 runs = spec.table2_runs(size.seeds[:seeds], size)
-folders = runner.shown(runs, profile, out)
+others = spec.table1_runs(size.seeds[:seeds], size)  # GLOBE's stand-in is one side of a claim
+folders = runner.shown([*runs, *others], profile, out)
 wanted = spec.ablation_runs(size.seeds[:seeds], size)
 controls = runner.finished(wanted, profile, out)
 answers = runner.predictions(Path(out) / "runs").query("run in @folders or run in @controls")
@@ -116,6 +117,8 @@ committed = files.RESULTS / profile / "tables"
 if (committed / "verdicts.csv").is_file():
     differing = verdicts.beside(found, findings.read(committed)["verdicts"])
     display(Markdown(verdicts.stability(differing, len(found))), Markdown(paper.markdown(differing)))
+else:
+    display(Markdown("No published run to compare with."))
 
 # %% [markdown]
 # "At every distance" is five differences, not one. Places by the first one that an answer names, after minus before:

@@ -173,7 +173,7 @@ DEVIATIONS = (
         "V",
         "weight 0; runs of their own have it (make ablations)",
         "its curve is made for 1,024 tokens; between wrong answers of twenty a group's spread makes much of nothing",
-        "in an earlier world higher accuracy and longer answers than with it (results/LOG.md)",
+        "higher accuracy and longer answers than with it (`results/mini/tables/reward_modes.md`)",
         could_flip=(
             "pairing.rl",
             "length.zero_longer",

@@ -108,11 +108,11 @@ def _after(frames: Mapping[str, pd.DataFrame], ending: str) -> pd.DataFrame:
 def _pairing(frames: Mapping[str, pd.DataFrame]) -> str:
     row = _one(_after(frames, "Zero"), task="pairing", measure="right letter")
     taught = row.verdict == "higher"
+    raised = "raises" if taught else "did not raise"
     return (
-        "**The reward for the letter teaches pairing here**"
-        if taught
-        else "**The reward for the letter did not teach pairing here**"
-    ) + f": from the base GRPO goes from {row.before_value:.3f} to {row.after_value:.3f} ({_points(row)})."
+        f"**GRPO on the letter {raised} pairing here**: from {row.before_value:.3f} to {row.after_value:.3f} "
+        f"({_points(row)}). That is before and after, of one base; what the reward does is told by its controls."
+    )
 
 
 def _decomposition(frames: Mapping[str, pd.DataFrame]) -> str:
@@ -178,7 +178,8 @@ _BY_FIRST, _RAW_WORDS = "first place named", "words that are true"
 def elsewhere(frames: Mapping[str, pd.DataFrame]) -> str:
     """What GRPO moved beside pairing: places by the first one named, and words at the base's mix, as one paragraph."""
     rows = frames["changes"]
-    strictly = rows.task.isin(tables.LOCATED) & ~rows.measure.str.endswith(_BY_FIRST) & (rows.measure != "well formed")
+    twice = set(rows.task[rows.measure.str.endswith(_BY_FIRST)])  # read by the first place named as well
+    strictly = rows.task.isin(twice) & ~rows.measure.str.endswith(_BY_FIRST) & (rows.measure != "well formed")
     rows = rows[(rows.task != "pairing") & ~strictly & (rows.measure != _RAW_WORDS)]
     lines = [(row.verdict, row.task, row.measure, row) for row in rows.itertuples()]
     if "words" in frames:

@@ -162,15 +162,19 @@ def first_page(judged: pd.DataFrame, mean: pd.DataFrame, made: pd.DataFrame) -> 
     places = mean.set_index("endpoint").loc["places"]
     gained = (
         f", by {100 * raised.difference.min():.0f} to {100 * raised.difference.max():.0f} points to "
-        f"{levels[raised.after].min():.2f} to {levels[raised.after].max():.2f} (chance {levels['chance']:.2f})"
+        f"{100 * levels[raised.after].min():.0f} to {100 * levels[raised.after].max():.0f} % (chance "
+        f"{100 * levels['chance']:.0f} %)"
         if len(raised)
         else ""
     )
     return (
         "Against the same training with random labels the reward raises pairing accuracy in "
-        f"{len(raised)} of {len(pairing)} pairs of arms with replay{gained}, and changes places within {KM:,} km by "
-        f"{points(places)} points in the mean of the {places.pairs} pairs that have all bases (not registered). From a "
-        "base that was not taught to answer with the first tile that it calls a match GRPO changes pairing by "
+        f"{len(raised)} of {len(pairing)} pairs of settings, each from three bases, with labelled records of other "
+        "prompts "
+        f"replayed beside GRPO{gained}; it changes places within {KM:,} km by {points(places)} points in the mean of "
+        f"the {places.pairs} pairs that have all bases (not registered). Without replay, and compared with the base "
+        "before, "
+        "GRPO from a base that was not taught to answer with the first tile that it calls a match changes pairing by "
         f"{points(plain.loc['pairing'])} and places by {points(plain.loc['places'])} points."
     )
 

@@ -304,8 +304,11 @@ def _tables_of_change(p: pd.DataFrame, beside: TrivialBaselines) -> Captioned:
         "zero_shot": (tables.zero_shot(p, beside), f"The right country, climate group and vegetation.{on}"),
         "changes": (
             tables.changes(p),
-            "What GRPO on pairing moved, trained for or not: after minus before, paired by question. p_holm is "
-            "adjusted for all lines; smallest_effect would have been detected with 80 % power.",
+            "What GRPO on pairing moved, trained for or not: after minus before, paired by question. aerial: the "
+            "place of "
+            "a tile; climate: of a photo, and ground: the vegetation on a tile, both by the likelier of given words. "
+            "The verdict is of a line's own interval; p_holm is adjusted for all lines, pairing among them; "
+            "smallest_effect would have been detected with 80 % power.",
         ),
         "transfer": (
             verdicts.transfer(p),

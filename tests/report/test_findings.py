@@ -18,8 +18,8 @@ def change(frames, name, chosen, **values):
 
 def test_a_gain_that_is_not_there_is_not_claimed(frames):
     said = change(frames, "changes", "task == 'pairing' and after == 'mini-Zero'", verdict="cannot tell")
-    assert "teaches pairing here" in findings.sentences(frames)["pairing"]
-    assert "did not teach pairing" in said["pairing"]
+    assert "raises pairing here" in findings.sentences(frames)["pairing"]
+    assert "did not raise pairing" in said["pairing"]
 
 
 def test_what_cannot_be_told_comes_with_the_smallest_effect(frames):

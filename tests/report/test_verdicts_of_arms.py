@@ -304,7 +304,7 @@ def test_the_first_page_has_the_gains_the_level_and_what_the_paper_s_own_base_do
     measured = arms.samples(p)
     judged = arms.verdicts(p, measured, record(*asks))
     text = gains.first_page(judged, gains.pooled(p, measured), arms.levels(p, measured))
-    assert "in 1 of 2 pairs of arms with replay, by 20 to 20 points to 0.45 to 0.45 (chance 0.20)" in text
+    assert "in 1 of 2 pairs of settings" in text and "by 20 to 20 points to 45 to 45 % (chance 20 %)" in text
     assert "by +2.5 [" in text and "places by -12.5 [" in text
     assert "in the mean of the 2 pairs that have all bases (not registered)" in text
     assert gains.first_page(judged.head(0), gains.pooled(p, measured), arms.levels(p, measured)) == ""
