@@ -198,7 +198,7 @@ def elsewhere(frames: Mapping[str, pd.DataFrame]) -> str:
         said[verdict] = "; ".join(moved) or "nothing"
     open_ones = sum(verdict == seeds.OPEN for verdict, *_ in lines)
     return (
-        f"Elsewhere, with places read by the first one named, higher after GRPO: {said['higher']}. Lower: "
+        f"Elsewhere, with places of photos read by the first one named, higher after GRPO: {said['higher']}. Lower: "
         f"{said['lower']}. For {open_ones} of {len(lines)} comparisons it is inconclusive."
     )
 

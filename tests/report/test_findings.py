@@ -49,7 +49,8 @@ def test_what_moved_elsewhere_is_neither_form_nor_what_is_left_out(frames):
     changes.loc[changes.measure == "words that are true", "verdict"] = "higher"
     changes.loc[(changes.measure == "well formed") & (changes.after == "mini-R1"), ["verdict", "difference"]] = ("lower", -0.5)  # fmt: skip  # noqa: E501
     text = findings.elsewhere(frames | {"changes": changes})
-    assert "right country (" not in text and "words that are true (" not in text and "well formed (mini-R1, -" in text
+    assert "geolocation, right country (" not in text and "aerial, right country (" in text
+    assert "words that are true (" not in text and "well formed (mini-R1, -" in text
     moved = frames["words"].assign(low=0.01, difference=0.02, high=0.03)
     assert "words that are true, at the mix of Qwen2.5-VL-7B's stand-in (mini-R1, +2.0 points)" in findings.elsewhere(
         frames | {"words": moved}
