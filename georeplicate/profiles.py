@@ -406,7 +406,7 @@ _PROFILES: dict[str, dict] = {
         rl_steps=2,
         prompts_per_update=2,
         group_size=4,
-        max_completion_length=24,
+        max_completion_length=40,  # a thought about a place ends within it
         seeds=(0,),
     ),
     "mini": _MINI,

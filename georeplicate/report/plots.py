@@ -44,6 +44,8 @@ class _Described(Figure):
 
     def _repr_mimebundle_(self, include=None, exclude=None):
         data = print_figure(self, fmt="png", base64=True)
+        if data is None:  # of a figure that holds nothing
+            return {"text/plain": "Figure, empty"}, {}
         size = " x ".join(f"{inches * self.dpi:.0f}" for inches in self.get_size_inches())
         return {"image/png": data, "text/plain": f"Figure, {size} pixels"}, {"image/png": {"alt": describe(self)}}
 
