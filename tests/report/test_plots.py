@@ -266,3 +266,7 @@ def test_a_notebook_shows_a_figure_with_words_for_those_who_cannot_see_it():
     assert said.startswith("Figure with 1 panel. x: update; y: KL. legend: ") and plots.SYNTHETIC in said
     assert "mini-Zero (" in said and "object at" not in data["text/plain"]
     assert "data engine" in plots.describe(diagram.loop("GRPO"))
+
+
+def test_an_empty_figure_is_shown_as_such_and_breaks_no_notebook():
+    assert plots.new_figure()._repr_mimebundle_() == ({"text/plain": "Figure, empty"}, {})
