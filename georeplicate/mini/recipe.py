@@ -32,6 +32,8 @@ PROVENANCE = {
         *("training.grpo", "training.common", "training.rewards", "model.policy"),
         *("model.shared_prefix.attention", "model.shared_prefix.generation", "model.shared_prefix.logprob"),
         *("model.shared_prefix.prompts", "model.shared_prefix.vision"),
+        *("world.sites", "world.cues", "world.landscape", "world.views", "world.geometry", "world.drawing"),
+        *("world.difficulty", "pairs.world", "pairs.negatives"),
     ),
     "evaluation": (
         *("evaluation.predict", "evaluation.predictors", "evaluation.faithfulness", "tasks.pairing"),
