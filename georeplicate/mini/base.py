@@ -202,10 +202,6 @@ class Curriculum:
     known_sites: int = 20  # places of each city of which geography is told in text
     per_region: int = 8  # places of each city in pictures
     wild: int = 400  # and on random land
-    # What the first world's curriculum had otherwise; in the checksums that experiments are registered with.
-    world: str = "geographic"
-    together: bool = True
-    photo_sites: int = 0
 
     @property
     def profile(self) -> Profile:
@@ -218,9 +214,9 @@ SHAPE = dict(hidden_size=128, layers=4, heads=4, vision_hidden_size=128, vision_
 # Pictures first, until the words for one picture among six are right: before that, comparing was not learnt beside
 # them; and a model that learnt to compare in text before it saw a picture, or in text alone afterwards, did not find
 # (back) to them. Comparing lists of some sixty words takes many steps: it begins with one word, its loss weighs more,
-# and some pictures stay beside it, as they were lost where it was learnt in text alone. A search
-# names few cues: with words that are right in three of four cases, all words of a longer list are seldom equal even of
-# one place. Places are told of in text alone.
+# and some pictures stay beside it, as they were lost where it was learnt in text alone. A search names few cues: with
+# words that are right in three of four cases, all words of a longer list are seldom equal even of one place. Places are
+# told of in text alone.
 GEOGRAPHIC = Curriculum(
     vision_steps=600,
     stages=(

@@ -37,6 +37,8 @@ from georeplicate.runs import recipes, runner
 from georeplicate.runs.spec import Run
 
 PROFILE = "geographic"
+# What curricula said of themselves while there was another world: part of the checksums that were registered.
+FORMER = {"world": "geographic", "together": True, "photo_sites": 0}
 BASES = Profile.get(PROFILE).seeds
 ALL = ("arms", "ablations")  # what names all arms
 # What an arm can start from: {name: (the curriculum of its base, whether the base knows the answering rule)}.
@@ -644,7 +646,7 @@ def settings(of: Experiment) -> dict[str, Any]:
     found = {}
     for one in of.arms:
         curriculum, rule = STARTS[root(one)]
-        taught = files.sha256_json(json.loads(json.dumps(asdict(base.CURRICULA[curriculum]))))
+        taught = files.sha256_json(json.loads(json.dumps(asdict(base.CURRICULA[curriculum]))) | FORMER)
         made = job(one, BASES[0], Path())
         found[one.name] = {
             "recipe_version": made.recipe.version,
