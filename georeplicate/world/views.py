@@ -35,7 +35,7 @@ from georeplicate.world.landscape import (
 
 PANORAMA_RISE = 45.0  # the panorama's band reaches this many degrees above and below the horizon
 CONDITION = 3.0
-GREY = (0.6, 1.4)  # how light a camera makes what is as light as 1
+GREY = (0.6, 1.4)  # least and most that a camera makes of a channel of white
 MIXING = 0.22  # standard deviation of what a camera adds to the identity before its condition is bounded
 SHADOW = 0.4
 PALETTE = 0.07  # how far each colour of a view's palette strays, 0..1
@@ -130,10 +130,10 @@ def crop(
 
 @lru_cache(maxsize=1024)
 def camera(area: str, view: str, seed: int = 0) -> np.ndarray:
-    """(3, 3) what the camera of a view makes of RGB in an area: grey stays nearly grey, its light within GREY, and the
+    """(3, 3) what the camera of a view makes of RGB in an area: grey stays nearly grey, white within GREY, and the
     condition number is at most CONDITION."""
     rng = rng_of(seed, area, f"camera of the {view}")
-    while True:  # what is drawn can turn the light round, or blow it up: then it is drawn again
+    while True:  # scaling rows can negate a picture or make it far too bright: then the matrix is drawn again
         matrix = np.eye(3) + MIXING * rng.standard_normal((3, 3))
         matrix /= matrix.sum(1, keepdims=True) / rng.uniform(0.84, 1.02, (3, 1)) / rng.uniform(0.9, 1.02)
         while np.linalg.cond(matrix) > CONDITION:

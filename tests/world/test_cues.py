@@ -141,7 +141,7 @@ def test_cameras_differ_by_view_and_area_and_are_well_conditioned(places):
 
 
 @pytest.mark.parametrize("split", world.SPLITS)
-def test_no_camera_turns_the_light_round_or_blows_it_up(split):
+def test_no_camera_negates_a_picture_or_makes_it_far_too_bright(split):
     """Grey stays nearly grey in every city: a matrix scaled by a sum near zero once made a whole city black."""
     areas = world.sites(split, 1).area.unique()
     light = np.array([views.camera(area, view).sum(1) for area in areas for view in ("panorama", "tile")])
