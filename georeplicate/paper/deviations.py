@@ -173,7 +173,8 @@ DEVIATIONS = (
         "V",
         "weight 0; runs of their own have it (make ablations)",
         "its curve is made for 1,024 tokens; between wrong answers of twenty a group's spread makes much of nothing",
-        "higher accuracy and longer answers than with it (`results/mini/tables/reward_modes.md`)",
+        "in an earlier world higher accuracy and longer answers than with it; here the runs with it scatter too far to "
+        "tell (`results/mini/tables/controls.md`)",
         could_flip=(
             "pairing.rl",
             "length.zero_longer",
