@@ -122,8 +122,7 @@ def _decomposition(frames: Mapping[str, pd.DataFrame]) -> str:
     )
     return (
         f"Of the gain of GRPO from the base {_signed(rule)} points are the answering rule (the base's own text, read "
-        "by "
-        f"the first tile that it calls a match, is right in {rule.to_value:.3f} of cases before any training) and "
+        f"by the first tile that it calls a match, is right in {rule.to_value:.3f} of cases before any training) and "
         f"{_signed(parts)} are in what is said (from {parts.from_value:.3f} to {parts.to_value:.3f} when both are read "
         "so)."
     )
@@ -313,9 +312,8 @@ def _controls(frames: Mapping[str, pd.DataFrame]) -> str:
         f"Controls, {runs} each"
         + (", collapse towards one letter" if rows[letters].max(axis=1).min() > COLLAPSED else "")
         + f": {'; '.join(parts)}. The reference is chance where a view is blanked, and the base, if it is above "
-        "chance, "
-        "where the reward says nothing. Where a control stays there, training found no leak; the test for leaks is the "
-        "supervised gate (`results/bench/world_gate.csv`)."
+        "chance, where the reward says nothing. Where a control stays there, training found no leak; the test for "
+        "leaks is the supervised gate (`results/bench/world_gate.csv`)."
     )  # fmt: skip
 
 

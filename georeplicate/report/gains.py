@@ -157,7 +157,7 @@ def first_page(judged: pd.DataFrame, mean: pd.DataFrame, made: pd.DataFrame) -> 
     if not (len(of) and len(mean) and len(plain)):
         return ""
     pairing = of[of.endpoint == "pairing"]
-    raised = pairing[pairing.verdict == arms.HIGHER]
+    raised, bases = pairing[pairing.verdict == arms.HIGHER], " or ".join(map(str, sorted(set(pairing.bases))))
     levels = made[made.endpoint == "pairing"].set_index("arm").value
     places = mean.set_index("endpoint").loc["places"]
     gained = (
@@ -169,13 +169,11 @@ def first_page(judged: pd.DataFrame, mean: pd.DataFrame, made: pd.DataFrame) -> 
     )
     return (
         "Against the same training with random labels the reward raises pairing accuracy in "
-        f"{len(raised)} of {len(pairing)} pairs of settings, each from three bases, with labelled records of other "
-        "prompts "
-        f"replayed beside GRPO{gained}; it changes places within {KM:,} km by {points(places)} points in the mean of "
-        f"the {places.pairs} pairs that have all bases (not registered). Without replay, and compared with the base "
-        "before, "
-        "GRPO from a base that was not taught to answer with the first tile that it calls a match changes pairing by "
-        f"{points(plain.loc['pairing'])} and places by {points(plain.loc['places'])} points."
+        f"{len(raised)} of {len(pairing)} pairs of settings, each from {bases} bases, with labelled records of other "
+        f"prompts replayed beside GRPO{gained}; it changes places within {KM:,} km by {points(places)} points in the "
+        f"mean of the {places.pairs} pairs that have all bases (not registered). Without replay, and compared with the "
+        "base before, GRPO from a base that was not taught to answer with the first tile that it calls a match changes "
+        f"pairing by {points(plain.loc['pairing'])} and places by {points(plain.loc['places'])} points."
     )
 
 

@@ -305,9 +305,8 @@ def _tables_of_change(p: pd.DataFrame, beside: TrivialBaselines) -> Captioned:
         "changes": (
             tables.changes(p),
             "What GRPO on pairing moved, trained for or not: after minus before, paired by question. aerial: the "
-            "place of "
-            "a tile; climate: of a photo, and ground: the vegetation on a tile, both by the likelier of given words. "
-            "The verdict is of a line's own interval; p_holm is adjusted for all lines, pairing among them; "
+            "place of a tile; climate: of a photo, and ground: the vegetation on a tile, both by the likelier of given "
+            "words. The verdict is of a line's own interval; p_holm is adjusted for all lines, pairing among them; "
             "smallest_effect would have been detected with 80 % power.",
         ),
         "transfer": (

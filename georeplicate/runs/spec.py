@@ -70,8 +70,8 @@ def table2_runs(seeds: Iterable[int], recipe: Recipe | Profile | str) -> list[Ru
 
 
 def ablation_runs(seeds: Iterable[int], recipe: Recipe | Profile | str) -> list[Run]:
-    """Controls that must stay at chance or where the base is, supervised training, and the rewards with their "
-    "length, in both modes."""
+    """Controls that must stay at chance or where the base is, supervised training, and the rewards with their length,
+    in both modes."""
     recipe, seeds = of(recipe), tuple(seeds)
     zero = recipe.systems["zero"]
 
